@@ -1,0 +1,46 @@
+# Every target builds its own .venv from python3 and constraints.txt; the second time that is skipped.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help install quickstart test test-all check format lint types resume-check clean
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+
+install: $(INSTALLED) ## Build .venv with all that is needed
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $(INSTALLED)
+
+quickstart: $(INSTALLED) ## Run the whole benchmark on an embedded synthetic set
+	$(BIN)/forgerybench quickstart
+
+test: $(INSTALLED) ## Run the tests (under 10 minutes on 2 cores)
+	$(BIN)/python -m pytest -m 'not slow'
+
+test-all: $(INSTALLED) ## Run the tests and the deep sweeps
+	$(BIN)/python -m pytest
+
+format: $(INSTALLED) ## Rewrite the code in the one format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+check: lint types test ## The gate: format, lint, types, tests
+
+resume-check: $(INSTALLED) ## Kill a run 20 times and compare with an undisturbed one
+	$(BIN)/python examples/kill_and_resume.py
+
+clean: ## Remove the virtual environment and the runs
+	rm -rf $(VENV) runs build dist

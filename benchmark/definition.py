@@ -1,0 +1,179 @@
+"""Studies: protocols, detectors with options and recipes, seeds; from YAML or arguments."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from benchmark.errors import BenchmarkError
+from protocols.errors import UnknownNameError
+from protocols.reading import parse, read_yaml
+from protocols.schema import protocol_names
+
+
+class StudyProtocol(BaseModel):
+    """A protocol of a study.
+
+    Attributes:
+        protocol: Its name, or the path of a ``.yaml`` file.
+        train_on: Only these of its training sets; None: all.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    protocol: str
+    train_on: tuple[str, ...] | None = None
+
+
+class StudyDetector(BaseModel):
+    """A detector of a study.
+
+    Attributes:
+        detector: Name in the catalog, an entry point, or ``package.module:Class``.
+        label: What tables call it; None: its name. Two entries of one study need two labels.
+        options: Options of its constructor.
+        recipe: Name or path of a recipe; None: its own at this size, or the size's.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    detector: str
+    label: str | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+    recipe: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        return self.label or self.detector
+
+
+class Study(BaseModel):
+    """What is to be run, without the data.
+
+    Attributes:
+        name: Its name, equal to the file's.
+        title: Its name in the report.
+        protocols: In the order of the report.
+        detectors: In the order of the tables.
+        size: Size of all detectors.
+        seeds: Training seeds; every detector is trained with each.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str
+    title: str
+    protocols: tuple[StudyProtocol, ...] = Field(min_length=1)
+    detectors: tuple[StudyDetector, ...] = Field(min_length=1)
+    size: Literal["tiny", "base"]
+    seeds: tuple[int, ...] = Field(min_length=1)
+
+
+def study_names() -> list[str]:
+    """List the studies that come with the package."""
+    folder = files("benchmark") / "studies"
+    return sorted(
+        p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name.endswith(".yaml")
+    )
+
+
+def load_study(name: str) -> Study:
+    """Read a study by its name or the path of one's own ``.yaml`` file.
+
+    Raises:
+        UnknownNameError: There is no such study.
+        BenchmarkError: The file is not there, or an entry stands in it twice.
+        ProtocolError: The file breaks the schema.
+    """
+    if name in study_names():
+        text, stem = (files("benchmark") / "studies" / f"{name}.yaml").read_text("utf-8"), name
+    elif name.endswith((".yaml", ".yml")) and Path(name).is_file():
+        text, stem = Path(name).read_text(encoding="utf-8"), Path(name).stem
+    elif name.endswith((".yaml", ".yml")):
+        raise BenchmarkError(f"{name}: there is no such file")
+    else:
+        raise UnknownNameError("study", name, study_names())
+    study = parse(Study, read_yaml(text, f"{stem}.yaml"), f"{stem}.yaml")
+    if study.name != stem:
+        raise BenchmarkError(f"{stem}.yaml: its name must be '{stem}', not '{study.name}'")
+    return checked(study)
+
+
+def study_of(
+    target: str,
+    *,
+    detectors: Sequence[str] | None = None,
+    size: Literal["tiny", "base"] | None = None,
+    recipe: str | None = None,
+    seeds: Sequence[int] | None = None,
+    train_on: Sequence[str] | None = None,
+) -> Study:
+    """Make a study of a protocol or study and what the caller wants different in it.
+
+    Args:
+        target: Name of a protocol or study, or the path of a file of either.
+        detectors: Names; needed for a protocol, and in place of a study's own.
+        size: In place of a study's own; a protocol needs it.
+        recipe: For every detector.
+        seeds: In place of a study's own; a protocol has the seed 0.
+        train_on: Only these training sets of a protocol.
+
+    Raises:
+        BenchmarkError: Something is missing or contradictory.
+        UnknownNameError: Neither a protocol nor a study has that name.
+    """
+    if target in study_names() or _holds_study(target):
+        study = load_study(target)
+        if train_on is not None:
+            raise BenchmarkError(f"'{target}' is a study: it states train_on for each protocol")
+    elif target in protocol_names() or target.endswith((".yaml", ".yml")):
+        if not detectors or size is None:
+            lacking = "--detectors" if not detectors else "--size tiny or --size base"
+            raise BenchmarkError(f"'{target}' is a protocol and names no detectors: add {lacking}")
+        study = Study(
+            name=Path(target).stem,
+            title=Path(target).stem,
+            protocols=(StudyProtocol(protocol=target),),
+            detectors=tuple(StudyDetector(detector=name) for name in detectors),
+            size=size,
+            seeds=(0,),
+        )
+    else:
+        raise UnknownNameError("protocol or study", target, [*study_names(), *protocol_names()])
+    changes: dict[str, Any] = {}
+    if detectors:
+        changes["detectors"] = tuple(StudyDetector(detector=name) for name in detectors)
+    if recipe is not None:
+        chosen = changes.get("detectors", study.detectors)
+        changes["detectors"] = tuple(d.model_copy(update={"recipe": recipe}) for d in chosen)
+    if size is not None:
+        changes["size"] = size
+    if seeds:
+        changes["seeds"] = tuple(seeds)
+    if train_on is not None:
+        changes["protocols"] = tuple(
+            p.model_copy(update={"train_on": tuple(train_on)}) for p in study.protocols
+        )
+    return checked(study.model_copy(update=changes))
+
+
+def checked(study: Study) -> Study:
+    """Give the study back if no detector, protocol or seed stands in it twice."""
+    for kind, names in (
+        ("detector", [detector.name for detector in study.detectors]),
+        ("protocol", [protocol.protocol for protocol in study.protocols]),
+        ("seed", [str(seed) for seed in study.seeds]),
+    ):
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise BenchmarkError(f"study '{study.name}': {kind} '{repeated[0]}' stands there twice")
+    return study
+
+
+def _holds_study(target: str) -> bool:
+    """Tell a study's file from a protocol's: only a study lists detectors."""
+    path = Path(target)
+    if path.suffix not in (".yaml", ".yml") or not path.is_file():
+        return False
+    raw = read_yaml(path.read_text(encoding="utf-8"), path.name)
+    return isinstance(raw, dict) and "detectors" in raw

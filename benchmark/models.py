@@ -1,0 +1,197 @@
+"""Models: what is to be trained, under which id, and the store of what was trained."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import platformdirs
+
+from benchmark import __version__
+from benchmark.errors import BenchmarkError
+from benchmark.recipe import Recipe
+from detectors.catalog import catalog_target
+from protocols.expansion import TrainingSet
+from protocols.samples import TAXONOMY, taxa
+from results.files import atomic_write
+from results.schema import ModelFacts
+
+if TYPE_CHECKING:
+    from detectors.base import Detector
+
+# Raised by every change of the trainer that can change what is learnt.
+TRAINING_VERSION = 1
+FACTS, HOST = "facts.json", "host.json"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainJob:
+    """One model to train: a detector, a recipe, a training set and a seed.
+
+    Attributes:
+        id: Hash of all that could change the model's scores.
+        label: What the study calls the detector.
+        detector: Name in the catalog, or ``package.module:Class``.
+        options: Options of its constructor, without size and taxa.
+        training: The samples.
+        taxa: Kinds of image among the training samples.
+    """
+
+    id: str
+    label: str
+    detector: str
+    options: Mapping[str, Any]
+    size: str
+    recipe: Recipe
+    seed: int
+    training: TrainingSet
+    taxa: tuple[tuple[str, ...], ...]
+
+    @property
+    def title(self) -> str:
+        """Say what is trained, for progress and errors."""
+        return f"{self.label} on {self.training.name} (seed {self.seed})"
+
+
+def train_job(
+    *,
+    label: str,
+    detector: str,
+    options: Mapping[str, Any],
+    size: str,
+    recipe: Recipe,
+    seed: int,
+    training: TrainingSet,
+    samples: pd.DataFrame,
+) -> TrainJob:
+    """Describe a model to train and give it its id; nothing is imported or built."""
+    kinds = tuple(taxa(samples.iloc[training.rows]))
+    identity = {
+        "version": [__version__, TRAINING_VERSION],
+        "detector": detector,
+        "code": _code_hash(detector),
+        "options": {name: _identify(value) for name, value in sorted(options.items())},
+        "size": size,
+        "recipe": recipe.model_dump(mode="json"),
+        "seed": seed,
+        "train": _selection_hash(samples, training.rows),
+        "val": _selection_hash(samples, training.val),
+    }
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    slug = "".join(c if c.isalnum() else "-" for c in label.lower())
+    return TrainJob(
+        id=f"{slug}-{digest[:12]}",
+        label=label,
+        detector=detector,
+        options=options,
+        size=size,
+        recipe=recipe,
+        seed=seed,
+        training=training,
+        taxa=kinds,
+    )
+
+
+def _selection_hash(samples: pd.DataFrame, rows: "np.ndarray[Any, Any]") -> str:
+    """Hash ids, contents and taxonomy of the selected samples."""
+    columns = ["sample_id", "sha256", *TAXONOMY]
+    chosen = sorted(samples.iloc[rows][columns].itertuples(index=False, name=None))
+    return hashlib.sha256(json.dumps(chosen).encode()).hexdigest()
+
+
+@cache
+def _code_hash(detector: str) -> str:
+    """Hash the source of a detector's module (or package), so that edited code is another model."""
+    module = catalog_target(detector).partition(":")[0]
+    spec = find_spec(module)
+    if spec is None or spec.origin is None:
+        raise BenchmarkError(f"detector '{detector}': there is no module '{module}'")
+    origin = Path(spec.origin)
+    files = sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" else [origin]
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _identify(value: Any) -> Any:
+    """Stand in for an option: a local folder of weights by the hash of what it holds."""
+    if not (isinstance(value, str) and Path(value).is_dir()):
+        return value
+    digest = hashlib.sha256()
+    for path in sorted(Path(value).rglob("*")):
+        if path.is_file():
+            with path.open("rb") as file:
+                digest.update(path.name.encode())
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return f"sha256:{digest.hexdigest()}"
+
+
+class ModelStore:
+    """Trained models on disk, apart from runs, each written whole or not at all.
+
+    ``<root>/<id>/`` holds the detector (``config.json``, ``model.safetensors``), ``facts.json`` and
+    ``host.json``; ``<root>/<id>.resume/`` the private state of a training that is under way.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """Use the store at ``root``, made on first use."""
+        self.root = root
+
+    def has(self, model: str) -> bool:
+        """Tell whether the model is there."""
+        return (self.root / model / FACTS).is_file()
+
+    def facts(self, model: str) -> ModelFacts:
+        """Read what is known of the model."""
+        text = (self.root / model / FACTS).read_text(encoding="utf-8")
+        return ModelFacts.model_validate_json(text)
+
+    def host(self, model: str) -> dict[str, Any]:
+        """Read where and how long the model was trained."""
+        text = (self.root / model / HOST).read_text(encoding="utf-8")
+        host: dict[str, Any] = json.loads(text)
+        return host
+
+    def load(self, job: TrainJob) -> "Detector":
+        """Load the trained detector of ``job``."""
+        from detectors.catalog import detector_class
+
+        return detector_class(job.detector).from_pretrained(self.root / job.id)
+
+    def add(self, detector: "Detector", facts: ModelFacts, host: dict[str, Any]) -> None:
+        """Put a trained model in the store and drop its resume state."""
+        draft = self.root / f".{facts.id}.{os.getpid()}.draft"
+        shutil.rmtree(draft, ignore_errors=True)
+        detector.save_pretrained(draft)
+        atomic_write(draft / HOST, json.dumps(host, indent=2, sort_keys=True) + "\n")
+        text = json.dumps(facts.model_dump(mode="json", by_alias=True), indent=2, sort_keys=True)
+        atomic_write(draft / FACTS, text + "\n")
+        target = self.root / facts.id
+        if target.exists():  # left by a crash between two renames of an older version
+            shutil.rmtree(target)
+        draft.rename(target)
+        shutil.rmtree(self.resume_folder(facts.id), ignore_errors=True)
+
+    def resume_folder(self, model: str) -> Path:
+        """Where the state of a training under way lies."""
+        return self.root / f"{model}.resume"
+
+
+def default_store() -> Path:
+    """The store when none is named: ``$FORGERYBENCH_HOME/models``, or the user's cache folder."""
+    return home() / "models"
+
+
+def home() -> Path:
+    """The folder of what is shared between runs: models and the embedded set."""
+    named = os.environ.get("FORGERYBENCH_HOME")
+    return Path(named) if named else Path(platformdirs.user_cache_dir("forgerybench"))

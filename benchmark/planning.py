@@ -1,0 +1,249 @@
+"""From a study and its data to all that is to be done: what ``plan`` prints and ``run`` does."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmark.data.checking import check
+from benchmark.data.manifest import Manifest, read_manifest
+from benchmark.definition import Study, StudyDetector, StudyProtocol
+from benchmark.errors import BenchmarkError
+from benchmark.models import TrainJob, train_job
+from benchmark.progress import Progress
+from benchmark.recipe import default_recipe, load_recipe
+from benchmark.sampling import Rows
+from protocols.conditions import CLEAN, Condition
+from protocols.expansion import Expansion, TrainingSet, expand
+from protocols.samples import COLUMNS, fingerprint
+from protocols.schema import Protocol, load_protocol
+from results.schema import Dataset, Entry
+
+MISSING_HASH = "missing"
+_CHECK_WORKERS = 4
+
+Data = Mapping[str, Path | str] | Path | str
+"""Manifests by role; or the one manifest, for protocols that need one role."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Plan:
+    """A study on its data, expanded.
+
+    Attributes:
+        samples: The samples of all datasets, sorted by dataset and id.
+        expansions: What each protocol asks, in the order of the study.
+        jobs: The distinct models, in the order of the study, by id.
+        entries: Every training set x detector x seed, with its model or gap.
+        needs: Model id -> condition -> rows to score.
+    """
+
+    study: Study
+    samples: pd.DataFrame
+    data: Mapping[str, Dataset]
+    roots: Mapping[str, Path]
+    expansions: tuple[Expansion, ...]
+    jobs: Mapping[str, TrainJob]
+    entries: tuple[Entry, ...]
+    needs: Mapping[str, Mapping[Condition, Rows]]
+
+    @property
+    def noise_seed(self) -> int:
+        """The one noise seed of its protocols."""
+        return self.expansions[0].protocol.noise_seed
+
+
+def bind(protocols: Sequence[Protocol], data: Data) -> dict[str, Manifest]:
+    """Read the manifest of every role.
+
+    Raises:
+        BenchmarkError: A role is unbound or unknown; all roles are listed.
+        ManifestError: A manifest cannot be read.
+    """
+    roles = sorted({role for protocol in protocols for role in protocol.roles})
+    if isinstance(data, (str, Path)):
+        if len(roles) != 1:
+            raise BenchmarkError(
+                f"the roles {', '.join(roles)} need a manifest each: --data ROLE=MANIFEST"
+            )
+        data = {roles[0]: data}
+    unknown = sorted(set(data) - set(roles))
+    if unknown:
+        raise BenchmarkError(f"no role is called '{unknown[0]}'; the roles are {', '.join(roles)}")
+    unbound = [role for role in roles if role not in data]
+    if unbound:
+        raise BenchmarkError(
+            f"no manifest is bound to {', '.join(unbound)}: --data {unbound[0]}=MANIFEST"
+        )
+    return {role: read_manifest(Path(data[role])) for role in roles}
+
+
+def stated_samples(manifests: Mapping[str, Manifest]) -> pd.DataFrame:
+    """Put the manifests' samples in one table, as they state them, with their role."""
+    tables = [m.samples.assign(dataset=role) for role, m in sorted(manifests.items())]
+    samples = pd.concat(tables, ignore_index=True)
+    own = [name for name in samples.columns if name not in ("dataset", *COLUMNS)]
+    samples[own] = samples[own].fillna("").astype(str)
+    samples = samples[["dataset", *COLUMNS, *own]]
+    return samples.sort_values(["dataset", "sample_id"], kind="stable", ignore_index=True)
+
+
+def verified_samples(
+    manifests: Mapping[str, Manifest], *, allow_missing: bool, progress: Progress
+) -> pd.DataFrame:
+    """Read, hash and decode every image; add ``problem`` and fill in content hashes.
+
+    Raises:
+        BenchmarkError: Files are missing or unreadable, the first ones named, unless
+            ``allow_missing``: then each stays in the table with its problem, is selected nowhere,
+            and is counted in every cell it would belong to.
+    """
+    samples = stated_samples(manifests)
+    problems, hashes = [], []
+    progress.phase("check", len(manifests))
+    for role, manifest in sorted(manifests.items()):
+        rows = samples[samples["dataset"] == role]
+        progress.job(f"reading {manifest.name}", len(rows))
+        facts = check(
+            manifest,
+            rows,
+            workers=_CHECK_WORKERS,
+            on_progress=lambda _: progress.advance(),
+        )
+        progress.finish()
+        problems += facts["problem"].tolist()
+        hashes += facts["sha256"].tolist()
+    samples["problem"] = problems
+    bad = samples["problem"] != ""
+    if bad.any() and not allow_missing:
+        raise BenchmarkError(
+            f"{int(bad.sum())} of {len(samples)} images cannot be used: "
+            f"{'; '.join(samples.loc[bad, 'problem'].head(3))}{'; ...' if bad.sum() > 3 else ''}"
+            " - mend them, or leave them out with --allow-missing (each cell then counts them)"
+        )
+    found = pd.Series(hashes, index=samples.index)
+    stated = samples["sha256"].where(samples["sha256"] != "", MISSING_HASH)
+    samples["sha256"] = found.where(~bad, stated)
+    return samples
+
+
+def make_plan(study: Study, manifests: Mapping[str, Manifest], samples: pd.DataFrame) -> Plan:
+    """Expand a study; pure, but for reading protocol, recipe and detector files.
+
+    Args:
+        study: What to run.
+        manifests: The manifest of each role.
+        samples: Their samples, with ``problem`` and content hashes.
+
+    Raises:
+        BenchmarkError: Protocols disagree on the noise seed, or ``train_on`` names no training set.
+        ProtocolError: A protocol does not fit the samples.
+        UnknownNameError: There is no such protocol, recipe or detector.
+    """
+    protocols = load_protocols(study)
+    expansions = tuple(expand(protocol, samples) for protocol in protocols)
+    jobs: dict[str, TrainJob] = {}
+    entries: list[Entry] = []
+    needs: dict[str, dict[Condition, Rows]] = {}
+    for asked, expansion in zip(study.protocols, expansions, strict=True):
+        for training in _chosen(asked, expansion):
+            for detector in study.detectors:
+                for seed in study.seeds:
+                    job = None if training.gap else _job(study, detector, seed, training, samples)
+                    entries.append(
+                        Entry(
+                            protocol=expansion.protocol.name,
+                            training=training.name,
+                            detector=detector.name,
+                            seed=seed,
+                            model=job.id if job else None,
+                            gap=training.gap,
+                        )
+                    )
+                    if job is not None:
+                        jobs.setdefault(job.id, job)
+                        _add_needs(needs.setdefault(job.id, {}), expansion, training)
+    if not jobs:
+        reasons = sorted({entry.gap for entry in entries if entry.gap})
+        raise BenchmarkError(f"there is nothing to train: {'; '.join(reasons)}")
+    return Plan(
+        study=study,
+        samples=samples,
+        data=_datasets(manifests, samples),
+        roots={role: manifest.root for role, manifest in manifests.items()},
+        expansions=expansions,
+        jobs=jobs,
+        entries=tuple(entries),
+        needs=needs,
+    )
+
+
+def load_protocols(study: Study) -> tuple[Protocol, ...]:
+    """Read the protocols of a study, which share their conditions' pixels."""
+    protocols = tuple(load_protocol(asked.protocol) for asked in study.protocols)
+    names = [protocol.name for protocol in protocols]
+    if len(set(names)) < len(names):
+        raise BenchmarkError(f"study '{study.name}': two protocols have one name")
+    seeds = {protocol.noise_seed for protocol in protocols}
+    if len(seeds) > 1:
+        raise BenchmarkError(
+            f"study '{study.name}': its protocols have the noise seeds {sorted(seeds)}; one study "
+            "has one, since its models share perturbed images"
+        )
+    return protocols
+
+
+def _chosen(asked: StudyProtocol, expansion: Expansion) -> list[TrainingSet]:
+    """Keep the training sets that the study asks for, in its order."""
+    if asked.train_on is None:
+        return list(expansion.training_sets)
+    named = {training.name: training for training in expansion.training_sets}
+    for name in asked.train_on:
+        if name not in named:
+            raise BenchmarkError(
+                f"{expansion.protocol.name}: no training set is called '{name}'; "
+                f"there are {', '.join(named)}"
+            )
+    return [named[name] for name in asked.train_on]
+
+
+def _job(
+    study: Study, detector: StudyDetector, seed: int, training: TrainingSet, samples: pd.DataFrame
+) -> TrainJob:
+    """Describe the model for one entry."""
+    recipe = detector.recipe
+    return train_job(
+        label=detector.name,
+        detector=detector.detector,
+        options=detector.options,
+        size=study.size,
+        recipe=load_recipe(recipe) if recipe else default_recipe(detector.detector, study.size),
+        seed=seed,
+        training=training,
+        samples=samples,
+    )
+
+
+def _add_needs(needs: dict[Condition, Rows], expansion: Expansion, training: TrainingSet) -> None:
+    """Add what a model of ``training`` must be scored on: its cells, and its validation images."""
+    wanted = [(CLEAN, training.val)]
+    wanted += [(c.condition, c.test.rows) for c in expansion.cells if c.training == training.name]
+    for condition, rows in wanted:
+        needs[condition] = np.union1d(needs[condition], rows) if condition in needs else rows
+
+
+def _datasets(manifests: Mapping[str, Manifest], samples: pd.DataFrame) -> dict[str, Dataset]:
+    """State the bound datasets."""
+    found = {}
+    for role, manifest in manifests.items():
+        rows = samples[samples["dataset"] == role]
+        found[role] = Dataset(
+            name=manifest.name,
+            fingerprint=fingerprint(rows),
+            n_samples=len(rows),
+            n_missing=int((rows["problem"] != "").sum()),
+            synthetic=bool(rows["source"].str.startswith("embedded-").all()),
+        )
+    return found

@@ -1,0 +1,89 @@
+"""Scores of a few images by one trained detector."""
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.data.images import decode, image_tensor
+from benchmark.data.indexing import IMAGE_SUFFIXES
+from benchmark.environment import resolve_device
+from benchmark.errors import BenchmarkError, ImageError
+from detectors.base import Detector
+from results.files import atomic_write
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageScore:
+    """One image's score: its logit, and P(fake), the logit's sigmoid."""
+
+    path: str
+    logit: float
+
+    @property
+    def p_fake(self) -> float:
+        """P(fake) in [0, 1]."""
+        return 1 / (1 + math.exp(-self.logit)) if self.logit > -700 else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """What became of some paths: scores of the images, and a sentence for each that is none."""
+
+    detector: str
+    scores: tuple[ImageScore, ...]
+    problems: tuple[str, ...]
+
+
+def score_paths(
+    paths: Sequence[Path], *, model: str, out: Path | None = None, device: str = "auto"
+) -> Scored:
+    """Score images, one at a time, so that no image changes another's score.
+
+    Args:
+        paths: Images, or folders whose images are taken in order of their names.
+        model: Folder or Hub name of a trained detector.
+        out: A CSV file to write too: path, logit, p_fake. It must not be there yet.
+        device: ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        BenchmarkError: There is no image, or ``out`` is there already.
+        WeightsError: There is no such model, or it does not fit.
+    """
+    if out is not None and out.exists():
+        raise BenchmarkError(f"{out} exists already: choose another file or remove it")
+    found = list(_images(paths))
+    if not found:
+        raise BenchmarkError(f"no images in {', '.join(map(str, paths))}")
+    detector = Detector.from_pretrained(model).to(resolve_device(device))
+    scores, problems = [], []
+    for path in found:
+        try:
+            image = image_tensor(decode(path))
+        except ImageError as error:
+            problems.append(str(error))
+            continue
+        scores.append(ImageScore(path=str(path), logit=float(detector.logits([image])[0])))
+    if out is not None:
+        atomic_write(out, _csv(scores))
+    return Scored(detector=detector.card.title, scores=tuple(scores), problems=tuple(problems))
+
+
+def _images(paths: Iterable[Path]) -> Iterable[Path]:
+    """Give files as they are, and the images of folders."""
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+        else:
+            yield path
+
+
+def _csv(scores: Iterable[ImageScore]) -> str:
+    """Write scores as CSV."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["path", "logit", "p_fake"])
+    writer.writerows([row.path, repr(row.logit), repr(row.p_fake)] for row in scores)
+    return text.getvalue()

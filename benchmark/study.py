@@ -1,0 +1,285 @@
+"""A study carried out: check the data, train what is missing, score it, write the report."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import torch
+from filelock import FileLock, Timeout
+
+from benchmark.data.manifest import Manifest
+from benchmark.data.source import ImageSource
+from benchmark.definition import Study, checked, study_of
+from benchmark.engine import Engine
+from benchmark.environment import environment, host, resolve_device
+from benchmark.errors import BenchmarkError
+from benchmark.models import ModelStore, default_store
+from benchmark.planning import (
+    Data,
+    Plan,
+    bind,
+    load_protocols,
+    make_plan,
+    stated_samples,
+    verified_samples,
+)
+from benchmark.progress import Progress
+from benchmark.scoring import Group, ScoreStore, plan_groups, score
+from benchmark.training import train
+from detectors.catalog import detector_class
+from leaderboard.report import report
+from results.files import atomic_write, json_text, read_json
+from results.schema import Entry, RunFacts
+from results.store import read_run, read_samples, write_model, write_run, write_samples
+
+BATCH_SIZE = 48
+CHECKPOINT_SECONDS = 60.0
+# How many models share one decoding of the images; at base size each takes up to 1 GB.
+GROUP_SIZE = {"tiny": 64, "base": 8}
+_SUPPLIED = {"prompts"}
+
+
+def run(
+    study: Study | str,
+    *,
+    data: Data,
+    out: Path | str,
+    detectors: Sequence[str] | None = None,
+    size: Literal["tiny", "base"] | None = None,
+    recipe: str | None = None,
+    seeds: Sequence[int] | None = None,
+    train_on: Sequence[str] | None = None,
+    store: Path | str | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    allow_missing: bool = False,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    progress: Progress | None = None,
+) -> Path:
+    """Carry out a study or protocol; called again, it goes on where it stopped.
+
+    Args:
+        study: A study, or the name or file of a study or protocol.
+        data: The manifest; or manifests by role.
+        out: Folder of the run. A run that is there is continued, and detectors, protocols or seeds
+            are added to it; its data and environment must be the same.
+        detectors: Names for a protocol, or in place of a study's own.
+        size: ``tiny`` or ``base``, likewise.
+        recipe: Recipe for every detector, in place of their own.
+        seeds: Training seeds.
+        train_on: Only these training sets of a protocol.
+        store: Folder of trained models, shared by runs; the user's cache folder if left out.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        threads: CPU threads of torch; its own choice if left out.
+        allow_missing: Leave out images that cannot be read, counted, instead of stopping.
+        checkpoint_seconds: Time between saved states of a training under way.
+        progress: Told of everything that happens.
+
+    Returns:
+        The page of the report.
+
+    Raises:
+        BenchmarkError: The study, data, store or run cannot be used as asked.
+        ProtocolError, DetectorError, ResultError: Likewise, for their parts.
+    """
+    if isinstance(study, str):
+        study = study_of(
+            study, detectors=detectors, size=size, recipe=recipe, seeds=seeds, train_on=train_on
+        )
+    elif detectors or size or recipe or seeds or train_on:
+        raise BenchmarkError("a Study object states its own detectors, size, recipe and seeds")
+    study, progress, out = checked(study), progress or Progress(), Path(out)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    where = resolve_device(device)
+    refuse_needs(study)
+    manifests = bind(load_protocols(study), data)
+    with _locked(out):
+        samples = _samples(out, manifests, allow_missing=allow_missing, progress=progress)
+        plan = make_plan(study, manifests, samples)
+        facts = _run_facts(out, plan, environment(where))
+        write_samples(out, samples)
+        write_run(out, facts)
+        clock = _Clock()
+        engine = Engine(
+            source=ImageSource(samples, plan.roots),
+            models=ModelStore(Path(store) if store is not None else default_store()),
+            device=where,
+            batch_size=BATCH_SIZE,
+            checkpoint_seconds=checkpoint_seconds,
+            progress=progress,
+        )
+        _train(plan, engine)
+        clock.lap("train")
+        _state_models(out, facts, plan, engine.models)
+        _score(out, plan, engine)
+        clock.lap("score")
+        _write_host(out, clock, engine.models, plan)
+        progress.phase("report", 1)
+        page: Path = report(out)
+        return page
+
+
+def refuse_needs(study: Study) -> None:
+    """Raise BenchmarkError if a detector needs what no manifest here can give."""
+    for entry in study.detectors:
+        lacking = sorted(detector_class(entry.detector).card.needs - _SUPPLIED)
+        if lacking:
+            raise BenchmarkError(f"{entry.name} needs {', '.join(lacking)}, which no manifest has")
+
+
+def left_to_score(out: Path, plan: Plan) -> tuple[Group, ...]:
+    """Tell what is left to score of a plan in the run at ``out``."""
+    done = ScoreStore(out).done(list(plan.jobs))
+    return plan_groups(plan.samples, plan.needs, done, GROUP_SIZE[plan.study.size])
+
+
+@contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    """Hold the run's folder alone."""
+    if out.exists() and not out.is_dir():
+        raise BenchmarkError(f"{out} is a file: give a folder for the run")
+    if out.is_dir() and not (out / "run.json").is_file():
+        other = [p.name for p in out.iterdir() if p.name not in (".lock", "samples.parquet")]
+        if other:
+            raise BenchmarkError(
+                f"{out} holds other files ({other[0]}) and no run: choose a new folder"
+            )
+    out.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(out / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise BenchmarkError(f"{out} is in use by another run: wait for it to end") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _samples(
+    out: Path, manifests: Mapping[str, Manifest], *, allow_missing: bool, progress: Progress
+) -> pd.DataFrame:
+    """Give the verified samples: those of the run if the manifests are the same, else anew."""
+    if (out / "samples.parquet").is_file() and (out / "run.json").is_file():
+        before, stated = read_samples(out), stated_samples(manifests)
+        if not allow_missing and (before["problem"] != "").any():
+            return verified_samples(manifests, allow_missing=False, progress=progress)
+        if list(before.drop(columns="problem").columns) == list(stated.columns):
+            known = stated["sha256"] != ""
+            filled = stated.assign(sha256=stated["sha256"].where(known, before["sha256"]))
+            if filled.equals(before[filled.columns].astype(filled.dtypes)):
+                return before
+    return verified_samples(manifests, allow_missing=allow_missing, progress=progress)
+
+
+def _run_facts(out: Path, plan: Plan, versions: dict[str, str]) -> RunFacts:
+    """State the run; one that is there is added to.
+
+    Raises:
+        BenchmarkError: What is there was made from other data, models or versions.
+    """
+    protocols = [expansion.protocol.model_dump(mode="json") for expansion in plan.expansions]
+    facts = RunFacts(
+        schema=1,
+        study=plan.study.name,
+        title=plan.study.title,
+        protocols=protocols,
+        data=dict(plan.data),
+        entries=list(plan.entries),
+        batch_size=BATCH_SIZE,
+        versions=versions,
+    )
+    if not (out / "run.json").is_file():
+        return facts
+    before = read_run(out)
+    elsewhere = f"{out} holds a run {{}}: choose another --out"
+    if before.data != facts.data:
+        raise BenchmarkError(elsewhere.format("on other data"))
+    if (before.versions, before.batch_size) != (facts.versions, facts.batch_size):
+        changed = [k for k, v in facts.versions.items() if before.versions.get(k) != v]
+        raise BenchmarkError(elsewhere.format(f"made with another {', '.join(changed)}"))
+    named = {protocol["name"]: protocol for protocol in before.protocols}
+    for protocol in protocols:
+        if named.setdefault(protocol["name"], protocol) != protocol:
+            raise BenchmarkError(
+                elsewhere.format(f"under another version of protocol '{protocol['name']}'")
+            )
+    entries = {_key(entry): entry for entry in before.entries}
+    for entry in plan.entries:
+        if entries.setdefault(_key(entry), entry) != entry:
+            raise BenchmarkError(
+                elsewhere.format(
+                    f"with another '{entry.detector}' (options, recipe, size or code differ)"
+                )
+            )
+    return before.model_copy(
+        update={"protocols": list(named.values()), "entries": list(entries.values())}
+    )
+
+
+def _key(entry: Entry) -> tuple[str, str, str, int]:
+    """What an entry stands for."""
+    return entry.protocol, entry.training, entry.detector, entry.seed
+
+
+def _train(plan: Plan, engine: Engine) -> None:
+    """Train the models that the store does not have."""
+    models = engine.models
+    left = [job for job in plan.jobs.values() if not models.has(job.id)]
+    engine.progress.phase("train", len(left))
+    models.root.mkdir(parents=True, exist_ok=True)
+    for job in left:
+        with FileLock(models.root / f".{job.id}.lock"):
+            if not models.has(job.id):  # another run may have trained it while this one waited
+                train(job, engine)
+
+
+def _state_models(out: Path, facts: RunFacts, plan: Plan, models: ModelStore) -> None:
+    """Write ``models/<id>.json`` of this plan's models, under the names this run knows them by."""
+    first = {entry.model: entry.training for entry in reversed(facts.entries)}
+    for job in plan.jobs.values():
+        named = {"training": first[job.id], "title": job.label, "reals": job.training.statement}
+        write_model(out, models.facts(job.id).model_copy(update=named))
+
+
+def _score(out: Path, plan: Plan, engine: Engine) -> None:
+    """Score what is left and merge it."""
+    groups = left_to_score(out, plan)
+    engine.progress.phase("score", len(groups))
+    scores = ScoreStore(out)
+    score(
+        groups,
+        engine,
+        scores,
+        lambda model: engine.models.load(plan.jobs[model]),
+        noise_seed=plan.noise_seed,
+    )
+    scores.merge(list(plan.jobs))
+
+
+class _Clock:
+    """Wall time of the phases of this sitting."""
+
+    def __init__(self) -> None:
+        self.began = datetime.now(UTC).isoformat(timespec="seconds")
+        self.seconds: dict[str, float] = {}
+        self._last = time.monotonic()
+
+    def lap(self, name: str) -> None:
+        """Note the time since the last lap."""
+        now = time.monotonic()
+        self.seconds[name], self._last = round(now - self._last, 3), now
+
+
+def _write_host(out: Path, clock: _Clock, models: ModelStore, plan: Plan) -> None:
+    """Add this sitting to ``host.json``, where all that depends on clock and host stands."""
+    path = out / "host.json"
+    told: dict[str, Any] = read_json(path) if path.is_file() else {"sittings": [], "models": {}}
+    told["sittings"].append({"began": clock.began, "seconds": clock.seconds, **host()})
+    told["models"] |= {model: models.host(model) for model in plan.jobs}
+    atomic_write(path, json_text(told, str(path)))
