@@ -255,8 +255,8 @@ def data_index(
         display.finish()
     for kind, number in indexed.ignored.items():
         out_console.print(f"[yellow]ignored:[/] {number} {escape(kind)}", highlight=False)
-    for problem in indexed.problems.values():
-        _fail(problem)
+    for sample, problem in indexed.problems.items():
+        _fail(f"{sample}: {problem}")
     samples = indexed.manifest.samples
     out_console.print(
         f"Manifest: {indexed.manifest.path} ({len(samples)} images)",
@@ -280,8 +280,8 @@ def data_check(manifest: Annotated[Path, typer.Argument(help="A manifest file.")
         facts = check(found, workers=4, on_progress=lambda _: display.advance())
         display.finish()
     problems = facts.loc[facts["problem"] != "", "problem"]
-    for problem in problems:
-        _fail(problem)
+    for sample, problem in problems.items():
+        _fail(f"{sample}: {problem}")
     good = len(facts) - len(problems)
     out_console.print(f"{good} of {len(facts)} images are whole", highlight=False)
     if len(problems):

@@ -10,7 +10,19 @@ class ManifestError(BenchmarkError):
 
 
 class ImageError(BenchmarkError):
-    """A file is not one whole image, or lies where no sample may lie."""
+    """A file is not one whole image, or lies where no sample may lie.
+
+    Attributes:
+        reason: What is wrong, without the file's name; the same on every machine.
+    """
+
+    def __init__(self, where: str, reason: str) -> None:
+        """Say what is wrong with the file ``where``."""
+        super().__init__(where, reason)  # both, so that it can be pickled out of a worker
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.args[0]}: {self.reason}"
 
 
 class PerturbationError(BenchmarkError):

@@ -118,10 +118,12 @@ def verified_samples(
     samples["problem"] = problems
     bad = samples["problem"] != ""
     if bad.any() and not allow_missing:
+        first = samples[bad].head(3)
+        named = [f"{s} ({p})" for s, p in zip(first["sample_id"], first["problem"], strict=True)]
         raise BenchmarkError(
-            f"{int(bad.sum())} of {len(samples)} images cannot be used: "
-            f"{'; '.join(samples.loc[bad, 'problem'].head(3))}{'; ...' if bad.sum() > 3 else ''}"
-            " - mend them, or leave them out with --allow-missing (each cell then counts them)"
+            f"{int(bad.sum())} of {len(samples)} images cannot be used: {', '.join(named)}"
+            f"{', ...' if bad.sum() > 3 else ''}; mend them, or leave them out with "
+            "--allow-missing (each cell then counts them)"
         )
     found = pd.Series(hashes, index=samples.index)
     stated = samples["sha256"].where(samples["sha256"] != "", MISSING_HASH)

@@ -243,7 +243,7 @@ def _state_models(out: Path, facts: RunFacts, plan: Plan, models: ModelStore) ->
     """Write ``models/<id>.json`` of this plan's models, under the names this run knows them by."""
     first = {entry.model: entry.training for entry in reversed(facts.entries)}
     for job in plan.jobs.values():
-        named = {"training": first[job.id], "title": job.label, "reals": job.training.statement}
+        named = {"training": first[job.id], "reals": job.training.statement}
         write_model(out, models.facts(job.id).model_copy(update=named))
 
 

@@ -324,7 +324,7 @@ def _facts(job: TrainJob, detector: Detector, data: TrainingData, outcome: _Outc
         schema=1,
         id=job.id,
         detector=job.detector,
-        title=job.label,
+        title=detector.card.title if job.label == job.detector else job.label,
         fit=detector.card.fit,
         size=job.size,
         init=detector.init,

@@ -1,0 +1,1 @@
+"""Everything about images and their tables: manifests, decoding, checks, the embedded set."""

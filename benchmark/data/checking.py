@@ -1,0 +1,189 @@
+"""Are the images there, whole, and what the manifest says? And what is in the dataset?"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from benchmark.data.images import FRAME, check_file, decode, decode_bytes, locate, read_bytes
+from benchmark.data.manifest import Manifest
+from benchmark.errors import ImageError
+
+# A sample's facts; the order of the columns of ``check``'s table.
+FACTS = ("problem", "sha256", "width", "height", "format", "bytes")
+# A person, a video or a pair on both sides of a split lets a detector recognise it.
+KEPT_TOGETHER = ("group", "identity", "pair")
+
+
+class Facts(NamedTuple):
+    """What one file holds.
+
+    Attributes:
+        problem: "" if the image can be used; else ``missing``, ``unreadable: ...``,
+            ``content differs ...`` or another reason of an ``ImageError``. It names no folder, so
+            it is the same wherever the dataset lies.
+        sha256: Of the file's bytes as it lies there, "" if it cannot be read.
+        width: Pixels, upright; 0 with a problem that kept it from being decoded.
+        height: Likewise.
+        format: JPEG, PNG, WEBP, BMP, TIFF or video; "" likewise.
+        bytes: The file's size.
+    """
+
+    problem: str
+    sha256: str = ""
+    width: int = 0
+    height: int = 0
+    format: str = ""
+    bytes: int = 0
+
+
+def check(
+    manifest: Manifest,
+    rows: pd.DataFrame | None = None,
+    *,
+    workers: int = 2,
+    on_progress: Callable[[int], None] | None = None,
+) -> pd.DataFrame:
+    """Read, hash and fully decode every image, once.
+
+    Args:
+        manifest: Whose images.
+        rows: Some of its samples; all if left out.
+        workers: Threads.
+        on_progress: Called with the number of images done, once an image, in their order.
+
+    Returns:
+        A table indexed by ``sample_id`` in the order of ``rows``, with the columns of ``FACTS``
+        (see ``Facts``). Nothing is replaced or left out: a bad image is a row with a problem.
+    """
+    samples = manifest.samples if rows is None else rows
+    ids = [str(sample_id) for sample_id in samples["sample_id"]]
+    stated = [str(digest) for digest in samples["sha256"]]
+    facts = []
+    pool = ThreadPoolExecutor(max_workers=max(1, workers))
+    try:
+        done = pool.map(lambda pair: examine(manifest.root, *pair), zip(ids, stated, strict=True))
+        for count, fact in enumerate(done, start=1):
+            facts.append(fact)
+            if on_progress is not None:
+                on_progress(count)
+    finally:
+        pool.shutdown(cancel_futures=True)  # an interrupt must not wait for every image
+    return pd.DataFrame(facts, index=pd.Index(ids, name="sample_id"), columns=list(FACTS))
+
+
+def examine(root: Path, sample_id: str, stated: str = "") -> Facts:
+    """Read one sample's file once: its content hash, and what it holds.
+
+    Args:
+        root: The manifest's root.
+        sample_id: The sample.
+        stated: The sha256 its content must have; "" if none is known.
+    """
+    try:
+        path, frame = locate(root, sample_id)
+        if not path.exists():
+            return Facts("missing")
+        if frame is not None:
+            return _examine_frame(path, frame, stated)
+        data = read_bytes(path)
+    except ImageError as error:
+        return Facts(error.reason)
+    digest = hashlib.sha256(data).hexdigest()
+    try:
+        decoded = decode_bytes(data, str(path))
+    except ImageError as error:
+        return Facts(_difference(digest, stated) or error.reason, digest, bytes=len(data))
+    height, width = decoded.pixels.shape[:2]
+    problem = _difference(digest, stated)
+    return Facts(problem, digest, width, height, decoded.format, len(data))
+
+
+def _examine_frame(path: Path, frame: int, stated: str) -> Facts:
+    """Do what ``examine`` does for one frame of a video; the hash is of the whole video file."""
+    size = check_file(path)
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        return Facts(f"unreadable: {error.strerror}", bytes=size)
+    try:
+        height, width = decode(path, frame).shape[:2]
+    except ImageError as error:
+        return Facts(_difference(digest, stated) or error.reason, digest, bytes=size)
+    return Facts(_difference(digest, stated), digest, width, height, "video", size)
+
+
+def _difference(digest: str, stated: str) -> str:
+    """Say that the content is not the one the manifest names, "" if it is."""
+    if stated in ("", digest):
+        return ""
+    return f"content differs from the manifest's sha256 ({digest[:12]}, not {stated[:12]})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    """What a dataset holds, for ``data show``.
+
+    Attributes:
+        counts: One row a (split, label, forgery, family, generator, source): ``images``.
+        videos: Number of groups that hold frames of one video or more than one image.
+        warnings: Sentences: what crosses splits, classes that are missing in a split.
+    """
+
+    counts: pd.DataFrame
+    videos: int
+    warnings: tuple[str, ...]
+
+
+def overview(samples: pd.DataFrame) -> Overview:
+    """Count a dataset's samples and look for what would make its results mean less."""
+    keys = ["split", "label", "forgery", "family", "generator", "source"]
+    counts = samples.groupby(keys, sort=True).size().rename("images").reset_index()
+    sizes = samples["group"].value_counts()
+    frames = samples.loc[samples["sample_id"].str.contains(FRAME, regex=False), "group"]
+    videos = len(set(sizes.index[sizes > 1]) | set(frames))
+    warnings = [*_crossing(samples), *_one_class(samples)]
+    return Overview(counts=counts, videos=videos, warnings=tuple(warnings))
+
+
+def summary(facts: pd.DataFrame) -> Mapping[str, pd.Series]:
+    """Count what ``check`` found, good images only: ``format`` and ``size`` (width x height)."""
+    good = facts[facts["problem"] == ""]
+    size = good["width"].astype(str) + " x " + good["height"].astype(str)
+    return {"format": good["format"].value_counts(), "size": size.value_counts()}
+
+
+def _crossing(samples: pd.DataFrame) -> list[str]:
+    """Warn of groups, identities and pairs that stand in more than one split.
+
+    An identity is a person within one source: two sources may both call someone ``001``.
+    """
+    warnings = []
+    for name in KEPT_TOGETHER:
+        known = samples[samples[name] != ""]
+        keys = ["source", name] if name == "identity" else [name]
+        splits = known.groupby(keys)["split"].nunique()
+        crossing = splits[splits > 1]
+        if len(crossing):
+            first = crossing.index[0]
+            first = " of ".join(reversed(first)) if isinstance(first, tuple) else first
+            warnings.append(
+                f"{len(crossing)} of {len(splits)} values of '{name}' stand in more than one split "
+                f"('{first}' first): a detector may recognise them"
+            )
+    return warnings
+
+
+def _one_class(samples: pd.DataFrame) -> list[str]:
+    """Warn of splits with one label only: nothing can be trained or measured there."""
+    labels = samples.groupby("split")["label"].agg(lambda found: sorted(set(found)))
+    return [
+        f"split '{split}' has only {found[0]} images"
+        for split, found in labels.items()
+        if len(found) == 1
+    ]

@@ -1,0 +1,220 @@
+"""From a file to pixels, strictly: a file that is not one whole image is an error that names it.
+
+Still images are read with Pillow, frames of videos with PyAV. Colour profiles are ignored, as the
+detectors' training pipelines ignore them.
+"""
+
+import io
+import os
+import struct
+import unicodedata
+import zlib
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+
+from benchmark.errors import ImageError
+
+if TYPE_CHECKING:
+    import torch
+
+Pixels = NDArray[np.uint8]
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+# Above this an image is taken for a decompression bomb: 50 megapixels are 150 MB of pixels.
+MAX_PIXELS = 50_000_000
+MAX_BYTES = 256 * 1024 * 1024
+FRAME = "#frame="
+PNG_END = b"IEND\xaeB`\x82"
+# What Pillow's decoders raise on damaged files, found by fuzzing each format.
+DAMAGED = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    IndexError,
+    KeyError,
+    EOFError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+
+
+class Decoded(NamedTuple):
+    """An image and what its file says of itself.
+
+    Attributes:
+        pixels: (h, w, 3) uint8 RGB.
+        format: One of ``FORMATS``, or ``video``.
+    """
+
+    pixels: Pixels
+    format: str
+
+
+def read(root: Path, sample_id: str) -> Pixels:
+    """Read one sample's image.
+
+    Args:
+        root: The manifest's root.
+        sample_id: As in the manifest: a relative path, for a video's frame with ``#frame=17``.
+
+    Returns:
+        (h, w, 3) uint8 RGB.
+
+    Raises:
+        ImageError: The file is missing, leads out of ``root``, or is not one whole image.
+    """
+    path, frame = locate(root, sample_id)
+    return decode(path, frame)
+
+
+def locate(root: Path, sample_id: str) -> tuple[Path, int | None]:
+    """Find a sample's file, and the number of its frame if it is one of a video.
+
+    Ids are in Unicode's composed form (NFC), file systems may hold the decomposed one: both are
+    tried. A link that leads out of ``root`` is refused, for a hostile archive may bring one.
+
+    Raises:
+        ImageError: There is no such file inside ``root``.
+    """
+    name, marker, number = sample_id.partition(FRAME)
+    if marker and not (number.isascii() and number.isdigit()):
+        raise ImageError(sample_id, f"'{number}' is no frame number; write {FRAME}17")
+    base = Path(os.path.realpath(root))
+    path = root / name
+    try:
+        if not path.exists():
+            decomposed = root / unicodedata.normalize("NFD", name)
+            path = decomposed if decomposed.exists() else path
+    except OSError as error:  # a name too long for the file system, a folder one may not enter
+        raise ImageError(str(path), f"unreadable: {error.strerror}") from error
+    inside = Path(os.path.realpath(path)).is_relative_to(base)
+    if ".." in PurePosixPath(name).parts or not inside:
+        raise ImageError(str(path), "leads out of the manifest's folder")
+    return path, int(number) if marker else None
+
+
+def decode(path: Path, frame: int | None = None) -> Pixels:
+    """Decode an image file, or one frame of a video file.
+
+    Args:
+        path: A JPEG, PNG, WEBP, BMP or TIFF file; with ``frame`` an MP4, MOV, AVI, MKV or WEBM.
+        frame: Which frame to take, from 0, in the order they are shown.
+
+    Returns:
+        (h, w, 3) uint8 RGB, turned upright as its EXIF orientation or display matrix says. Grey
+        is repeated, 16 bits lose the lower 8, and transparency is laid over black: what a
+        transparent pixel hides is arbitrary, and black is what face crops are padded with.
+
+    Raises:
+        ImageError: It is missing, cut short, damaged, of another format, animated, or larger than
+            50 megapixels or 256 MiB.
+    """
+    if frame is not None:
+        from benchmark.data.video import decode_frame
+
+        check_file(path)
+        return decode_frame(path, frame)
+    return decode_bytes(read_bytes(path), str(path)).pixels
+
+
+def image_tensor(pixels: Pixels) -> "torch.Tensor":
+    """Turn (h, w, 3) uint8 into the detectors' (3, h, w) float32 in [0, 1]."""
+    import torch
+
+    planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    return torch.from_numpy(planes).to(torch.float32).div_(255)
+
+
+def check_file(path: Path) -> int:
+    """Give a file's size in bytes.
+
+    Raises:
+        ImageError: It is missing, empty or not a regular file.
+    """
+    if not path.exists():
+        raise ImageError(str(path), "missing")
+    if not path.is_file():
+        raise ImageError(str(path), "not a file")
+    size = path.stat().st_size
+    if size == 0:
+        raise ImageError(str(path), "the file is empty")
+    return size
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read an image file whole.
+
+    Raises:
+        ImageError: It is missing, empty, not a regular file, unreadable or above 256 MiB.
+    """
+    size = check_file(path)
+    if size > MAX_BYTES:
+        raise ImageError(str(path), f"{size} bytes, more than the {MAX_BYTES} an image may have")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ImageError(str(path), f"unreadable: {error.strerror}") from error
+
+
+def decode_bytes(data: bytes, where: str) -> Decoded:
+    """Decode what an image file holds; see ``decode``.
+
+    Args:
+        data: The whole file.
+        where: What the errors call it.
+
+    Raises:
+        ImageError: As ``decode``.
+    """
+    if ImageFile.LOAD_TRUNCATED_IMAGES:
+        raise ImageError(
+            where,
+            "some package has set PIL.ImageFile.LOAD_TRUNCATED_IMAGES, which fills cut "
+            "images with grey; set it to False",
+        )
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            _check_header(image, where)
+            image.load()
+            if image.format == "PNG" and PNG_END not in data:
+                raise ImageError(where, "unreadable: image file is truncated (no IEND chunk)")
+            pixels = _to_rgb(ImageOps.exif_transpose(image), where)
+            return Decoded(pixels, "JPEG" if image.format == "MPO" else str(image.format))
+    except UnidentifiedImageError as error:
+        raise ImageError(where, f"unreadable: not a {', '.join(FORMATS)} image") from error
+    except DAMAGED as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ImageError(where, f"unreadable: {reason}") from error
+
+
+def _check_header(image: Image.Image, where: str) -> None:
+    """Refuse, before any pixel is decoded, what is too large or more than one image."""
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise ImageError(
+            where, f"{width} x {height} pixels, more than the {MAX_PIXELS} an image may have"
+        )
+    # Phones write a second view (depth, gain map) behind the photo; the first is the photo.
+    frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+    if frames > 1:
+        raise ImageError(where, f"{frames} images in one file; a sample is one, so split it")
+
+
+def _to_rgb(image: Image.Image, where: str) -> Pixels:
+    """Bring any mode that has a stated range to (h, w, 3) uint8 RGB."""
+    if image.mode.startswith("I;16"):
+        grey = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    if image.mode in ("I", "F"):
+        raise ImageError(where, "unreadable: 32-bit grey has no stated range; save it as 8 bit")
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
+        image = Image.alpha_composite(black, image.convert("RGBA"))
+    return np.array(image.convert("RGB"), dtype=np.uint8)

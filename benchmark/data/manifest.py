@@ -1,0 +1,221 @@
+"""Manifests: the table of a dataset's samples, as a CSV or Parquet file beside the images."""
+
+import csv
+import io
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmark.errors import ManifestError
+from protocols import SamplesError, validate
+from protocols.samples import COLUMNS, REQUIRED
+
+SUFFIXES = (".csv", ".parquet")
+# Fingerprints join values with control characters, so no value may hold one.
+CONTROL = r"[\x00-\x1f\x7f]"
+
+Columns = dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A dataset's samples and where their images lie.
+
+    Attributes:
+        path: The file it was read from.
+        root: The folder that sample ids are relative to: the file's own.
+        name: The root's name, for tables.
+        samples: What ``protocols.validate`` returns: its columns, then the user's own as text.
+    """
+
+    path: Path
+    root: Path
+    name: str
+    samples: pd.DataFrame
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read and validate a manifest.
+
+    The column ``path`` (and, for frames of videos, ``frame``) becomes ``sample_id``. Every value
+    is text, exactly as it stands there: ``NA`` and ``null`` are names like any other, only the
+    empty value is no value. A frame without a ``group`` gets its video's path as one.
+
+    Args:
+        path: A .csv (UTF-8, commas, one header line) or .parquet file.
+
+    Raises:
+        ManifestError: The file cannot be read, or a column, row or value is wrong; the file, the
+            row (a CSV file's header is row 1, a Parquet file's first sample is row 1), the column
+            and the choices are named.
+    """
+    path = Path(path)
+    _check_path(path)
+    if path.suffix.lower() == ".csv":
+        columns, first_row = _read_csv(path), 2
+    else:
+        columns, first_row = _read_parquet(path), 1
+    return from_columns(columns, path, first_row)
+
+
+def from_columns(columns: Columns, path: Path, first_row: int = 2) -> Manifest:
+    """Validate what a manifest holds, or is about to hold.
+
+    Args:
+        columns: The manifest's columns, all of text and of one length.
+        path: Its file; it is not read.
+        first_row: Number of the first sample's row as the user counts.
+
+    Raises:
+        ManifestError: As ``read_manifest``.
+    """
+    _check_header(list(columns), path)
+    table = _with_ids(pd.DataFrame(columns, dtype=str), path, first_row)
+    try:
+        samples = validate(table, str(path), first_row)
+    except SamplesError as error:
+        raise ManifestError(str(error)) from error
+    root = path.parent
+    return Manifest(path=path, root=root, name=root.resolve().name, samples=samples)
+
+
+def _check_path(path: Path) -> None:
+    """Raise ManifestError unless ``path`` is a file with a known suffix."""
+    if path.is_dir():
+        raise ManifestError(
+            f"{path}: is a folder; give the manifest file in it, or make one with "
+            f"'forgerybench data index {path}'"
+        )
+    if not path.exists():
+        raise ManifestError(f"{path}: there is no such manifest")
+    if not path.is_file():
+        raise ManifestError(f"{path}: is not a file")
+    if path.suffix.lower() not in SUFFIXES:
+        raise ManifestError(
+            f"{path}: a manifest is a {' or '.join(SUFFIXES)} file, not '{path.suffix}'"
+        )
+
+
+def _read_csv(path: Path) -> Columns:
+    """Read a CSV file as columns of text."""
+    header, *rows = _csv_rows(path)
+    _check_header(header, path)
+    for number, row in enumerate(rows, start=2):
+        if len(row) != len(header):
+            raise ManifestError(
+                f"{path}, row {number}: {len(row)} values for the {len(header)} columns of row 1"
+            )
+    if not rows:
+        return {name: [] for name in header}
+    return dict(zip(header, map(list, zip(*rows, strict=True)), strict=True))
+
+
+def _csv_rows(path: Path) -> list[list[str]]:
+    """Split a CSV file into rows; empty lines at its end are dropped."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise ManifestError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ManifestError(
+            f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8"
+        ) from error
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        rows = list(reader)
+    except csv.Error as error:
+        raise ManifestError(f"{path}, line {reader.line_num}: not CSV: {error}") from error
+    while rows and not rows[-1]:
+        rows.pop()
+    if not rows:
+        raise ManifestError(f"{path}: the file is empty; its first row must name the columns")
+    return rows
+
+
+def _read_parquet(path: Path) -> Columns:
+    """Read a Parquet file as columns of text; a missing value becomes an empty one."""
+    try:
+        # The file as a handle: a folder's partitions and pandas metadata play no part.
+        with path.open("rb") as file:
+            table = pq.ParquetFile(file).read()
+    except (OSError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split())
+        raise ManifestError(f"{path}: cannot be read as Parquet: {reason}") from error
+    _check_header(table.column_names, path)
+    columns = {}
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+        if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+            raise ManifestError(
+                f"{path}: column '{name}' holds {kind}; text and numbers can be read"
+            )
+        values = column.to_pylist()
+        columns[name] = ["" if value is None else str(value) for value in values]
+    return columns
+
+
+def _check_header(header: list[str], path: Path) -> None:
+    """Refuse a header without ``path``, or with a name that is empty, double or taken."""
+    for name, count in Counter(header).items():
+        if not name.strip():
+            raise ManifestError(f"{path}: column {header.index(name) + 1} has no name")
+        if count > 1:
+            raise ManifestError(f"{path}: column '{name}' stands there {count} times")
+    if "path" not in header:
+        found = ", ".join(header)
+        hint = "; columns are separated by commas" if re.search("[;\t]", found) else ""
+        raise ManifestError(f"{path}: column 'path' is missing; there are {found}{hint}")
+    if "sample_id" in header:
+        raise ManifestError(
+            f"{path}: 'sample_id' is made from 'path'; give that column another name"
+        )
+    missing = [name for name in REQUIRED if name not in ("sample_id", *header)]
+    if missing:
+        raise ManifestError(
+            f"{path}: column '{missing[0]}' is missing; there are {', '.join(header)}"
+        )
+
+
+def _with_ids(table: pd.DataFrame, path: Path, first_row: int) -> pd.DataFrame:
+    """Check the values' text, and turn ``path`` and ``frame`` into ``sample_id``."""
+    if table.empty:
+        raise ManifestError(f"{path}: the table has no rows, only the header")
+    for name in table.columns:
+        control = table[name].str.contains(CONTROL, regex=True)
+        _refuse(control, path, first_row, f"'{name}' holds a line break or control character")
+        if name in COLUMNS or name == "path":
+            padded = table[name] != table[name].str.strip()
+            _refuse(padded, path, first_row, f"'{name}' begins or ends with a space")
+    _refuse(table["path"] == "", path, first_row, "'path' is empty")
+    plain = table["path"].map(lambda text: str(PurePosixPath(text)) == text)
+    _refuse(~plain, path, first_row, "write 'path' plainly: no './', '//' or '/' at the end")
+    if "sha256" in table:
+        odd = (table["sha256"] != "") & ~table["sha256"].str.fullmatch("[0-9a-f]{64}")
+        _refuse(odd, path, first_row, "'sha256' is not 64 lower-case hexadecimal digits")
+    table = table.rename(columns={"path": "sample_id"})
+    if "frame" not in table:
+        return table
+    frame = table.pop("frame")
+    wrong = (frame != "") & ~frame.str.fullmatch("[0-9]{1,9}")
+    _refuse(wrong, path, first_row, "'frame' is not a whole number from 0")
+    twice = (frame != "") & table["sample_id"].str.contains("#frame=", regex=False)
+    _refuse(twice, path, first_row, "the frame stands in 'path' and in 'frame'")
+    group = table.get("group", pd.Series("", index=table.index))
+    table["group"] = group.where((group != "") | (frame == ""), table["sample_id"])
+    numbers = frame.map(lambda text: f"#frame={int(text)}" if text else "")
+    table["sample_id"] = table["sample_id"] + numbers
+    return table
+
+
+def _refuse(wrong: "pd.Series[bool]", path: Path, first_row: int, message: str) -> None:
+    """Raise ManifestError naming the first wrong row and how many more there are."""
+    if not wrong.any():
+        return
+    row = int(wrong.to_numpy().argmax()) + first_row
+    more = f" ({int(wrong.sum()) - 1} more such rows)" if wrong.sum() > 1 else ""
+    raise ManifestError(f"{path}, row {row}: {message}{more}")

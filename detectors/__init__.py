@@ -1,0 +1,24 @@
+"""Face-forgery detectors behind one contract. Listing them loads no torch."""
+
+from detectors.card import Card, Taxon
+from detectors.catalog import CATALOG, create_detector, detector_class
+from detectors.errors import (
+    DetectorError,
+    InputError,
+    UnknownDetectorError,
+    UntrainedDetectorError,
+    WeightsError,
+)
+
+__all__ = [
+    "CATALOG",
+    "Card",
+    "DetectorError",
+    "InputError",
+    "Taxon",
+    "UnknownDetectorError",
+    "UntrainedDetectorError",
+    "WeightsError",
+    "create_detector",
+    "detector_class",
+]

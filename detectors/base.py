@@ -1,0 +1,199 @@
+"""The contract every detector keeps."""
+
+import json
+from collections.abc import Iterable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from detectors.card import Card, Taxon
+from detectors.errors import DetectorError, InputError, UntrainedDetectorError
+from detectors.transform import Transform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Size = Literal["tiny", "base"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Prepared images with what is known of them.
+
+    Attributes:
+        inputs: (B, 3, S, S) float32 in [0, 1], from ``Detector.prepare``.
+        labels: (B,) float32, 1 = fake.
+        taxa: (B,) int64, index into the detector's ``taxa``.
+    """
+
+    inputs: Tensor
+    labels: Tensor
+    taxa: Tensor
+
+
+class Detector(nn.Module):
+    """A face-forgery detector: images in, one logit an image out; positive means fake.
+
+    A subclass sets ``card``, builds its layers in ``__init__`` from keyword arguments that JSON
+    can hold, and defines ``features`` and ``forward``. A trained detector is a folder of
+    ``model.safetensors`` and ``config.json``.
+
+    Attributes:
+        card: What is known of the detector without building it.
+        init: Where its first weights came from: ``random``, ``imagenet``, ``clip:<hash>`` or,
+            for weights of one's own, ``weights:<hash>``.
+        taxa: The kinds of image it is trained on, in the order that ``Batch.taxa`` counts.
+        transform: How one image becomes its input.
+    """
+
+    card: ClassVar[Card]
+    options: dict[str, Any]
+    init: str = "random"
+    trained: Tensor
+
+    def __new__(cls, **options: Any) -> Self:
+        """Keep the constructor's arguments: ``config.json`` is written from them."""
+        self = super().__new__(cls)
+        object.__setattr__(self, "options", options)
+        return self
+
+    def __init__(
+        self,
+        *,
+        input_size: int,
+        size: Size,
+        taxa: Iterable[Sequence[str]] = (),
+        untrained: bool = False,
+    ) -> None:
+        """Set what all detectors share.
+
+        Args:
+            input_size: Side S of the square input, in pixels.
+            size: ``tiny`` for CPU and tests, ``base`` as published.
+            taxa: (label, forgery, family, generator) of each kind of training image.
+            untrained: Give logits before training too, instead of refusing.
+        """
+        super().__init__()
+        if size not in ("tiny", "base"):
+            raise DetectorError(f"{self.card.name} has the sizes tiny and base, not '{size}'")
+        self.transform = Transform(input_size)
+        self.size = size
+        self.taxa = tuple(Taxon(*taxon) for taxon in taxa)
+        if "prompts" in self.card.needs and not self.taxa:
+            raise DetectorError(
+                f"{self.card.name} needs the taxonomy of its training images: "
+                "pass taxa=[(label, forgery, family, generator), ...]"
+            )
+        self._allow_untrained = untrained
+        self.register_buffer("trained", torch.tensor(False))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.trained.device
+
+    def prepare(self, image: Tensor) -> Tensor:
+        """Bring one (3, h, w) float RGB image in [0, 1], any size, to the (3, S, S) input."""
+        return self.transform(image.to(self.device))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Give (B,) float32 logits for (B, 3, S, S) prepared inputs; > 0 means fake."""
+        raise NotImplementedError(f"{type(self).__name__} defines no forward")
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """Give the (B, d) representation on which the last layer decides."""
+        raise NotImplementedError(f"{type(self).__name__} defines no features")
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Give the training losses as scalars; ``total`` is the one that is minimised.
+
+        The default is the binary cross-entropy of the logits.
+        """
+        total = F.binary_cross_entropy_with_logits(self(batch.inputs), batch.labels)
+        return {"total": total}
+
+    def fit(self, train: Iterable[Batch], val: Iterable[Batch]) -> dict[str, float]:
+        """Train in one call (``fit: estimator``); return facts for the history."""
+        raise DetectorError(f"{self.card.name} is trained by fit: {self.card.fit}, not in one call")
+
+    def mark_trained(self) -> None:
+        """Say that training is done: from here on ``logits`` answers, and so does a saved copy."""
+        self.trained.fill_(True)
+
+    def architecture(self) -> dict[str, Any]:
+        """Options that rebuild the network with nothing fetched; they override ``options``."""
+        return {}
+
+    def logits(self, images: Sequence[Tensor]) -> Tensor:
+        """Give (B,) float32 logits of B images, each (3, h, w) RGB in [0, 1] of any size.
+
+        Raises:
+            UntrainedDetectorError: It was not trained, nor built with ``untrained=True``.
+            InputError: There is no image, or one is not an image.
+        """
+        if not (bool(self.trained) or self._allow_untrained):
+            raise UntrainedDetectorError(
+                f"{self.card.name} is not trained, so its scores would be noise: train it, load it "
+                "with from_pretrained, or build it with untrained=True"
+            )
+        if len(images) == 0:
+            raise InputError(f"{self.card.name} was given no image")
+        with _evaluating(self), torch.inference_mode():
+            inputs = torch.stack([self.prepare(image) for image in images])
+            return cast(Tensor, self(inputs)).float()
+
+    def score(self, images: Sequence[Tensor]) -> Tensor:
+        """Give (B,) float64 P(fake), the sigmoid of ``logits``.
+
+        float64, because a float32 sigmoid is exactly 1 from logit 17 on and ties move the AUC.
+        """
+        return torch.sigmoid(self.logits(images).double())
+
+    def save_pretrained(self, path: Path | str) -> None:
+        """Write ``config.json`` and ``model.safetensors`` to ``path``, a folder not yet there.
+
+        Raises:
+            WeightsError: Something is already at ``path``.
+        """
+        from detectors.weights import save
+
+        save(self, Path(path))
+
+    @classmethod
+    def from_pretrained(cls, name: Path | str) -> Self:
+        """Load a trained detector from a local folder or a Hub repository.
+
+        Called on ``Detector``, the catalog gives the class; called on a subclass, the saved
+        detector must be of that class.
+
+        Raises:
+            WeightsError: There is no such detector, or its tensors do not fit, each one named.
+        """
+        from detectors.weights import load
+
+        return load(cls, str(name))
+
+    def config(self) -> dict[str, Any]:
+        """Give what ``config.json`` holds."""
+        options = {**self.options, **self.architecture()}
+        options.pop("untrained", None)
+        if self.taxa:
+            options["taxa"] = self.taxa  # what was given may have been an iterator
+        config = {"format": 1, "detector": self.card.name, "init": self.init, "options": options}
+        return cast(dict[str, Any], json.loads(json.dumps(config)))
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> "Iterator[None]":
+    """Put ``module`` in evaluation mode for a while."""
+    was_training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(was_training)

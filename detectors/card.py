@@ -1,0 +1,48 @@
+"""What is known of a detector before it is built: its card."""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+Fit = Literal["gradient", "estimator", "none"]
+Kind = Literal["spatial", "frequency", "vision-language", "foundation", "floor"]
+Need = Literal["mask", "landmarks", "views", "prompts"]
+
+
+class Taxon(NamedTuple):
+    """What an image is, from coarse to fine; ``unknown`` where a level is not known."""
+
+    label: str
+    forgery: str
+    family: str
+    generator: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """A detector's facts, as the tables print them.
+
+    Attributes:
+        name: Its name in the catalog.
+        title: Its name in prose and tables.
+        paper: Where it comes from, or how it is defined here.
+        year: Year of the paper.
+        kind: Group in listings.
+        fidelity: What is exactly the paper's, what is not, and why.
+        licence: Licence of the code and of the weights it is published with.
+        pretraining: Data its published form was pretrained on, or ``none``.
+        fit: How it is trained: by gradient steps, as an estimator in one call, or not at all.
+        needs: What a batch must carry beside images and labels.
+        batch_dependent: None, or the chunk size on which its scores depend.
+    """
+
+    name: str
+    title: str
+    paper: str
+    year: int
+    kind: Kind
+    fidelity: str
+    licence: str
+    pretraining: str
+    fit: Fit
+    needs: frozenset[Need] = frozenset()
+    batch_dependent: int | None = None

@@ -1,0 +1,85 @@
+"""The one table of detectors, by name; nothing of theirs is imported to list it."""
+
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+from detectors.errors import DetectorError, UnknownDetectorError
+
+if TYPE_CHECKING:
+    from detectors.base import Detector
+
+CATALOG = {
+    "clip-linear": "detectors.clip_linear:ClipLinear",
+    "mfclip": "detectors.mfclip:MFCLIP",
+    "spectrum": "detectors.spectrum:Spectrum",
+    "xception": "detectors.xception:Xception",
+}
+ENTRY_POINTS = "forgerybench.detectors"
+
+
+def catalog_target(name: str) -> str:
+    """Give the ``package.module:Class`` that ``name`` stands for; nothing is imported.
+
+    Raises:
+        UnknownDetectorError: It is no name of the catalog or an entry point, nor such a target.
+    """
+    own = {entry.name: entry.value for entry in entry_points(group=ENTRY_POINTS)}
+    known = {**own, **CATALOG}
+    if name not in known and ":" not in name:
+        raise UnknownDetectorError(_unknown(name, list(known)))
+    return known.get(name, name)
+
+
+def detector_class(name: str) -> "type[Detector]":
+    """Find a detector's class.
+
+    Args:
+        name: A name of the catalog, of an entry point in the group ``forgerybench.detectors``, or
+            ``package.module:Class`` for one's own.
+
+    Raises:
+        UnknownDetectorError: There is no such name, module or class.
+        DetectorError: What the name leads to is no detector.
+    """
+    from detectors.base import Detector
+
+    target = catalog_target(name)
+    found = _attribute(name, target)
+    if not (isinstance(found, type) and issubclass(found, Detector)):
+        raise DetectorError(f"'{target}' is no subclass of detectors.base.Detector")
+    return found
+
+
+def create_detector(name: str, **options: Any) -> "Detector":
+    """Build the detector called ``name``; ``options`` go to its constructor."""
+    found = detector_class(name)
+    try:
+        return found(**options)
+    except TypeError as error:
+        raise DetectorError(f"{name} takes other options: {error}") from error
+
+
+def _attribute(name: str, target: str) -> object:
+    """Import the object that ``package.module:attribute`` names."""
+    module, _, attribute = target.partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise  # a module of theirs misses one of its own needs: that is their error to show
+        raise UnknownDetectorError(
+            f"detector '{name}': there is no module '{module}' on the import path"
+        ) from error
+    except AttributeError as error:
+        raise UnknownDetectorError(
+            f"detector '{name}': module '{module}' has no '{attribute}'"
+        ) from error
+
+
+def _unknown(name: str, choices: list[str]) -> str:
+    """Say that ``name`` is unknown and what it may have meant."""
+    close = get_close_matches(name, choices, n=1)
+    hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(sorted(choices))}"
+    return f"no detector is called '{name}'; {hint}"

@@ -1,0 +1,60 @@
+"""From one image of any size to a detector's input."""
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torchvision.transforms.v2 import functional as F
+
+from detectors.errors import InputError
+
+
+@dataclass(frozen=True)
+class Transform:
+    """Resize the shorter side to ``size`` (bilinear, anti-aliased), then crop the centre.
+
+    Detectors with equal transforms share one prepared tensor, so what differs between networks
+    (normalisation) is part of the network, not of the transform.
+    """
+
+    size: int
+    version: int = 1
+
+    @property
+    def hash(self) -> str:
+        """Twelve hexadecimal digits that name the transform."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:12]
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Prepare one image.
+
+        Args:
+            image: (3, h, w) float RGB in [0, 1], any size.
+
+        Returns:
+            (3, size, size) float32 in [0, 1].
+
+        Raises:
+            InputError: The tensor is not one such image.
+        """
+        check_image(image)
+        height, width = image.shape[1:]
+        scale = self.size / min(height, width)
+        resized = [max(self.size, round(height * scale)), max(self.size, round(width * scale))]
+        image = F.resize(image.float(), resized, antialias=True)
+        prepared: Tensor = F.center_crop(image, [self.size, self.size])
+        return prepared.clamp(0, 1)
+
+
+def check_image(image: Tensor) -> None:
+    """Raise InputError unless ``image`` is (3, h, w) floating-point RGB in [0, 1]."""
+    if image.ndim != 3 or image.shape[0] != 3 or 0 in image.shape:
+        raise InputError(f"an image is a (3, h, w) tensor, got {tuple(image.shape)}")
+    if not image.is_floating_point():
+        raise InputError(
+            f"an image is floating point in [0, 1], got {image.dtype}: divide 8-bit values by 255"
+        )
+    low, high = torch.aminmax(image)
+    if not (low >= 0 and high <= 1):  # written so that NaN is refused too
+        raise InputError(f"an image lies in [0, 1], got values from {low:.3g} to {high:.3g}")

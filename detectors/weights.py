@@ -1,0 +1,134 @@
+"""A trained detector as a folder, after the Hub's conventions: safetensors and config.json."""
+
+import json
+import os
+import secrets
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from detectors.catalog import CATALOG, detector_class
+from detectors.errors import WeightsError
+
+if TYPE_CHECKING:
+    from detectors.base import Detector
+
+CONFIG, TENSORS = "config.json", "model.safetensors"
+D = TypeVar("D", bound="Detector")
+
+
+def save(detector: "Detector", path: Path) -> None:
+    """Write ``detector`` as the folder ``path``, whole or not at all."""
+    if path.exists():
+        raise WeightsError(f"{path} exists already: choose another folder or remove it")
+    draft = path.parent / f".{path.name}.{secrets.token_hex(4)}"
+    draft.mkdir(parents=True)  # by the umask: tempfile's folders are closed to everyone else
+    try:
+        # Cloned and laid out anew: safetensors refuses tied weights and channels last.
+        tensors = {
+            name: t.detach().cpu().clone(memory_format=torch.contiguous_format)
+            for name, t in detector.state_dict().items()
+        }
+        save_file(tensors, draft / TENSORS)
+        text = json.dumps(detector.config(), indent=2, sort_keys=True) + "\n"
+        (draft / CONFIG).write_text(text, encoding="utf-8")
+        draft.rename(path)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def load(cls: "type[D]", name: str) -> "D":
+    """Rebuild the detector saved at ``name``, a folder or a Hub repository."""
+    from detectors.base import Detector
+
+    folder = hub_folder(name, [CONFIG, TENSORS])
+    config = _config(folder / CONFIG)
+    saved = config["detector"]
+    if cls is Detector:
+        # A name from a file is looked up in the catalog only: never imported as a module.
+        if saved not in CATALOG:
+            raise WeightsError(
+                f"{folder / CONFIG}: '{saved}' is not in the catalog; load it with its own class"
+            )
+        cls = detector_class(saved)  # type: ignore[assignment]
+    elif saved != cls.card.name:
+        raise WeightsError(f"{folder / CONFIG}: holds '{saved}', not '{cls.card.name}'")
+    if config["options"].get("pretrained") or "untrained" in config["options"]:
+        raise WeightsError(
+            f"{folder / CONFIG}: a saved detector fetches nothing and is trained; its options may "
+            "not set pretrained or untrained"
+        )
+    try:
+        detector = cls(**config["options"])
+    except TypeError as error:
+        raise WeightsError(f"{folder / CONFIG}: {error}") from error
+    detector.init = config["init"]
+    _load_tensors(detector, folder / TENSORS)
+    return detector.eval()
+
+
+def _load_tensors(detector: "Detector", path: Path) -> None:
+    """Fill ``detector`` strictly: every tensor there, none over, equal shapes."""
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path}: cannot be read as safetensors ({error})") from error
+    wanted = detector.state_dict()
+    if missing := sorted(wanted.keys() - tensors.keys()):
+        raise WeightsError(f"{path}: {len(missing)} tensors are missing: {_some(missing)}")
+    if unexpected := sorted(tensors.keys() - wanted.keys()):
+        raise WeightsError(f"{path}: {len(unexpected)} tensors are unknown: {_some(unexpected)}")
+    if other := [name for name, t in tensors.items() if t.shape != wanted[name].shape]:
+        raise WeightsError(f"{path}: {len(other)} tensors have another shape: {_some(other)}")
+    detector.load_state_dict(tensors)
+
+
+def hub_folder(name: str, patterns: list[str]) -> Path:
+    """Give ``name`` if it is a local folder, else fetch it from the Hub.
+
+    Args:
+        name: A local folder or a Hub repository, ``owner/name``.
+        patterns: The files to fetch; none else is.
+
+    Raises:
+        WeightsError: It is neither, or cannot be reached.
+    """
+    local = Path(name)
+    if local.is_dir():
+        return local
+    if name.count("/") != 1 or name.startswith((".", "/", "~")) or local.suffix == ".safetensors":
+        raise WeightsError(f"there is no folder '{name}'")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=patterns))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise WeightsError(f"'{name}' is no folder and not to be had from the Hub: {reason}") from (
+            error
+        )
+
+
+def _config(path: Path) -> dict[str, Any]:
+    """Read and check ``config.json``."""
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise WeightsError(f"{path}: {os.strerror(error.errno or 0)}") from error
+    except ValueError as error:
+        raise WeightsError(f"{path}: not JSON ({error})") from error
+    if not isinstance(config, dict) or config.get("format") != 1:
+        raise WeightsError(f"{path}: not a detector of format 1")
+    if not (isinstance(config.get("options"), dict) and isinstance(config.get("init"), str)):
+        raise WeightsError(f"{path}: 'options' and 'init' must be there")
+    return config
+
+
+def _some(names: list[str]) -> str:
+    """List the first five of ``names``."""
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

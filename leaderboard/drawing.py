@@ -1,0 +1,83 @@
+"""How the figures of this house look, and how they become files."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+WIDTH = 10.5  # inches; shown at about 1000 CSS pixels, so 9 points are read as about 12 pixels
+_DPI = 150
+_SHOWN = 102  # CSS pixels an inch on the page
+INK, FAINT = "#222222", "#8a8a8a"
+_STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": FAINT,
+    "axes.grid": True,
+    "grid.color": "#e3e3e3",
+    "grid.linewidth": 0.6,
+    "hatch.linewidth": 0.5,
+    "svg.hashsalt": "forgerybench",
+    "text.parse_math": False,
+}
+
+
+class Picture(NamedTuple):
+    """A figure as files.
+
+    Attributes:
+        name: Stem of its files.
+        kind: ``heat-map``, ``curves``, ``roc`` or ``training``.
+        title: Its heading.
+        alt: What it shows, in words.
+        png: Bytes at 150 dots an inch.
+        svg: Bytes.
+        width: How large the page shows it, in CSS pixels; ``height`` too.
+    """
+
+    name: str
+    kind: str
+    title: str
+    alt: str
+    png: bytes
+    svg: bytes
+    width: int
+    height: int
+
+
+def short(name: str, length: int = 22) -> str:
+    """Shorten a name in its middle to fit a figure; tables have it whole."""
+    if len(name) <= length:
+        return name
+    tail = (length - 1) // 2
+    return f"{name[: length - 1 - tail]}…{name[-tail:]}"
+
+
+@contextmanager
+def new_figure() -> Iterator[Figure]:
+    """Give a figure of this house's style that is in nobody's global state."""
+    with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
+        engine = ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.06)
+        yield Figure(figsize=(WIDTH, 3), layout=engine)
+
+
+def picture(figure: Figure, name: str, kind: str, title: str, alt: str) -> Picture:
+    """Write a figure as PNG and SVG without date and software."""
+    png, svg = io.BytesIO(), io.BytesIO()
+    figure.savefig(png, format="png", dpi=_DPI, metadata={"Software": None})
+    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+    width, height = (round(inches * _SHOWN) for inches in figure.get_size_inches())
+    return Picture(name, kind, title, alt, png.getvalue(), svg.getvalue(), width, height)

@@ -1,0 +1,186 @@
+"""The page of a run: one static HTML file that needs nothing beside itself."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from leaderboard.drawing import Picture
+from leaderboard.table import BEST, DASH, LEGEND, POOLED, SEEN, SMALL, Table
+from leaderboard.view import ProtocolView
+from results.evaluation import RunContents
+from results.schema import ModelFacts
+
+CAPTIONS = {
+    "heat-map": "One panel a detector, on one colour scale; white is chance.",
+    "curves": "Real and forged images are damaged alike; the dotted line is chance.",
+    "roc": "Of several models, the mean of their curves at each rate of false alarms.",
+    "training": "One line a model. Long curves: faint as measured, bold the running mean.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProtocolSection:
+    """What the page shows of one protocol.
+
+    Attributes:
+        summary: A row a contender.
+        tables: The headline metric's tables; ``more`` the other metrics'.
+        pictures: Matrix, curves, ROC.
+    """
+
+    view: ProtocolView
+    summary: Table
+    tables: Sequence[Table]
+    more: Sequence[Table]
+    pictures: Sequence[Picture]
+
+    @property
+    def metrics(self) -> list[str]:
+        """The metrics that are folded away."""
+        return list(dict.fromkeys(table.metric for table in self.more))
+
+    @property
+    def gaps(self) -> list[tuple[str, str]]:
+        """Give each training set that lacks models, and why."""
+        found: dict[tuple[str, str], list[str]] = {}
+        for result in self.view.results.values():
+            if result.gap is not None:
+                labels = found.setdefault((result.cell.training, result.gap), [])
+                if result.contender.label not in labels:
+                    labels.append(result.contender.label)
+        everyone = len(self.view.contenders)
+        return [
+            (f"{training} ({'all detectors' if len(who) == everyone else ', '.join(who)})", gap)
+            for (training, gap), who in found.items()
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRow:
+    """One model in the training table."""
+
+    label: str
+    training: str
+    protocols: Sequence[str]
+    facts: ModelFacts
+    scores: str
+
+    @property
+    def loss(self) -> str:
+        """The total loss, first and last tenth of the steps, so that a fall stands out of noise."""
+        losses = [row["total"] for row in self.facts.history if "total" in row]
+        if not losses:
+            return DASH
+        tenth = max(1, len(losses) // 10)
+        first, last = sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth
+        return f"{first:.3f} → {last:.3f}"
+
+
+def render(
+    contents: RunContents,
+    sections: Sequence[ProtocolSection],
+    training_pictures: Sequence[Picture],
+) -> str:
+    """Write the page.
+
+    Args:
+        contents: The run.
+        sections: What it shows, protocol by protocol.
+        training_pictures: Training curves, detector by detector.
+
+    Returns:
+        HTML with figures and style inside; names are escaped, there is no script.
+    """
+    facts = contents.facts
+    rows = training_rows(contents, [section.view for section in sections])
+    template = _environment().get_template("page.html.j2")
+    return template.render(
+        facts=facts,
+        sections=sections,
+        training_pictures=training_pictures,
+        rows=rows,
+        recipes=_recipes(rows),
+        synthetic=any(dataset.synthetic for dataset in facts.data.values()),
+        random_starts=_random_starts(rows),
+        captions=CAPTIONS,
+        counts=_counts(contents),
+    )
+
+
+def training_rows(contents: RunContents, views: Sequence[ProtocolView]) -> list[TrainingRow]:
+    """Give each model once, with the protocols it stands in."""
+    found: dict[str, tuple[str, list[str]]] = {}
+    for view in views:
+        for (contender, _), model in view.models.items():
+            names = found.setdefault(model.id, (contender.label, []))[1]
+            if view.protocol.title not in names:
+                names.append(view.protocol.title)
+    return [
+        TrainingRow(
+            label=label,
+            training=contents.models[model].training,
+            protocols=names,
+            facts=contents.models[model],
+            scores=contents.scores(model).hash,
+        )
+        for model, (label, names) in found.items()
+    ]
+
+
+def _recipes(rows: Sequence[TrainingRow]) -> list[tuple[str, str]]:
+    """State each recipe once, with all its values."""
+    found: dict[tuple[str, str], None] = {}
+    for row in rows:
+        values = ", ".join(f"{k}: {_plain(v)}" for k, v in sorted(row.facts.recipe_values.items()))
+        found[row.facts.recipe, values] = None
+    return list(found)
+
+
+def _plain(value: Any) -> str:
+    """Show a value of a recipe."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{k}: {_plain(v)}" for k, v in sorted(value.items())) + "}"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _random_starts(rows: Sequence[TrainingRow]) -> list[str]:
+    """List the detectors that started from random weights although training is by gradient."""
+    starts = [
+        row.label for row in rows if row.facts.fit == "gradient" and row.facts.init == "random"
+    ]
+    return list(dict.fromkeys(starts))
+
+
+def _counts(contents: RunContents) -> dict[str, int]:
+    """Count what the run is made of."""
+    entries = contents.facts.entries
+    return {
+        "detectors": len({entry.detector for entry in entries}),
+        "models": len(contents.models),
+        "gaps": sum(entry.model is None for entry in entries),
+        "seeds": len({entry.seed for entry in entries}),
+    }
+
+
+def _environment() -> Environment:
+    """Make the environment of the template: everything is escaped, nothing may be undefined."""
+    environment = Environment(
+        loader=PackageLoader("leaderboard"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["data_uri"] = _data_uri
+    environment.globals.update(
+        LEGEND=LEGEND, SEEN=SEEN, SMALL=SMALL, POOLED=POOLED, BEST=BEST, DASH=DASH
+    )
+    return environment
+
+
+def _data_uri(png: bytes) -> str:
+    """Give a picture as the address of itself."""
+    return "data:image/png;base64," + base64.b64encode(png).decode()

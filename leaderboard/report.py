@@ -1,0 +1,127 @@
+"""A report: records, tables, figures and page of a run, from its scores alone."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+
+from leaderboard.drawing import Picture
+from leaderboard.errors import LeaderboardError
+from leaderboard.figures import robustness_curves, roc_curves, training_curves
+from leaderboard.heatmap import heat_map
+from leaderboard.page import ProtocolSection, render
+from leaderboard.table import WRITERS, Table
+from leaderboard.tables import cells_frame, protocol_tables
+from leaderboard.view import ProtocolView, views
+from results.evaluation import RunContents, evaluate_contents
+from results.files import atomic_write
+from results.schema import ModelFacts
+from results.store import write_record
+
+DERIVED = ("records", "tables", "figures")
+PAGE = "index.html"
+_PREFIX = ".report-"
+
+
+def report(run: Path) -> Path:
+    """Build everything that follows from a run's scores, in place of an earlier report.
+
+    Twice gives the same bytes. The new files are made beside the old ones and take their place
+    when all of them are there: an error leaves the old report as it was.
+
+    Args:
+        run: The run's folder; ``records/``, ``tables/``, ``figures/`` and ``index.html`` in it
+            are replaced, nothing else is touched.
+
+    Returns:
+        The page, ``index.html``.
+
+    Raises:
+        LeaderboardError: The run has no detector.
+        ResultError: A file of the run is missing or wrong.
+        ProtocolError: A protocol of the run does not fit its samples.
+    """
+    contents = RunContents(run)
+    if not contents.facts.entries:
+        raise LeaderboardError(f"{run}: the run has no detector, so there is nothing to report")
+    made = evaluate_contents(contents)
+    for left_over in run.glob(f"{_PREFIX}*"):
+        shutil.rmtree(left_over)
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=run))
+    try:
+        for record in made:
+            write_record(folder, record)
+        laid_out = views(contents, made)
+        cells = cells_frame(laid_out)
+        atomic_write(folder / "tables" / "cells.csv", _csv(cells))
+        sections = [_section(folder, view, contents) for view in laid_out]
+        training = _training_pictures(contents)
+        for picture in training:
+            _write_picture(folder, picture)
+        atomic_write(folder / PAGE, render(contents, sections, training))
+        _swap(folder, run)
+    finally:
+        shutil.rmtree(folder)
+    return run / PAGE
+
+
+def _section(folder: Path, view: ProtocolView, contents: RunContents) -> ProtocolSection:
+    """Build one protocol's tables and figures."""
+    tables = protocol_tables(view)
+    for table in tables:
+        _write_table(folder, table)
+    drawn = [
+        heat_map(view) if view.is_matrix else None,
+        robustness_curves(view) if view.damaged else None,
+        roc_curves(view, contents),
+    ]
+    pictures = [picture for picture in drawn if picture]
+    for picture in pictures:
+        _write_picture(folder, picture)
+    summary, *others = tables
+    headline = [t for t in others if t.metric == view.metric and t.level == view.level]
+    return ProtocolSection(
+        view=view,
+        summary=summary,
+        tables=headline,
+        more=[table for table in others if table not in headline],
+        pictures=pictures,
+    )
+
+
+def _training_pictures(contents: RunContents) -> list[Picture]:
+    """Draw the training curves of each detector that has a history."""
+    detectors: dict[str, dict[str, ModelFacts]] = {}
+    for entry in contents.facts.entries:
+        if entry.model and contents.models[entry.model].history:
+            models = detectors.setdefault(entry.detector, {})
+            models[entry.model] = contents.models[entry.model]
+    return [training_curves(name, list(models.values())) for name, models in detectors.items()]
+
+
+def _write_table(folder: Path, table: Table) -> None:
+    """Write a table in each of its forms."""
+    for ending, write in WRITERS.items():
+        atomic_write(folder / "tables" / f"{table.name}.{ending}", write(table))
+
+
+def _write_picture(folder: Path, picture: Picture) -> None:
+    """Write a figure in both of its forms."""
+    atomic_write(folder / "figures" / f"{picture.name}.png", picture.png)
+    atomic_write(folder / "figures" / f"{picture.name}.svg", picture.svg)
+
+
+def _csv(table: pd.DataFrame) -> str:
+    """Write a long table; floats at full precision, missing values empty."""
+    return table.to_csv(index=False, lineterminator="\n")
+
+
+def _swap(new: Path, run: Path) -> None:
+    """Put the new files in the place of the old ones, which leave with the temporary folder."""
+    for name in DERIVED:
+        if (run / name).exists():
+            (run / name).replace(new / f"old-{name}")
+        if (new / name).exists():
+            (new / name).replace(run / name)
+    (new / PAGE).replace(run / PAGE)

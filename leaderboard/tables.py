@@ -1,0 +1,362 @@
+"""The tables of a run: matrices, conditions, summaries, and every cell in one long table."""
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from leaderboard.table import BEST, DASH, POOLED, SEEN, SMALL, Section, Table, TableCell
+from leaderboard.view import Contender, ProtocolView, Result, Summary, is_better, summarise
+from results.schema import ModelFacts
+
+UNSEEN_MEAN = "mean unseen"
+
+
+def matrix_table(view: ProtocolView, metric: str, level: str) -> Table:
+    """Lay one metric out as training sets x test sets, detector by detector.
+
+    Args:
+        view: The protocol's results.
+        metric: One of the protocol's metrics.
+        level: One of its levels.
+
+    Returns:
+        The matrix under the base condition; with a column of the mean over unseen cells where the
+        protocol has such, and how many of them have a value.
+    """
+    results = {
+        (result.contender, result.cell.training, result.test): result
+        for result in view.at(view.base, level)
+    }
+    best = _best(results.values(), metric)
+    with_mean = view.has(seen=False)
+    sections = []
+    for contender in view.contenders:
+        rows = []
+        for training in view.trainings:
+            row = [results[contender, training, test] for test in view.tests]
+            cells = [_value_cell(result, metric, result in best) for result in row]
+            if with_mean:
+                unseen = summarise((r for r in row if not r.cell.seen), metric)
+                cells.append(_summary_cell(unseen))
+            rows.append((training, tuple(cells)))
+        sections.append(Section(contender.label, tuple(rows)))
+    under = "" if view.base.name == "clean" else f", {view.base.label}"
+    return Table(
+        name=_name(view, metric, level),
+        metric=metric,
+        level=level,
+        caption=f"{view.protocol.title}: {metric} by {level}{under}",
+        corner="trained on",
+        columns=(*(test.label for test in view.tests), *([UNSEEN_MEAN] if with_mean else [])),
+        head=_counts(view, results.values(), with_mean),
+        sections=tuple(sections),
+        notes=tuple(_reals_notes(results.values())),
+    )
+
+
+def condition_table(view: ProtocolView, metric: str, level: str) -> Table:
+    """Lay one metric out as perturbations x severities, with the difference from clean.
+
+    Where the protocol has several training or test sets, a value is the mean over them.
+
+    Args:
+        view: Results of a protocol with clean and damaged conditions.
+        metric: One of the protocol's metrics.
+        level: One of its levels.
+    """
+    severities = sorted({condition.severity for condition in view.damaged})
+    by_key = {(condition.name, condition.severity): condition for condition in view.damaged}
+    names = list(dict.fromkeys(condition.name for condition in view.damaged))
+    sections = []
+    for contender in view.contenders:
+        at_clean = view.of(contender, view.base, level)
+        clean = summarise(at_clean, metric)
+        rows = []
+        for name in names:
+            cells = [_condition_cell(at_clean, metric, None)]
+            for severity in severities:
+                condition = by_key.get((name, severity))
+                cells.append(
+                    _condition_cell(view.of(contender, condition, level), metric, clean.value)
+                    if condition
+                    else TableCell(DASH, reason="the protocol does not have this severity")
+                )
+            rows.append((name, tuple(cells)))
+        sections.append(Section(contender.label, tuple(rows)))
+    n_cells = len(view.trainings) * len(view.tests)
+    mean = f", mean over {n_cells} cells" if n_cells > 1 else ""
+    return Table(
+        name=f"{_name(view, metric, level)}-conditions",
+        metric=metric,
+        level=level,
+        caption=f"{view.protocol.title}: {metric} by {level} under damage{mean}",
+        corner="perturbation",
+        columns=("clean", *(str(severity) for severity in severities)),
+        sections=tuple(sections),
+        notes=(
+            "Columns are severities; in parentheses the difference from clean",
+            *_size_notes(view.at(view.base, level)),
+        ),
+    )
+
+
+def summary_table(view: ProtocolView) -> Table:
+    """Sum a protocol up: a row a contender, headline metric and level."""
+    metric, level = view.metric, view.level
+    seen, unseen = view.has(seen=True), view.has(seen=False)
+    columns = [
+        *(["seen, clean" if view.damaged else "seen"] if seen else []),
+        *(["unseen", "worst unseen"] if unseen else []),
+        *(["seen-unseen gap"] if seen and unseen else []),
+        *(["damaged", "worst damage", "change"] if view.damaged else []),
+        *("init", "parameters", "steps", "epochs"),
+    ]
+    rows = []
+    for contender in view.contenders:
+        base = view.of(contender, view.base, level)
+        means = {
+            which: summarise((r for r in base if r.cell.seen is which), metric)
+            for which in (True, False)
+        }
+        cells = [_summary_cell(means[True])] if seen else []
+        if unseen:
+            cells += [_summary_cell(means[False]), _worst_cell(means[False], metric)]
+        if seen and unseen:
+            cells.append(_difference_cell(means[True], means[False]))
+        if view.damaged:
+            cells += _damage_cells(view, contender, summarise(base, metric))
+        cells += _facts_cells([m for (c, _), m in view.models.items() if c == contender])
+        rows.append((contender.label, tuple(cells)))
+    return Table(
+        name=f"{view.name}-summary",
+        metric=metric,
+        level=level,
+        caption=f"{view.protocol.title}: {metric} by {level}",
+        corner="detector",
+        columns=tuple(columns),
+        sections=(Section("", tuple(rows)),),
+        notes=("In parentheses: cells with a value / cells",),
+    )
+
+
+def protocol_tables(view: ProtocolView) -> list[Table]:
+    """Give every table of a protocol: the summary, then metric by metric, the headline first."""
+    tables = [summary_table(view)]
+    for level in view.protocol.levels:
+        for metric in view.protocol.metrics:
+            if view.is_matrix:
+                tables.append(matrix_table(view, metric, level))
+            if view.damaged:
+                tables.append(condition_table(view, metric, level))
+    return tables
+
+
+def cells_frame(views: list[ProtocolView]) -> pd.DataFrame:
+    """Give one row a cell and contender, with every fact there is; missing values are NaN."""
+    rows = [_long_row(view, result) for view in views for result in view.results.values()]
+    return pd.DataFrame(rows).astype({"steps": "Int64", "n_real": "Int64", "n_fake": "Int64"})
+
+
+def _long_row(view: ProtocolView, result: Result) -> dict[str, object]:
+    """Give one row of the long table."""
+    record, model, condition = result.record, result.model, result.cell.condition
+    row: dict[str, object] = {
+        "protocol": view.name,
+        "protocol_version": view.protocol.version,
+        "detector": result.contender.detector,
+        "label": result.contender.label,
+        "seed": result.contender.seed,
+        "model": model.id if model else "",
+        "init": model.init if model else "",
+        "size": model.size if model else "",
+        "steps": model.steps if model else None,
+        "epochs": model.epochs if model else None,
+        "training": result.cell.training,
+        "role": result.test.role,
+        "test": result.test.name,
+        "condition": condition.key,
+        "condition_name": condition.name,
+        "severity": condition.severity,
+        "parameter": condition.parameter,
+        "parameter_value": condition.value if condition.parameter else None,
+        "level": result.cell.level,
+        "seen": result.cell.seen,
+        "reals": result.cell.test.statement,
+        "pooled": result.pooled,
+        "small": result.small,
+        "n_real": record.n_real if record else None,
+        "n_fake": record.n_fake if record else None,
+        "n_missing": result.cell.test.n_missing,
+        "prevalence": record.prevalence if record else None,
+    }
+    values = {metric: result.value(metric) for metric in view.protocol.metrics}
+    row |= {metric: value.value for metric, value in values.items()}
+    reasons = [f"{name}: {value.reason}" for name, value in values.items() if value.reason]
+    row["reason"] = f"no model: {result.gap}" if record is None else "; ".join(reasons)
+    return row
+
+
+def _name(view: ProtocolView, metric: str, level: str) -> str:
+    """Name the files of a table."""
+    return f"{view.name}-{metric}" + (f"-{level}" if len(view.protocol.levels) > 1 else "")
+
+
+def _value_cell(result: Result, metric: str, best: bool) -> TableCell:
+    """Show one cell of a matrix."""
+    value, record = result.value(metric), result.record
+    if record is None or value.value is None:
+        return TableCell(DASH, reason=value.reason, title=value.reason or "")
+    marks = {
+        mark
+        for mark, holds in (
+            (SEEN, result.cell.seen),
+            (SMALL, result.small),
+            (POOLED, result.pooled),
+            (BEST, best),
+        )
+        if holds
+    }
+    title = (
+        f"{result.contender.label}, {result.cell.training} to {result.test.label}: "
+        f"{record.n_real} real, {record.n_fake} forged; {record.reals}"
+    )
+    return TableCell(f"{value.value:.3f}", raw=value.value, marks=frozenset(marks), title=title)
+
+
+def _summary_cell(summary: Summary) -> TableCell:
+    """Show a mean and how many cells it covers."""
+    if summary.value is None:
+        reason = "no cell of the row has a value" if summary.total else "no such cell in the row"
+        return TableCell(DASH, reason=reason)
+    marks = frozenset({SMALL} if summary.small else ())
+    covered = f"{summary.covered}/{summary.total}"
+    return TableCell(f"{summary.value:.3f}", covered, summary.value, marks)
+
+
+def _worst_cell(summary: Summary, metric: str) -> TableCell:
+    """Show the worst cell and which it is."""
+    if summary.worst is None:
+        return _summary_cell(summary)
+    value = summary.worst.value(metric).value
+    where = f"{summary.worst.cell.training} → {summary.worst.test.label}"
+    marks = frozenset({SMALL} if summary.worst.small else ())
+    return TableCell(f"{value:.3f}", where, value, marks)
+
+
+def _difference_cell(left: Summary, right: Summary) -> TableCell:
+    """Show the difference of two means."""
+    if left.value is None or right.value is None:
+        return TableCell(DASH, reason="one of the two means has no value")
+    difference = left.value - right.value
+    marks = frozenset({SMALL} if left.small or right.small else ())
+    return TableCell(_signed(difference), raw=difference, marks=marks)
+
+
+def _damage_cells(view: ProtocolView, contender: Contender, clean: Summary) -> list[TableCell]:
+    """Show the mean over the damaged conditions, the worst of them, and the drop."""
+    metric = view.metric
+    found = [r for c in view.damaged for r in view.of(contender, c, view.level)]
+    damaged = summarise(found, metric)
+    if damaged.worst is None:
+        return [_summary_cell(damaged)] * 3
+    worst = summarise([damaged.worst], metric)
+    marks = frozenset({SMALL} if worst.small else ())
+    return [
+        _summary_cell(damaged),
+        TableCell(f"{worst.value:.3f}", damaged.worst.cell.condition.label, worst.value, marks),
+        _difference_cell(damaged, clean),
+    ]
+
+
+def _condition_cell(results: list[Result], metric: str, clean: float | None) -> TableCell:
+    """Show the mean under a condition and, given that of clean, the difference from it."""
+    summary = summarise(results, metric)
+    if summary.value is None:
+        return TableCell(DASH, reason=results[0].value(metric).reason)
+    change = "" if clean is None else _signed(summary.value - clean)
+    marks = frozenset({SMALL} if summary.small else ())
+    return TableCell(f"{summary.value:.3f}", change, summary.value, marks)
+
+
+def _facts_cells(models: list[ModelFacts]) -> list[TableCell]:
+    """Show what a contender's models are: a range where they differ."""
+    if not models:
+        return [TableCell(DASH, reason="no model was trained")] * 4
+    return [
+        TableCell(", ".join(sorted({model.init for model in models}))),
+        TableCell(_range([model.parameters for model in models])),
+        TableCell(_range([model.steps for model in models])),
+        TableCell(_range([round(model.epochs, 1) for model in models])),
+    ]
+
+
+def _counts(
+    view: ProtocolView, results: Iterable[Result], with_mean: bool
+) -> tuple[tuple[str, tuple[TableCell, ...]], ...]:
+    """Give the rows that say how many samples each test set has."""
+    found = [result for result in results if result.record]
+    rows = []
+    for name, field in (("real", "n_real"), ("forged", "n_fake")):
+        cells = []
+        for test in view.tests:
+            numbers = [getattr(r.record, field) for r in found if r.test == test]
+            cells.append(TableCell(_range(numbers) if numbers else DASH))
+        cells += [TableCell("")] if with_mean else []
+        rows.append((f"n {name}", tuple(cells)))
+    return tuple(rows)
+
+
+def _size_notes(results: Iterable[Result]) -> list[str]:
+    """Say in words how many samples a table without such rows is over."""
+    found = list(results)
+    sizes = {
+        r.test.label: f"{r.record.n_real} real, {r.record.n_fake} forged" for r in found if r.record
+    }
+    return [*(f"Test set {test}: {n}" for test, n in sizes.items()), *_reals_notes(found)]
+
+
+def _reals_notes(results: Iterable[Result]) -> list[str]:
+    """Say which real images each test set has, and what could not be read."""
+    statements: dict[str, list[str]] = {}
+    missing: dict[str, int] = {}
+    for result in results:
+        tests = statements.setdefault(result.cell.test.statement, [])
+        if result.test.label not in tests:
+            tests.append(result.test.label)
+        if result.cell.test.n_missing:
+            missing[result.test.label] = result.cell.test.n_missing
+    notes = [f"Real images of {', '.join(tests)}: {says}" for says, tests in statements.items()]
+    if missing:
+        counts = ", ".join(f"{test}: {n}" for test, n in missing.items())
+        notes.append(f"Samples that could not be read and stand in no number: {counts}")
+    return notes
+
+
+def _best(results: Iterable[Result], metric: str) -> set[Result]:
+    """Find the best contender of every cell that is large enough to rank at least two."""
+    cells: dict[tuple[str, str], list[tuple[float, Result]]] = {}
+    for result in results:
+        value = result.value(metric).value
+        if value is not None and not result.small:
+            where = (result.cell.training, result.test.label)
+            cells.setdefault(where, []).append((value, result))
+    found = set()
+    for ranked in cells.values():
+        if len(ranked) < 2:
+            continue
+        top = ranked[0][0]
+        for value, _ in ranked:
+            top = value if is_better(metric, value, top) else top
+        found |= {result for value, result in ranked if value == top}
+    return found
+
+
+def _range(numbers: list[int] | list[float]) -> str:
+    """Show a number, or the smallest and the greatest of several."""
+    low, high = min(numbers), max(numbers)
+    return f"{low:,}" if low == high else f"{low:,}{DASH}{high:,}"
+
+
+def _signed(number: float) -> str:
+    """Show a difference with its sign."""
+    return f"{number:+.3f}".replace("-", "\N{MINUS SIGN}")

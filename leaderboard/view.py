@@ -1,0 +1,278 @@
+"""A run as its tables and figures see it: every cell of every contender, gaps included.
+
+A *contender* is a detector with a training seed: what has a row in a summary. It has one model for
+each training set of a protocol, or the reason why there is none.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import NamedTuple
+
+from protocols import Cell, Condition, Expansion, Protocol
+from results.evaluation import RunContents
+from results.schema import CellRecord, ModelFacts, Record, Value
+
+SMALL = 100
+LOWER_IS_BETTER = frozenset({"EER"})
+
+
+class Contender(NamedTuple):
+    """A detector with a training seed; ``label`` is its name in tables, unique in the run."""
+
+    detector: str
+    seed: int
+    label: str
+
+
+class Test(NamedTuple):
+    """A test set; ``label`` is its name in tables, unique in the protocol."""
+
+    role: str
+    name: str
+    label: str
+
+
+class Summary(NamedTuple):
+    """The mean of some cells.
+
+    Attributes:
+        value: The mean over the cells that have a value, or None where none has.
+        covered: How many have one; ``total`` how many there are.
+        small: Whether one of them has fewer than ``SMALL`` real or forged samples.
+        worst: The cell with the worst value.
+    """
+
+    value: float | None
+    covered: int
+    total: int
+    small: bool
+    worst: "Result | None"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Result:
+    """One cell of one contender.
+
+    Attributes:
+        cell: What the protocol asks.
+        record: Its numbers; None where there is no model.
+        gap: Why there is no model, or None.
+        model: The model, or None.
+    """
+
+    contender: Contender
+    test: Test
+    cell: Cell
+    record: CellRecord | None
+    gap: str | None
+    model: ModelFacts | None
+
+    @property
+    def small(self) -> bool:
+        """Whether a class has fewer than ``SMALL`` samples: shown grey, never bold."""
+        return self.record is not None and min(self.record.n_real, self.record.n_fake) < SMALL
+
+    @property
+    def pooled(self) -> bool:
+        """Whether real images of other sources stand in."""
+        return self.record is not None and self.record.pooled
+
+    def value(self, metric: str) -> Value:
+        """Give a metric, or the reason why there is none."""
+        if self.record is None:
+            return Value(value=None, reason=f"no model: {self.gap}")
+        return self.record.metrics[metric]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ProtocolView:
+    """All results under one protocol.
+
+    Attributes:
+        contenders: In the order of the study.
+        trainings: Names of the training sets that the run has, in the order of the protocol.
+        tests: In the order of the protocol.
+        results: By contender, training set, test set, condition's key and level.
+        models: By contender and training set; absent where there is a gap.
+    """
+
+    protocol: Protocol
+    expansion: Expansion
+    contenders: tuple[Contender, ...]
+    trainings: tuple[str, ...]
+    tests: tuple[Test, ...]
+    results: dict[tuple[Contender, str, Test, str, str], Result]
+    models: dict[tuple[Contender, str], ModelFacts]
+
+    @property
+    def name(self) -> str:
+        """The protocol's name."""
+        return self.protocol.name
+
+    @property
+    def metric(self) -> str:
+        """The headline metric."""
+        return self.protocol.metrics[0]
+
+    @property
+    def level(self) -> str:
+        """The headline level: video where video is scored."""
+        return "video" if "video" in self.protocol.levels else self.protocol.levels[0]
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """All conditions, in the protocol's order."""
+        return self.protocol.expanded_conditions
+
+    @property
+    def base(self) -> Condition:
+        """The condition of matrices: clean where the protocol has it."""
+        return min(self.conditions, key=lambda condition: condition.name != "clean")
+
+    @property
+    def damaged(self) -> tuple[Condition, ...]:
+        """The conditions that are not clean, where there is clean to compare them with."""
+        if self.base.name != "clean":
+            return ()
+        return tuple(condition for condition in self.conditions if condition.name != "clean")
+
+    @property
+    def is_matrix(self) -> bool:
+        """Whether training x test sets are more than what its curves already show."""
+        return not self.damaged or len(self.trainings) * len(self.tests) > 1
+
+    def of(
+        self, contender: Contender, condition: Condition, level: str, seen: bool | None = None
+    ) -> list[Result]:
+        """List a contender's results under one condition: the seen, the unseen, or all."""
+        return [
+            result
+            for result in self.at(condition, level)
+            if result.contender == contender and seen in (None, result.cell.seen)
+        ]
+
+    def at(self, condition: Condition, level: str) -> Iterator[Result]:
+        """Give all results under one condition."""
+        for key, result in self.results.items():
+            if key[3:] == (condition.key, level):
+                yield result
+
+    def has(self, seen: bool) -> bool:
+        """Whether any cell's forgeries were seen in training, or were not."""
+        return any(result.cell.seen is seen for result in self.results.values())
+
+
+def is_better(metric: str, left: float, right: float) -> bool:
+    """Whether ``left`` is the better value of ``metric``."""
+    return left < right if metric in LOWER_IS_BETTER else left > right
+
+
+def summarise(results: Iterable[Result], metric: str) -> Summary:
+    """Average a metric over cells; those without a value are counted, not guessed."""
+    total, small, values = 0, False, list[float]()
+    worst: tuple[float, Result] | None = None
+    for result in results:
+        total += 1
+        value = result.value(metric).value
+        if value is None:
+            continue
+        values.append(value)
+        small |= result.small
+        if worst is None or is_better(metric, worst[0], value):
+            worst = (value, result)
+    mean = sum(values) / len(values) if values else None
+    return Summary(mean, len(values), total, small, worst[1] if worst else None)
+
+
+def views(contents: RunContents, records: list[Record]) -> list[ProtocolView]:
+    """Lay the records of a run out by protocol, contender and cell."""
+    contenders = _contenders(contents)
+    found: dict[tuple[str, ...], CellRecord] = {
+        (record.protocol, record.model, *_cell_key(cell)): cell
+        for record in records
+        for cell in record.cells
+    }
+    return [
+        _view(contents, expansion, contenders, found) for expansion in contents.expansions.values()
+    ]
+
+
+def _view(
+    contents: RunContents,
+    expansion: Expansion,
+    contenders: dict[tuple[str, int], Contender],
+    found: dict[tuple[str, ...], CellRecord],
+) -> ProtocolView:
+    """Lay out one protocol."""
+    name = expansion.protocol.name
+    entries = {(contenders[e.detector, e.seed], e.training): e for e in contents.entries(name)}
+    here = tuple(dict.fromkeys(contender for contender, _ in entries))
+    trainings = contents.trainings(name)
+    tests = _tests(expansion)
+    results: dict[tuple[Contender, str, Test, str, str], Result] = {}
+    models: dict[tuple[Contender, str], ModelFacts] = {}
+    for contender, training in product(here, trainings):
+        entry = entries.get((contender, training))
+        model = entry.model if entry else None
+        if model:
+            models[contender, training] = contents.models[model]
+        for cell in expansion.cells:
+            if cell.training != training:
+                continue
+            test = tests[cell.test.role, cell.test.name]
+            key = (cell.test.role, cell.test.name, cell.condition.key, cell.level)
+            results[contender, training, test, cell.condition.key, cell.level] = Result(
+                contender=contender,
+                test=test,
+                cell=cell,
+                record=found[name, model, training, *key] if model else None,
+                gap=entry.gap if entry else "not part of this run",
+                model=contents.models[model] if model else None,
+            )
+    return ProtocolView(
+        protocol=expansion.protocol,
+        expansion=expansion,
+        contenders=here,
+        trainings=tuple(trainings),
+        tests=tuple(tests.values()),
+        results=results,
+        models=models,
+    )
+
+
+def _cell_key(cell: CellRecord) -> tuple[str, str, str, str, str]:
+    """Name a cell within its record."""
+    return cell.training, cell.role, cell.test, cell.condition, cell.level
+
+
+def _tests(expansion: Expansion) -> dict[tuple[str, str], Test]:
+    """Name the test sets; the role is added where two roles have a set of one name."""
+    pairs = dict.fromkeys((cell.test.role, cell.test.name) for cell in expansion.cells)
+    names = [name for _, name in pairs]
+    return {
+        (role, name): Test(role, name, f"{name} ({role})" if names.count(name) > 1 else name)
+        for role, name in pairs
+    }
+
+
+def _contenders(contents: RunContents) -> dict[tuple[str, int], Contender]:
+    """Name the contenders: by title, then by what tells those of equal title apart."""
+    titles: dict[tuple[str, int], str] = {}
+    for entry in contents.facts.entries:
+        key = (entry.detector, entry.seed)
+        if entry.model:
+            titles[key] = contents.models[entry.model].title
+        titles.setdefault(key, entry.detector)
+    seeds = {seed for _, seed in titles}
+    labels = {key: _label(key, title, titles, len(seeds) > 1) for key, title in titles.items()}
+    return {key: Contender(*key, label) for key, label in labels.items()}
+
+
+def _label(
+    key: tuple[str, int], title: str, titles: dict[tuple[str, int], str], with_seed: bool
+) -> str:
+    """Name one contender."""
+    namesakes = {detector for (detector, _), other in titles.items() if other == title}
+    name = f"{title} ({key[0]})" if len(namesakes) > 1 else title
+    return f"{name}, seed {key[1]}" if with_seed else name

@@ -1,0 +1,1 @@
+"""Scores, records, metrics: everything computed from scores, without torch or the images."""

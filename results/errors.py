@@ -1,0 +1,5 @@
+"""Errors of the results; each message names the file or sample and what is wrong with it."""
+
+
+class ResultError(Exception):
+    """Scores or records cannot be read, or are not what a metric can be computed from."""

@@ -1,0 +1,311 @@
+"""From scores to records: every number of a run, recomputed without torch and the images."""
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from protocols import Cell, Expansion, ImageSet, Protocol, expand
+from results.errors import ResultError
+from results.metrics import accuracy, auc, average_precision, eer, probability
+from results.schema import CellRecord, Entry, ModelFacts, Record, RunFacts, Value
+from results.store import content_hash, read_model, read_run, read_samples, read_scores, scores_path
+
+Metric = Callable[[npt.ArrayLike, npt.ArrayLike], float]
+# Rank metrics compare the two classes; without both there is nothing to compare.
+RANK_METRICS: Mapping[str, Metric] = {"AUC": auc, "AP": average_precision, "EER": eer}
+_SEPARATOR = "\x1f"
+
+
+class Scored(NamedTuple):
+    """What the metrics of a cell are computed from.
+
+    Attributes:
+        labels: 1 is fake, shape (n,), n images or videos.
+        scores: Logits of images or mean P(fake) of videos, shape (n,).
+        threshold: Scores above it are called fake.
+    """
+
+    labels: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.floating]
+    threshold: float
+
+
+class RunContents:
+    """A run as it was read: its facts, samples, expanded protocols and scores.
+
+    Attributes:
+        run: The run's folder.
+        facts: What ``run.json`` says.
+        samples: The samples table.
+        expansions: What each protocol asks of the samples, by its name, in the run's order.
+        models: Facts of every model that the entries name, by id.
+    """
+
+    def __init__(self, run: Path) -> None:
+        """Read a run.
+
+        Raises:
+            ResultError: A file is missing or wrong, or the entries do not fit the protocols.
+            ProtocolError: A protocol does not fit the samples.
+        """
+        self.run = run
+        self.facts: RunFacts = read_run(run)
+        self.samples = read_samples(run)
+        protocols = [Protocol.model_validate(raw) for raw in self.facts.protocols]
+        self.expansions: dict[str, Expansion] = {p.name: expand(p, self.samples) for p in protocols}
+        self._check_entries()
+        ids = dict.fromkeys(entry.model for entry in self.facts.entries if entry.model)
+        self.models: dict[str, ModelFacts] = {model: read_model(run, model) for model in ids}
+        self._scores: dict[str, ModelScores] = {}
+
+    def entries(self, protocol: str) -> list[Entry]:
+        """Give the entries of one protocol, in the run's order."""
+        return [entry for entry in self.facts.entries if entry.protocol == protocol]
+
+    def trainings(self, protocol: str) -> list[str]:
+        """Name the training sets that the run has entries for, in the protocol's order."""
+        asked = {entry.training for entry in self.entries(protocol)}
+        sets = self.expansions[protocol].training_sets
+        return [training.name for training in sets if training.name in asked]
+
+    def scores(self, model: str) -> "ModelScores":
+        """Read the scores of a model, once."""
+        if model not in self._scores:
+            self._scores[model] = ModelScores(self.run, model, self.samples, self._positions)
+        return self._scores[model]
+
+    def scored(self, model: str, cell: Cell) -> Scored:
+        """Give labels and scores of a cell.
+
+        Raises:
+            ResultError: A score is missing, or a video has real and forged frames.
+        """
+        rows = cell.test.rows
+        logits = self.scores(model).logits(cell.condition.key, rows)
+        labels = self._labels[rows]
+        if cell.level == "image":
+            return Scored(labels, logits, 0.0)
+        return self._videos(rows, labels, logits)
+
+    def has_foreign_reals(self, images: ImageSet) -> bool:
+        """Tell whether real images stand there whose source has no forged ones in the set."""
+        rows = images.rows[self._labels[images.rows] == 1]
+        return not set(images.reals_sources) <= set(self.samples["source"].iloc[rows])
+
+    @cached_property
+    def _labels(self) -> npt.NDArray[np.int64]:
+        return (self.samples["label"] == "fake").to_numpy().astype(np.int64)
+
+    @cached_property
+    def _positions(self) -> pd.Index:
+        return pd.Index(_keys(self.samples))
+
+    @cached_property
+    def _groups(self) -> npt.NDArray[np.int64]:
+        """Number the videos, by dataset and group."""
+        names = self.samples["dataset"] + _SEPARATOR + self.samples["group"]
+        return pd.factorize(names)[0].astype(np.int64)
+
+    def _videos(
+        self,
+        rows: npt.NDArray[np.int64],
+        labels: npt.NDArray[np.int64],
+        logits: npt.NDArray[np.float32],
+    ) -> Scored:
+        """Average P(fake) over the frames of each video."""
+        _, first, video = np.unique(self._groups[rows], return_index=True, return_inverse=True)
+        of_video = labels[first]
+        mixed = of_video[video] != labels
+        if mixed.any():
+            group = self.samples["group"].iloc[rows[int(mixed.argmax())]]
+            raise ResultError(
+                f"{self.run / 'samples.parquet'}: group '{group}' has real and forged samples, "
+                "so it is no video; correct the column group of the manifest"
+            )
+        total = np.bincount(video, weights=probability(logits), minlength=len(first))
+        return Scored(of_video, total / np.bincount(video, minlength=len(first)), 0.5)
+
+    def _check_entries(self) -> None:
+        """Hold that entries name training sets that there are, each once, with a model or a gap."""
+        for name in {entry.protocol for entry in self.facts.entries} - set(self.expansions):
+            raise self._wrong(f"an entry is of protocol '{name}', which the run does not have")
+        for name, expansion in self.expansions.items():
+            known = [training.name for training in expansion.training_sets]
+            met: set[tuple[str, int, str]] = set()
+            for entry in self.entries(name):
+                key = (entry.detector, entry.seed, entry.training)
+                what = f"{name}, {entry.detector} on {entry.training}"
+                if entry.training not in known:
+                    raise self._wrong(f"{what}: the training sets are {', '.join(known)}")
+                if key in met:
+                    raise self._wrong(f"{what}: two entries with seed {entry.seed}")
+                met.add(key)
+                if (entry.model is None) == (entry.gap is None):
+                    raise self._wrong(
+                        f"{what}: an entry has a model or the reason why there is none, one of the "
+                        "two"
+                    )
+            for role in expansion.protocol.roles:
+                if role not in self.facts.data:
+                    raise self._wrong(f"{name} needs the role '{role}', which has no dataset")
+
+    def _wrong(self, message: str) -> ResultError:
+        return ResultError(f"{self.run / 'run.json'}: {message}")
+
+
+class ModelScores:
+    """The logits of one model, by condition and position in the samples table.
+
+    Attributes:
+        hash: ``content_hash`` of the file's table.
+    """
+
+    def __init__(self, run: Path, model: str, samples: pd.DataFrame, positions: pd.Index) -> None:
+        """Read and index the scores of ``model``.
+
+        Raises:
+            ResultError: The file is missing or wrong, or scores a sample that the run lacks.
+        """
+        self._path = scores_path(run, model)
+        self._samples = samples
+        table = read_scores(run, model)
+        self.hash = content_hash(table)
+        at = positions.get_indexer(pd.Index(_keys(table)))
+        if (at < 0).any():
+            row = table.iloc[int((at < 0).argmax())]
+            raise ResultError(
+                f"{self._path}: scores '{row['sample_id']}' ({row['dataset']}), which is not in "
+                "samples.parquet"
+            )
+        self._logits: dict[str, npt.NDArray[np.float32]] = {}
+        values = table["logit"].to_numpy()
+        conditions, names = pd.factorize(table["condition"])
+        for code, name in enumerate(names):
+            column = np.full(len(samples), np.nan, dtype=np.float32)
+            here = conditions == code
+            column[at[here]] = values[here]
+            self._logits[str(name)] = column
+
+    def logits(self, condition: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Give the logits of samples under a condition.
+
+        Args:
+            condition: Key of the condition.
+            rows: Positions in the samples table, shape (n,).
+
+        Returns:
+            float32, shape (n,), in the order of ``rows``.
+
+        Raises:
+            ResultError: One of them was not scored.
+        """
+        column = self._logits.get(condition)
+        logits = np.full(len(rows), np.nan, np.float32) if column is None else column[rows]
+        missing = np.isnan(logits)
+        if missing.any():
+            sample = self._samples.iloc[rows[int(missing.argmax())]]
+            raise ResultError(
+                f"{self._path}: {int(missing.sum())} of {len(rows)} scores are missing under "
+                f"condition {condition}, first '{sample['sample_id']}' ({sample['dataset']}); "
+                "score the rest: the same forgerybench run again"
+            )
+        return logits
+
+
+def evaluate(run: Path) -> list[Record]:
+    """Compute every record of a run from its scores.
+
+    Args:
+        run: The run's folder; nothing in it is changed.
+
+    Returns:
+        One record a protocol and model: protocols and models in the order of ``run.json``.
+
+    Raises:
+        ResultError: A file is missing or wrong, or a needed score is missing.
+        ProtocolError: A protocol does not fit the samples.
+    """
+    return evaluate_contents(RunContents(run))
+
+
+def evaluate_contents(contents: RunContents) -> list[Record]:
+    """Compute every record of a run that was read; otherwise as ``evaluate``."""
+    found: list[Record] = []
+    for name in contents.expansions:
+        trainings: dict[str, list[str]] = {}
+        for entry in contents.entries(name):
+            if entry.model:
+                trainings.setdefault(entry.model, []).append(entry.training)
+        found.extend(_record(contents, name, *item) for item in trainings.items())
+    return found
+
+
+def _record(contents: RunContents, name: str, model: str, trainings: list[str]) -> Record:
+    """Compute the record of one model under one protocol."""
+    expansion, facts = contents.expansions[name], contents.models[model]
+    protocol = expansion.protocol
+    cells = [cell for cell in expansion.cells if cell.training in trainings]
+    return Record(
+        protocol=name,
+        protocol_version=protocol.version,
+        protocol_hash=protocol.hash,
+        model=model,
+        detector=facts.detector,
+        title=facts.title,
+        size=facts.size,
+        init=facts.init,
+        seed=facts.seed,
+        data={role: contents.facts.data[role].fingerprint for role in protocol.roles},
+        scores=contents.scores(model).hash,
+        cells=[
+            _cell_record(contents, cell, contents.scored(model, cell), protocol.metrics)
+            for cell in cells
+        ],
+    )
+
+
+def _cell_record(
+    contents: RunContents, cell: Cell, scored: Scored, metrics: tuple[str, ...]
+) -> CellRecord:
+    """Compute the numbers of one cell."""
+    n_fake = int(scored.labels.sum())
+    n_real = len(scored.labels) - n_fake
+    return CellRecord(
+        training=cell.training,
+        test=cell.test.name,
+        role=cell.test.role,
+        condition=cell.condition.key,
+        condition_name=cell.condition.name,
+        severity=cell.condition.severity,
+        level=cell.level,
+        reals=cell.test.statement,
+        pooled=cell.test.reals == "pooled" and contents.has_foreign_reals(cell.test),
+        seen=cell.seen,
+        n_real=n_real,
+        n_fake=n_fake,
+        n_missing=cell.test.n_missing,
+        prevalence=n_fake / (n_real + n_fake) if n_real + n_fake else None,
+        metrics={name: _value(name, scored, n_real, n_fake, cell.level) for name in metrics},
+    )
+
+
+def _value(name: str, scored: Scored, n_real: int, n_fake: int, level: str) -> Value:
+    """Compute one metric, or say why there is none."""
+    if n_real + n_fake == 0:
+        return Value(value=None, reason=f"no {level}s")
+    if name == "ACC":
+        return Value(value=accuracy(scored.labels, scored.scores, scored.threshold))
+    if n_real == 0 or n_fake == 0:
+        absent = "forged" if n_real else "real"
+        return Value(value=None, reason=f"one class only, no {absent} {level}s")
+    return Value(value=RANK_METRICS[name](scored.labels, scored.scores))
+
+
+def _keys(table: pd.DataFrame) -> "pd.Series[str]":
+    """Name each row's sample by dataset and id."""
+    return table["dataset"] + _SEPARATOR + table["sample_id"]

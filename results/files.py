@@ -1,0 +1,67 @@
+"""Files that appear whole or not at all."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from results.errors import ResultError
+
+_PERMISSIONS = 0o666
+
+
+def atomic_write(path: Path, content: bytes | str) -> None:
+    """Write a file under a temporary name in its folder, then rename it into place.
+
+    Args:
+        path: Where it goes; its folder is made if it is not there.
+        content: Bytes, or text that is written as UTF-8 with its own line ends.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes private files; a run is read by others, as the umask allows.
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(temporary).chmod(_PERMISSIONS & ~mask)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def json_text(value: Any, where: str) -> str:
+    """Give the one JSON text of ``value``: sorted keys, no NaN, a newline at the end.
+
+    Args:
+        value: What ``json`` can write.
+        where: What an error calls it: its file.
+
+    Raises:
+        ResultError: A NaN or an infinity stands in it, or something JSON has no form for.
+    """
+    try:
+        text = json.dumps(value, sort_keys=True, allow_nan=False, indent=1, ensure_ascii=False)
+    except (TypeError, ValueError) as error:
+        raise ResultError(f"{where}: cannot be written as JSON ({error})") from error
+    return text + "\n"
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        ResultError: It is not there, or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ResultError(f"{path}: there is no such file") from error
+    except ValueError as error:
+        raise ResultError(f"{path}: not JSON ({error})") from error

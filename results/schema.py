@@ -1,0 +1,190 @@
+"""What a run writes about itself, its models and their numbers. One integer schema for all.
+
+Everything here is a function of the data, the protocols and the seeds; what depends on the clock
+or the host (wall time, device, versions of the day) stands in ``host.json``, apart.
+"""
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA: Final = 1
+ModelId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+
+
+class _Strict(BaseModel):
+    """Unknown keys are errors; NaN and infinities too."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ModelFacts(_Strict):
+    """A trained detector, as ``models/<id>.json`` states it.
+
+    Attributes:
+        id: Hash of all that could change its scores; it names files.
+        detector: Its name in the catalog, or ``package.module:Class``.
+        title: Its name in tables.
+        fit: ``gradient``, ``estimator`` or ``none``.
+        size: ``tiny`` or ``base``.
+        init: ``random``, ``imagenet``, ``clip:<hash>``.
+        options: Options of its constructor that were set.
+        parameters: How many numbers it has; ``trainable`` of them are trained.
+        recipe: Name of the recipe; ``recipe_values`` is all it says.
+        seed: The training seed.
+        training: Name of the training set; ``reals`` states which real images it has.
+        n_real: Training images; ``n_val_*`` validation images, used for selection.
+        steps: Optimiser steps taken; ``epochs`` passes over the training images.
+        best_step: The step whose weights were kept; ``val_auc`` its validation AUC.
+        stopped: Why training ended.
+        history: Rows in order: ``step``, the losses, ``val_auc`` where it was measured.
+    """
+
+    schema_: Literal[1] = Field(default=SCHEMA, alias="schema")
+    id: ModelId
+    detector: str
+    title: str
+    fit: Literal["gradient", "estimator", "none"]
+    size: str
+    init: str
+    options: dict[str, Any]
+    parameters: int
+    trainable: int
+    recipe: str
+    recipe_values: dict[str, Any]
+    seed: int
+    training: str
+    reals: str
+    n_real: int
+    n_fake: int
+    n_val_real: int
+    n_val_fake: int
+    steps: int
+    epochs: float
+    best_step: int
+    val_auc: float | None
+    stopped: str
+    history: list[dict[str, float]]
+
+
+class Entry(_Strict):
+    """Which model stands for a training set of a protocol.
+
+    Attributes:
+        protocol: Name of the protocol.
+        training: Name of the training set.
+        detector: What was asked for.
+        model: Id of the model, or None where there is a gap.
+        gap: Why there is no model, or None.
+    """
+
+    protocol: str
+    training: str
+    detector: str
+    seed: int
+    model: ModelId | None
+    gap: str | None
+
+
+class Dataset(_Strict):
+    """A dataset that a role was bound to.
+
+    Attributes:
+        name: The manifest's folder name.
+        fingerprint: sha256 over ids, contents, labels and splits (``protocols.fingerprint``).
+        synthetic: Whether it is the embedded set, which proves the machinery, not a detector.
+    """
+
+    name: str
+    fingerprint: str
+    n_samples: int
+    n_missing: int
+    synthetic: bool
+
+
+class RunFacts(_Strict):
+    """A run, as ``run.json`` states it: everything the report needs beside scores and samples.
+
+    Attributes:
+        study: Name of the study.
+        protocols: The protocol files, whole (``Protocol.model_dump``), in order.
+        data: The datasets by role.
+        entries: Every training set x detector x seed, in the order of the study.
+        batch_size: Images a forward pass; part of what "same bytes" means.
+        versions: Versions of the packages that trained and scored, by name; part of it too.
+    """
+
+    schema_: Literal[1] = Field(default=SCHEMA, alias="schema")
+    study: str
+    title: str
+    protocols: list[dict[str, Any]]
+    data: dict[str, Dataset]
+    entries: list[Entry]
+    batch_size: int
+    versions: dict[str, str] = Field(default_factory=dict)
+
+
+class Value(_Strict):
+    """A number, or the reason why there is none."""
+
+    value: float | None
+    reason: str | None = None
+
+
+class CellRecord(_Strict):
+    """One cell's numbers.
+
+    Attributes:
+        training: Training set.
+        test: Test set; ``role`` its dataset.
+        condition: Key of the condition; ``condition_name`` and ``severity`` for readers.
+        reals: Which real images these are, as the tables say it.
+        pooled: Whether real images stand in whose source has no forged images here.
+        seen: Whether the forgeries were seen in training.
+        n_real: Images (videos at level video) that the numbers are over.
+        prevalence: n_fake / (n_real + n_fake).
+        n_missing: Samples of the selection that could not be read.
+        metrics: AUC, AP, EER, ACC in [0, 1].
+    """
+
+    training: str
+    test: str
+    role: str
+    condition: str
+    condition_name: str
+    severity: int
+    level: Literal["image", "video"]
+    reals: str
+    pooled: bool
+    seen: bool
+    n_real: int
+    n_fake: int
+    n_missing: int
+    prevalence: float | None
+    metrics: dict[str, Value]
+
+
+class Record(_Strict):
+    """The cells of one model under one protocol version: one file.
+
+    Attributes:
+        protocol: Name; ``protocol_version`` and ``protocol_hash`` with it.
+        model: The model's id; ``detector``, ``title``, ``size``, ``init``, ``seed`` for readers.
+        data: Fingerprints by role.
+        scores: ``content_hash`` of the scores that the numbers come from.
+        cells: Every cell of every training set that the model stands for.
+    """
+
+    schema_: Literal[1] = Field(default=SCHEMA, alias="schema")
+    protocol: str
+    protocol_version: int
+    protocol_hash: str
+    model: ModelId
+    detector: str
+    title: str
+    size: str
+    init: str
+    seed: int
+    data: dict[str, str]
+    scores: str
+    cells: list[CellRecord]

@@ -1,0 +1,294 @@
+"""The folder of a run: facts and records as JSON, samples and scores as Parquet.
+
+    run.json                         what was run
+    models/<id>.json                 the trained detectors
+    samples.parquet                  every sample of every bound dataset
+    scores/<model id>.parquet        one logit a sample and condition
+    records/<protocol>/<id>.json     the numbers, recomputed from the above by a report
+
+Parquet is written with an explicit schema, no metadata and fixed row groups. Its bytes still depend
+on the writer's version, so equality is judged by ``content_hash``.
+"""
+
+import hashlib
+import io
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ValidationError
+
+from protocols.samples import COLUMNS
+from results.errors import ResultError
+from results.files import atomic_write, json_text, read_json
+from results.schema import SCHEMA, ModelFacts, Record, RunFacts
+
+Facts = TypeVar("Facts", bound=BaseModel)
+
+SCORE_KEY = ("dataset", "condition", "sample_id")
+SCORE_SCHEMA = pa.schema(
+    [
+        ("dataset", pa.string()),
+        ("sample_id", pa.string()),
+        ("condition", pa.string()),
+        ("logit", pa.float32()),
+    ]
+)
+SCORE_COLUMNS = tuple(SCORE_SCHEMA.names)
+SAMPLE_COLUMNS = ("dataset", *COLUMNS, "problem")
+_ROW_GROUP = 65536
+
+
+def write_run(run: Path, facts: RunFacts) -> None:
+    """Write ``run.json``."""
+    _write_facts(run / "run.json", facts)
+
+
+def read_run(run: Path) -> RunFacts:
+    """Read ``run.json``.
+
+    Raises:
+        ResultError: It is not there, not JSON, or not of this schema.
+    """
+    if not (run / "run.json").is_file():
+        raise ResultError(f"{run}: not the folder of a run, it has no run.json")
+    return _read_facts(run / "run.json", RunFacts)
+
+
+def write_model(run: Path, facts: ModelFacts) -> None:
+    """Write ``models/<id>.json``."""
+    _write_facts(run / "models" / f"{facts.id}.json", facts)
+
+
+def read_model(run: Path, model: str) -> ModelFacts:
+    """Read ``models/<id>.json``.
+
+    Raises:
+        ResultError: It is not there, not JSON, not of this schema, or of another model.
+    """
+    path = run / "models" / f"{model}.json"
+    facts = _read_facts(path, ModelFacts)
+    if facts.id != model:
+        raise ResultError(f"{path}: states the id '{facts.id}', not the one it is named for")
+    return facts
+
+
+def write_record(run: Path, record: Record) -> None:
+    """Write ``records/<protocol>/<model id>.json``."""
+    _write_facts(run / "records" / record.protocol / f"{record.model}.json", record)
+
+
+def records(run: Path) -> list[Record]:
+    """Read every record of a run, sorted by protocol and model.
+
+    Raises:
+        ResultError: There is none, or one cannot be read.
+    """
+    paths = sorted((run / "records").glob("*/*.json"))
+    if not paths:
+        raise ResultError(
+            f"{run / 'records'}: there are no records; make them: forgerybench report"
+        )
+    return [_read_facts(path, Record) for path in paths]
+
+
+def write_samples(run: Path, samples: pd.DataFrame) -> None:
+    """Write ``samples.parquet``, sorted by dataset and id.
+
+    Args:
+        run: The run's folder.
+        samples: ``SAMPLE_COLUMNS``, then the user's own columns; all are written as text, and an
+            empty cell of the user's own columns as "".
+
+    Raises:
+        ResultError: A column or a value is missing, or a sample stands there twice.
+    """
+    path = run / "samples.parquet"
+    own = [str(name) for name in samples.columns if name not in SAMPLE_COLUMNS]
+    schema = pa.schema([(name, pa.string()) for name in (*SAMPLE_COLUMNS, *own)])
+    samples = samples.assign(**{name: samples[name].fillna("").astype(str) for name in own})
+    _check_samples(path, samples)
+    write_parquet(path, samples.astype(str), schema, ["dataset", "sample_id"])
+
+
+def read_samples(run: Path) -> pd.DataFrame:
+    """Read ``samples.parquet``: positions in this table are what an expansion selects.
+
+    Raises:
+        ResultError: It is not there, not Parquet, or not a table of samples.
+    """
+    path = run / "samples.parquet"
+    samples: pd.DataFrame = read_parquet(path).to_pandas()
+    _check_samples(path, samples)
+    return samples
+
+
+def write_scores(run: Path, model: str, scores: pd.DataFrame) -> None:
+    """Write ``scores/<model id>.parquet``, sorted by dataset, condition and sample.
+
+    Args:
+        run: The run's folder.
+        model: Id of the model.
+        scores: ``SCORE_COLUMNS``: the role, the sample's id, the condition's key, the logit.
+
+    Raises:
+        ResultError: A column is missing, a logit is not finite, or a score stands there twice.
+    """
+    path = scores_path(run, model)
+    _check_scores(path, scores)
+    write_parquet(path, scores, SCORE_SCHEMA, list(SCORE_KEY))
+
+
+def read_scores(run: Path, model: str) -> pd.DataFrame:
+    """Read the scores of one model.
+
+    Returns:
+        ``SCORE_COLUMNS``; ``logit`` is float32, the others are text.
+
+    Raises:
+        ResultError: The file is not there, not Parquet, or breaks the schema; a logit is not
+            finite; a score stands there twice.
+    """
+    path = scores_path(run, model)
+    table = read_parquet(path)
+    if not table.schema.equals(SCORE_SCHEMA):
+        found = ", ".join(f"{field.name} {field.type}" for field in table.schema)
+        wanted = ", ".join(f"{field.name} {field.type}" for field in SCORE_SCHEMA)
+        raise ResultError(f"{path}: the columns must be {wanted}; there are {found}")
+    scores: pd.DataFrame = table.to_pandas()
+    _check_scores(path, scores)
+    return scores
+
+
+def load_scores(run: Path) -> pd.DataFrame:
+    """Read the scores of every model of a run.
+
+    Returns:
+        ``model`` (the id), then ``SCORE_COLUMNS``; models in the order of their ids.
+
+    Raises:
+        ResultError: There are none, or a file of them cannot be read.
+    """
+    paths = sorted((run / "scores").glob("*.parquet"))
+    if not paths:
+        raise ResultError(f"{run / 'scores'}: there are no scores")
+    tables = {path.stem: read_scores(run, path.stem) for path in paths}
+    return pd.concat(tables, names=["model"]).reset_index(level="model").reset_index(drop=True)
+
+
+def scores_path(run: Path, model: str) -> Path:
+    """Tell where the scores of a model stand."""
+    return run / "scores" / f"{model}.parquet"
+
+
+def content_hash(table: pd.DataFrame) -> str:
+    """Name a table by its columns and rows in order, whatever file it came from.
+
+    Args:
+        table: Columns of text or numbers without missing values; the index does not count.
+
+    Returns:
+        sha256 in hexadecimal.
+    """
+    digest = hashlib.sha256(f"{len(table)}".encode())
+    for name in table.columns:
+        column = table[name]
+        if pd.api.types.is_numeric_dtype(column.dtype):
+            values = column.to_numpy()
+            kind, parts = values.dtype.name, [values.astype(values.dtype.newbyteorder("<"))]
+            data = b"".join(part.tobytes() for part in parts)
+        else:
+            texts = [text.encode() for text in column]
+            lengths = np.array([len(text) for text in texts], dtype="<i8")
+            # Lengths beside the joined text: no separator that a name could hold.
+            kind, data = "text", lengths.tobytes() + b"".join(texts)
+        digest.update(f"\n{name}\n{kind}\n{len(data)}\n".encode())
+        digest.update(data)
+    return digest.hexdigest()
+
+
+def _write_facts(path: Path, facts: BaseModel) -> None:
+    """Write a model of the schema as JSON."""
+    atomic_write(path, json_text(facts.model_dump(mode="json", by_alias=True), str(path)))
+
+
+def _read_facts(path: Path, kind: type[Facts]) -> Facts:
+    """Read a model of the schema; the first thing wrong is named."""
+    raw: Any = read_json(path)
+    if not isinstance(raw, dict):
+        raise ResultError(f"{path}: an object is expected, found {type(raw).__name__}")
+    if raw.get("schema") != SCHEMA:
+        found = raw.get("schema", "none")
+        raise ResultError(f"{path}: schema {found}; this version reads schema {SCHEMA}")
+    try:
+        return kind.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise ResultError(f"{path}: '{key}' is wrong: {first['msg'].lower()}") from error
+
+
+def write_parquet(path: Path, table: pd.DataFrame, schema: pa.Schema, key: list[str]) -> None:
+    """Write the columns of ``schema``, sorted by ``key``, in fixed row groups."""
+    table = table.sort_values(key, kind="stable")
+    arrow = pa.Table.from_pandas(table[schema.names], schema=schema, preserve_index=False)
+    buffer = io.BytesIO()
+    pq.write_table(
+        arrow.replace_schema_metadata(None),
+        buffer,
+        row_group_size=_ROW_GROUP,
+        compression="zstd",
+        store_schema=False,
+    )
+    atomic_write(path, buffer.getvalue())
+
+
+def read_parquet(path: Path) -> pa.Table:
+    """Read a Parquet file whole."""
+    if not path.is_file():
+        raise ResultError(f"{path}: there is no such file")
+    try:
+        return pq.read_table(path, partitioning=None)
+    except pa.ArrowException as error:
+        raise ResultError(f"{path}: not Parquet ({' '.join(str(error).split())})") from error
+
+
+def _check_samples(path: Path, samples: pd.DataFrame) -> None:
+    """Refuse a table that lacks a column or a value, or has a sample twice."""
+    for name in SAMPLE_COLUMNS:
+        if name not in samples.columns:
+            there = ", ".join(map(str, samples.columns))
+            raise ResultError(f"{path}: column '{name}' is missing; there are {there}")
+    empty = samples.isna().any(axis=1).to_numpy()
+    if empty.any():
+        name = samples["sample_id"].iloc[int(empty.argmax())]
+        raise ResultError(f"{path}: '{name}' has an empty value")
+    _refuse_repeated(path, samples, ["dataset", "sample_id"])
+
+
+def _check_scores(path: Path, scores: pd.DataFrame) -> None:
+    """Refuse a table that lacks a column, has a score twice, or one that is no number."""
+    for name in SCORE_COLUMNS:
+        if name not in scores.columns:
+            there = ", ".join(map(str, scores.columns))
+            raise ResultError(f"{path}: column '{name}' is missing; there are {there}")
+    bad = ~np.isfinite(scores["logit"].to_numpy())
+    if bad.any():
+        row = scores.iloc[int(bad.argmax())]
+        raise ResultError(
+            f"{path}: the score of '{row['sample_id']}' under {row['condition']} is "
+            f"{row['logit']}, not a finite number ({int(bad.sum())} such scores)"
+        )
+    _refuse_repeated(path, scores, list(SCORE_KEY))
+
+
+def _refuse_repeated(path: Path, table: pd.DataFrame, key: list[str]) -> None:
+    """Raise where two rows have one key."""
+    again = table.duplicated(key).to_numpy()
+    if again.any():
+        row = table.iloc[int(again.argmax())]
+        what = ", ".join(f"{name} '{row[name]}'" for name in key)
+        raise ResultError(f"{path}: two rows for {what}")

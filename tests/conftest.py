@@ -1,0 +1,87 @@
+import csv
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+FACES = Path(__file__).parents[2] / "shared" / "data" / "faces"
+
+Pixels = NDArray[np.uint8]
+MakePixels = Callable[..., Pixels]
+MakeImage = Callable[..., Path]
+MakeManifest = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def faces() -> Path:
+    """The folder of real photographs and forgeries that lies beside the repository."""
+    folder = Path(os.environ.get("FORGERYBENCH_FACES", FACES))
+    if not (folder / "manifest.csv").is_file():
+        pytest.skip(f"no face images at {folder}; set FORGERYBENCH_FACES to their folder")
+    return folder
+
+
+def draw(height: int = 48, width: int = 64, seed: int = 0) -> Pixels:
+    """Smooth colours with some texture: compressible as photographs are."""
+    random = np.random.default_rng(seed)
+    coarse = random.integers(30, 225, (5, 5, 3), dtype=np.uint8)
+    smooth = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+    noisy = np.asarray(smooth).astype(np.int16) + random.integers(-8, 9, (height, width, 1))
+    clipped: Pixels = np.clip(noisy, 0, 255).astype(np.uint8)
+    return clipped
+
+
+@pytest.fixture(name="draw")
+def _draw() -> MakePixels:
+    """Draw (height, width, 3) uint8 from a seed."""
+    return draw
+
+
+@pytest.fixture
+def make_image() -> MakeImage:
+    """Write an image file; the suffix is its format, ``options`` are Pillow's."""
+
+    def make(
+        path: Path, *, height: int = 48, width: int = 64, seed: int = 0, **options: object
+    ) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw(height, width, seed)).save(path, **options)  # type: ignore[arg-type]
+        return path
+
+    return make
+
+
+@pytest.fixture
+def make_manifest(tmp_path: Path, make_image: MakeImage) -> MakeManifest:
+    """Write ``manifest.csv`` in ``tmp_path``; rows say what differs from a good fake and real."""
+
+    def make(
+        rows: Sequence[Mapping[str, str]] | None = None,
+        *,
+        images: bool = False,
+        name: str = "manifest.csv",
+    ) -> Path:
+        taxonomy = {
+            "real": {"forgery": "real", "family": "real", "generator": "camera"},
+            "fake": {"forgery": "EFS", "family": "GAN", "generator": "StyleGAN"},
+        }
+        if rows is None:
+            rows = [{"path": "a.png", "label": "real"}, {"path": "b.png", "label": "fake"}]
+        full = [
+            {"label": "fake", **taxonomy[row.get("label", "fake")], "split": "test", **row}
+            for row in rows
+        ]
+        columns = list(dict.fromkeys(column for row in full for column in row))
+        with (tmp_path / name).open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns, restval="")
+            writer.writeheader()
+            writer.writerows(full)
+        for seed, row in enumerate(full if images else []):
+            make_image(tmp_path / row["path"], seed=seed)
+        return tmp_path / name
+
+    return make

@@ -1,0 +1,110 @@
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+from detectors import CATALOG, DetectorError, UnknownDetectorError, create_detector, detector_class
+
+OWN = """
+from detectors.base import Detector
+from detectors.card import Card
+
+
+class Mine(Detector):
+    card = Card(
+        name="mine", title="Mine", paper="none", year=2025, kind="floor", fidelity="exact",
+        licence="MIT", pretraining="none", fit="none",
+    )
+
+    def __init__(self, *, size="tiny", taxa=(), untrained=False, level=0.0):
+        super().__init__(input_size=32, size=size, taxa=taxa, untrained=untrained)
+        self.level = level
+
+
+class NoDetector:
+    pass
+"""
+
+
+@pytest.fixture
+def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "own_detectors.py").write_text(OWN)
+    (tmp_path / "needy_detectors.py").write_text("import a_library_that_is_not_there\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    return "own_detectors"
+
+
+@pytest.mark.parametrize("name", sorted(CATALOG))
+def test_every_name_of_the_catalog_leads_to_its_detector(name: str) -> None:
+    assert detector_class(name).card.name == name
+
+
+def test_a_misspelt_name_is_answered_with_the_nearest() -> None:
+    said = "no detector is called 'xceptoin'; did you mean 'xception'?"
+    with pytest.raises(UnknownDetectorError) as caught:
+        create_detector("xceptoin")
+    assert str(caught.value) == said
+
+
+def test_a_name_like_no_other_is_answered_with_all() -> None:
+    with pytest.raises(UnknownDetectorError) as caught:
+        create_detector("zzz")
+    choices = ", ".join(sorted(CATALOG))
+    assert str(caught.value) == f"no detector is called 'zzz'; there are {choices}"
+
+
+def test_an_own_detector_is_found_by_module_and_class(own_module: str) -> None:
+    detector = create_detector(f"{own_module}:Mine", level=2.0)
+    assert detector.card.name == "mine"
+    assert detector.config()["options"] == {"level": 2.0}
+
+
+def test_an_entry_point_is_a_name_like_any_other(
+    own_module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = "forgerybench.detectors"
+    entry = EntryPoint(name="mine", value=f"{own_module}:Mine", group=group)
+    monkeypatch.setattr(
+        "detectors.catalog.entry_points", lambda group: [entry] if group == entry.group else []
+    )
+    assert create_detector("mine").card.name == "mine"
+    with pytest.raises(UnknownDetectorError, match="called 'minne'; did you mean 'mine'"):
+        create_detector("minne")
+
+
+def test_an_entry_point_cannot_take_a_catalog_name(
+    own_module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = EntryPoint(name="spectrum", value=f"{own_module}:Mine", group="forgerybench.detectors")
+    monkeypatch.setattr("detectors.catalog.entry_points", lambda group: [entry])
+    assert detector_class("spectrum").card.name == "spectrum"
+
+
+def test_a_module_that_is_not_there_is_named() -> None:
+    said = "detector 'nowhere.at_all:Mine': there is no module 'nowhere.at_all' on the import path"
+    with pytest.raises(UnknownDetectorError) as caught:
+        create_detector("nowhere.at_all:Mine")
+    assert str(caught.value) == said
+
+
+def test_a_class_that_is_not_there_is_named(own_module: str) -> None:
+    said = "detector 'own_detectors:Yours': module 'own_detectors' has no 'Yours'"
+    with pytest.raises(UnknownDetectorError) as caught:
+        create_detector("own_detectors:Yours")
+    assert str(caught.value) == said
+
+
+def test_what_is_no_detector_is_refused(own_module: str) -> None:
+    said = "'own_detectors:NoDetector' is no subclass of detectors.base.Detector"
+    with pytest.raises(DetectorError, match=said):
+        create_detector("own_detectors:NoDetector")
+
+
+def test_a_need_that_an_own_module_misses_is_its_own_error(own_module: str) -> None:
+    with pytest.raises(ModuleNotFoundError, match="a_library_that_is_not_there"):
+        create_detector("needy_detectors:Mine")
+
+
+def test_an_option_that_a_detector_does_not_have_is_named(own_module: str) -> None:
+    with pytest.raises(DetectorError, match=r"own_detectors:Mine takes other options: .*'depth'"):
+        create_detector("own_detectors:Mine", depth=3)

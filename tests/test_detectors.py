@@ -1,0 +1,374 @@
+"""The contract that every detector of the catalog keeps, at size tiny.
+
+Scores of an untrained network hardly vary, so that most wrong implementations would pass; what is
+said about logits here is said of a briefly trained detector whose logits are shown to vary first.
+"""
+
+import functools
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+from torch.nn import functional as F
+
+from detectors import (
+    CATALOG,
+    Card,
+    DetectorError,
+    InputError,
+    UntrainedDetectorError,
+    create_detector,
+    detector_class,
+)
+from detectors.base import Batch, Detector
+
+TOLERANCE = 1e-5
+STEPS = 30
+TAXA = (
+    ("real", "real", "real", "real"),
+    ("fake", "EFS", "GAN", "StyleGAN"),
+    ("fake", "FS", "autoencoder", "FaceSwap"),
+)
+EVERY = pytest.mark.parametrize("name", sorted(CATALOG))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    # Two threads that share their cores with other work wait for each other: up to 20 times slower.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def easy_image(kind: int, seed: int, side: int = 128) -> Tensor:
+    """Draw a smooth field (kind 0), or a warmer one with an up-sampling trace (kinds 1 and 2)."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(1, 3, 6, 6, generator=generator)
+    smooth = F.interpolate(coarse, size=(side, side), mode="bicubic").clamp(0, 1)[0]
+    image = 0.2 + 0.5 * smooth + 0.01 * torch.randn(3, side, side, generator=generator)
+    if kind:
+        line = torch.arange(side).div(kind, rounding_mode="floor") % 2
+        trace = 2.0 * (line[:, None] ^ line[None, :]) - 1
+        image = image + 0.06 * trace + torch.tensor([0.15, 0.0, -0.15])[:, None, None]
+    return image.clamp(0, 1)
+
+
+@functools.cache
+def easy_images() -> tuple[tuple[Tensor, ...], Tensor]:
+    """Give 32 images and their (32,) index into ``TAXA``: half of them are real."""
+    taxa = torch.tensor([0, 1, 0, 2] * 8)
+    return tuple(easy_image(int(kind), seed) for seed, kind in enumerate(taxa)), taxa
+
+
+def easy_batch(detector: Detector) -> Batch:
+    images, taxa = easy_images()
+    inputs = torch.stack([detector.prepare(image) for image in images])
+    return Batch(inputs=inputs, labels=(taxa > 0).float(), taxa=taxa)
+
+
+def build(name: str, *, untrained: bool = False) -> Detector:
+    torch.manual_seed(0)
+    return create_detector(name, size="tiny", taxa=TAXA, untrained=untrained)
+
+
+def train(detector: Detector, steps: int) -> Detector:
+    batch = easy_batch(detector)
+    if detector.card.fit == "estimator":
+        detector.fit([batch], [])
+    else:
+        parameters = [p for p in detector.parameters() if p.requires_grad]
+        optimiser = torch.optim.AdamW(parameters, lr=3e-3)
+        detector.train()
+        for _ in range(steps):
+            optimiser.zero_grad()
+            detector.loss(batch)["total"].backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+    detector.mark_trained()
+    return detector.eval()
+
+
+@functools.cache
+def briefly_trained(name: str) -> Detector:
+    """Train a detector on the easy images; shared, so a test must not change it."""
+    return train(build(name), STEPS)
+
+
+def varied_logits(detector: Detector, images: list[Tensor]) -> Tensor:
+    logits = detector.logits(images)
+    assert logits.std() > 100 * TOLERANCE, "the logits do not vary: this would test nothing"
+    return logits
+
+
+@EVERY
+def test_a_detector_gives_one_float32_logit_an_image(name: str) -> None:
+    detector, images = briefly_trained(name), list(easy_images()[0][:5])
+    side = detector.transform.size
+    inputs = torch.stack([detector.prepare(image) for image in images])
+    assert inputs.shape == (5, 3, side, side)
+    assert inputs.dtype == torch.float32
+    with torch.no_grad():
+        logits, features = detector(inputs), detector.features(inputs)
+    assert logits.shape == (5,)
+    assert logits.dtype == torch.float32
+    assert features.ndim == 2
+    assert len(features) == 5
+    torch.testing.assert_close(detector.logits(images), logits, atol=TOLERANCE, rtol=0)
+
+
+@EVERY
+def test_a_score_is_the_float64_sigmoid_of_the_logit(name: str) -> None:
+    detector, images = briefly_trained(name), list(easy_images()[0][:4])
+    score = detector.score(images)
+    assert score.dtype == torch.float64
+    assert torch.equal(score, torch.sigmoid(varied_logits(detector, images).double()))
+
+
+@EVERY
+def test_a_score_does_not_depend_on_its_batch(name: str) -> None:
+    detector, images = briefly_trained(name), list(easy_images()[0][:7])
+    assert detector.card.batch_dependent is None
+    whole = varied_logits(detector, images)
+    alone = torch.cat([detector.logits([image]) for image in images])
+    torch.testing.assert_close(whole, alone, atol=TOLERANCE, rtol=0)
+    order = [4, 0, 6, 2, 5, 1, 3]
+    mixed = detector.logits([images[i] for i in order])
+    torch.testing.assert_close(whole[order], mixed, atol=TOLERANCE, rtol=0)
+    crowd = detector.logits([*easy_images()[0][7:], *images])
+    torch.testing.assert_close(whole, crowd[-7:], atol=TOLERANCE, rtol=0)
+
+
+@EVERY
+def test_scoring_repeats_and_leaves_no_mark(name: str) -> None:
+    detector, images = briefly_trained(name), list(easy_images()[0][:6])
+    before = {key: value.clone() for key, value in detector.state_dict().items()}
+    stream = torch.get_rng_state()
+    detector.train()
+    try:
+        first, second = detector.logits(images), detector.logits(images)
+        assert detector.training, "logits changed the mode it was called in"
+    finally:
+        detector.eval()
+    assert torch.equal(first, second)
+    assert torch.equal(first, detector.logits(images))
+    assert torch.equal(stream, torch.get_rng_state())
+    for key, value in detector.state_dict().items():
+        assert torch.equal(before[key], value), key
+
+
+@EVERY
+def test_one_seed_trains_one_detector(name: str) -> None:
+    first, second = (train(build(name), 2).state_dict() for _ in range(2))
+    assert first.keys() == second.keys()
+    for key, value in first.items():
+        assert torch.equal(value, second[key]), key
+
+
+@EVERY
+def test_a_gradient_reaches_every_trainable_parameter(name: str) -> None:
+    detector = build(name)
+    if detector.card.fit != "gradient":
+        assert not list(detector.parameters()), "what is not trained by gradient has no parameters"
+        return
+    detector.train()
+    losses = detector.loss(easy_batch(detector))
+    assert all(loss.shape == () and loss.isfinite() for loss in losses.values())
+    losses["total"].backward()  # type: ignore[no-untyped-call]
+    trainable = {key: p for key, p in detector.named_parameters() if p.requires_grad}
+    assert trainable
+    dead = [key for key, p in trainable.items() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert dead == []
+    frozen = [p for p in detector.parameters() if not p.requires_grad]
+    assert all(p.grad is None for p in frozen)
+
+
+@EVERY
+@pytest.mark.parametrize("shape", [(64, 64), (1024, 1024), (64, 1024), (1024, 64), (97, 131)])
+def test_an_image_of_any_size_is_taken(name: str, shape: tuple[int, int]) -> None:
+    detector, side = briefly_trained(name), briefly_trained(name).transform.size
+    image = torch.rand(3, *shape, generator=torch.Generator().manual_seed(1))
+    prepared = detector.prepare(image)
+    assert prepared.shape == (3, side, side)
+    assert prepared.min() >= 0
+    assert prepared.max() <= 1
+    assert detector.logits([image]).isfinite().all()
+
+
+@EVERY
+def test_a_saved_detector_gives_the_same_scores(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detector, images = briefly_trained(name), list(easy_images()[0][:6])
+    detector.save_pretrained(tmp_path / "model")
+
+    def refuse(*args: object, **options: object) -> None:
+        raise AssertionError("a saved detector is rebuilt with nothing fetched")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
+    for cls in (Detector, type(detector)):
+        again = cls.from_pretrained(tmp_path / "model")
+        assert type(again) is type(detector)
+        assert not again.training
+        assert (again.init, again.taxa, again.size) == (
+            detector.init,
+            detector.taxa,
+            detector.size,
+        )
+        assert again.transform.hash == detector.transform.hash
+        assert torch.equal(varied_logits(detector, images), again.logits(images))
+    again.save_pretrained(tmp_path / "copy")
+    for file in ("config.json", "model.safetensors"):
+        first, second = (tmp_path / folder / file for folder in ("model", "copy"))
+        assert first.read_bytes() == second.read_bytes(), file
+    assert json.loads((tmp_path / "model" / "config.json").read_text())["detector"] == name
+
+
+@EVERY
+def test_easy_images_are_told_apart(name: str) -> None:
+    images, taxa = easy_images()
+    logits = briefly_trained(name).logits(images)
+    assert roc_auc_score(taxa.numpy() > 0, logits.numpy()) == 1.0
+    assert logits[taxa > 0].mean() > 0 > logits[taxa == 0].mean(), "positive must mean fake"
+
+
+@EVERY
+def test_an_untrained_detector_refuses_to_score(name: str, tmp_path: Path) -> None:
+    image = easy_images()[0][0]
+    detector = build(name)
+    said = (
+        f"{name} is not trained, so its scores would be noise: train it, load it with "
+        r"from_pretrained, or build it with untrained=True"
+    )
+    for ask in (detector.logits, detector.score):
+        with pytest.raises(UntrainedDetectorError, match=said):
+            ask([image])
+    assert build(name, untrained=True).logits([image]).shape == (1,)
+    # The permission is the builder's: it does not travel with the weights.
+    build(name, untrained=True).save_pretrained(tmp_path / "model")
+    with pytest.raises(UntrainedDetectorError, match=said):
+        Detector.from_pretrained(tmp_path / "model").logits([image])
+
+
+@EVERY
+def test_a_card_is_complete(name: str) -> None:
+    card = detector_class(name).card
+    assert isinstance(card, Card)
+    assert card.name == name
+    texts = (card.title, card.paper, card.fidelity, card.licence, card.pretraining)
+    assert all(text and text == text.strip() for text in texts)
+    assert 2017 <= card.year <= 2026
+    assert card.kind in {"spatial", "frequency", "vision-language", "foundation", "floor"}
+    assert card.fit in {"gradient", "estimator", "none"}
+    assert card.needs <= {"mask", "landmarks", "views", "prompts"}
+
+
+@EVERY
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        (torch.zeros(3, 80, 80, dtype=torch.uint8), "got torch.uint8: divide 8-bit values by 255"),
+        (torch.full((3, 80, 80), 255.0), r"an image lies in \[0, 1\], got values from 255 to 255"),
+        (torch.full((3, 80, 80), -0.5), r"an image lies in \[0, 1\], got values from -0.5 to -0.5"),
+        (torch.full((3, 80, 80), torch.nan), r"an image lies in \[0, 1\], got values from nan"),
+        (torch.zeros(80, 80, 3), r"an image is a \(3, h, w\) tensor, got \(80, 80, 3\)"),
+        (torch.zeros(1, 80, 80), r"an image is a \(3, h, w\) tensor, got \(1, 80, 80\)"),
+        (torch.zeros(3, 0, 80), r"an image is a \(3, h, w\) tensor, got \(3, 0, 80\)"),
+    ],
+)
+def test_what_is_no_image_is_refused(name: str, image: Tensor, said: str) -> None:
+    detector, good = briefly_trained(name), easy_images()[0][0]
+    with pytest.raises(InputError, match=said):
+        detector.prepare(image)
+    with pytest.raises(InputError, match=said):
+        detector.logits([good, image])
+
+
+@EVERY
+def test_one_pixel_out_of_range_is_refused(name: str) -> None:
+    image = easy_images()[0][0].clone()
+    image[1, 17, 23] = 1.001
+    with pytest.raises(InputError, match=r"an image lies in \[0, 1\], got values from .* to 1"):
+        briefly_trained(name).prepare(image)
+
+
+@EVERY
+def test_no_image_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match=f"{name} was given no image"):
+        briefly_trained(name).logits([])
+
+
+@EVERY
+def test_a_stack_of_images_is_taken_as_their_list(name: str) -> None:
+    detector, images = briefly_trained(name), list(easy_images()[0][:3])
+    assert torch.equal(detector.logits(images), detector.logits(torch.stack(images)))  # type: ignore[arg-type]
+
+
+@EVERY
+def test_an_unknown_size_or_option_is_refused(name: str) -> None:
+    with pytest.raises(DetectorError, match=f"{name} has the sizes tiny and base, not 'huge'"):
+        create_detector(name, size="huge", taxa=TAXA)
+    with pytest.raises(DetectorError, match=f"{name} takes other options: .*'colour'"):
+        create_detector(name, size="tiny", taxa=TAXA, colour="red")
+
+
+@EVERY
+def test_only_an_estimator_is_fitted_in_one_call(name: str) -> None:
+    detector = build(name)
+    if detector.card.fit == "estimator":
+        facts = detector.fit([easy_batch(detector)], [easy_batch(detector)])
+        assert all(isinstance(value, float) for value in facts.values())
+        return
+    said = f"{name} is trained by fit: {detector.card.fit}, not in one call"
+    with pytest.raises(DetectorError, match=said):
+        detector.fit([], [])
+
+
+@EVERY
+def test_a_need_that_is_not_met_is_said_before_training(name: str) -> None:
+    needs = "prompts" in detector_class(name).card.needs
+    if needs:
+        with pytest.raises(DetectorError, match=f"{name} needs the taxonomy of its training"):
+            create_detector(name, size="tiny")
+    else:
+        assert create_detector(name, size="tiny").taxa == ()
+
+
+def test_detectors_of_one_input_size_share_the_prepared_tensor() -> None:
+    detectors = [briefly_trained(name) for name in CATALOG]
+    hashes = {detector.transform.size: detector.transform.hash for detector in detectors}
+    assert len(set(hashes.values())) == len(hashes)
+    image = torch.rand(3, 150, 100, generator=torch.Generator().manual_seed(2))
+    for detector in detectors:
+        assert detector.transform.hash == hashes[detector.transform.size]
+        same = next(d for d in detectors if d.transform.size == detector.transform.size)
+        assert torch.equal(detector.prepare(image), same.prepare(image))
+
+
+@EVERY
+def test_an_image_of_the_input_size_is_not_touched(name: str) -> None:
+    detector = briefly_trained(name)
+    image = torch.rand(3, detector.transform.size, detector.transform.size)
+    assert torch.equal(detector.prepare(image), image), "a resize would destroy up-sampling traces"
+
+
+def test_listing_the_detectors_loads_no_torch() -> None:
+    code = (
+        "import sys, detectors; print(sorted(detectors.CATALOG)); "
+        "heavy = {'torch', 'timm', 'transformers', 'sklearn', 'numpy'} & set(sys.modules); "
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[1],
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(sorted(CATALOG))

@@ -1,0 +1,178 @@
+"""From scores to records: no sample is dropped, no number comes from one class."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from protocols import Protocol, load_protocol
+from results.errors import ResultError
+from results.evaluation import RunContents, evaluate
+from results.metrics import probability
+from results.schema import Record
+from results.store import read_samples, read_scores, write_samples, write_scores
+from tests.fake_run import Generator, fake_samples, make_run
+
+VIDEO = load_protocol("cross-forgery").model_copy(update={"levels": ("image", "video")})
+
+
+def only(records: list[Record], training: str) -> Record:
+    return next(r for r in records if all(cell.training == training for cell in r.cells))
+
+
+def test_a_cell_has_the_auc_of_its_own_samples(tmp_path: Path) -> None:
+    run = make_run(tmp_path, protocols=["cross-generator"], detectors=["mfclip"])
+    record = only(evaluate(run), "StyleGAN")
+    cell = next(cell for cell in record.cells if cell.test == "DFDC-mixed")
+    samples = read_samples(run).set_index("sample_id")
+    scores = read_scores(run, record.model).set_index("sample_id")["logit"]
+    here = samples[(samples["split"] == "test") & (samples["source"] == "dfdc-faces")].index
+    expected = roc_auc_score(samples.loc[here, "label"] == "fake", scores[here])
+    assert cell.metrics["AUC"].value == pytest.approx(expected, abs=1e-12)
+    assert (cell.n_real, cell.n_fake, cell.prevalence, cell.seen) == (115, 115, 0.5, False)
+
+
+def test_video_scores_are_the_mean_probability_of_the_frames(tmp_path: Path) -> None:
+    run = make_run(tmp_path, protocols=[VIDEO], detectors=["mfclip"])
+    record = only(evaluate(run), "FS")
+    cell = next(c for c in record.cells if (c.test, c.level) == ("FS", "video"))
+    samples = read_samples(run).set_index("sample_id")
+    logits = read_scores(run, record.model).set_index("sample_id")["logit"]
+    samples["p"] = pd.Series(probability(logits), index=logits.index)
+    here = samples[(samples["split"] == "test") & (samples["source"] == "dfdc-faces")]
+    video = here.assign(fake=here["label"] == "fake").groupby("group")[["p", "fake"]].mean()
+    expected = roc_auc_score(video["fake"].astype(int), video["p"].astype(float))
+    assert cell.metrics["AUC"].value == pytest.approx(expected, abs=1e-12)
+    assert cell.n_real + cell.n_fake == len(video)
+    right = (video["p"] > 0.5) == video["fake"].astype(bool)
+    assert cell.metrics["ACC"].value == pytest.approx(right.mean())
+
+
+def test_a_video_with_real_and_forged_frames_is_refused(tmp_path: Path) -> None:
+    samples = fake_samples()
+    samples.loc[samples["source"] == "dfdc-faces", "group"] = "same"
+    run = make_run(tmp_path, samples=samples, protocols=[VIDEO], detectors=["mfclip"])
+    with pytest.raises(ResultError, match="group 'same' has real and forged samples"):
+        evaluate(run)
+
+
+def test_a_missing_score_is_named_and_never_dropped(tmp_path: Path) -> None:
+    run = make_run(tmp_path, protocols=["cross-forgery"], detectors=["mfclip"])
+    model = "mfclip-cross-forgery-FS-0"
+    scores = read_scores(run, model)
+    gone = scores["sample_id"].isin(["140k/StyleGAN/test/3.png", "140k/StyleGAN/test/4.png"])
+    write_scores(run, model, scores[~gone])
+    sentence = (
+        rf"{model}\.parquet: 2 of \d+ scores are missing under condition clean, first "
+        r"'140k/StyleGAN/test/3.png' \(data\)"
+    )
+    with pytest.raises(ResultError, match=sentence):
+        evaluate(run)
+    (run / "scores" / f"{model}.parquet").unlink()
+    with pytest.raises(ResultError, match=rf"{model}\.parquet: there is no such file"):
+        evaluate(run)
+
+
+def test_a_score_of_an_unknown_sample_is_refused(tmp_path: Path) -> None:
+    run = make_run(tmp_path, protocols=["cross-forgery"], detectors=["mfclip"])
+    model = "mfclip-cross-forgery-FS-0"
+    scores = read_scores(run, model)
+    other = pd.concat([scores, scores.iloc[:1].assign(sample_id="elsewhere.png")])
+    write_scores(run, model, other)
+    with pytest.raises(ResultError, match=r"scores 'elsewhere.png' \(data\), which is not in samp"):
+        evaluate(run)
+
+
+def test_a_one_class_cell_has_no_rank_metric_and_says_why(tmp_path: Path) -> None:
+    run = make_run(tmp_path, protocols=["cross-dataset"], detectors=["mfclip"])
+    cells = {cell.test: cell for cell in only(evaluate(run), "140k").cells}
+    for name, absent in (("lfw", "forged"), ("sdfd", "real")):
+        for metric in ("AUC", "AP", "EER"):
+            value = cells[name].metrics[metric]
+            assert value.value is None
+            assert value.reason == f"one class only, no {absent} images"
+        assert cells[name].metrics["ACC"].value is not None
+
+
+def test_samples_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
+    samples = fake_samples()
+    samples.loc[samples["sample_id"] == "140k/StyleGAN/test/0.png", "problem"] = "truncated"
+    run = make_run(tmp_path, samples=samples, protocols=["cross-generator"], detectors=["mfclip"])
+    cell = next(c for c in only(evaluate(run), "SDXL").cells if c.test == "StyleGAN")
+    assert (cell.n_fake, cell.n_missing) == (126, 1)
+
+
+def test_reals_of_other_sources_are_marked_pooled(tmp_path: Path) -> None:
+    run = make_run(tmp_path, protocols=["cross-generator"], detectors=["mfclip"])
+    pooled = {cell.test: cell.pooled for cell in only(evaluate(run), "SDXL").cells}
+    assert pooled == {
+        "DFDC-mixed": False,
+        "FLUX.1-schnell": True,
+        "SDXL": True,
+        "StableDiffusion-2.1": True,
+        "StarGAN": False,
+        "StyleGAN": False,
+    }
+
+
+def test_pooling_one_source_with_itself_is_not_pooling(tmp_path: Path) -> None:
+    samples = fake_samples([Generator("G", "EFS", "GAN", "src", 20)], {"src": 20})
+    run = make_run(tmp_path, samples=samples, protocols=["robustness"], detectors=["mfclip"])
+    assert not any(cell.pooled for cell in evaluate(run)[0].cells)
+
+
+def test_one_model_may_stand_for_two_training_sets(tmp_path: Path) -> None:
+    run = make_run(tmp_path, protocols=["cross-forgery"], detectors=["mfclip"])
+    raw = json.loads((run / "run.json").read_text())
+    raw["entries"][1]["model"] = raw["entries"][0]["model"]
+    (run / "run.json").write_text(json.dumps(raw))
+    first = evaluate(run)[0]
+    assert {cell.training for cell in first.cells} == {"AM", "EFS"}
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"training": "XX"}, "cross-forgery, mfclip on XX: the training sets are AM, EFS, FS"),
+        ({"training": "EFS"}, "cross-forgery, mfclip on EFS: two entries with seed 0"),
+        ({"protocol": "other"}, "an entry is of protocol 'other', which the run does not have"),
+        ({"gap": "why"}, "an entry has a model or the reason why there is none, one of the two"),
+    ],
+)
+def test_entries_that_do_not_fit_the_protocol_are_refused(
+    tmp_path: Path, change: dict[str, str], sentence: str
+) -> None:
+    run = make_run(tmp_path, protocols=["cross-forgery"], detectors=["mfclip"])
+    raw = json.loads((run / "run.json").read_text())
+    raw["entries"][0] |= change
+    (run / "run.json").write_text(json.dumps(raw))
+    with pytest.raises(ResultError, match=sentence):
+        RunContents(run)
+
+
+def test_numbers_do_not_depend_on_the_order_of_the_samples(tmp_path: Path) -> None:
+    run = make_run(tmp_path, protocols=["cross-forgery"], detectors=["mfclip"])
+    before = evaluate(run)
+    order = np.random.default_rng(0).permutation(len(read_samples(run)))
+    write_samples(run, read_samples(run).iloc[order])
+    assert evaluate(run) == before
+
+
+def test_a_protocol_is_rebuilt_as_it_was_run(tmp_path: Path) -> None:
+    run = make_run(tmp_path, protocols=[VIDEO], detectors=["spectrum"])
+    assert RunContents(run).expansions["cross-forgery"].protocol == Protocol.model_validate(
+        VIDEO.model_dump()
+    )
+
+
+def test_results_and_leaderboard_load_no_torch() -> None:
+    code = (
+        "import sys, results.evaluation, results.metrics, results.store, leaderboard.report;"
+        "bad = {'torch', 'benchmark', 'detectors'} & set(sys.modules); assert not bad, bad"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])

@@ -1,0 +1,72 @@
+"""The page: whole in itself, safe with hostile names, honest about what it shows."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+from leaderboard.report import report
+from tests.fake_run import Generator, fake_samples, make_run
+
+HOSTILE = '<script>alert("x")</script>'
+
+
+class _Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("href", "src")]
+
+
+def page(folder: Path, **options: object) -> tuple[str, _Tags]:
+    text = report(make_run(folder, **options)).read_text(encoding="utf-8")  # type: ignore[arg-type]
+    tags = _Tags()
+    tags.feed(text)
+    return text, tags
+
+
+def test_hostile_names_are_shown_and_never_run(tmp_path: Path) -> None:
+    samples = fake_samples([Generator(HOSTILE, "EFS", "GAN", HOSTILE, 12)], {HOSTILE: 12})
+    text, tags = page(
+        tmp_path,
+        samples=samples,
+        protocols=["cross-generator"],
+        detectors=["xception", HOSTILE],
+        title=HOSTILE,
+    )
+    assert "script" not in tags.tags
+    assert "&lt;script&gt;" in text
+
+
+def test_the_page_needs_nothing_beside_itself_and_its_links_lead_somewhere(tmp_path: Path) -> None:
+    _, tags = page(
+        tmp_path, protocols=["cross-forgery", "robustness"], detectors=["mfclip", "spectrum"]
+    )
+    outside = [a for a in tags.addresses if not a.startswith(("data:", "#"))]
+    assert outside
+    assert not [address for address in outside if re.match(r"[a-z]+:|//", address)]
+    assert not [address for address in outside if not (tmp_path / address).is_file()]
+    assert not {"script", "link", "iframe"} & set(tags.tags)
+
+
+def test_synthetic_data_and_random_starts_are_told_first(tmp_path: Path) -> None:
+    text, _ = page(
+        tmp_path / "a", protocols=["cross-forgery"], detectors=["mfclip"], synthetic=True
+    )
+    assert "Synthetic data: proves the machinery, not a detector" in text
+    assert "MFCLIP started from" in text
+    text, _ = page(tmp_path / "b", protocols=["cross-forgery"], detectors=["spectrum"])
+    assert "Synthetic data" not in text
+    assert "started from" not in text
+
+
+def test_the_facts_of_the_study_stand_on_the_page(tmp_path: Path) -> None:
+    text, _ = page(tmp_path, protocols=["cross-dataset"], detectors=["xception"])
+    for fact in ("fingerprint", "torch 2.11.0", "all epochs done", "learning_rate: 0.001"):
+        assert fact in text
+    assert "lfw (all detectors): no forged images in split train" in text
+    assert "one class only, no real images" in text
+    assert "forgerybench report RUN" in text

@@ -1,0 +1,111 @@
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from huggingface_hub.errors import LocalEntryNotFoundError
+from safetensors.torch import save_file
+
+from detectors import WeightsError
+from detectors.pretrained import (
+    Pretrained,
+    fingerprint,
+    read_json,
+    read_tensors,
+    resolve,
+    tensor_files,
+    weights_folder,
+)
+
+
+@pytest.mark.parametrize(
+    ("pretrained", "size", "source"),
+    [
+        (None, "base", "owner/published"),
+        (None, "tiny", None),
+        (False, "base", None),
+        (False, "tiny", None),
+        (True, "base", "owner/published"),
+        ("a/folder", "base", "a/folder"),
+        ("a/folder", "tiny", "a/folder"),
+    ],
+)
+def test_the_source_of_the_first_weights_follows_size_and_choice(
+    pretrained: Pretrained, size: str, source: str | None
+) -> None:
+    assert resolve(pretrained, size=size, published="owner/published", detector="d") == source
+
+
+def test_published_weights_of_a_size_that_has_none_are_refused() -> None:
+    with pytest.raises(WeightsError, match="d has no published weights of size tiny: pass"):
+        resolve(True, size="tiny", published="owner/published", detector="d")
+
+
+def test_weights_that_are_not_to_be_had_are_never_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object, **options: object) -> None:
+        raise LocalEntryNotFoundError("Got: no route to host")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fail)
+    said = (
+        "d starts from the published weights 'owner/published', which are not to be had: .*no "
+        "route to host.* pass pretrained=<folder>, or pass pretrained=False for random weights"
+    )
+    with pytest.raises(WeightsError, match=said):
+        weights_folder("owner/published", "d")
+
+
+def test_nothing_pickled_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def give(name: str, *, allow_patterns: list[str]) -> str:
+        assert allow_patterns == ["*.safetensors", "*.json"]
+        return str(tmp_path)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", give)
+    assert weights_folder("owner/published", "d") == tmp_path
+
+
+def test_nothing_pickled_is_read(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(2)}, tmp_path / "pytorch_model.bin")
+    said = r"model\.safetensors only \(pickled files can run code\); there is pytorch_model\.bin"
+    with pytest.raises(WeightsError, match=said):
+        tensor_files(tmp_path)
+
+
+def test_an_empty_folder_is_said_to_be_empty(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"there is nothing$"):
+        tensor_files(tmp_path)
+
+
+def test_shards_are_read_as_one(tmp_path: Path) -> None:
+    names = {"b": "model-00002-of-00002.safetensors", "a": "model-00001-of-00002.safetensors"}
+    for value, (tensor, file) in enumerate(names.items()):
+        save_file({tensor: torch.full((2,), float(value))}, tmp_path / file)
+    index = {"weight_map": names}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    files = tensor_files(tmp_path)
+    assert [file.name for file in files] == sorted(names.values())
+    assert read_tensors(files)["b"].tolist() == [0, 0]
+    assert read_tensors(files)["a"].tolist() == [1, 1]
+    (tmp_path / names["b"]).unlink()
+    with pytest.raises(WeightsError, match=r"model-00002-of-00002\.safetensors: cannot be read"):
+        read_tensors(files)
+    with pytest.raises(WeightsError, match=r"model-00002-of-00002\.safetensors: No such file"):
+        fingerprint(files)
+
+
+def test_a_fingerprint_is_of_the_bytes(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"first")
+    (tmp_path / "b").write_bytes(b"second")
+    expected = hashlib.sha256(b"firstsecond").hexdigest()[:12]
+    assert fingerprint([tmp_path / "a", tmp_path / "b"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("{", "x.json: not JSON"), ("[]", "x.json: not a JSON object")]
+)
+def test_json_that_is_no_object_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(WeightsError, match=said):
+        read_json(tmp_path / "x.json")
+    with pytest.raises(WeightsError, match=r"y\.json: No such file"):
+        read_json(tmp_path / "y.json")

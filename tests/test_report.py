@@ -1,0 +1,89 @@
+"""A report: twice the same bytes, nothing stale, all or nothing."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+import leaderboard.report
+from leaderboard.errors import LeaderboardError
+from leaderboard.report import report
+from results.errors import ResultError
+from results.store import records
+from tests.fake_run import make_run
+
+
+def hashes(run: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(run)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(run.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_a_report_twice_has_the_same_bytes_and_leaves_the_run_as_it_is(tmp_path: Path) -> None:
+    run = make_run(
+        tmp_path / "run",
+        protocols=["cross-dataset", "robustness"],
+        detectors=["mfclip", "spectrum"],
+    )
+    source = hashes(run)
+    assert report(run) == run / "index.html"
+    first = hashes(run)
+    report(run)
+    assert hashes(run) == first
+    assert source.items() <= first.items()
+    derived = {name.split("/")[0] for name in first.keys() - source.keys()}
+    assert derived == {"records", "tables", "figures", "index.html"}
+
+
+def test_stale_files_of_an_earlier_report_go_and_others_stay(tmp_path: Path) -> None:
+    run = make_run(tmp_path, protocols=["cross-forgery"], detectors=["spectrum"])
+    for name in (
+        "tables/old.md",
+        "figures/old.png",
+        "records/old/x.json",
+        ".report-killed/x",
+        "own.txt",
+    ):
+        (run / name).parent.mkdir(parents=True, exist_ok=True)
+        (run / name).write_text("{}")
+    report(run)
+    left = {name for name in hashes(run) if "old" in name or "killed" in name}
+    assert left == set()
+    assert (run / "own.txt").exists()
+    assert len(records(run)) == 3
+
+
+def test_an_error_leaves_the_old_report_and_no_rubbish(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(tmp_path, protocols=["cross-forgery"], detectors=["spectrum"])
+    report(run)
+    before = hashes(run)
+
+    def fail(*_: object) -> str:
+        raise ResultError("broken")
+
+    monkeypatch.setattr(leaderboard.report, "render", fail)
+    with pytest.raises(ResultError, match="broken"):
+        report(run)
+    assert hashes(run) == before
+
+
+def test_a_run_without_a_detector_has_no_report(tmp_path: Path) -> None:
+    run = make_run(tmp_path, protocols=["cross-forgery"], detectors=[])
+    with pytest.raises(LeaderboardError, match="the run has no detector"):
+        report(run)
+
+
+def test_a_run_in_which_no_model_could_be_trained_is_reported_as_gaps(tmp_path: Path) -> None:
+    run = make_run(tmp_path, protocols=["cross-forgery"], detectors=["spectrum"])
+    raw = json.loads((run / "run.json").read_text())
+    for entry in raw["entries"]:
+        entry |= {"model": None, "gap": "needs landmarks"}
+    (run / "run.json").write_text(json.dumps(raw))
+    text = report(run).read_text()
+    assert "AM (all detectors): needs landmarks" in text
+    assert "no model: needs landmarks" in text

@@ -1,0 +1,194 @@
+"""The run folder: what is written is read again, and what is wrong names its file."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from results.errors import ResultError
+from results.evaluation import evaluate
+from results.files import atomic_write, json_text
+from results.store import (
+    content_hash,
+    load_scores,
+    read_model,
+    read_run,
+    read_samples,
+    read_scores,
+    records,
+    write_record,
+    write_samples,
+    write_scores,
+)
+from tests.fake_run import fake_samples, make_run
+
+
+def scores(n: int = 6) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "dataset": "data",
+            "sample_id": [f"{i}.png" for i in range(n)],
+            "condition": "clean",
+            "logit": np.arange(n, dtype=np.float32),
+        }
+    )
+
+
+def test_scores_are_the_same_file_whatever_order_they_came_in(tmp_path: Path) -> None:
+    write_scores(tmp_path, "a", scores())
+    write_scores(tmp_path, "b", scores().iloc[::-1])
+    first, second = (tmp_path / "scores" / f"{name}.parquet" for name in "ab")
+    assert first.read_bytes() == second.read_bytes()
+    pd.testing.assert_frame_equal(read_scores(tmp_path, "a"), scores())
+    assert pq.read_schema(first).metadata is None
+    assert read_scores(tmp_path, "a")["logit"].dtype == np.float32
+
+
+def test_all_scores_come_in_one_table_with_their_model(tmp_path: Path) -> None:
+    write_scores(tmp_path, "b", scores(2))
+    write_scores(tmp_path, "a", scores(3))
+    table = load_scores(tmp_path)
+    assert table["model"].tolist() == ["a"] * 3 + ["b"] * 2
+    assert table.columns.tolist() == ["model", "dataset", "sample_id", "condition", "logit"]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "sentence"),
+    [
+        ("logit", np.float32("nan"), "the score of '1.png' under clean is nan, not a finite"),
+        ("logit", np.float32("inf"), "the score of '1.png' under clean is inf"),
+        ("sample_id", "0.png", "two rows for dataset 'data', condition 'clean', sample_id '0.png'"),
+    ],
+)
+def test_a_wrong_score_is_named_when_written(
+    tmp_path: Path, column: str, value: object, sentence: str
+) -> None:
+    table = scores()
+    values = table[column].tolist()
+    values[1] = value
+    table[column] = np.array(values, dtype=np.float32) if column == "logit" else values
+    with pytest.raises(ResultError, match=f"a.parquet: {sentence}"):
+        write_scores(tmp_path, "a", table)
+    assert not (tmp_path / "scores").exists()
+
+
+def test_a_wrong_scores_file_is_named_when_read(tmp_path: Path) -> None:
+    with pytest.raises(ResultError, match=r"a\.parquet: there is no such file"):
+        read_scores(tmp_path, "a")
+    path = tmp_path / "scores" / "a.parquet"
+    atomic_write(path, "nonsense")
+    with pytest.raises(ResultError, match=r"a\.parquet: not Parquet"):
+        read_scores(tmp_path, "a")
+    scores().astype({"logit": "float64"}).to_parquet(path, index=False)
+    with pytest.raises(
+        ResultError, match=r"the columns must be .* logit float; there are .*double"
+    ):
+        read_scores(tmp_path, "a")
+
+
+def test_samples_come_back_as_text_with_the_users_columns(tmp_path: Path) -> None:
+    samples = fake_samples().assign(age=31)
+    samples["note"] = [None, *["x"] * (len(samples) - 1)]
+    write_samples(tmp_path, samples)
+    read = read_samples(tmp_path).set_index("sample_id")
+    assert set(read["age"]) == {"31"}
+    assert read.loc[samples["sample_id"].iloc[0], "note"] == ""
+    assert len(read) == len(samples)
+
+
+def test_a_samples_table_without_a_column_or_with_a_sample_twice_is_refused(tmp_path: Path) -> None:
+    samples = fake_samples()
+    with pytest.raises(ResultError, match="column 'problem' is missing; there are dataset, "):
+        write_samples(tmp_path, samples.drop(columns="problem"))
+    with pytest.raises(ResultError, match="two rows for dataset 'data', sample_id "):
+        write_samples(tmp_path, pd.concat([samples, samples.iloc[:1]]))
+
+
+def test_records_are_read_as_they_were_written(tmp_path: Path) -> None:
+    made = evaluate(make_run(tmp_path, protocols=["cross-forgery"], detectors=["spectrum"]))
+    for record in made:
+        write_record(tmp_path, record)
+    assert records(tmp_path) == sorted(made, key=lambda record: record.model)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("{", r"run\.json: not JSON"),
+        ("[]", r"run\.json: an object is expected, found list"),
+        ('{"schema": 2}', r"run\.json: schema 2; this version reads schema 1"),
+        ('{"schema": 1, "study": 3}', r"run\.json: 'study' is wrong: input should be a valid str"),
+    ],
+)
+def test_a_wrong_run_file_is_named(tmp_path: Path, text: str, sentence: str) -> None:
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(ResultError, match=sentence):
+        read_run(tmp_path)
+
+
+def test_a_folder_that_is_no_run_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ResultError, match=r"not the folder of a run, it has no run\.json"):
+        read_run(tmp_path)
+    with pytest.raises(ResultError, match="there are no records"):
+        records(tmp_path)
+    with pytest.raises(ResultError, match="there are no scores"):
+        load_scores(tmp_path)
+
+
+def test_a_model_under_another_models_name_is_refused(tmp_path: Path) -> None:
+    run = make_run(tmp_path, protocols=["cross-forgery"], detectors=["spectrum"])
+    first, second = sorted((run / "models").iterdir())[:2]
+    first.write_bytes(second.read_bytes())
+    with pytest.raises(ResultError, match="states the id 'spectrum-cross-forgery-EFS-0', not the"):
+        read_model(run, first.stem)
+
+
+def test_json_is_sorted_ends_with_a_newline_and_has_no_nan() -> None:
+    assert json_text({"b": 1, "a": "é"}, "x.json") == '{\n "a": "é",\n "b": 1\n}\n'
+    with pytest.raises(ResultError, match=r"x\.json: cannot be written as JSON"):
+        json_text({"a": float("nan")}, "x.json")
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    atomic_write(path, "old")
+
+    def fail(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(OSError, match="disk full"):
+        atomic_write(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_content_hash_tells_every_change_apart_and_ignores_the_file(tmp_path: Path) -> None:
+    table = scores()
+    write_scores(tmp_path, "a", table)
+    assert content_hash(read_scores(tmp_path, "a")) == content_hash(table)
+    assert content_hash(table.set_axis(range(5, 11))) == content_hash(table)
+    changed = [
+        table.assign(logit=table["logit"] + np.float32(1e-3)),
+        table.assign(condition="clea"),
+        table.iloc[::-1],
+        table.iloc[:-1],
+        table.rename(columns={"dataset": "role"}),
+        table.astype({"logit": "float64"}),
+    ]
+    assert len({content_hash(other) for other in [table, *changed]}) == 1 + len(changed)
+    # Joined, the texts of these two are equal.
+    left = content_hash(pd.DataFrame({"a": ["xy", "z"]}))
+    assert left != content_hash(pd.DataFrame({"a": ["x", "yz"]}))
+
+
+def test_facts_are_written_with_sorted_keys(tmp_path: Path) -> None:
+    run = make_run(tmp_path, protocols=["cross-forgery"], detectors=["spectrum"])
+    raw = json.loads((run / "run.json").read_text())
+    assert list(raw) == sorted(raw)
+    assert raw["schema"] == 1
