@@ -308,7 +308,7 @@ def data_show(manifest: Annotated[Path, typer.Argument(help="A manifest file.")]
 @_told
 def list_detectors() -> None:
     """List the detectors of the catalog."""
-    from detectors.catalog import CARDS
+    from detectors.cards import CARDS
 
     rows = [[c.name, c.title, str(c.year), c.kind, c.fit, c.paper] for c in CARDS.values()]
     _print_table("Detectors", ["name", "title", "year", "kind", "fit", "paper"], rows)

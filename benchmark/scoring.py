@@ -190,8 +190,10 @@ class ScoreStore:
         """Put all units into one sorted file a model, then drop them."""
         if not self._units.is_dir():
             return
+        units = [read_parquet(path).column("model").unique() for path in self._unit_paths()]
+        touched = {str(model) for names in units for model in names.to_pylist()}
         scores = self.done(models)
-        for model, part in scores.groupby("model", sort=True):
+        for model, part in scores[scores["model"].isin(touched)].groupby("model", sort=True):
             write_scores(self._run, str(model), part[SCORE_SCHEMA.names])
         shutil.rmtree(self._units)
 

@@ -4,7 +4,7 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -276,20 +276,19 @@ def _optimizer(recipe: Recipe, parameters: list[nn.Parameter]) -> Optimizer:
     return kinds[recipe.optimizer](parameters, lr=recipe.lr, weight_decay=recipe.weight_decay)
 
 
-class _schedule:  # noqa: N801 - used as a function; a class because LambdaLR saves its state
-    """The factor on the learning rate at a step."""
+def _schedule(recipe: Recipe) -> Callable[[int], float]:
+    """Give the factor on the learning rate as a function of the step."""
 
-    def __init__(self, recipe: Recipe) -> None:
-        self._recipe = recipe
-
-    def __call__(self, step: int) -> float:
-        recipe = self._recipe
+    # A plain function: LambdaLR would put a callable object, recipe and all, into its saved state.
+    def factor(step: int) -> float:
         warm = min(1.0, (step + 1) / recipe.warmup) if recipe.warmup else 1.0
         if recipe.schedule == "cosine":
             return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, step / recipe.steps)))
         if recipe.schedule == "step" and recipe.decay_every is not None:
             return warm * math.pow(0.1, step // recipe.decay_every)
         return warm
+
+    return factor
 
 
 def _logits(detector: Detector, data: TrainingData, rows: Rows) -> "np.ndarray[Any, Any]":

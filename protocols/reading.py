@@ -38,7 +38,8 @@ def parse(model: type[Model], raw: object, where: str) -> Model:
 
 def _sentence(model: type[BaseModel], error: ValidationError) -> str:
     """Say the first thing that is wrong in one line."""
-    first: Any = error.errors()[0]
+    # An unknown key first: it is often the misspelt name of one that is then missing.
+    first: Any = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     path = ".".join(str(part) for part in first["loc"])
     more = f" ({error.error_count() - 1} more errors)" if error.error_count() > 1 else ""
     if first["type"] == "extra_forbidden":

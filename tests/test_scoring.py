@@ -1,0 +1,203 @@
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from benchmark import scoring
+from benchmark.data.manifest import read_manifest
+from benchmark.data.source import ImageSource
+from benchmark.engine import Engine
+from benchmark.models import ModelStore
+from benchmark.planning import verified_samples
+from benchmark.progress import Progress
+from benchmark.sampling import Rows
+from benchmark.scoring import Group, ScoreStore, Unit, plan_groups, score
+from protocols.conditions import CLEAN, Condition, condition
+from results.store import content_hash, load_scores
+from tests.small_data import Small, write_dataset
+
+JPEG = condition("real-world/jpeg", 3, "crop", "test")
+NOISE = condition("deeperforensics/gaussian-noise", 5, "crop", "test")
+
+
+class Counting(ImageSource):
+    """Counts how often each image is decoded."""
+
+    def array(self, row: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
+        self.decoded = getattr(self, "decoded", Counter())
+        self.decoded[row] += 1
+        return super().array(row)
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring, "SHARD", 10)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Counting:
+    manifest = read_manifest(write_dataset(tmp_path / "data", count=4))
+    samples = verified_samples({"data": manifest}, allow_missing=False, progress=Progress())
+    return Counting(samples, {"data": manifest.root})
+
+
+def detector(seed: int) -> Small:
+    torch.manual_seed(seed)
+    return Small(untrained=True).eval()
+
+
+MODELS = {f"m{seed}": detector(seed) for seed in range(3)}
+
+
+def needs_of(source: ImageSource) -> dict[str, dict[Condition, Rows]]:
+    everything = np.arange(len(source.samples))
+    return {
+        "m0": {CLEAN: everything, JPEG: everything[::2], NOISE: everything[:15]},
+        "m1": {CLEAN: everything[5:25]},
+        "m2": {CLEAN: everything[::3], JPEG: everything},
+    }
+
+
+def run(source: ImageSource, out: Path, groups: tuple[Group, ...], load: object = None) -> None:
+    engine = Engine(
+        source=source,
+        models=ModelStore(out),
+        device=torch.device("cpu"),
+        batch_size=4,
+        checkpoint_seconds=0,
+        progress=Progress(),
+    )
+    score(groups, engine, ScoreStore(out), load or MODELS.__getitem__, noise_seed=7)  # type: ignore[arg-type]
+
+
+def nothing() -> pd.DataFrame:
+    return ScoreStore(Path("nowhere")).done([])
+
+
+def merged(out: Path) -> str:
+    ScoreStore(out).merge(list(MODELS))
+    return content_hash(load_scores(out))
+
+
+def test_what_is_needed_is_scored_and_nothing_else(source: Counting, tmp_path: Path) -> None:
+    needs = needs_of(source)
+    run(source, tmp_path / "a", plan_groups(source.samples, needs, nothing(), 8))
+    merged(tmp_path / "a")
+    scores = load_scores(tmp_path / "a")
+    counted = scores.groupby(["model", "condition"]).size().to_dict()
+    assert counted == {
+        (model, wanted.key): len(rows)
+        for model, conditions in needs.items()
+        for wanted, rows in conditions.items()
+    }
+    assert scores["logit"].dtype == np.float32
+
+
+def test_a_score_is_the_detectors_own_logit(source: Counting, tmp_path: Path) -> None:
+    run(source, tmp_path / "a", plan_groups(source.samples, needs_of(source), nothing(), 8))
+    merged(tmp_path / "a")
+    scores = load_scores(tmp_path / "a").set_index(["model", "condition", "sample_id"])["logit"]
+    for row in (0, 3, 30):
+        image = torch.from_numpy(source.array(row)).permute(2, 0, 1).float() / 255
+        sample = source.samples["sample_id"].iloc[row]
+        expected = float(MODELS["m0"].logits([image])[0].detach())
+        assert scores["m0", "clean", sample] == pytest.approx(expected, abs=1e-5)
+
+
+def test_an_image_is_decoded_once_a_group_whatever_the_conditions(
+    source: Counting, tmp_path: Path
+) -> None:
+    groups = plan_groups(source.samples, needs_of(source), nothing(), 8)
+    assert len(groups) == 1
+    run(source, tmp_path / "a", groups)
+    assert set(source.decoded.values()) == {1}
+    assert groups[0].decodes == len(source.decoded) == len(source.samples)
+
+
+@pytest.mark.parametrize("group_size", [1, 2])
+def test_scores_do_not_depend_on_the_grouping(
+    source: Counting, tmp_path: Path, group_size: int
+) -> None:
+    needs = needs_of(source)
+    run(source, tmp_path / "a", plan_groups(source.samples, needs, nothing(), 8))
+    run(source, tmp_path / "b", plan_groups(source.samples, needs, nothing(), group_size))
+    assert merged(tmp_path / "a") == merged(tmp_path / "b")
+
+
+@pytest.mark.parametrize("stop", [1, 3, 6])
+def test_a_stopped_scoring_goes_on_without_repeating_a_unit(
+    source: Counting, tmp_path: Path, stop: int
+) -> None:
+    needs = needs_of(source)
+    groups = plan_groups(source.samples, needs, nothing(), 8)
+    run(source, tmp_path / "whole", groups)
+    part = Group(models=groups[0].models, units=groups[0].units[:stop])
+    run(source, tmp_path / "a", (part,))
+    done = ScoreStore(tmp_path / "a").done(list(MODELS))
+    left = plan_groups(source.samples, needs, done, 8)
+    assert sum(len(group.units) for group in left) == len(groups[0].units) - stop
+    run(source, tmp_path / "a", left)
+    assert merged(tmp_path / "a") == merged(tmp_path / "whole")
+
+
+def test_nothing_is_left_after_all_is_done(source: Counting, tmp_path: Path) -> None:
+    needs = needs_of(source)
+    run(source, tmp_path / "a", plan_groups(source.samples, needs, nothing(), 8))
+    store = ScoreStore(tmp_path / "a")
+    assert plan_groups(source.samples, needs, store.done(list(MODELS)), 8) == ()
+    store.merge(list(MODELS))
+    assert plan_groups(source.samples, needs, store.done(list(MODELS)), 8) == ()
+    assert not (tmp_path / "a" / "units").exists()
+
+
+def test_a_model_added_later_leaves_the_others_scores_alone(
+    source: Counting, tmp_path: Path
+) -> None:
+    needs = needs_of(source)
+    first = {name: needs[name] for name in ("m0", "m1")}
+    run(source, tmp_path / "a", plan_groups(source.samples, first, nothing(), 8))
+    merged(tmp_path / "a")
+    before = (tmp_path / "a" / "scores" / "m0.parquet").stat().st_mtime_ns
+    left = plan_groups(source.samples, needs, ScoreStore(tmp_path / "a").done(list(MODELS)), 8)
+    assert {model for group in left for unit in group.units for model in unit.rows} == {"m2"}
+    run(source, tmp_path / "a", left)
+    ScoreStore(tmp_path / "a").merge(list(MODELS))
+    assert (tmp_path / "a" / "scores" / "m0.parquet").stat().st_mtime_ns == before
+    assert set(load_scores(tmp_path / "a")["model"]) == set(MODELS)
+
+
+def test_perturbed_pixels_are_the_same_for_every_model(source: Counting, tmp_path: Path) -> None:
+    rows = np.arange(6)
+    twins = {"a": MODELS["m0"], "b": MODELS["m0"]}
+    needs = {name: {NOISE: rows} for name in twins}
+    run(source, tmp_path / "a", plan_groups(source.samples, needs, nothing(), 1), twins.__getitem__)
+    ScoreStore(tmp_path / "a").merge(list(twins))
+    scores = load_scores(tmp_path / "a").pivot_table(
+        index="sample_id", columns="model", values="logit"
+    )
+    assert (scores["a"] == scores["b"]).all()
+
+
+def test_a_broken_image_stops_the_unit_whole(source: Counting, tmp_path: Path) -> None:
+    groups = plan_groups(source.samples, needs_of(source), nothing(), 8)
+    victim = source.samples["sample_id"].iloc[12]
+    (tmp_path / "data" / victim).write_bytes(b"not an image")
+    with pytest.raises(Exception, match=victim):
+        run(source, tmp_path / "a", groups)
+    done = ScoreStore(tmp_path / "a").done(list(MODELS))
+    assert victim not in set(done["sample_id"])
+    assert not [p for p in (tmp_path / "a" / "units").iterdir() if p.name.startswith(".")]
+
+
+def test_an_unsorted_table_is_refused(source: Counting) -> None:
+    with pytest.raises(ValueError, match="must be sorted by dataset and sample id"):
+        plan_groups(source.samples.iloc[::-1], needs_of(source), nothing(), 8)
+
+
+def test_a_unit_names_its_images(source: Counting) -> None:
+    rows = {"a": np.array([1, 3]), "b": np.array([2, 3])}
+    unit = Unit(dataset="data", shard=0, condition=CLEAN, rows=rows)
+    assert unit.images.tolist() == [1, 2, 3]

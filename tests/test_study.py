@@ -1,0 +1,320 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from filelock import FileLock
+
+import benchmark
+from benchmark.definition import Study, StudyDetector, StudyProtocol, load_study, study_of
+from benchmark.errors import BenchmarkError
+from benchmark.progress import Progress
+from protocols.errors import ProtocolError, UnknownNameError
+from results.store import load_scores, read_run, read_samples, records
+from tests.small_data import SMALL, write_dataset, write_recipe
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_dataset(tmp_path_factory.mktemp("data"), count=8)
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write_recipe(tmp_path_factory.mktemp("recipe"))
+
+
+class Counting(Progress):
+    def __init__(self) -> None:
+        self.jobs: dict[str, int] = {}
+
+    def phase(self, name: str, jobs: int) -> None:
+        self.jobs[name] = jobs
+
+
+def study(recipe: str, *, protocol: str = "cross-generator", detector: str = SMALL) -> Study:
+    return Study(
+        name="small",
+        title="Small",
+        protocols=(StudyProtocol(protocol=protocol),),
+        detectors=(StudyDetector(detector=detector, label="small", recipe=recipe),),
+        size="tiny",
+        seeds=(0,),
+    )
+
+
+def run(
+    manifest: Path, recipe: str, out: Path, progress: Progress | None = None, **changes: object
+) -> Path:
+    options = {"store": out.parent / "store"} | changes
+    wanted = options.pop("study", None) or study(recipe)
+    return benchmark.run(  # type: ignore[no-any-return, operator]
+        wanted, data=manifest, out=out, progress=progress or Progress(), **options
+    )
+
+
+def test_a_run_gives_a_page_tables_figures_and_records(
+    manifest: Path, recipe: str, tmp_path: Path
+) -> None:
+    page = run(manifest, recipe, tmp_path / "run")
+    assert page == tmp_path / "run" / "index.html"
+    assert "Cross-generator" in page.read_text(encoding="utf-8")
+    for name in ("tables/cells.csv", "figures/cross-generator-heat-map.svg", "host.json"):
+        assert (tmp_path / "run" / name).is_file(), name
+    found = records(tmp_path / "run")
+    assert [len(record.cells) for record in found] == [2, 2]
+    seen = {(c.training, c.test): c for record in found for c in record.cells}
+    value = seen["checker", "checker"].metrics["AUC"].value
+    assert value is not None
+    assert value > 0.9
+    assert (seen["tint", "checker"].n_real, seen["tint", "checker"].n_fake) == (8, 8)
+
+
+def test_a_run_holds_the_scores_of_validation_images_too(
+    manifest: Path, recipe: str, tmp_path: Path
+) -> None:
+    run(manifest, recipe, tmp_path / "run")
+    samples = read_samples(tmp_path / "run").set_index("sample_id")
+    scored = load_scores(tmp_path / "run")
+    splits = samples.loc[scored["sample_id"], "split"]
+    assert set(splits) == {"val", "test"}
+
+
+def test_a_second_run_does_nothing_again(manifest: Path, recipe: str, tmp_path: Path) -> None:
+    run(manifest, recipe, tmp_path / "run")
+    before = {p: p.read_bytes() for p in (tmp_path / "run").rglob("*.parquet")}
+    progress = Counting()
+    run(manifest, recipe, tmp_path / "run", progress)
+    assert progress.jobs == {"train": 0, "score": 0, "report": 1}
+    assert {p: p.read_bytes() for p in (tmp_path / "run").rglob("*.parquet")} == before
+
+
+def test_models_are_reused_by_another_run(manifest: Path, recipe: str, tmp_path: Path) -> None:
+    run(manifest, recipe, tmp_path / "one")
+    progress = Counting()
+    run(manifest, recipe, tmp_path / "two", progress)
+    assert progress.jobs["train"] == 0
+    assert load_scores(tmp_path / "one").equals(load_scores(tmp_path / "two"))
+    pages = [(tmp_path / name / "index.html").read_bytes() for name in ("one", "two")]
+    assert pages[0] == pages[1]
+
+
+def test_a_detector_can_be_added_to_a_run(manifest: Path, recipe: str, tmp_path: Path) -> None:
+    run(manifest, recipe, tmp_path / "run")
+    added = study(recipe, detector="spectrum").model_copy(
+        update={"detectors": (StudyDetector(detector="spectrum"),)}
+    )
+    progress = Counting()
+    run(manifest, recipe, tmp_path / "run", progress, study=added)
+    assert progress.jobs["train"] == 2
+    assert {entry.detector for entry in read_run(tmp_path / "run").entries} == {"small", "spectrum"}
+    assert len(records(tmp_path / "run")) == 4
+
+
+def test_a_changed_detector_does_not_slip_into_a_run(
+    manifest: Path, recipe: str, tmp_path: Path
+) -> None:
+    run(manifest, recipe, tmp_path / "run")
+    other = study(write_recipe(tmp_path, name="other", lr=0.05))
+    with pytest.raises(BenchmarkError, match=r"with another 'small' \(options, recipe, size or"):
+        run(manifest, recipe, tmp_path / "run", study=other)
+
+
+def test_other_data_does_not_slip_into_a_run(manifest: Path, recipe: str, tmp_path: Path) -> None:
+    run(manifest, recipe, tmp_path / "run")
+    shutil.copytree(manifest.parent, tmp_path / "data")
+    table = pd.read_csv(tmp_path / "data" / "manifest.csv")
+    table.iloc[1:].to_csv(tmp_path / "data" / "manifest.csv", index=False)
+    with pytest.raises(BenchmarkError, match="holds a run on other data: choose another --out"):
+        run(tmp_path / "data" / "manifest.csv", recipe, tmp_path / "run")
+
+
+def test_where_the_data_lies_does_not_matter(manifest: Path, recipe: str, tmp_path: Path) -> None:
+    run(manifest, recipe, tmp_path / "run")
+    shutil.copytree(manifest.parent, tmp_path / "elsewhere" / manifest.parent.name)
+    progress = Counting()
+    moved = tmp_path / "elsewhere" / manifest.parent.name / "manifest.csv"
+    run(moved, recipe, tmp_path / "run", progress)
+    assert progress.jobs == {"train": 0, "score": 0, "report": 1}
+
+
+def test_missing_and_broken_images_are_named_and_left_out_only_when_asked(
+    manifest: Path, recipe: str, tmp_path: Path
+) -> None:
+    shutil.copytree(manifest.parent, tmp_path / "data")
+    data = tmp_path / "data" / "manifest.csv"
+    (tmp_path / "data" / "one/checker/test0.png").unlink()
+    whole = (tmp_path / "data" / "one/real/test1.png").read_bytes()
+    (tmp_path / "data" / "one/real/test1.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(
+        BenchmarkError,
+        match=r"2 of 96 images cannot be used: one/checker/test0\.png \(missing\), "
+        r"one/real/test1\.png \(.*\); mend them, or leave them out with --allow-missing",
+    ):
+        run(data, recipe, tmp_path / "run")
+    assert not (tmp_path / "run" / "scores").exists()
+    run(data, recipe, tmp_path / "run", allow_missing=True)
+    cells = [cell for record in records(tmp_path / "run") for cell in record.cells]
+    counted = {cell.test: (cell.n_real, cell.n_fake, cell.n_missing) for cell in cells}
+    assert counted == {"checker": (7, 7, 2), "tint": (8, 8, 0)}
+    assert read_run(tmp_path / "run").data["data"].n_missing == 2
+    assert "one/real/test1.png" not in set(load_scores(tmp_path / "run")["sample_id"])
+
+
+def test_content_that_is_not_the_manifests_is_refused(
+    manifest: Path, recipe: str, tmp_path: Path
+) -> None:
+    shutil.copytree(manifest.parent, tmp_path / "data")
+    one, two = (tmp_path / "data" / f"one/real/test{n}.png" for n in (0, 1))
+    two.write_bytes(one.read_bytes())
+    with pytest.raises(BenchmarkError, match=r"one/real/test1\.png \(content differs from the man"):
+        run(tmp_path / "data" / "manifest.csv", recipe, tmp_path / "run")
+
+
+def test_a_test_set_of_one_class_is_a_stated_gap(recipe: str, tmp_path: Path) -> None:
+    manifest = write_dataset(tmp_path / "data", count=6)
+    table = pd.read_csv(manifest)
+    keep = ~((table["source"] == "two") & (table["split"] == "test") & (table["label"] == "real"))
+    table[keep].to_csv(manifest, index=False)
+    run(manifest, recipe, tmp_path / "run", study=study(recipe, protocol="cross-dataset"))
+    cells = {(c.training, c.test): c for record in records(tmp_path / "run") for c in record.cells}
+    gap = cells["one", "two"]
+    assert (gap.n_real, gap.n_fake) == (0, 6)
+    assert gap.metrics["AUC"].value is None
+    assert "no real images" in (gap.metrics["AUC"].reason or "")
+    page = (tmp_path / "run" / "index.html").read_text(encoding="utf-8")
+    assert "no real images" in page
+
+
+def test_a_training_set_of_one_class_is_a_stated_gap(recipe: str, tmp_path: Path) -> None:
+    manifest = write_dataset(tmp_path / "data", count=6)
+    table = pd.read_csv(manifest)
+    keep = ~((table["source"] == "two") & (table["split"] == "train") & (table["label"] == "real"))
+    table[keep].to_csv(manifest, index=False)
+    run(manifest, recipe, tmp_path / "run", study=study(recipe, protocol="cross-dataset"))
+    gaps = {entry.training: entry.gap for entry in read_run(tmp_path / "run").entries}
+    assert gaps == {"one": None, "two": "no real images in split train"}
+
+
+def test_shuffled_training_labels_teach_nothing_on_average(recipe: str, tmp_path: Path) -> None:
+    manifest = write_dataset(tmp_path / "data", count=16)
+    table = pd.read_csv(manifest)
+    taxonomy = ["label", "forgery", "family", "generator"]
+    random = np.random.default_rng(3)
+    for source in ("one", "two"):
+        for split in ("train", "val"):
+            here = table.index[(table["source"] == source) & (table["split"] == split)]
+            table.loc[here, taxonomy] = table.loc[random.permutation(here), taxonomy].to_numpy()
+    table.to_csv(manifest, index=False)
+    seeded = study(recipe).model_copy(update={"seeds": tuple(range(8))})
+    run(manifest, recipe, tmp_path / "run", study=seeded)
+    cells = [cell for record in records(tmp_path / "run") for cell in record.cells if cell.seen]
+    values = np.array([cell.metrics["AUC"].value for cell in cells], dtype=float)
+    assert len(values) == 16
+    # A model that learnt nothing still ranks by some direction, and may put all images of a trace
+    # first or last: it is the mean over models that is one half, within its own standard error.
+    assert abs(values.mean() - 0.5) < 3 * values.std(ddof=1) / np.sqrt(len(values))
+
+
+def test_a_run_in_use_is_left_alone(manifest: Path, recipe: str, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    with (
+        FileLock(tmp_path / "run" / ".lock"),
+        pytest.raises(BenchmarkError, match="is in use by another run"),
+    ):
+        run(manifest, recipe, tmp_path / "run")
+
+
+def test_a_folder_with_other_files_is_left_alone(
+    manifest: Path, recipe: str, tmp_path: Path
+) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.tex").write_text("years of work")
+    with pytest.raises(BenchmarkError, match=r"holds other files \(thesis\.tex\) and no run"):
+        run(manifest, recipe, tmp_path / "run")
+    assert [p.name for p in (tmp_path / "run").iterdir()] == ["thesis.tex"]
+
+
+def test_a_missing_need_is_an_error_before_any_training(
+    manifest: Path, recipe: str, tmp_path: Path
+) -> None:
+    needy = study(recipe, detector="tests.small_data:Masked")
+    with pytest.raises(BenchmarkError, match="small needs mask, which no manifest has"):
+        run(manifest, recipe, tmp_path / "run", study=needy)
+    assert not (tmp_path / "run").exists()
+
+
+def test_roles_are_bound_by_name(manifest: Path, recipe: str, tmp_path: Path) -> None:
+    with pytest.raises(BenchmarkError, match="no role is called 'ffpp'; the roles are data"):
+        benchmark.run(study(recipe), data={"ffpp": manifest}, out=tmp_path / "run")  # type: ignore[operator]
+    with pytest.raises(BenchmarkError, match="no manifest is bound to data: --data data=MANIFEST"):
+        benchmark.run(study(recipe), data={}, out=tmp_path / "run")  # type: ignore[operator]
+
+
+def test_a_training_set_is_chosen_by_name(manifest: Path, recipe: str, tmp_path: Path) -> None:
+    only = study_of(
+        "cross-generator", detectors=[SMALL], size="tiny", recipe=recipe, train_on=["tint"]
+    )
+    run(manifest, recipe, tmp_path / "run", study=only)
+    assert [record.cells[0].training for record in records(tmp_path / "run")] == ["tint"]
+    wrong = study_of(
+        "cross-generator", detectors=[SMALL], size="tiny", recipe=recipe, train_on=["tnit"]
+    )
+    with pytest.raises(BenchmarkError, match="no training set is called 'tnit'; there are checker"):
+        run(manifest, recipe, tmp_path / "other", study=wrong)
+
+
+def test_seeds_are_models_of_their_own(manifest: Path, recipe: str, tmp_path: Path) -> None:
+    seeded = study(recipe).model_copy(update={"seeds": (0, 1)})
+    run(manifest, recipe, tmp_path / "run", study=seeded)
+    assert len(records(tmp_path / "run")) == 4
+
+
+def test_what_depends_on_clock_and_host_stands_apart(
+    manifest: Path, recipe: str, tmp_path: Path
+) -> None:
+    run(manifest, recipe, tmp_path / "run")
+    told = json.loads((tmp_path / "run" / "host.json").read_text())
+    assert {"train", "score"} <= set(told["sittings"][0]["seconds"])
+    assert set(told["models"]) == {entry.model for entry in read_run(tmp_path / "run").entries}
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "sentence"),
+    [
+        ("cross-generater", {"detectors": [SMALL]}, "did you mean 'cross-generator'"),
+        ("cross-generator", {"size": "tiny"}, "is a protocol and names no detectors: add --detec"),
+        ("cross-generator", {"detectors": [SMALL]}, "add --size tiny or --size base"),
+        ("quickstart", {"train_on": ["x"]}, "is a study: it states train_on for each protocol"),
+        (
+            "cross-generator",
+            {"detectors": ["spectrum", "spectrum"], "size": "tiny"},
+            "detector 'spectrum' stands there twice",
+        ),
+        ("nowhere.yaml", {"detectors": [SMALL], "size": "tiny"}, None),
+    ],
+)
+def test_a_wrong_request_is_told_what_to_do(
+    target: str, options: dict[str, object], sentence: str | None
+) -> None:
+    if sentence is None:
+        assert study_of(target, **options).protocols[0].protocol == target  # type: ignore[arg-type]
+        return
+    with pytest.raises((BenchmarkError, UnknownNameError), match=sentence):
+        study_of(target, **options)  # type: ignore[arg-type]
+
+
+def test_every_study_that_ships_is_valid() -> None:
+    quickstart = load_study("quickstart")
+    assert [p.protocol for p in quickstart.protocols] == [
+        "cross-generator", "cross-forgery", "cross-dataset", "robustness",
+    ]  # fmt: skip
+
+
+def test_an_unknown_key_of_a_study_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: mine\ntitel: x\ndetectors: [{detector: spectrum}]\n")
+    with pytest.raises(ProtocolError, match=r"mine\.yaml: unknown key 'titel'; the keys are name"):
+        load_study(str(path))
