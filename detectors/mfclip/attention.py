@@ -1,0 +1,107 @@
+"""Sample pair attention: which negatives of an image-text contrast weigh how much."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from detectors.errors import DetectorError
+
+Spa = Literal["hard", "fixed", "none"]
+LIMIT = math.log(4)
+
+
+class SamplePairAttention(nn.Module):
+    """Weights w[c, k] on the contrast between images of class c and the text of class k.
+
+        w[c, k] = (K - 1) exp(A[c, k]) / sum over m != c of exp(A[c, m]),   |A| <= ln 4
+
+    so the negatives of a class weigh one on average, A = 0 is plain InfoNCE, and no negative of a
+    class is ever shut off or weighs over 16 times another. At K = 2 a class has a single negative
+    and its weight is 1: the module then does nothing. It knows classes, not places in a batch.
+
+    Modes:
+        ``hard``: A follows how alike image class and text are so far, so relevant negatives, those
+            that are confused, weigh more. A[c, k] = beta (m[c, k] - its mean over k), m a running
+            mean of the logits of class c; no gradient.
+        ``fixed``: A grows with the number of prompt levels that two classes share.
+        ``none``: A = 0.
+
+    Source: the idea is MFCLIP's (Zhang et al. 2025); the published 24 x 24 table of free parameters
+    by place in the batch cannot know pairs and lets the loss be solved without the image.
+    """
+
+    mean: Tensor
+    fixed: Tensor
+
+    def __init__(
+        self,
+        mode: Spa,
+        *,
+        shared: Sequence[Sequence[int]],
+        beta: float = 1.0,
+        momentum: float = 0.9,
+    ) -> None:
+        """Start without preference.
+
+        Args:
+            mode: How pairs are weighed.
+            shared: K x K numbers of levels that two classes share, of which ``fixed`` is made.
+            beta: Strength of ``hard``, per unit of logit.
+            momentum: Share of the running mean that a step keeps.
+        """
+        super().__init__()
+        if mode not in get_args(Spa):
+            raise DetectorError(f"spa is one of {', '.join(get_args(Spa))}, not '{mode}'")
+        if not 0 <= momentum < 1:
+            raise DetectorError(f"spa's momentum is in [0, 1), not {momentum}")
+        self.mode, self.beta, self.momentum = mode, beta, momentum
+        counts = torch.tensor(shared, dtype=torch.float32)
+        counts.fill_diagonal_(0)
+        self.register_buffer("fixed", LIMIT * counts / counts.max().clamp(min=1), persistent=False)
+        if mode == "hard":
+            self.register_buffer("mean", torch.zeros_like(counts))
+
+    def forward(self) -> Tensor:
+        """Give ln w as (K, K); row = class of the image; 0 on the diagonal."""
+        if self.mode == "none":
+            return torch.zeros_like(self.fixed)
+        if self.mode == "fixed":
+            return log_weights(self.fixed)
+        return log_weights(self.beta * centred(self.mean))
+
+    @torch.no_grad()
+    def observe(self, scores: Tensor, classes: Tensor) -> None:
+        """Take (B, K) logits of images of (B,) classes into the running mean (``hard`` only)."""
+        if self.mode != "hard":
+            return
+        members = F.one_hot(classes, len(self.mean)).to(scores.dtype)  # (B, K)
+        count = members.sum(dim=0)[:, None]
+        now = members.T @ scores / count.clamp(min=1)
+        kept = self.momentum * self.mean + (1 - self.momentum) * now
+        self.mean.copy_(torch.where(count > 0, kept, self.mean))
+
+
+def centred(attention: Tensor) -> Tensor:
+    """Subtract from each row of (K, K) its mean over the negatives; the weights stay the same.
+
+    Without it the limit on A would cut whole rows alike: logits of one class share a large offset.
+    """
+    negatives = _off_diagonal(attention)
+    mean = (attention * negatives).sum(dim=1, keepdim=True) / (len(attention) - 1)
+    return attention - mean
+
+
+def log_weights(attention: Tensor) -> Tensor:
+    """Turn (K, K) attention into ln w: a row weighs one on average over its negatives."""
+    negatives = _off_diagonal(attention)
+    bounded = attention.clamp(-LIMIT, LIMIT)
+    total = bounded.masked_fill(~negatives, -math.inf).logsumexp(dim=1, keepdim=True)
+    return (bounded - total + math.log(len(attention) - 1)) * negatives
+
+
+def _off_diagonal(square: Tensor) -> Tensor:
+    return ~torch.eye(len(square), dtype=torch.bool, device=square.device)

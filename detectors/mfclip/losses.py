@@ -1,0 +1,69 @@
+"""The losses between image and language."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def contrastive_loss(scores: Tensor, classes: Tensor, log_weights: Tensor) -> Tensor:
+    """Contrast images with the texts of all classes, and texts with the images of a batch.
+
+    Image to text, the mean over images i of class c:
+        -log [ e^s[i,c] / (e^s[i,c] + sum over k != c of w[c,k] e^s[i,k]) ]
+    Text to image, the mean over the classes k present of the mean over their images i:
+        -log [ e^s[i,k] / (e^s[i,k] + sum over images j of classes c != k of w[c,k] e^s[j,k]) ]
+
+    Images of the same class are no negatives of one another, so the floor is 0 whatever the batch
+    holds. A weight is never a factor on a logit: that closes the gate on the hard pairs and takes
+    their gradient.
+
+    Args:
+        scores: (B, K) logits between images and the texts of K classes.
+        classes: (B,) int64 class of each image; classes may be absent.
+        log_weights: (K, K) ln w of ``SamplePairAttention``, 0 on the diagonal.
+
+    Returns:
+        The mean of the two directions, float32, at least 0.
+    """
+    scores = scores.float()
+    weighted = scores + log_weights[classes]  # (B, K)
+    own = scores.gather(1, classes[:, None]).squeeze(1)  # (B,)
+    image_to_text = (weighted.logsumexp(dim=1) - own).mean()
+
+    members = F.one_hot(classes, scores.shape[1]).to(scores.dtype)  # (B, K)
+    # A finite floor: a batch of one class has no negatives, and -inf would give NaN gradients.
+    floor = torch.finfo(scores.dtype).min / 4
+    others = weighted.masked_fill(members.bool(), floor).logsumexp(dim=0)  # (K,)
+    each = torch.logaddexp(own, others[classes]) - own  # (B,)
+    count = members.sum(dim=0)
+    of_class = members.T @ each / count.clamp(min=1)
+    text_to_image = of_class.sum() / (count > 0).sum()
+    return (image_to_text + text_to_image) / 2
+
+
+def prediction_loss(predicted: Tensor, text: Tensor, *, temperature: float = 1.0) -> Tensor:
+    """Ask that the language feature can be told from the image.
+
+    T^2 KL(softmax(z(t) / T) || softmax(z(t^) / T)) with z(x) = sqrt(d) x / ||x||, so neither the
+    scale of a feature nor its width sets how sharp the distributions are. The text is the teacher
+    and gets no gradient.
+
+    Args:
+        predicted: (B, d) language features predicted from images.
+        text: (B, d) the language features of their prompts.
+        temperature: T.
+
+    Returns:
+        The mean over the batch, float32.
+    """
+    student = _standard(predicted) / temperature
+    teacher = _standard(text.detach()) / temperature
+    log_q, log_p = student.log_softmax(dim=1), teacher.log_softmax(dim=1)
+    return temperature**2 * F.kl_div(log_q, log_p, reduction="batchmean", log_target=True)
+
+
+def _standard(features: Tensor) -> Tensor:
+    """Scale (B, d) features to the norm sqrt(d)."""
+    return F.normalize(features.float(), dim=1) * math.sqrt(features.shape[1])

@@ -1,0 +1,162 @@
+"""The richest patch of a face, and the noise residual in it."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from detectors.errors import DetectorError
+
+BLACK = 4  # of 255; JPEG leaves a black border a little above 0
+BORDER_SHARE = 0.05
+TRUNCATION = 3.0
+HALO = 2  # pixels that the 5 x 5 filters see around a patch
+
+_KB = [[-1, 2, -1], [2, -4, 2], [-1, 2, -1]]
+_KV = [
+    [-1, 2, -2, 2, -1],
+    [2, -6, 8, -6, 2],
+    [-2, 8, -12, 8, -2],
+    [2, -6, 8, -6, 2],
+    [-1, 2, -2, 2, -1],
+]
+_SECOND = [[1, -2, 1]]
+
+# Homogeneities are summed as whole numbers of 2^-36: exact, so that equal patches tie on every
+# device and in every order of summation; 255 x 255 pairs still fit into a float64.
+_UNIT = 2**36
+
+
+def homogeneity(images: Tensor, patch: int) -> Tensor:
+    """Measure how even each patch is: its co-occurrence homogeneity.
+
+    The grey-level co-occurrence matrix of distance 1 and angle 0 enters only through the mean over
+    horizontally adjacent pixels (a, b) of 1 / (1 + (a - b)^2), so no matrix is built. Grey is
+    0.2989 R + 0.587 G + 0.114 B of the 8-bit image, truncated to a whole number.
+
+    Args:
+        images: (B, 3, H, W) RGB in [0, 1].
+        patch: Side of the square patches, in pixels; what does not fill a patch is left out.
+
+    Returns:
+        (B, N) float64 in (0, 1], N patches row by row.
+
+    Source: Haralick et al. 1973 (inverse difference moment); the choice by it is MFCLIP's.
+    """
+    bytes_ = _bytes(images)
+    grey = (2989 * bytes_[:, 0] + 5870 * bytes_[:, 1] + 1140 * bytes_[:, 2]) // 10_000
+    rows, columns = _grid(images, patch)
+    grey = grey[:, : rows * patch, : columns * patch]
+    cells = grey.reshape(-1, rows, patch, columns, patch)
+    steps = cells.diff(dim=-1).abs()
+    table = torch.arange(256, device=images.device, dtype=torch.float64)
+    table = (_UNIT / (1 + table**2)).round().long()
+    total = table[steps].sum(dim=(2, 4)).flatten(1)  # (B, N)
+    return total.double() / (_UNIT * patch * (patch - 1))
+
+
+def bordered(images: Tensor, patch: int) -> Tensor:
+    """Find the patches that hold a black border, as alignment and video leave it.
+
+    A pixel is border if it is black (no channel above 4 of 255) and so is all between it and an
+    edge of the image, along its row or its column; dark hair inside a face is not. A patch holds
+    a border if more than a twentieth of its pixels are border.
+
+    Args:
+        images: (B, 3, H, W) RGB in [0, 1].
+        patch: Side of the square patches, in pixels.
+
+    Returns:
+        (B, N) bool.
+    """
+    lit = (_bytes(images) > BLACK).any(dim=1)  # (B, H, W)
+    border = torch.zeros_like(lit)
+    for axis in (1, 2):
+        size = lit.shape[axis]
+        place = torch.arange(size, device=lit.device)
+        place = place[:, None] if axis == 1 else place
+        first = torch.where(lit, place, size).amin(dim=axis, keepdim=True)
+        last = torch.where(lit, place, -1).amax(dim=axis, keepdim=True)
+        border |= (place < first) | (place > last)
+    rows, columns = _grid(images, patch)
+    share = F.avg_pool2d(border.float(), patch)[:, :rows, :columns].flatten(1)
+    return share > BORDER_SHARE
+
+
+@torch.no_grad()
+def richest(images: Tensor, patch: int, k: int) -> Tensor:
+    """Choose the k patches of lowest homogeneity; of equals, the first.
+
+    Patches with a black border are taken only when there are fewer than k others.
+
+    Args:
+        images: (B, 3, H, W) RGB in [0, 1].
+        patch: Side of the square patches, in pixels.
+        k: How many.
+
+    Returns:
+        (B, k) int64, places among the patches row by row.
+    """
+    evenness = homogeneity(images, patch) + 2 * bordered(images, patch)
+    return evenness.argsort(dim=1, stable=True)[:, :k]
+
+
+class Residuals(nn.Module):
+    """Noise residuals of chosen patches: three fixed filters of the spatial rich model.
+
+    The filters are KB / 4, KV / 12 and the horizontal second difference / 2, each applied to every
+    colour channel and summed over them, in units of 0..255. What lies beyond +-3 is truncated:
+    that is content, not noise. On images in 0..1 the truncation would never act.
+
+    Source: Fridrich and Kodovsky 2012 (the filters); Zhou et al. 2018 (the three together).
+    """
+
+    kernels: Tensor
+
+    def __init__(self, patch: int) -> None:
+        super().__init__()
+        self.patch = patch
+        filters = torch.stack([_centred(_KB) / 4, _centred(_KV) / 12, _centred(_SECOND) / 2])
+        kernels = filters[:, None].repeat(1, 3, 1, 1)  # (3 filters, 3 channels, 5, 5)
+        self.register_buffer("kernels", kernels, persistent=False)
+
+    def forward(self, images: Tensor, chosen: Tensor) -> Tensor:
+        """Filter patches of (B, 3, H, W) images in [0, 1] chosen by (B, k) places.
+
+        Differentiable with respect to the images; the choice is not.
+
+        Returns:
+            (B, k, 3, patch, patch) float32 in [-1, 1]: residuals over the truncation of 3.
+        """
+        columns = _grid(images, self.patch)[1]
+        window = self.patch + 2 * HALO
+        padded = F.pad(images.float(), [HALO] * 4, mode="reflect")
+        windows = padded.unfold(2, window, self.patch).unfold(3, window, self.patch)
+        image = torch.arange(len(images), device=images.device)[:, None]
+        patches = windows[image, :, chosen // columns, chosen % columns]  # (B, k, 3, w, w)
+        # Half precision has no bits left for a residual of 3 in 255.
+        with torch.autocast(images.device.type, enabled=False):
+            residual = F.conv2d(255 * patches.flatten(0, 1), self.kernels)
+        truncated = residual.clamp(-TRUNCATION, TRUNCATION) / TRUNCATION
+        return truncated.reshape(*chosen.shape, *truncated.shape[1:])
+
+
+def _bytes(images: Tensor) -> Tensor:
+    """Give the 8-bit image as int32."""
+    return (images.detach() * 255).round().int()
+
+
+def _grid(images: Tensor, patch: int) -> tuple[int, int]:
+    """Give how many rows and columns of patches fit into the images."""
+    rows, columns = images.shape[2] // patch, images.shape[3] // patch
+    if rows == 0 or columns == 0:
+        raise DetectorError(
+            f"a patch of {patch} px does not fit into images of {tuple(images.shape[2:])} px"
+        )
+    return rows, columns
+
+
+def _centred(kernel: list[list[int]]) -> Tensor:
+    """Put a small odd-sided kernel into the middle of a 5 x 5 one."""
+    values = torch.tensor(kernel, dtype=torch.float32)
+    down, across = (5 - values.shape[0]) // 2, (5 - values.shape[1]) // 2
+    return F.pad(values, [across, across, down, down])

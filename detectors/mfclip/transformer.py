@@ -1,0 +1,66 @@
+"""The transformer that language, image and noise encoder share."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def quick_gelu(x: Tensor) -> Tensor:
+    """Give x sigmoid(1.702 x), the activation of CLIP."""
+    return x * torch.sigmoid(1.702 * x)
+
+
+class Block(nn.Module):
+    """Pre-norm attention and MLP, each added to the tokens."""
+
+    def __init__(
+        self, width: int, heads: int, *, causal: bool, activation: Callable[[Tensor], Tensor]
+    ) -> None:
+        super().__init__()
+        self.heads, self.causal, self.activation = heads, causal, activation
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.up = nn.Linear(width, 4 * width)
+        self.down = nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Transform (B, N, width) tokens."""
+        qkv = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1))  # (B, N, 3, heads, d)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # 3 x (B, heads, N, d)
+        seen = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
+        x = x + self.out(seen.transpose(1, 2).flatten(2))
+        return x + self.down(self.activation(self.up(self.norm2(x))))  # type: ignore[no-any-return]
+
+
+def blocks(
+    width: int,
+    heads: int,
+    layers: int,
+    *,
+    causal: bool = False,
+    activation: Callable[[Tensor], Tensor] = F.gelu,
+) -> nn.Sequential:
+    """Stack ``layers`` blocks."""
+    stack = [Block(width, heads, causal=causal, activation=activation) for _ in range(layers)]
+    return nn.Sequential(*stack)
+
+
+class Summary(nn.Module):
+    """Tokens to one vector: a class token that attends to them."""
+
+    def __init__(self, inputs: int, tokens: int, width: int, heads: int, layers: int) -> None:
+        super().__init__()
+        self.enter = nn.Linear(inputs, width)
+        self.cls = nn.Parameter(torch.randn(width) * 0.02)
+        self.positions = nn.Parameter(torch.randn(tokens + 1, width) * 0.02)
+        self.blocks = blocks(width, heads, layers)
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Summarise (B, N, inputs) as (B, width)."""
+        cls = self.cls.expand(len(tokens), 1, -1)
+        x = torch.cat([cls, self.enter(tokens)], dim=1) + self.positions  # (B, 1 + N, width)
+        return self.norm(self.blocks(x)[:, 0])  # type: ignore[no-any-return]

@@ -1,0 +1,199 @@
+"""The multi-modal vision encoder: the image as a whole, and the noise in its richest patch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from detectors.errors import DetectorError
+from detectors.mfclip.clip import SCRATCH, vision_tower
+from detectors.mfclip.patches import Residuals, richest
+from detectors.mfclip.transformer import Summary
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """Convolutions of one width, each 3 x 3 with batch norm and ReLU, then 2 x 2 max-pooling."""
+
+    width: int
+    convolutions: int
+    stride: int = 1
+
+
+class ConvStack(nn.Sequential):
+    """Stages of convolutions: an image to a grid of tokens.
+
+    Attributes:
+        shrinks: By what a side of the grid is shorter than the image's.
+    """
+
+    def __init__(self, stages: Sequence[Stage]) -> None:
+        layers: list[nn.Module] = []
+        inputs, shrinks = 3, 1
+        for stage in stages:
+            for place in range(stage.convolutions):
+                stride = stage.stride if place == 0 else 1
+                layers += [
+                    nn.Conv2d(inputs, stage.width, 3, stride=stride, padding=1, bias=False),
+                    nn.BatchNorm2d(stage.width),
+                    nn.ReLU(inplace=True),
+                ]
+                inputs = stage.width
+            layers.append(nn.MaxPool2d(2))
+            shrinks *= 2 * stage.stride
+        super().__init__(*layers)
+        self.outputs, self.shrinks = inputs, shrinks
+
+    def tokens(self, images: Tensor) -> Tensor:
+        """Turn (B, 3, H, W) images into (B, N, outputs) tokens, row by row."""
+        # Channels last: max-pooling on a CPU takes a third of the step otherwise.
+        grid = self(images.contiguous(memory_format=torch.channels_last))
+        return grid.flatten(2).transpose(1, 2)  # type: ignore[no-any-return]
+
+
+class ScratchImage(nn.Module):
+    """The published CNN and transformer, with the CNN's map kept as a grid of tokens.
+
+    The release flattens the map into a single token, which leaves its transformer nothing to
+    relate.
+    """
+
+    def __init__(
+        self, stages: Sequence[Stage], *, size: int, width: int, heads: int, layers: int
+    ) -> None:
+        super().__init__()
+        self.cnn = ConvStack(stages)
+        side = size // self.cnn.shrinks
+        self.summary = Summary(self.cnn.outputs, side * side, width, heads, layers)
+        self.outputs = width
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Encode (B, 3, S, S) RGB in [0, 1] as (B, width)."""
+        return self.summary(self.cnn.tokens(2 * images - 1))  # type: ignore[no-any-return]
+
+
+class ClipImage(nn.Module):
+    """The vision tower of a CLIP with its projection, at any input size."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, source: str | dict[str, Any], *, size: int) -> None:
+        super().__init__()
+        self.tower = vision_tower(source)
+        self.config: dict[str, Any] = self.tower.config.to_diff_dict()
+        self.outputs: int = self.tower.config.projection_dim
+        self.native = size == self.tower.config.image_size
+        mean, deviation = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+        self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
+        self.register_buffer("deviation", torch.tensor(deviation)[:, None, None], persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Encode (B, 3, S, S) RGB in [0, 1] as (B, outputs)."""
+        pixels = (images - self.mean) / self.deviation
+        seen = self.tower(pixel_values=pixels, interpolate_pos_encoding=not self.native)
+        return seen.image_embeds  # type: ignore[no-any-return]
+
+
+class NoiseEncoder(nn.Module):
+    """The noise residual of the k richest patches as one vector.
+
+    Residual -> CNN -> grid of tokens -> class token, for each patch; the patches of an image are
+    pooled by attention.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: int,
+        patch: int,
+        k: int,
+        widths: Sequence[int],
+        convolutions: int,
+        grid: int,
+        width: int,
+        heads: int,
+        layers: int,
+    ) -> None:
+        """Build the encoder.
+
+        Args:
+            size: Side of the input images, in pixels.
+            patch: Side of the patches, in pixels.
+            k: How many patches.
+            widths: Width of each CNN stage; the last goes for all later ones.
+            convolutions: Convolutions in a stage.
+            grid: The CNN halves a patch until its grid of tokens has at most this side.
+            width: Width of the transformer and of the feature.
+            heads: Attention heads.
+            layers: Layers of the transformer.
+        """
+        super().__init__()
+        per_side = size // patch if patch > 0 else 0
+        if not 8 <= patch <= size:
+            raise DetectorError(f"patch is 8 to {size} px here, not {patch}")
+        if not 1 <= k <= per_side**2:
+            raise DetectorError(f"k is 1 to {per_side**2} patches of {patch} px here, not {k}")
+        self.patch, self.k = patch, k
+        self.residuals = Residuals(patch)
+        halvings = 1
+        while patch >> halvings > grid:
+            halvings += 1
+        stages = [
+            Stage(width=widths[min(i, len(widths) - 1)], convolutions=convolutions)
+            for i in range(halvings)
+        ]
+        self.cnn = ConvStack(stages)
+        side = patch >> halvings
+        self.summary = Summary(self.cnn.outputs, side * side, width, heads, layers)
+        # With a single patch there is nothing to weigh, and the weights would get no gradient.
+        self.attention = nn.Linear(width, 1, bias=False) if k > 1 else None
+        self.outputs = width
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Encode (B, 3, S, S) RGB in [0, 1] as (B, width)."""
+        residual = self.residuals(images, richest(images, self.patch, self.k))
+        each = self.summary(self.cnn.tokens(residual.flatten(0, 1)))  # (B k, width)
+        each = each.unflatten(0, (len(images), self.k))
+        if self.attention is None:
+            return each[:, 0]  # type: ignore[no-any-return]
+        share = self.attention(each).softmax(dim=1)  # (B, k, 1)
+        return (share * each).sum(dim=1)  # type: ignore[no-any-return]
+
+
+class VisionEncoder(nn.Module):
+    """Image and noise encoder, added in the space they share with language."""
+
+    def __init__(self, image: ScratchImage | ClipImage, noise: NoiseEncoder, *, width: int) -> None:
+        super().__init__()
+        self.image, self.noise = image, noise
+        self.image_join = _join(image.outputs, width)
+        self.noise_join = _join(noise.outputs, width)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Encode (B, 3, S, S) RGB in [0, 1] as (B, width), not normalised."""
+        image = self.image_join(self.image(images))
+        noise = self.noise_join(self.noise(images))
+        return image + noise  # type: ignore[no-any-return]
+
+
+def build_image_encoder(
+    source: str | dict[str, Any],
+    stages: Sequence[Stage],
+    *,
+    size: int,
+    width: int,
+    heads: int,
+    layers: int,
+) -> ScratchImage | ClipImage:
+    """Build ``scratch``, or a CLIP vision tower by Hub name, folder or configuration."""
+    if source == SCRATCH:
+        return ScratchImage(stages, size=size, width=width, heads=heads, layers=layers)
+    return ClipImage(source, size=size)
+
+
+def _join(inputs: int, outputs: int) -> nn.Module:
+    """Bring an encoder's feature to the shared width, where it is not there yet."""
+    return nn.Identity() if inputs == outputs else nn.Linear(inputs, outputs)
