@@ -40,7 +40,7 @@ types: $(INSTALLED)
 check: lint types test ## The gate: format, lint, types, tests
 
 resume-check: $(INSTALLED) ## Kill a run 20 times and compare with an undisturbed one
-	$(BIN)/python examples/kill_and_resume.py
+	$(BIN)/python -m tests.kill_and_resume
 
 clean: ## Remove the virtual environment and the runs
 	rm -rf $(VENV) runs build dist

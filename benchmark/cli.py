@@ -1,5 +1,7 @@
 """The command line: arguments to calls. The only place that prints."""
 
+import os
+import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -70,6 +72,11 @@ CheckpointOption = Annotated[
 
 def main() -> None:
     """Run the command; an error is one line, and the exit code tells."""
+    # OpenMP threads that spin while they wait make training tens of times slower as soon as the
+    # cores are shared with anything else. It must be set before torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # One's own detector lies where one works; last, so that it can hide nothing of ours.
+    sys.path.append(str(Path.cwd()))
     app()
 
 

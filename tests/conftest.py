@@ -8,6 +8,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+# As the command line does: spinning threads starve each other on shared cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 FACES = Path(__file__).parents[2] / "shared" / "data" / "faces"
 
 Pixels = NDArray[np.uint8]

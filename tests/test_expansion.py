@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from protocols.errors import ProtocolError
-from protocols.expansion import Expansion, expand
+from protocols.expansion import Expansion, Rows, expand
 from protocols.samples import validate
 from protocols.schema import Protocol, load_protocol
 
@@ -31,8 +31,8 @@ def make_samples(
     return samples
 
 
-def ids(samples: pd.DataFrame, rows: object) -> set[str]:
-    return set(samples["sample_id"].iloc[rows])  # type: ignore[index]
+def ids(samples: pd.DataFrame, rows: Rows) -> set[str]:
+    return set(samples["sample_id"].iloc[rows])
 
 
 def own(samples: pd.DataFrame, name: str = "cross-generator", **changes: object) -> Expansion:
