@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from benchmark.errors import BenchmarkError
 from protocols.errors import UnknownNameError
 from protocols.reading import parse, read_yaml
-from protocols.schema import protocol_names
+from protocols.schema import load_protocol, protocol_names
 
 
 class StudyProtocol(BaseModel):
@@ -132,7 +132,7 @@ def study_of(
             raise BenchmarkError(f"'{target}' is a protocol and names no detectors: add {lacking}")
         study = Study(
             name=Path(target).stem,
-            title=Path(target).stem,
+            title=load_protocol(target).title,
             protocols=(StudyProtocol(protocol=target),),
             detectors=tuple(StudyDetector(detector=name) for name in detectors),
             size=size,

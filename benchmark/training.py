@@ -319,6 +319,7 @@ def _facts(job: TrainJob, detector: Detector, data: TrainingData, outcome: _Outc
     """Collect what a record and a table say of the model."""
     counts = [p.numel() for p in detector.parameters()]
     trained = [p.numel() for p in detector.parameters() if p.requires_grad]
+    by_gradient = detector.card.fit == "gradient"
     return ModelFacts(
         schema=1,
         id=job.id,
@@ -330,8 +331,8 @@ def _facts(job: TrainJob, detector: Detector, data: TrainingData, outcome: _Outc
         options=dict(job.options),
         parameters=sum(counts),
         trainable=sum(trained),
-        recipe=job.recipe.name,
-        recipe_values=job.recipe.model_dump(mode="json"),
+        recipe=job.recipe.name if by_gradient else "none",
+        recipe_values=job.recipe.model_dump(mode="json") if by_gradient else {},
         seed=job.seed,
         training=job.training.name,
         reals=job.training.statement,

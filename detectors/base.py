@@ -45,8 +45,8 @@ class Detector(nn.Module):
 
     Attributes:
         card: What is known of the detector without building it.
-        init: Where its first weights came from: ``random``, ``imagenet``, ``clip:<hash>`` or,
-            for weights of one's own, ``weights:<hash>``.
+        init: Where its first weights came from: ``random``, ``imagenet``, ``clip:<hash>``,
+            ``weights:<hash>`` for one's own; ``none`` where nothing is trained in steps.
         taxa: The kinds of image it is trained on, in the order that ``Batch.taxa`` counts.
         transform: How one image becomes its input.
     """

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from detectors import cards
 from detectors.base import Batch, Detector, Size
@@ -53,8 +53,7 @@ class Spectrum(Detector):
     count: Tensor
     mean: Tensor
     scale: Tensor
-    coef: Tensor
-    intercept: Tensor
+    init = "none"
 
     def __init__(
         self,
@@ -80,8 +79,10 @@ class Spectrum(Detector):
         self.register_buffer("count", count, persistent=False)  # (d,)
         self.register_buffer("mean", torch.zeros_like(count))
         self.register_buffer("scale", torch.ones_like(count))
-        self.register_buffer("coef", torch.zeros_like(count))
-        self.register_buffer("intercept", torch.zeros((), dtype=torch.float64))
+        # Parameters, so that they are counted; no gradient, since scikit-learn fits them.
+        self.coef = nn.Parameter(torch.zeros_like(count), requires_grad=False)
+        zero = torch.zeros((), dtype=torch.float64)
+        self.intercept = nn.Parameter(zero, requires_grad=False)
 
     def spectrum(self, inputs: Tensor) -> Tensor:
         """Give the (B, d) float64 mean log power per radius, d = floor(S / sqrt(2)) + 1."""

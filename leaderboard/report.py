@@ -91,10 +91,10 @@ def _section(folder: Path, view: ProtocolView, contents: RunContents) -> Protoco
 
 
 def _training_pictures(contents: RunContents) -> list[Picture]:
-    """Draw the training curves of each detector that has a history."""
+    """Draw the training curves of each detector that is trained in steps."""
     detectors: dict[str, dict[str, ModelFacts]] = {}
     for entry in contents.facts.entries:
-        if entry.model and contents.models[entry.model].history:
+        if entry.model and contents.models[entry.model].fit == "gradient":
             models = detectors.setdefault(entry.detector, {})
             models[entry.model] = contents.models[entry.model]
     return [training_curves(name, list(models.values())) for name, models in detectors.items()]
