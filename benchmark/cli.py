@@ -13,6 +13,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from benchmark import __version__
+from benchmark.arguments import (
+    read_by_generator,
+    read_data,
+    read_pair,
+    read_shares,
+    read_study,
+)
 from benchmark.errors import BenchmarkError
 from detectors.errors import DetectorError
 from leaderboard.errors import LeaderboardError
@@ -154,8 +161,8 @@ def run(
 ) -> None:
     """Train, score and report a protocol or study on your images."""
     _run(
-        _study(target, detectors, size, recipe, seeds, train_on),
-        data=_data(data),
+        read_study(target, detectors, size, recipe, seeds, train_on),
+        data=read_data(data),
         out=out,
         store=store,
         device=device,
@@ -183,8 +190,8 @@ def plan(
     """Print what a run would train, score and decode; do none of it."""
     from benchmark.preview import preview
 
-    study = _study(target, detectors, size, recipe, seeds, train_on)
-    for table in preview(study, data=_data(data), out=out, store=store):
+    study = read_study(target, detectors, size, recipe, seeds, train_on)
+    for table in preview(study, data=read_data(data), out=out, store=store):
         _print_table(table.title, table.columns, table.rows, table.note)
 
 
@@ -246,16 +253,16 @@ def data_index(
     from benchmark.data.indexing import index_folder
     from benchmark.display import Display
 
-    labels = dict(_pair(text, "--label CLASS=real|fake") for text in label or [])
+    labels = dict(read_pair(text, "--label CLASS=real|fake") for text in label or [])
     with Display(error_console) as display:
         display.phase("check", 1)
         display.job(f"reading {folder}", 0)
         indexed = index_folder(
             folder,
             labels=labels or None,
-            forgery=_by_generator(forgery, "--forgery"),
-            family=_by_generator(family, "--family"),
-            splits=_shares(splits),
+            forgery=read_by_generator(forgery, "--forgery"),
+            family=read_by_generator(family, "--family"),
+            splits=read_shares(splits),
             videos=videos,
             on_progress=lambda _: display.advance(),
         )
@@ -358,81 +365,6 @@ def _run(study: Any, **options: Any) -> None:
     with Display(error_console) as display:
         page = carry_out(study, progress=display, **options)
     out_console.print(f"Report: {page}", highlight=False, soft_wrap=True)
-
-
-def _study(
-    target: str,
-    detectors: str | None,
-    size: str | None,
-    recipe: str | None,
-    seeds: str | None,
-    train_on: str | None,
-) -> Any:
-    """Make the study that the arguments describe."""
-    from benchmark.definition import study_of
-
-    if size not in (None, "tiny", "base"):
-        raise BenchmarkError(f"--size is tiny or base, not '{size}'")
-    numbers = _list(seeds) or []
-    wrong = [number for number in numbers if not number.isdecimal()]
-    if wrong:
-        raise BenchmarkError(f"--seeds are whole numbers from 0, not '{wrong[0]}'")
-    return study_of(
-        target,
-        detectors=_list(detectors),
-        size=size,  # type: ignore[arg-type]  # checked above
-        recipe=recipe,
-        seeds=[int(number) for number in numbers] or None,
-        train_on=_list(train_on),
-    )
-
-
-def _list(text: str | None) -> list[str] | None:
-    """Split at commas."""
-    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _data(texts: list[str]) -> Any:
-    """Read ``--data``: one manifest, or one for each role."""
-    if len(texts) == 1 and "=" not in texts[0]:
-        return Path(texts[0])
-    roles: dict[str, Path] = {}
-    for text in texts:
-        role, manifest = _pair(text, "--data ROLE=MANIFEST")
-        if role in roles:
-            raise BenchmarkError(f"--data: role '{role}' is bound twice")
-        roles[role] = Path(manifest)
-    return roles
-
-
-def _by_generator(texts: list[str] | None, option: str) -> str | dict[str, str]:
-    """Read one value for all generators, or GENERATOR=VALUE for each."""
-    if not texts:
-        return "unknown"
-    if len(texts) == 1 and "=" not in texts[0]:
-        return texts[0]
-    return dict(_pair(text, f"{option} GENERATOR=VALUE") for text in texts)
-
-
-def _shares(text: str | None) -> tuple[float, float, float] | None:
-    """Read the shares of train, val and test."""
-    if text is None:
-        return None
-    try:
-        train, val, test = (float(part) for part in text.split(","))
-    except ValueError as error:
-        raise BenchmarkError(f"--splits are three numbers like 0.7,0.1,0.2, not '{text}'") from (
-            error
-        )
-    return train, val, test
-
-
-def _pair(text: str, form: str) -> tuple[str, str]:
-    """Split NAME=VALUE."""
-    name, equals, value = text.partition("=")
-    if not (name and equals and value):
-        raise BenchmarkError(f"{form}: '{text}' is not of that form")
-    return name, value
 
 
 def _print_table(title: str, columns: list[str], rows: list[list[str]], note: str = "") -> None:

@@ -9,8 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from benchmark.errors import BenchmarkError
 from protocols.errors import UnknownNameError
-from protocols.reading import parse, read_yaml
+from protocols.reading import is_file_name, load_named, names_in, read_yaml
 from protocols.schema import load_protocol, protocol_names
+
+_FOLDER = files("benchmark") / "studies"
 
 
 class StudyProtocol(BaseModel):
@@ -71,10 +73,7 @@ class Study(BaseModel):
 
 def study_names() -> list[str]:
     """List the studies that come with the package."""
-    folder = files("benchmark") / "studies"
-    return sorted(
-        p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name.endswith(".yaml")
-    )
+    return names_in(_FOLDER)
 
 
 def load_study(name: str) -> Study:
@@ -82,21 +81,10 @@ def load_study(name: str) -> Study:
 
     Raises:
         UnknownNameError: There is no such study.
-        BenchmarkError: The file is not there, or an entry stands in it twice.
-        ProtocolError: The file breaks the schema.
+        BenchmarkError: An entry stands in it twice.
+        ProtocolError: The file is not there or breaks the schema.
     """
-    if name in study_names():
-        text, stem = (files("benchmark") / "studies" / f"{name}.yaml").read_text("utf-8"), name
-    elif name.endswith((".yaml", ".yml")) and Path(name).is_file():
-        text, stem = Path(name).read_text(encoding="utf-8"), Path(name).stem
-    elif name.endswith((".yaml", ".yml")):
-        raise BenchmarkError(f"{name}: there is no such file")
-    else:
-        raise UnknownNameError("study", name, study_names())
-    study = parse(Study, read_yaml(text, f"{stem}.yaml"), f"{stem}.yaml")
-    if study.name != stem:
-        raise BenchmarkError(f"{stem}.yaml: its name must be '{stem}', not '{study.name}'")
-    return checked(study)
+    return checked(load_named(Study, "study", name, _FOLDER))
 
 
 def study_of(
@@ -126,7 +114,7 @@ def study_of(
         study = load_study(target)
         if train_on is not None:
             raise BenchmarkError(f"'{target}' is a study: it states train_on for each protocol")
-    elif target in protocol_names() or target.endswith((".yaml", ".yml")):
+    elif target in protocol_names() or is_file_name(target):
         if not detectors or size is None:
             lacking = "--detectors" if not detectors else "--size tiny or --size base"
             raise BenchmarkError(f"'{target}' is a protocol and names no detectors: add {lacking}")
@@ -173,7 +161,7 @@ def checked(study: Study) -> Study:
 def _holds_study(target: str) -> bool:
     """Tell a study's file from a protocol's: only a study lists detectors."""
     path = Path(target)
-    if path.suffix not in (".yaml", ".yml") or not path.is_file():
+    if not is_file_name(target) or not path.is_file():
         return False
     raw = read_yaml(path.read_text(encoding="utf-8"), path.name)
     return isinstance(raw, dict) and "detectors" in raw

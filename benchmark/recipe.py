@@ -1,14 +1,14 @@
 """Recipes: how a detector is trained, as strict YAML in ``benchmark/recipes``."""
 
 from importlib.resources import files
-from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from benchmark.errors import BenchmarkError
-from protocols.errors import UnknownNameError
-from protocols.reading import parse, read_yaml
+from protocols.reading import load_named, names_in
+
+_FOLDER = files("benchmark") / "recipes"
 
 
 class Augmentation(BaseModel):
@@ -59,10 +59,7 @@ class Recipe(BaseModel):
 
 def recipe_names() -> list[str]:
     """List the recipes that come with the package."""
-    folder = files("benchmark") / "recipes"
-    return sorted(
-        p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name.endswith(".yaml")
-    )
+    return names_in(_FOLDER)
 
 
 def load_recipe(name: str) -> Recipe:
@@ -70,24 +67,14 @@ def load_recipe(name: str) -> Recipe:
 
     Raises:
         UnknownNameError: There is no such recipe.
-        BenchmarkError: The file is not there, or contradicts itself.
-        ProtocolError: The file breaks the schema.
+        BenchmarkError: The file contradicts itself.
+        ProtocolError: The file is not there or breaks the schema.
     """
-    if name.endswith((".yaml", ".yml")):
-        path = Path(name)
-        if not path.is_file():
-            raise BenchmarkError(f"{name}: there is no such recipe file")
-        text, stem = path.read_text(encoding="utf-8"), path.stem
-    elif name in recipe_names():
-        text = (files("benchmark") / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
-        stem = name
-    else:
-        raise UnknownNameError("recipe", name, recipe_names())
-    recipe = parse(Recipe, read_yaml(text, f"{stem}.yaml"), f"{stem}.yaml")
-    if recipe.name != stem:
-        raise BenchmarkError(f"{stem}.yaml: its name must be '{stem}', not '{recipe.name}'")
+    recipe = load_named(Recipe, "recipe", name, _FOLDER)
     if (recipe.schedule == "step") != (recipe.decay_every is not None):
-        raise BenchmarkError(f"{stem}.yaml: decay_every goes with schedule: step, and only with it")
+        raise BenchmarkError(
+            f"recipe '{recipe.name}': decay_every goes with schedule: step, and only with it"
+        )
     return recipe
 
 

@@ -1,13 +1,59 @@
 """Strict reading of YAML into models: an unknown or missing key names file, key and choices."""
 
+from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from yaml import YAMLError, safe_load
 
-from protocols.errors import ProtocolError
+from protocols.errors import ProtocolError, UnknownNameError
+
+_SUFFIXES = (".yaml", ".yml")
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+def names_in(folder: Traversable) -> list[str]:
+    """List the ``.yaml`` files of a folder by their names, without the suffix."""
+    names = [path.name for path in folder.iterdir()]
+    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
+
+
+def is_file_name(name: str) -> bool:
+    """Tell the path of a YAML file from the name of one that ships."""
+    return name.endswith(_SUFFIXES)
+
+
+def load_named(model: type[Model], kind: str, name: str, folder: Traversable) -> Model:
+    """Read a named thing: one that ships, or a user's own file.
+
+    Args:
+        model: What it must be; it has a ``name``, which must be the file's.
+        kind: What errors call it: ``protocol``.
+        name: Name of a file in ``folder`` without its suffix, or the path of a ``.yaml`` file.
+        folder: Where those that ship lie.
+
+    Raises:
+        UnknownNameError: Nothing that ships has that name.
+        ProtocolError: There is no such file, or it breaks the schema.
+    """
+    if is_file_name(name):
+        path = Path(name)
+        if not path.is_file():
+            raise ProtocolError(f"{name}: there is no such {kind} file")
+        text = path.read_text(encoding="utf-8")
+    elif name in names_in(folder):
+        path = Path(f"{name}.yaml")
+        text = (folder / path.name).read_text(encoding="utf-8")
+    else:
+        raise UnknownNameError(kind, name, names_in(folder))
+    found = parse(model, read_yaml(text, path.name), path.name)
+    if getattr(found, "name", None) != path.stem:
+        raise ProtocolError(
+            f"{path.name}: its name must be '{path.stem}', not '{getattr(found, 'name', '')}'"
+        )
+    return found
 
 
 def read_yaml(text: str, where: str) -> object:

@@ -4,14 +4,13 @@ import hashlib
 import json
 from functools import cached_property
 from importlib.resources import files
-from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from protocols.conditions import CLEAN, Condition, Stage, condition
-from protocols.errors import ProtocolError, UnknownNameError
-from protocols.reading import parse, read_yaml
+from protocols.errors import ProtocolError
+from protocols.reading import load_named, names_in
 
 Each = Literal["generator", "forgery", "family", "source"]
 Reals = Literal["same-source", "training-source", "pooled"]
@@ -108,10 +107,7 @@ class Protocol(BaseModel):
 
 def protocol_names() -> list[str]:
     """List the protocols that come with the package."""
-    folder = files("protocols")
-    return sorted(
-        p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name.endswith(".yaml")
-    )
+    return names_in(files("protocols"))
 
 
 def load_protocol(name: str) -> Protocol:
@@ -124,31 +120,19 @@ def load_protocol(name: str) -> Protocol:
         UnknownNameError: There is no such protocol.
         ProtocolError: The file breaks the schema.
     """
-    if name.endswith((".yaml", ".yml")):
-        path = Path(name)
-        if not path.is_file():
-            raise ProtocolError(f"{name}: there is no such protocol file")
-        text = path.read_text(encoding="utf-8")
-    elif name in protocol_names():
-        text = (files("protocols") / f"{name}.yaml").read_text(encoding="utf-8")
-        path = Path(f"{name}.yaml")
-    else:
-        raise UnknownNameError("protocol", name, protocol_names())
-    protocol = parse(Protocol, read_yaml(text, path.name), path.name)
-    _check(protocol, path)
+    protocol = load_named(Protocol, "protocol", name, files("protocols"))
+    _check(protocol)
     return protocol
 
 
-def _check(protocol: Protocol, path: Path) -> None:
-    """Check what the schema cannot say: names and roles agree, conditions exist."""
-    if protocol.name != path.stem:
-        raise ProtocolError(f"{path.name}: its name must be '{path.stem}', not '{protocol.name}'")
+def _check(protocol: Protocol) -> None:
+    """Check what the schema cannot say: roles agree, conditions exist, none stands twice."""
     for selection in (*protocol.train, *protocol.test):
         if selection.role not in protocol.roles:
             raise ProtocolError(
-                f"{path.name}: role '{selection.role}' is not among its roles "
+                f"{protocol.name}: role '{selection.role}' is not among its roles "
                 f"{', '.join(protocol.roles)}"
             )
     keys = [condition.key for condition in protocol.expanded_conditions]
     if len(set(keys)) < len(keys):
-        raise ProtocolError(f"{path.name}: a condition stands there twice")
+        raise ProtocolError(f"{protocol.name}: a condition stands there twice")
