@@ -35,7 +35,8 @@ def test_every_image_is_seen_once_before_any_is_seen_twice(balanced: bool) -> No
 
 def test_laps_and_seeds_have_orders_of_their_own() -> None:
     def take(seed: int) -> list[int]:
-        return np.concatenate([order(seed).batch(step) for step in range(40)]).tolist()
+        rows: list[int] = np.concatenate([order(seed).batch(i) for i in range(40)]).tolist()
+        return rows
 
     assert take(0) != take(1)
     real = [row for row in take(0) if row < 7]
