@@ -79,9 +79,9 @@ CheckpointOption = Annotated[
 
 def main() -> None:
     """Run the command; an error is one line, and the exit code tells."""
-    # OpenMP threads that spin while they wait make training tens of times slower as soon as the
-    # cores are shared with anything else. It must be set before torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # OpenMP threads that spin long while they wait make training tens of times slower as soon as
+    # the cores are shared with anything else. It must be set before torch is loaded.
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     # One's own detector lies where one works; last, so that it can hide nothing of ours.
     sys.path.append(str(Path.cwd()))
     app()
@@ -133,11 +133,11 @@ def quickstart(
     threads: ThreadsOption = None,
 ) -> None:
     """Run the whole benchmark on an embedded synthetic set: no download, a few minutes on a CPU."""
-    from benchmark.data.embedded import generate
+    from benchmark.data.embedded import EMBEDDED_VERSION, generate
     from benchmark.models import home
 
     with out_console.status("Drawing the embedded synthetic set"):
-        manifest = generate(home() / "embedded")
+        manifest = generate(home() / f"embedded-{EMBEDDED_VERSION}")
     out_console.print(f"Synthetic set: {manifest}", highlight=False, soft_wrap=True)
     _run("quickstart", data=manifest, out=out, store=store, threads=threads)
 

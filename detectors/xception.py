@@ -24,9 +24,9 @@ from detectors.pretrained import (
 )
 
 PUBLISHED = "timm/legacy_xception.tf_in1k"
-# (channels in, channels out, stride) of each block of the tiny network, after a stem of stride 2.
-TINY_STEM = 16
-TINY_BLOCKS = ((16, 32, 2), (32, 64, 2), (64, 128, 1))
+# The tiny network: channels of its two strided stem convolutions, then (in, out, stride) of blocks.
+TINY_STEM = (16, 32)
+TINY_BLOCKS = ((32, 64, 2), (64, 128, 1))
 
 
 class Xception(Detector):
@@ -106,8 +106,12 @@ def _tiny() -> Any:
     blocks = [{"in_chs": i, "out_chs": o, "stride": s} for i, o, s in TINY_BLOCKS]
     network = XceptionAligned(block_cfg=blocks, num_classes=1)
     # The library's stem (32 and 64 full-width maps at half size) costs ten times all the blocks.
-    # A stride of 2, not 4: traces of a pixel or two are what it has to learn.
-    network.stem = nn.Sequential(ConvNormAct(3, TINY_STEM, kernel_size=5, stride=2))
+    # Two strides of 2, not one of 4: traces of a pixel or two are what it has to learn.
+    first, second = TINY_STEM
+    network.stem = nn.Sequential(
+        ConvNormAct(3, first, kernel_size=5, stride=2),
+        ConvNormAct(first, second, kernel_size=3, stride=2),
+    )
     return network
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 # As the command line does: spinning threads starve each other on shared cores.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 FACES = Path(__file__).parents[2] / "shared" / "data" / "faces"
 

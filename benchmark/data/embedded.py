@@ -32,6 +32,7 @@ import cv2
 from benchmark.data.embedded_faces import POPULATIONS
 from benchmark.data.embedded_forgeries import GENERATORS
 from benchmark.data.embedded_images import EMBEDDED_VERSION, PHOTOS, SPLITS, Task, carry_out
+from benchmark.errors import BenchmarkError
 
 __all__ = ["COLUMNS", "EMBEDDED_VERSION", "Counts", "EmbeddedSetError", "generate"]
 
@@ -54,7 +55,7 @@ _PASSPORT = "embedded.json"
 _NOTE = "synthetic faces and synthetic forgeries: a check of the machinery, not of a detector"
 
 
-class EmbeddedSetError(ValueError):
+class EmbeddedSetError(BenchmarkError):
     """The embedded set cannot be made as asked, or a folder holds something else."""
 
 
@@ -68,7 +69,7 @@ class Counts:
 
     train: int = 44
     val: int = 10
-    test: int = 26
+    test: int = 20
 
     def __post_init__(self) -> None:
         for split in SPLITS:
