@@ -99,7 +99,7 @@ def run(
     refuse_needs(study)
     manifests = bind(load_protocols(study), data)
     with _locked(out):
-        samples = _samples(out, manifests, allow_missing=allow_missing, progress=progress)
+        samples, fresh = _samples(out, manifests, allow_missing, progress)
         plan = make_plan(study, manifests, samples)
         facts = _run_facts(out, plan, environment(where))
         write_samples(out, samples)
@@ -113,6 +113,8 @@ def run(
             checkpoint_seconds=checkpoint_seconds,
             progress=progress,
         )
+        if not fresh and _is_work_left(out, plan, engine.models):
+            _refuse_changed(manifests, samples, allow_missing, progress)
         _train(plan, engine)
         clock.lap("train")
         _state_models(out, facts, plan, engine.models)
@@ -162,19 +164,40 @@ def _locked(out: Path) -> Iterator[None]:
 
 
 def _samples(
-    out: Path, manifests: Mapping[str, Manifest], *, allow_missing: bool, progress: Progress
-) -> pd.DataFrame:
-    """Give the verified samples: those of the run if the manifests are the same, else anew."""
+    out: Path, manifests: Mapping[str, Manifest], allow_missing: bool, progress: Progress
+) -> tuple[pd.DataFrame, bool]:
+    """Give the samples, and whether their images were read now or when the run began."""
     if (out / "samples.parquet").is_file() and (out / "run.json").is_file():
         before, stated = read_samples(out), stated_samples(manifests)
-        if not allow_missing and (before["problem"] != "").any():
-            return verified_samples(manifests, allow_missing=False, progress=progress)
-        if list(before.drop(columns="problem").columns) == list(stated.columns):
-            known = stated["sha256"] != ""
-            filled = stated.assign(sha256=stated["sha256"].where(known, before["sha256"]))
+        known = list(before.drop(columns="problem").columns) == list(stated.columns)
+        if known and (allow_missing or not (before["problem"] != "").any()):
+            has_hash = stated["sha256"] != ""
+            filled = stated.assign(sha256=stated["sha256"].where(has_hash, before["sha256"]))
             if filled.equals(before[filled.columns].astype(filled.dtypes)):
-                return before
-    return verified_samples(manifests, allow_missing=allow_missing, progress=progress)
+                return before, False
+    return verified_samples(manifests, allow_missing=allow_missing, progress=progress), True
+
+
+def _is_work_left(out: Path, plan: Plan, models: ModelStore) -> bool:
+    """Tell whether an image must be decoded again."""
+    return not all(models.has(model) for model in plan.jobs) or bool(left_to_score(out, plan))
+
+
+def _refuse_changed(
+    manifests: Mapping[str, Manifest],
+    samples: pd.DataFrame,
+    allow_missing: bool,
+    progress: Progress,
+) -> None:
+    """Raise BenchmarkError if an image is no longer what it was when the run began."""
+    now = verified_samples(manifests, allow_missing=allow_missing, progress=progress)
+    same = (now["sha256"] == samples["sha256"]) & (now["problem"] == samples["problem"])
+    if not same.all():
+        first = now.loc[~same, "sample_id"].iloc[0]
+        raise BenchmarkError(
+            f"{int((~same).sum())} images have changed since the run began, '{first}' first: "
+            "choose another --out"
+        )
 
 
 def _run_facts(out: Path, plan: Plan, versions: dict[str, str]) -> RunFacts:

@@ -76,6 +76,15 @@ def phase(run: Path, store: Path) -> str:
     return "scoring" if (run / "units").is_dir() else "between"
 
 
+def marks(run: Path, store: Path) -> set[Path]:
+    """List what a run writes as it goes on: training states, models, units."""
+    return {
+        *store.glob("*.resume/step-*"),
+        *store.glob("*/facts.json"),
+        *run.glob("units/*.parquet"),
+    }
+
+
 def command(study: Path, manifest: Path, run: Path, store: Path) -> list[str]:
     """Give the command that is killed."""
     return [
@@ -102,12 +111,11 @@ def kill_once(line: list[str], run: Path, store: Path, wanted: str, delay: float
         line, cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
     started = time.monotonic()
-    since: float | None = None
+    before, since = marks(run, store), None
     while child.poll() is None and time.monotonic() - started < LIMIT_SECONDS:
-        now = phase(run, store)
-        if now == wanted and since is None:
-            # A run that was killed before has its files already: wait until it is at work again.
-            since = time.monotonic() + (8.0 if time.monotonic() - started < 1 else 0.0)
+        # Files of an earlier sitting tell nothing: it is at work once it has written its own.
+        if since is None and phase(run, store) == wanted and marks(run, store) - before:
+            since = time.monotonic()
         if since is not None and time.monotonic() >= since + delay:
             os.killpg(child.pid, signal.SIGKILL)
             child.wait()

@@ -131,6 +131,18 @@ def test_other_data_does_not_slip_into_a_run(manifest: Path, recipe: str, tmp_pa
         run(tmp_path / "data" / "manifest.csv", recipe, tmp_path / "run")
 
 
+def test_an_image_that_changed_does_not_slip_into_a_run(recipe: str, tmp_path: Path) -> None:
+    manifest = write_dataset(tmp_path / "data", count=6, with_hashes=False)
+    run(manifest, recipe, tmp_path / "run")
+    one, two = (manifest.parent / f"one/real/test{n}.png" for n in (0, 1))
+    two.write_bytes(one.read_bytes())
+    seeded = study(recipe).model_copy(update={"seeds": (0, 1)})
+    with pytest.raises(
+        BenchmarkError, match=r"1 images have changed .* 'one/real/test1\.png' first"
+    ):
+        run(manifest, recipe, tmp_path / "run", study=seeded)
+
+
 def test_where_the_data_lies_does_not_matter(manifest: Path, recipe: str, tmp_path: Path) -> None:
     run(manifest, recipe, tmp_path / "run")
     shutil.copytree(manifest.parent, tmp_path / "elsewhere" / manifest.parent.name)

@@ -49,7 +49,7 @@ def test_config_json_tells_what_rebuilds_the_detector(model: Path) -> None:
     assert json.loads((model / "config.json").read_text()) == {
         "format": 1,
         "detector": "spectrum",
-        "init": "random",
+        "init": "none",
         "options": {"size": "tiny", "pretrained": False, "input_size": 128},
     }
 
