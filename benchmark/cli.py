@@ -112,6 +112,9 @@ def _told(command: Callable[P, R]) -> Callable[P, R]:
         except _ERRORS as error:
             _fail(str(error))
             raise typer.Exit(_EXIT_ERROR) from error
+        except OSError as error:
+            _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
+            raise typer.Exit(_EXIT_ERROR) from error
         except KeyboardInterrupt as error:
             _fail("stopped; the same command goes on where it stopped")
             raise typer.Exit(_EXIT_INTERRUPTED) from error
@@ -277,6 +280,8 @@ def data_index(
         highlight=False,
         soft_wrap=True,
     )
+    if indexed.problems:
+        raise typer.Exit(_EXIT_ERROR)
 
 
 @data_app.command("check")

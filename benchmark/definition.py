@@ -116,8 +116,8 @@ def study_of(
             raise BenchmarkError(f"'{target}' is a study: it states train_on for each protocol")
     elif target in protocol_names() or is_file_name(target):
         if not detectors or size is None:
-            lacking = "--detectors" if not detectors else "--size tiny or --size base"
-            raise BenchmarkError(f"'{target}' is a protocol and names no detectors: add {lacking}")
+            lacking = "no detectors: add --detectors" if not detectors else "no size: add --size"
+            raise BenchmarkError(f"'{target}' is a protocol and names {lacking}")
         study = Study(
             name=Path(target).stem,
             title=load_protocol(target).title,

@@ -194,6 +194,13 @@ def load_protocols(study: Study) -> tuple[Protocol, ...]:
             f"study '{study.name}': its protocols have the noise seeds {sorted(seeds)}; one study "
             "has one, since its models share perturbed images"
         )
+    for protocol in protocols:
+        for condition in protocol.expanded_conditions:
+            if condition.stage != "crop":
+                raise BenchmarkError(
+                    f"{protocol.name}: '{condition.name}' is for stage {condition.stage}, but a "
+                    "manifest holds face crops: say stage: crop, which is another test"
+                )
     return protocols
 
 

@@ -18,7 +18,7 @@ from benchmark.planning import (
     make_plan,
     stated_samples,
 )
-from benchmark.study import left_to_score
+from benchmark.study import check_detectors, left_to_score
 from protocols.expansion import Expansion
 
 # A stored score: a float32 logit and its share of the three text columns, measured.
@@ -52,6 +52,7 @@ def preview(
     Raises:
         BenchmarkError: As in ``benchmark.run``.
     """
+    check_detectors(study)
     manifests = bind(load_protocols(study), data)
     plan = make_plan(study, manifests, _unverified(manifests))
     models = ModelStore(store or default_store())

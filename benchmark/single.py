@@ -11,7 +11,9 @@ from benchmark.data.images import decode, image_tensor
 from benchmark.data.indexing import IMAGE_SUFFIXES
 from benchmark.environment import resolve_device
 from benchmark.errors import BenchmarkError, ImageError
+from benchmark.models import ModelStore, default_store
 from detectors.base import Detector
+from detectors.catalog import detector_class
 from results.files import atomic_write
 
 
@@ -44,7 +46,7 @@ def score_paths(
 
     Args:
         paths: Images, or folders whose images are taken in order of their names.
-        model: Folder or Hub name of a trained detector.
+        model: Id of a model in the store, or folder or Hub name of a trained detector.
         out: A CSV file to write too: path, logit, p_fake. It must not be there yet.
         device: ``auto``, ``cpu`` or ``cuda``.
 
@@ -57,7 +59,7 @@ def score_paths(
     found = list(_images(paths))
     if not found:
         raise BenchmarkError(f"no images in {', '.join(map(str, paths))}")
-    detector = Detector.from_pretrained(model).to(resolve_device(device))
+    detector = _load(model).to(resolve_device(device))
     scores, problems = [], []
     for path in found:
         try:
@@ -69,6 +71,15 @@ def score_paths(
     if out is not None:
         atomic_write(out, _csv(scores))
     return Scored(detector=detector.card.title, scores=tuple(scores), problems=tuple(problems))
+
+
+def _load(model: str) -> Detector:
+    """Load a model of the store by its id, or a detector by its folder or Hub name."""
+    store = ModelStore(default_store())
+    if store.has(model):
+        # One's own store may name one's own class; a folder from elsewhere may not.
+        return detector_class(store.facts(model).detector).from_pretrained(store.root / model)
+    return Detector.from_pretrained(model)
 
 
 def _images(paths: Iterable[Path]) -> Iterable[Path]:

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from inspect import signature
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,7 +35,14 @@ from detectors.catalog import detector_class
 from leaderboard.report import report
 from results.files import atomic_write, json_text, read_json
 from results.schema import Entry, RunFacts
-from results.store import read_run, read_samples, write_model, write_run, write_samples
+from results.store import (
+    read_run,
+    read_samples,
+    scores_path,
+    write_model,
+    write_run,
+    write_samples,
+)
 
 BATCH_SIZE = 48
 CHECKPOINT_SECONDS = 60.0
@@ -86,6 +94,8 @@ def run(
         BenchmarkError: The study, data, store or run cannot be used as asked.
         ProtocolError, DetectorError, ResultError: Likewise, for their parts.
     """
+    if isinstance(detectors, str):
+        detectors = [detectors]
     if isinstance(study, str):
         study = study_of(
             study, detectors=detectors, size=size, recipe=recipe, seeds=seeds, train_on=train_on
@@ -96,7 +106,7 @@ def run(
     if threads is not None:
         torch.set_num_threads(threads)
     where = resolve_device(device)
-    refuse_needs(study)
+    check_detectors(study)
     manifests = bind(load_protocols(study), data)
     with _locked(out):
         samples, fresh = _samples(out, manifests, allow_missing, progress)
@@ -126,10 +136,24 @@ def run(
         return page
 
 
-def refuse_needs(study: Study) -> None:
-    """Raise BenchmarkError if a detector needs what no manifest here can give."""
+def check_detectors(study: Study) -> None:
+    """Refuse what no training could mend, before any: unknown options, needs that are not met.
+
+    Raises:
+        BenchmarkError: A detector has no such option, or needs what no manifest gives.
+        UnknownDetectorError: There is no such detector.
+    """
     for entry in study.detectors:
-        lacking = sorted(detector_class(entry.detector).card.needs - _SUPPLIED)
+        found = detector_class(entry.detector)
+        builders = [vars(cls)["__init__"] for cls in found.__mro__ if "__init__" in vars(cls)]
+        known = {name for builder in builders for name in signature(builder).parameters}
+        known -= {"self", "args", "kwargs", "size", "taxa", "untrained"}
+        unknown = sorted(set(entry.options) - known)
+        if unknown:
+            raise BenchmarkError(
+                f"{entry.name} has no option '{unknown[0]}'; there are {', '.join(sorted(known))}"
+            )
+        lacking = sorted(found.card.needs - _SUPPLIED)
         if lacking:
             raise BenchmarkError(f"{entry.name} needs {', '.join(lacking)}, which no manifest has")
 
@@ -161,6 +185,10 @@ def _locked(out: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+        if not (out / "run.json").is_file():  # nothing came of it: leave nothing
+            (out / ".lock").unlink(missing_ok=True)
+            with suppress(OSError):
+                out.rmdir()
 
 
 def _samples(
@@ -220,6 +248,10 @@ def _run_facts(out: Path, plan: Plan, versions: dict[str, str]) -> RunFacts:
     if not (out / "run.json").is_file():
         return facts
     before = read_run(out)
+    # What an earlier sitting began and never finished, for an error say, is no part of the run.
+    kept = [e for e in before.entries if e.model is None or scores_path(out, e.model).is_file()]
+    if not any(entry.model for entry in kept):
+        return facts
     elsewhere = f"{out} holds a run {{}}: choose another --out"
     if before.data != facts.data:
         raise BenchmarkError(elsewhere.format("on other data"))
@@ -232,7 +264,7 @@ def _run_facts(out: Path, plan: Plan, versions: dict[str, str]) -> RunFacts:
             raise BenchmarkError(
                 elsewhere.format(f"under another version of protocol '{protocol['name']}'")
             )
-    entries = {_key(entry): entry for entry in before.entries}
+    entries = {_key(entry): entry for entry in kept}
     for entry in plan.entries:
         if entries.setdefault(_key(entry), entry) != entry:
             raise BenchmarkError(
@@ -240,6 +272,8 @@ def _run_facts(out: Path, plan: Plan, versions: dict[str, str]) -> RunFacts:
                     f"with another '{entry.detector}' (options, recipe, size or code differ)"
                 )
             )
+    if len(entries) == len(plan.entries):
+        entries = {_key(entry): entry for entry in plan.entries}  # the same study: in its order
     return before.model_copy(
         update={"protocols": list(named.values()), "entries": list(entries.values())}
     )

@@ -179,6 +179,20 @@ def test_a_wrong_manifest_is_one_line(tmp_path: Path, mend: object, sentence: st
     assert sentence in error(run_small(manifest, tmp_path / "run", write_recipe(tmp_path)))
 
 
+def test_a_folder_that_cannot_be_made_is_one_line(manifest: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    done = run_small(manifest, tmp_path / "file" / "run", write_recipe(tmp_path))
+    assert "Not a directory" in error(done)
+
+
+def test_a_model_of_the_store_is_named_by_its_id(manifest: Path, tmp_path: Path) -> None:
+    run_small(manifest, tmp_path / "run", write_recipe(tmp_path))
+    model = str(read_run(tmp_path / "run").entries[0].model)
+    done = call("score", manifest.parent / "one" / "checker" / "test0.png", "--model", model)
+    assert done.exit_code == 0, done.output
+    assert "P(fake) by Small" in done.stdout
+
+
 def test_a_report_of_no_run_is_one_line(tmp_path: Path) -> None:
     assert "not the folder of a run, it has no run.json" in error(call("report", tmp_path))
 

@@ -258,6 +258,36 @@ def test_a_missing_need_is_an_error_before_any_training(
     assert not (tmp_path / "run").exists()
 
 
+def test_an_unknown_option_is_an_error_before_any_training(
+    manifest: Path, recipe: str, tmp_path: Path
+) -> None:
+    wrong = study(recipe)
+    wide = StudyDetector(detector=SMALL, label="wide", options={"widht": 8}, recipe=recipe)
+    wrong = wrong.model_copy(update={"detectors": (wide,)})
+    with pytest.raises(BenchmarkError, match=r"wide has no option 'widht'; there are .*width"):
+        run(manifest, recipe, tmp_path / "run", study=wrong)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_failed_does_not_stand_in_the_way(
+    manifest: Path, recipe: str, tmp_path: Path
+) -> None:
+    failing = study(recipe, detector="tests.small_data:Exploding")
+    with pytest.raises(BenchmarkError, match="the loss is nan at step 1"):
+        run(manifest, recipe, tmp_path / "run", study=failing)
+    run(manifest, recipe, tmp_path / "run")
+    assert {entry.model is None for entry in read_run(tmp_path / "run").entries} == {False}
+    assert len(records(tmp_path / "run")) == 2
+
+
+def test_a_frame_condition_on_crops_is_refused(manifest: Path, recipe: str, tmp_path: Path) -> None:
+    text = (Path(benchmark.__file__).parents[1] / "protocols" / "robustness.yaml").read_text()
+    own = tmp_path / "own.yaml"
+    own.write_text(text.replace("name: robustness", "name: own").replace("crop}", "frame}"))
+    with pytest.raises(BenchmarkError, match="is for stage frame, but a manifest holds face crops"):
+        run(manifest, recipe, tmp_path / "run", study=study(recipe, protocol=str(own)))
+
+
 def test_roles_are_bound_by_name(manifest: Path, recipe: str, tmp_path: Path) -> None:
     with pytest.raises(BenchmarkError, match="no role is called 'ffpp'; the roles are data"):
         benchmark.run(study(recipe), data={"ffpp": manifest}, out=tmp_path / "run")  # type: ignore[operator]
@@ -298,7 +328,7 @@ def test_what_depends_on_clock_and_host_stands_apart(
     [
         ("cross-generater", {"detectors": [SMALL]}, "did you mean 'cross-generator'"),
         ("cross-generator", {"size": "tiny"}, "is a protocol and names no detectors: add --detec"),
-        ("cross-generator", {"detectors": [SMALL]}, "add --size tiny or --size base"),
+        ("cross-generator", {"detectors": [SMALL]}, "is a protocol and names no size: add --size"),
         ("quickstart", {"train_on": ["x"]}, "is a study: it states train_on for each protocol"),
         (
             "cross-generator",
