@@ -182,6 +182,13 @@ def make_plan(study: Study, manifests: Mapping[str, Manifest], samples: pd.DataF
     )
 
 
+def refuse_unfit(study: Study, manifests: Mapping[str, Manifest]) -> None:
+    """Raise what ``make_plan`` would raise, before any image is read."""
+    samples = stated_samples(manifests).assign(problem="")
+    samples["sha256"] = samples["sha256"].where(samples["sha256"] != "", MISSING_HASH)
+    make_plan(study, manifests, samples)
+
+
 def load_protocols(study: Study) -> tuple[Protocol, ...]:
     """Read the protocols of a study, which share their conditions' pixels."""
     protocols = tuple(load_protocol(asked.protocol) for asked in study.protocols)

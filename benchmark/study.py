@@ -1,23 +1,21 @@
 """A study carried out: check the data, train what is missing, score it, write the report."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from inspect import signature
 from pathlib import Path
 from typing import Any, Literal
 
-import pandas as pd
 import torch
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
-from benchmark.data.manifest import Manifest
 from benchmark.data.source import ImageSource
 from benchmark.definition import Study, checked, study_of
 from benchmark.engine import Engine
 from benchmark.environment import environment, host, resolve_device
 from benchmark.errors import BenchmarkError
+from benchmark.folder import locked, refuse_changed, run_facts, run_samples
 from benchmark.models import ModelStore, default_store
 from benchmark.planning import (
     Data,
@@ -25,8 +23,7 @@ from benchmark.planning import (
     bind,
     load_protocols,
     make_plan,
-    stated_samples,
-    verified_samples,
+    refuse_unfit,
 )
 from benchmark.progress import Progress
 from benchmark.scoring import Group, ScoreStore, plan_groups, score
@@ -34,11 +31,8 @@ from benchmark.training import train
 from detectors.catalog import detector_class
 from leaderboard.report import report
 from results.files import atomic_write, json_text, read_json
-from results.schema import Entry, RunFacts
+from results.schema import RunFacts
 from results.store import (
-    read_run,
-    read_samples,
-    scores_path,
     write_model,
     write_run,
     write_samples,
@@ -94,27 +88,18 @@ def run(
         BenchmarkError: The study, data, store or run cannot be used as asked.
         ProtocolError, DetectorError, ResultError: Likewise, for their parts.
     """
-    if isinstance(detectors, str):
-        detectors = [detectors]
-    if isinstance(study, str):
-        study = study_of(
-            study, detectors=detectors, size=size, recipe=recipe, seeds=seeds, train_on=train_on
-        )
-    elif detectors or size or recipe or seeds or train_on:
-        raise BenchmarkError("a Study object states its own detectors, size, recipe and seeds")
-    study, progress, out = checked(study), progress or Progress(), Path(out)
+    study = _asked(study, detectors, size=size, recipe=recipe, seeds=seeds, train_on=train_on)
+    progress, out = progress or Progress(), Path(out)
     if threads is not None:
         torch.set_num_threads(threads)
     where = resolve_device(device)
     check_detectors(study)
     manifests = bind(load_protocols(study), data)
-    with _locked(out):
-        samples, fresh = _samples(out, manifests, allow_missing, progress)
+    refuse_unfit(study, manifests)
+    with locked(out):
+        samples, fresh = run_samples(out, manifests, allow_missing, progress)
         plan = make_plan(study, manifests, samples)
-        facts = _run_facts(out, plan, environment(where))
-        write_samples(out, samples)
-        write_run(out, facts)
-        clock = _Clock()
+        facts = run_facts(out, plan, batch_size=BATCH_SIZE, versions=environment(where))
         engine = Engine(
             source=ImageSource(samples, plan.roots),
             models=ModelStore(Path(store) if store is not None else default_store()),
@@ -124,16 +109,35 @@ def run(
             progress=progress,
         )
         if not fresh and _is_work_left(out, plan, engine.models):
-            _refuse_changed(manifests, samples, allow_missing, progress)
-        _train(plan, engine)
-        clock.lap("train")
-        _state_models(out, facts, plan, engine.models)
-        _score(out, plan, engine)
-        clock.lap("score")
-        _write_host(out, clock, engine.models, plan)
+            refuse_changed(manifests, samples, allow_missing, progress)
+        write_samples(out, samples)
+        write_run(out, facts)
+        _carry_out(out, plan, facts, engine)
         progress.phase("report", 1)
         page: Path = report(out)
         return page
+
+
+def _asked(study: Study | str, detectors: Sequence[str] | None, **changes: Any) -> Study:
+    """Give the study that ``run`` was asked for."""
+    if isinstance(detectors, str):
+        detectors = [detectors]
+    if isinstance(study, str):
+        return study_of(study, detectors=detectors, **changes)
+    if detectors or any(changes.values()):
+        raise BenchmarkError("a Study object states its own detectors, size, recipe and seeds")
+    return checked(study)
+
+
+def _carry_out(out: Path, plan: Plan, facts: RunFacts, engine: Engine) -> None:
+    """Train and score what is missing."""
+    clock = _Clock()
+    _train(plan, engine)
+    clock.lap("train")
+    _state_models(out, facts, plan, engine.models)
+    _score(out, plan, engine)
+    clock.lap("score")
+    _write_host(out, clock, engine.models, plan)
 
 
 def check_detectors(study: Study) -> None:
@@ -164,124 +168,9 @@ def left_to_score(out: Path, plan: Plan) -> tuple[Group, ...]:
     return plan_groups(plan.samples, plan.needs, done, GROUP_SIZE[plan.study.size])
 
 
-@contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """Hold the run's folder alone."""
-    if out.exists() and not out.is_dir():
-        raise BenchmarkError(f"{out} is a file: give a folder for the run")
-    if out.is_dir() and not (out / "run.json").is_file():
-        other = [p.name for p in out.iterdir() if p.name not in (".lock", "samples.parquet")]
-        if other:
-            raise BenchmarkError(
-                f"{out} holds other files ({other[0]}) and no run: choose a new folder"
-            )
-    out.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(out / ".lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise BenchmarkError(f"{out} is in use by another run: wait for it to end") from error
-    try:
-        yield
-    finally:
-        lock.release()
-        if not (out / "run.json").is_file():  # nothing came of it: leave nothing
-            (out / ".lock").unlink(missing_ok=True)
-            with suppress(OSError):
-                out.rmdir()
-
-
-def _samples(
-    out: Path, manifests: Mapping[str, Manifest], allow_missing: bool, progress: Progress
-) -> tuple[pd.DataFrame, bool]:
-    """Give the samples, and whether their images were read now or when the run began."""
-    if (out / "samples.parquet").is_file() and (out / "run.json").is_file():
-        before, stated = read_samples(out), stated_samples(manifests)
-        known = list(before.drop(columns="problem").columns) == list(stated.columns)
-        if known and (allow_missing or not (before["problem"] != "").any()):
-            has_hash = stated["sha256"] != ""
-            filled = stated.assign(sha256=stated["sha256"].where(has_hash, before["sha256"]))
-            if filled.equals(before[filled.columns].astype(filled.dtypes)):
-                return before, False
-    return verified_samples(manifests, allow_missing=allow_missing, progress=progress), True
-
-
 def _is_work_left(out: Path, plan: Plan, models: ModelStore) -> bool:
     """Tell whether an image must be decoded again."""
     return not all(models.has(model) for model in plan.jobs) or bool(left_to_score(out, plan))
-
-
-def _refuse_changed(
-    manifests: Mapping[str, Manifest],
-    samples: pd.DataFrame,
-    allow_missing: bool,
-    progress: Progress,
-) -> None:
-    """Raise BenchmarkError if an image is no longer what it was when the run began."""
-    now = verified_samples(manifests, allow_missing=allow_missing, progress=progress)
-    same = (now["sha256"] == samples["sha256"]) & (now["problem"] == samples["problem"])
-    if not same.all():
-        first = now.loc[~same, "sample_id"].iloc[0]
-        raise BenchmarkError(
-            f"{int((~same).sum())} images have changed since the run began, '{first}' first: "
-            "choose another --out"
-        )
-
-
-def _run_facts(out: Path, plan: Plan, versions: dict[str, str]) -> RunFacts:
-    """State the run; one that is there is added to.
-
-    Raises:
-        BenchmarkError: What is there was made from other data, models or versions.
-    """
-    protocols = [expansion.protocol.model_dump(mode="json") for expansion in plan.expansions]
-    facts = RunFacts(
-        schema=1,
-        study=plan.study.name,
-        title=plan.study.title,
-        protocols=protocols,
-        data=dict(plan.data),
-        entries=list(plan.entries),
-        batch_size=BATCH_SIZE,
-        versions=versions,
-    )
-    if not (out / "run.json").is_file():
-        return facts
-    before = read_run(out)
-    # What an earlier sitting began and never finished, for an error say, is no part of the run.
-    kept = [e for e in before.entries if e.model is None or scores_path(out, e.model).is_file()]
-    if not any(entry.model for entry in kept):
-        return facts
-    elsewhere = f"{out} holds a run {{}}: choose another --out"
-    if before.data != facts.data:
-        raise BenchmarkError(elsewhere.format("on other data"))
-    if (before.versions, before.batch_size) != (facts.versions, facts.batch_size):
-        changed = [k for k, v in facts.versions.items() if before.versions.get(k) != v]
-        raise BenchmarkError(elsewhere.format(f"made with another {', '.join(changed)}"))
-    named = {protocol["name"]: protocol for protocol in before.protocols}
-    for protocol in protocols:
-        if named.setdefault(protocol["name"], protocol) != protocol:
-            raise BenchmarkError(
-                elsewhere.format(f"under another version of protocol '{protocol['name']}'")
-            )
-    entries = {_key(entry): entry for entry in kept}
-    for entry in plan.entries:
-        if entries.setdefault(_key(entry), entry) != entry:
-            raise BenchmarkError(
-                elsewhere.format(
-                    f"with another '{entry.detector}' (options, recipe, size or code differ)"
-                )
-            )
-    if len(entries) == len(plan.entries):
-        entries = {_key(entry): entry for entry in plan.entries}  # the same study: in its order
-    return before.model_copy(
-        update={"protocols": list(named.values()), "entries": list(entries.values())}
-    )
-
-
-def _key(entry: Entry) -> tuple[str, str, str, int]:
-    """What an entry stands for."""
-    return entry.protocol, entry.training, entry.detector, entry.seed
 
 
 def _train(plan: Plan, engine: Engine) -> None:

@@ -19,6 +19,7 @@ Metric = Callable[[npt.ArrayLike, npt.ArrayLike], float]
 # Rank metrics compare the two classes; without both there is nothing to compare.
 RANK_METRICS: Mapping[str, Metric] = {"AUC": auc, "AP": average_precision, "EER": eer}
 _SEPARATOR = "\x1f"
+UNFINISHED = "not scored yet: the same forgerybench run goes on"
 
 
 class Scored(NamedTuple):
@@ -54,7 +55,7 @@ class RunContents:
             ProtocolError: A protocol does not fit the samples.
         """
         self.run = run
-        self.facts: RunFacts = read_run(run)
+        self.facts: RunFacts = _with_unfinished(run, read_run(run))
         self.samples = read_samples(run)
         protocols = [Protocol.model_validate(raw) for raw in self.facts.protocols]
         self.expansions: dict[str, Expansion] = {p.name: expand(p, self.samples) for p in protocols}
@@ -156,6 +157,17 @@ class RunContents:
 
     def _wrong(self, message: str) -> ResultError:
         return ResultError(f"{self.run / 'run.json'}: {message}")
+
+
+def _with_unfinished(run: Path, facts: RunFacts) -> RunFacts:
+    """Turn entries whose model has no scores yet into gaps: a run can be reported at any time."""
+    entries = [
+        entry
+        if entry.model is None or scores_path(run, entry.model).is_file()
+        else entry.model_copy(update={"model": None, "gap": UNFINISHED})
+        for entry in facts.entries
+    ]
+    return facts.model_copy(update={"entries": entries})
 
 
 class ModelScores:

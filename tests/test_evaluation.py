@@ -73,9 +73,6 @@ def test_a_missing_score_is_named_and_never_dropped(tmp_path: Path) -> None:
     )
     with pytest.raises(ResultError, match=sentence):
         evaluate(run)
-    (run / "scores" / f"{model}.parquet").unlink()
-    with pytest.raises(ResultError, match=rf"{model}\.parquet: there is no such file"):
-        evaluate(run)
 
 
 def test_a_score_of_an_unknown_sample_is_refused(tmp_path: Path) -> None:

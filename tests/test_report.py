@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,17 @@ def test_a_report_twice_has_the_same_bytes_and_leaves_the_run_as_it_is(tmp_path:
     assert source.items() <= first.items()
     derived = {name.split("/")[0] for name in first.keys() - source.keys()}
     assert derived == {"records", "tables", "figures", "index.html"}
+
+
+def test_a_run_under_way_is_reported_with_its_gaps(tmp_path: Path) -> None:
+    run = make_run(tmp_path, protocols=["cross-forgery"], detectors=["mfclip"])
+    for path in [*run.glob("scores/*-FS-*"), *run.glob("models/*-FS-*")]:
+        path.unlink()
+    report(run)
+    assert len(records(run)) == 2
+    assert "not scored yet: the same forgerybench run goes on" in (run / "index.html").read_text()
+    shutil.rmtree(run / "scores")
+    assert "not scored yet" in report(run).read_text()
 
 
 def test_stale_files_of_an_earlier_report_go_and_others_stay(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def test_other_data_does_not_slip_into_a_run(manifest: Path, recipe: str, tmp_pa
     shutil.copytree(manifest.parent, tmp_path / "data")
     table = pd.read_csv(tmp_path / "data" / "manifest.csv")
     table.iloc[1:].to_csv(tmp_path / "data" / "manifest.csv", index=False)
-    with pytest.raises(BenchmarkError, match="holds a run on other data: choose another --out"):
+    with pytest.raises(BenchmarkError, match=r"on other data \('data' is data\d* \(\w{12}\), not"):
         run(tmp_path / "data" / "manifest.csv", recipe, tmp_path / "run")
 
 
@@ -304,8 +304,10 @@ def test_a_training_set_is_chosen_by_name(manifest: Path, recipe: str, tmp_path:
     wrong = study_of(
         "cross-generator", detectors=[SMALL], size="tiny", recipe=recipe, train_on=["tnit"]
     )
+    progress = Counting()
     with pytest.raises(BenchmarkError, match="no training set is called 'tnit'; there are checker"):
-        run(manifest, recipe, tmp_path / "other", study=wrong)
+        run(manifest, recipe, tmp_path / "other", progress, study=wrong)
+    assert progress.jobs == {}  # no image was read for it
 
 
 def test_seeds_are_models_of_their_own(manifest: Path, recipe: str, tmp_path: Path) -> None:

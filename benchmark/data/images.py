@@ -120,7 +120,7 @@ def decode(path: Path, frame: int | None = None) -> Pixels:
         from benchmark.data.video import decode_frame
 
         check_file(path)
-        return decode_frame(path, frame)
+        return decode_frame(path, frame, max_pixels=MAX_PIXELS)
     return decode_bytes(read_bytes(path), str(path)).pixels
 
 

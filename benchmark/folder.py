@@ -1,0 +1,144 @@
+"""The folder of a run: held alone while it is worked on, begun or gone on with, never mixed."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from benchmark.data.manifest import Manifest
+from benchmark.errors import BenchmarkError
+from benchmark.planning import Plan, stated_samples, verified_samples
+from benchmark.progress import Progress
+from results.schema import Entry, RunFacts
+from results.store import read_run, read_samples, scores_path
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Hold the run's folder alone."""
+    if out.exists() and not out.is_dir():
+        raise BenchmarkError(f"{out} is a file: give a folder for the run")
+    if out.is_dir() and not (out / "run.json").is_file():
+        other = [p.name for p in out.iterdir() if p.name not in (".lock", "samples.parquet")]
+        if other:
+            raise BenchmarkError(
+                f"{out} holds other files ({other[0]}) and no run: choose a new folder"
+            )
+    out.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(out / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise BenchmarkError(f"{out} is in use by another run: wait for it to end") from error
+    try:
+        yield
+    finally:
+        lock.release()
+        if not (out / "run.json").is_file():  # nothing came of it: leave nothing
+            (out / ".lock").unlink(missing_ok=True)
+            with suppress(OSError):
+                out.rmdir()
+
+
+def run_samples(
+    out: Path, manifests: Mapping[str, Manifest], allow_missing: bool, progress: Progress
+) -> tuple[pd.DataFrame, bool]:
+    """Give the samples, and whether their images were read now or when the run began."""
+    if (out / "samples.parquet").is_file() and (out / "run.json").is_file():
+        before, stated = read_samples(out), stated_samples(manifests)
+        known = list(before.drop(columns="problem").columns) == list(stated.columns)
+        if known and (allow_missing or not (before["problem"] != "").any()):
+            has_hash = stated["sha256"] != ""
+            filled = stated.assign(sha256=stated["sha256"].where(has_hash, before["sha256"]))
+            if filled.equals(before[filled.columns].astype(filled.dtypes)):
+                return before, False
+    return verified_samples(manifests, allow_missing=allow_missing, progress=progress), True
+
+
+def refuse_changed(
+    manifests: Mapping[str, Manifest],
+    samples: pd.DataFrame,
+    allow_missing: bool,
+    progress: Progress,
+) -> None:
+    """Raise BenchmarkError if an image is no longer what it was when the run began."""
+    now = verified_samples(manifests, allow_missing=allow_missing, progress=progress)
+    same = (now["sha256"] == samples["sha256"]) & (now["problem"] == samples["problem"])
+    if not same.all():
+        first = now.loc[~same, "sample_id"].iloc[0]
+        raise BenchmarkError(
+            f"{int((~same).sum())} images have changed since the run began, '{first}' first: "
+            "choose another --out"
+        )
+
+
+def run_facts(out: Path, plan: Plan, *, batch_size: int, versions: dict[str, str]) -> RunFacts:
+    """State the run; one that is there is added to.
+
+    Raises:
+        BenchmarkError: What is there was made from other data, models or versions.
+    """
+    protocols = [expansion.protocol.model_dump(mode="json") for expansion in plan.expansions]
+    facts = RunFacts(
+        schema=1,
+        study=plan.study.name,
+        title=plan.study.title,
+        protocols=protocols,
+        data=dict(plan.data),
+        entries=list(plan.entries),
+        batch_size=batch_size,
+        versions=versions,
+        reference=plan.study.reference,
+    )
+    if not (out / "run.json").is_file():
+        return facts
+    before = read_run(out)
+    # What an earlier sitting began and never finished, for an error say, is no part of the run.
+    kept = [e for e in before.entries if e.model is None or scores_path(out, e.model).is_file()]
+    if not any(entry.model for entry in kept):
+        return facts
+    difference = _difference(before.model_copy(update={"entries": kept}), facts)
+    if difference:
+        raise BenchmarkError(f"{out} holds a run {difference}: choose another --out")
+    named = {protocol["name"]: protocol for protocol in [*before.protocols, *protocols]}
+    entries = {_key(entry): entry for entry in [*kept, *plan.entries]}
+    if len(entries) == len(plan.entries):
+        entries = {_key(entry): entry for entry in plan.entries}  # the same study: in its order
+    return before.model_copy(
+        update={"protocols": list(named.values()), "entries": list(entries.values())}
+    )
+
+
+def _difference(before: RunFacts, now: RunFacts) -> str:
+    """Say why one cannot be added to the other; empty if it can."""
+    for role, dataset in now.data.items():
+        there = before.data.get(role)
+        if there != dataset:
+            was = f"{there.name} ({there.fingerprint[:12]})" if there else "nothing"
+            return (
+                f"on other data ('{role}' is {was}, not {dataset.name} "
+                f"({dataset.fingerprint[:12]}))"
+            )
+    if before.data.keys() != now.data.keys():
+        return f"on other data (its roles are {', '.join(sorted(before.data))})"
+    was_made = {**before.versions, "batch size": str(before.batch_size)}
+    made = {**now.versions, "batch size": str(now.batch_size)}
+    for name in sorted(made.keys() | was_made.keys()):
+        if made.get(name) != was_made.get(name):
+            return f"made with {name} {was_made.get(name, 'none')}, not {made.get(name, 'none')}"
+    named = {protocol["name"]: protocol for protocol in before.protocols}
+    for protocol in now.protocols:
+        if named.get(protocol["name"], protocol) != protocol:
+            return f"under another version of protocol '{protocol['name']}'"
+    entries = {_key(entry): entry for entry in before.entries}
+    for entry in now.entries:
+        if entries.get(_key(entry), entry) != entry:
+            return f"with another '{entry.detector}' (options, recipe, size or code differ)"
+    return ""
+
+
+def _key(entry: Entry) -> tuple[str, str, str, int]:
+    """What an entry stands for."""
+    return entry.protocol, entry.training, entry.detector, entry.seed
