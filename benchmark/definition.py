@@ -60,6 +60,8 @@ class Study(BaseModel):
         detectors: In the order of the tables.
         size: Size of all detectors.
         seeds: Training seeds; every detector is trained with each.
+        reference: Name of the detector that the report compares the others with, seed by seed: the
+            study is an ablation. None: it is none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -69,6 +71,7 @@ class Study(BaseModel):
     detectors: tuple[StudyDetector, ...] = Field(min_length=1)
     size: Literal["tiny", "base"]
     seeds: tuple[int, ...] = Field(min_length=1)
+    reference: str | None = None
 
 
 def study_names() -> list[str]:
@@ -131,6 +134,7 @@ def study_of(
     changes: dict[str, Any] = {}
     if detectors:
         changes["detectors"] = tuple(StudyDetector(detector=name) for name in detectors)
+        changes["reference"] = study.reference if study.reference in detectors else None
     if recipe is not None:
         chosen = changes.get("detectors", study.detectors)
         changes["detectors"] = tuple(d.model_copy(update={"recipe": recipe}) for d in chosen)
@@ -146,7 +150,7 @@ def study_of(
 
 
 def checked(study: Study) -> Study:
-    """Give the study back if no detector, protocol or seed stands in it twice."""
+    """Give the study back if nothing stands in it twice and its reference is one of it."""
     for kind, names in (
         ("detector", [detector.name for detector in study.detectors]),
         ("protocol", [protocol.protocol for protocol in study.protocols]),
@@ -155,6 +159,12 @@ def checked(study: Study) -> Study:
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise BenchmarkError(f"study '{study.name}': {kind} '{repeated[0]}' stands there twice")
+    names = [detector.name for detector in study.detectors]
+    if study.reference is not None and study.reference not in names:
+        raise BenchmarkError(
+            f"study '{study.name}': its reference '{study.reference}' is none of its detectors "
+            f"{', '.join(names)}"
+        )
     return study
 
 

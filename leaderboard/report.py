@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from leaderboard.ablation import ablation_table
 from leaderboard.drawing import Picture
 from leaderboard.errors import LeaderboardError
 from leaderboard.figures import robustness_curves, roc_curves, training_curves
@@ -69,6 +70,10 @@ def report(run: Path) -> Path:
 def _section(folder: Path, view: ProtocolView, contents: RunContents) -> ProtocolSection:
     """Build one protocol's tables and figures."""
     tables = protocol_tables(view)
+    reference = contents.facts.reference
+    if reference in {contender.detector for contender in view.contenders}:
+        assert reference is not None
+        tables.insert(1, ablation_table(view, reference, contents.samples))
     for table in tables:
         _write_table(folder, table)
     drawn = [

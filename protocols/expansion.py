@@ -131,7 +131,9 @@ def expand(protocol: Protocol, samples: pd.DataFrame) -> Expansion:
 
 def _train(selection: Selection, samples: pd.DataFrame) -> Iterator[TrainingSet]:
     """Give a training set for each value of the selection's column."""
-    for name in _values(selection, samples, ("train", "val", "test")):
+    names = _values(selection, samples, ("train", "val", "test"))
+    # All but the only one is nothing.
+    for name in names if not selection.all_but or len(names) > 1 else []:
         train = _image_set(selection, name, samples, "train", ())
         val = _image_set(selection, name, samples, "val", ())
         gap = train.gap or val.gap
@@ -178,11 +180,12 @@ def _image_set(
     split: str,
     training_sources: tuple[str, ...],
 ) -> ImageSet:
-    """Select the forged images called ``name`` in ``split`` and their real ones."""
+    """Select the forged images called ``name``, or all others, in ``split`` and their real ones."""
     here = (samples["dataset"] == selection.role) & (samples["split"] == split)
     fake = here & (samples["label"] == "fake")
     if selection.each is not None:
-        fake &= samples[selection.each] == name
+        here_named = samples[selection.each] == name
+        fake &= ~here_named if selection.all_but else here_named
     real = here & (samples["label"] == "real")
     readable = samples["problem"] == ""
     # A source may hold real images alone, then they are what stands under its name.
@@ -202,7 +205,7 @@ def _image_set(
         gap = f"no {absent} images in split {split}"
     found = samples.loc[usable & real, "source"].unique()
     return ImageSet(
-        name=name,
+        name=f"all but {name}" if selection.all_but else name,
         role=selection.role,
         rows=np.flatnonzero(usable).astype(np.int64),
         reals=policy,

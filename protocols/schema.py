@@ -24,6 +24,7 @@ class Selection(BaseModel):
     Attributes:
         role: The dataset, by the role a manifest is bound to.
         each: One set for each value of this column; None: one set of all.
+        all_but: Each set holds every other value instead of its own (training only).
         reals: Policies in order of preference; the first that finds real images is used, and the
             tables say which. ``same-source``: real images of the forgeries' own sources.
             ``training-source``: of the sources of the training set's real images (tests only).
@@ -33,6 +34,7 @@ class Selection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     role: str
     each: Each | None = None
+    all_but: bool = False
     reals: tuple[Reals, ...] = Field(min_length=1)
 
 
@@ -82,6 +84,20 @@ class Protocol(BaseModel):
     def _no_training_source_in_training(cls, train: tuple[Selection, ...]) -> tuple[Selection, ...]:
         if any("training-source" in selection.reals for selection in train):
             raise ValueError("training-source describes the reals of a test, not of a training set")
+        return train
+
+    @field_validator("test")
+    @classmethod
+    def _no_all_but_in_tests(cls, test: tuple[Selection, ...]) -> tuple[Selection, ...]:
+        if any(selection.all_but for selection in test):
+            raise ValueError("all_but describes a training set, not a test")
+        return test
+
+    @field_validator("train")
+    @classmethod
+    def _all_but_of_something(cls, train: tuple[Selection, ...]) -> tuple[Selection, ...]:
+        if any(selection.all_but and selection.each is None for selection in train):
+            raise ValueError("all_but goes with each: all but which value of which column?")
         return train
 
     @property

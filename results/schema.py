@@ -112,6 +112,7 @@ class RunFacts(_Strict):
         entries: Every training set x detector x seed, in the order of the study.
         batch_size: Images a forward pass; part of what "same bytes" means.
         versions: Versions of the packages that trained and scored, by name; part of it too.
+        reference: The detector that an ablation compares the others with, or None.
     """
 
     schema_: Literal[1] = Field(default=SCHEMA, alias="schema")
@@ -122,6 +123,7 @@ class RunFacts(_Strict):
     entries: list[Entry]
     batch_size: int
     versions: dict[str, str] = Field(default_factory=dict)
+    reference: str | None = None
 
 
 class Value(_Strict):

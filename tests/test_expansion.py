@@ -148,3 +148,20 @@ def test_real_images_alone_give_nothing_to_train_on() -> None:
     samples = make_samples({}, ("a",))
     with pytest.raises(ProtocolError, match="no forged images to train on"):
         own(samples)
+
+
+def test_all_but_one_trains_on_the_others_and_leaves_that_one_unseen() -> None:
+    samples = make_samples({"G1": "a", "G2": "a", "G3": "a"}, ("a",))
+    found = own(samples, "leave-one-forgery-out")
+    training = {t.name: samples.iloc[t.rows] for t in found.training_sets}
+    assert set(training) == {"all but EFS", "all but FS"}
+    fakes = training["all but EFS"].query("label == 'fake'")
+    assert set(fakes["generator"]) == {"G2"}
+    seen = {(cell.training, cell.test.name): cell.seen for cell in found.cells}
+    assert not seen["all but EFS", "EFS"]
+    assert seen["all but EFS", "FS"]
+
+
+def test_all_but_the_only_forgery_is_no_training_set() -> None:
+    with pytest.raises(ProtocolError, match="no forged images to train on"):
+        own(make_samples({"G1": "a"}, ("a",)), "leave-one-forgery-out")

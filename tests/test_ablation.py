@@ -1,0 +1,161 @@
+"""Ablations: studies that can be built, and differences that are paired and say their K."""
+
+import statistics
+from pathlib import Path
+
+import pytest
+
+from benchmark.definition import StudyDetector, load_study, study_names, study_of
+from benchmark.errors import BenchmarkError
+from benchmark.study import check_detectors
+from detectors.catalog import create_detector
+from leaderboard.ablation import ablation_table, prompt_count
+from leaderboard.report import report
+from leaderboard.table import Table, TableCell
+from leaderboard.view import ProtocolView, views
+from results.evaluation import RunContents, evaluate_contents
+from results.store import read_run, write_run
+from tests.fake_run import fake_samples, make_run
+
+TAXA = [
+    ("real", "real", "real", "camera"),
+    ("fake", "EFS", "GAN", "StyleGAN"),
+    ("fake", "EFS", "diffusion", "SDXL"),
+    ("fake", "FS", "unknown", "DFDC-mixed"),
+]
+STUDY = load_study("ablation-mfclip")
+
+
+@pytest.fixture(scope="module")
+def contents(tmp_path_factory: pytest.TempPathFactory) -> RunContents:
+    folder = make_run(
+        tmp_path_factory.mktemp("run"),
+        protocols=["leave-one-forgery-out", "cross-forgery"],
+        detectors=["mfclip", "xception", "spectrum"],
+        seeds=(0, 1, 2),
+    )
+    return RunContents(folder)
+
+
+@pytest.fixture(scope="module")
+def laid_out(contents: RunContents) -> dict[str, ProtocolView]:
+    return {view.name: view for view in views(contents, evaluate_contents(contents))}
+
+
+@pytest.fixture(scope="module")
+def table(laid_out: dict[str, ProtocolView], contents: RunContents) -> Table:
+    return ablation_table(laid_out["cross-forgery"], "mfclip", contents.samples)
+
+
+def cells(table: Table, title: str, name: str) -> dict[str, TableCell]:
+    rows = next(section.rows for section in table.sections if section.title.startswith(title))
+    return dict(zip(table.columns, dict(rows)[name], strict=True))
+
+
+def test_differences_are_paired_by_seed_and_cell(
+    laid_out: dict[str, ProtocolView], table: Table
+) -> None:
+    view = laid_out["cross-forgery"]
+    by_seed = []
+    for seed in (0, 1, 2):
+        found = []
+        for test in view.tests:
+            pair = [
+                next(
+                    r for r in view.at(view.base, "image")
+                    if (r.contender.detector, r.contender.seed) == (name, seed)
+                    and (r.cell.training, r.test) == ("EFS", test)
+                )
+                for name in ("xception", "mfclip")
+            ]  # fmt: skip
+            own, full = (result.value("AUC").value for result in pair)
+            if not pair[0].cell.seen and own is not None and full is not None:
+                found.append(own - full)
+        by_seed.append(statistics.fmean(found))
+    cell = cells(table, "trained on EFS", "xception")["difference, unseen"]
+    assert cell.raw == pytest.approx(statistics.fmean(by_seed))
+    assert cell.detail == f"sd {statistics.stdev(by_seed):.3f}, n 3"
+
+
+def test_the_reference_differs_from_itself_by_nothing(table: Table) -> None:
+    found = cells(table, "trained on EFS", "mfclip (reference)")
+    assert (found["difference, unseen"].raw, found["difference, unseen"].detail) == (0.0, "n 3")
+
+
+def test_each_training_set_says_its_k_and_two_prompts_are_a_null_control(table: Table) -> None:
+    titles = [section.title for section in table.sections]
+    assert titles == [
+        "trained on AM, K = 2: null control of language and attention",
+        "trained on EFS, K = 5",
+        "trained on FS, K = 2: null control of language and attention",
+    ]
+
+
+def test_sets_with_more_than_two_prompts_are_summed_up_first(
+    laid_out: dict[str, ProtocolView], contents: RunContents
+) -> None:
+    table = ablation_table(laid_out["leave-one-forgery-out"], "mfclip", contents.samples)
+    titles = [section.title for section in table.sections]
+    assert titles == [
+        "mean over the 3 training sets with K of 3 or more",
+        "trained on all but AM, K = 6",
+        "trained on all but EFS, K = 3",
+        "trained on all but FS, K = 6",
+    ]
+
+
+def test_one_seed_has_no_spread(tmp_path: Path) -> None:
+    contents = RunContents(
+        make_run(tmp_path, protocols=["cross-forgery"], detectors=["mfclip", "spectrum"])
+    )
+    (view,) = views(contents, evaluate_contents(contents))
+    table = ablation_table(view, "mfclip", contents.samples)
+    assert cells(table, "trained on EFS", "spectrum")["difference, seen"].detail == "one seed"
+
+
+def test_real_images_of_many_sources_are_one_prompt() -> None:
+    samples = fake_samples()
+    assert prompt_count(samples) == 7
+    assert prompt_count(samples[samples["label"] == "real"]) == 1
+
+
+def test_a_report_has_the_table_where_the_study_has_a_reference(tmp_path: Path) -> None:
+    run = make_run(tmp_path, protocols=["cross-forgery"], detectors=["mfclip", "spectrum"])
+    report(run)
+    name = run / "tables" / "cross-forgery-ablation.md"
+    assert not name.exists()
+    write_run(run, read_run(run).model_copy(update={"reference": "mfclip"}))
+    page = report(run)
+    assert "null control" in name.read_text(encoding="utf-8")
+    assert "AUC against mfclip" in page.read_text(encoding="utf-8")
+
+
+def test_a_reference_that_is_no_detector_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "name: mine\ntitle: Mine\nprotocols: [{protocol: cross-forgery}]\n"
+        "detectors: [{detector: spectrum}]\nsize: tiny\nseeds: [0]\nreference: full\n"
+    )
+    with pytest.raises(BenchmarkError, match="reference 'full' is none of its detectors spectrum"):
+        load_study(str(path))
+
+
+def test_other_detectors_take_the_reference_away() -> None:
+    assert study_of("ablation-mfclip", detectors=["spectrum"]).reference is None
+
+
+@pytest.mark.parametrize("name", study_names())
+def test_every_study_that_ships_has_options_that_exist(name: str) -> None:
+    check_detectors(load_study(name))
+
+
+@pytest.mark.parametrize("entry", STUDY.detectors, ids=lambda entry: entry.name)
+def test_every_row_of_the_ablation_can_be_built(entry: StudyDetector) -> None:
+    create_detector(entry.detector, size="tiny", taxa=TAXA, **entry.options)
+
+
+def test_each_row_differs_from_the_reference() -> None:
+    reference, *others = STUDY.detectors
+    assert (reference.name, reference.options) == (STUDY.reference, {})
+    assert all(other.options or other.detector != reference.detector for other in others)
+    assert len(STUDY.seeds) >= 3
