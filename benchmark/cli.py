@@ -365,11 +365,13 @@ def list_perturbations() -> None:
 def _run(study: Any, **options: Any) -> None:
     """Carry a study out behind the progress display and say where the report is."""
     from benchmark.display import Display
+    from benchmark.processes import rank
     from benchmark.study import run as carry_out
 
     with Display(error_console) as display:
         page = carry_out(study, progress=display, **options)
-    out_console.print(f"Report: {page}", highlight=False, soft_wrap=True)
+    if rank() == 0:  # of several processes one speaks
+        out_console.print(f"Report: {page}", highlight=False, soft_wrap=True)
 
 
 def _print_table(title: str, columns: list[str], rows: list[list[str]], note: str = "") -> None:

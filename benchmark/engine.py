@@ -20,6 +20,8 @@ class Engine:
         batch_size: Images a forward pass where no gradient is needed.
         checkpoint_seconds: Time between saved states, from which a stopped training goes on.
         progress: Told of everything that happens.
+        workers: Threads that load training images ahead; None: as many as suit the device. No
+            number depends on it.
     """
 
     source: ImageSource
@@ -28,3 +30,4 @@ class Engine:
     batch_size: int
     checkpoint_seconds: float
     progress: Progress
+    workers: int | None = None

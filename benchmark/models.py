@@ -17,7 +17,7 @@ import platformdirs
 
 from benchmark import __version__
 from benchmark.errors import BenchmarkError
-from benchmark.recipe import Recipe
+from benchmark.recipe import Recipe, ResolvedRecipe
 from detectors.catalog import catalog_target
 from protocols.expansion import TrainingSet
 from protocols.samples import TAXONOMY, taxa
@@ -41,6 +41,7 @@ class TrainJob:
         label: What the study calls the detector.
         detector: Name in the catalog, or ``package.module:Class``.
         options: Options of its constructor, without size and taxa.
+        recipe: With every duration in steps of this training set.
         training: The samples.
         taxa: Kinds of image among the training samples.
     """
@@ -50,7 +51,7 @@ class TrainJob:
     detector: str
     options: Mapping[str, Any]
     size: str
-    recipe: Recipe
+    recipe: ResolvedRecipe
     seed: int
     training: TrainingSet
     taxa: tuple[tuple[str, ...], ...]
@@ -74,13 +75,14 @@ def train_job(
 ) -> TrainJob:
     """Describe a model to train and give it its id; nothing is imported or built."""
     kinds = tuple(taxa(samples.iloc[training.rows]))
+    resolved = recipe.resolved(len(training.rows))
     identity = {
         "version": [__version__, TRAINING_VERSION],
         "detector": detector,
         "code": _code_hash(detector),
         "options": {name: _identify(value) for name, value in sorted(options.items())},
         "size": size,
-        "recipe": recipe.model_dump(mode="json"),
+        "recipe": resolved.model_dump(mode="json"),
         "seed": seed,
         "train": _selection_hash(samples, training.rows),
         "val": _selection_hash(samples, training.val),
@@ -93,7 +95,7 @@ def train_job(
         detector=detector,
         options=options,
         size=size,
-        recipe=recipe,
+        recipe=resolved,
         seed=seed,
         training=training,
         taxa=kinds,

@@ -1,14 +1,17 @@
 """Recipes: how a detector is trained, as strict YAML in ``benchmark/recipes``."""
 
+import math
+import re
 from importlib.resources import files
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from benchmark.errors import BenchmarkError
 from protocols.reading import load_named, names_in
 
 _FOLDER = files("benchmark") / "recipes"
+_EPOCHS = re.compile(r"([1-9][0-9]*) epochs?")
 
 
 class Augmentation(BaseModel):
@@ -18,8 +21,31 @@ class Augmentation(BaseModel):
     flip: float = Field(ge=0, le=1)
 
 
+def _duration(value: object) -> object:
+    """Refuse what is neither a whole number of steps nor ``"15 epochs"``."""
+    is_steps = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    if not (is_steps or (isinstance(value, str) and _EPOCHS.fullmatch(value))):
+        raise ValueError("a duration is a number of steps, or text such as '15 epochs'")
+    return value
+
+
+def _some(value: object) -> object:
+    """Refuse a duration of no steps."""
+    if value == 0:
+        raise ValueError("it lasts at least one step")
+    return value
+
+
+Duration = Annotated[int | str, BeforeValidator(_duration)]
+"""Optimiser steps, or passes over the training images: ``"15 epochs"``."""
+SomeTime = Annotated[Duration, BeforeValidator(_some)]
+
+
 class Recipe(BaseModel):
     """A training recipe for ``fit: gradient``.
+
+    ``steps``, ``warmup``, ``decay_every`` and ``evaluate_every`` are durations: optimiser steps, or
+    text such as ``15 epochs``, which becomes steps when the training set is known (``resolved``).
 
     Attributes:
         optimizer: ``adam`` (weight decay in the gradient) or ``adamw`` (decoupled).
@@ -27,14 +53,20 @@ class Recipe(BaseModel):
         schedule: ``constant``; ``cosine`` to zero at the last step; ``step``: times 0.1 at every
             ``decay_every`` steps.
         warmup: Steps of linear warm-up.
-        clip: Largest norm of the gradient.
+        clip: Largest norm of the gradient; None: it is not clipped.
         batch_size: Images a step over all processes.
+        accumulate: In how many parts a process takes its share of a batch, one after the other:
+            less memory, the same images a step. Batch norm and losses between images see a part.
+        ema: Decay of a running mean of the weights, which is then what is measured and kept; None:
+            the weights themselves.
         steps: Most optimiser steps.
         balanced: Draw half of every batch from the real images, half from the forged ones.
         evaluate_every: Steps between measurements of the validation AUC.
         patience: Measurements without a better validation AUC after which training stops; None:
             never.
         precision: ``fp32``, ``bf16`` or ``fp16`` (not on a CPU).
+        channels_last: Lay images and filters out with the channels innermost.
+        compile: Compile the training step with ``torch.compile``.
         augmentation: Changes to the training images.
     """
 
@@ -45,16 +77,41 @@ class Recipe(BaseModel):
     lr: float = Field(gt=0)
     weight_decay: float = Field(ge=0)
     schedule: Literal["constant", "cosine", "step"]
-    decay_every: int | None = Field(default=None, ge=1)
-    warmup: int = Field(ge=0)
-    clip: float = Field(gt=0)
+    decay_every: SomeTime | None = None
+    warmup: Duration
+    clip: float | None = Field(gt=0)
     batch_size: int = Field(ge=2)
-    steps: int = Field(ge=1)
+    accumulate: int = Field(default=1, ge=1)
+    ema: float | None = Field(default=None, gt=0, lt=1)
+    steps: SomeTime
     balanced: bool
-    evaluate_every: int = Field(ge=1)
+    evaluate_every: SomeTime
     patience: int | None = Field(ge=1)
     precision: Literal["fp32", "bf16", "fp16"]
+    channels_last: bool = False
+    compile: bool = False
     augmentation: Augmentation
+
+    def resolved(self, images: int) -> "ResolvedRecipe":
+        """State every duration in steps, for a training set of so many images.
+
+        The steps of some epochs are rounded up: the last image is seen too.
+        """
+        stated = self.model_dump()
+        for name in ("steps", "warmup", "decay_every", "evaluate_every"):
+            if isinstance(stated[name], str):
+                epochs = int(stated[name].split()[0])
+                stated[name] = math.ceil(epochs * images / self.batch_size)
+        return ResolvedRecipe(**stated)
+
+
+class ResolvedRecipe(Recipe):
+    """A recipe whose durations are all steps."""
+
+    decay_every: int | None = Field(default=None, ge=1)
+    warmup: int = Field(ge=0)
+    steps: int = Field(ge=1)
+    evaluate_every: int = Field(ge=1)
 
 
 def recipe_names() -> list[str]:
@@ -71,6 +128,11 @@ def load_recipe(name: str) -> Recipe:
         ProtocolError: The file is not there or breaks the schema.
     """
     recipe = load_named(Recipe, "recipe", name, _FOLDER)
+    if recipe.batch_size % recipe.accumulate:
+        raise BenchmarkError(
+            f"recipe '{recipe.name}': a batch of {recipe.batch_size} images does not fall into "
+            f"accumulate: {recipe.accumulate} equal parts"
+        )
     if (recipe.schedule == "step") != (recipe.decay_every is not None):
         raise BenchmarkError(
             f"recipe '{recipe.name}': decay_every goes with schedule: step, and only with it"

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from inspect import signature
 from pathlib import Path
 from typing import Any, Literal
@@ -25,11 +26,12 @@ from benchmark.planning import (
     make_plan,
     refuse_unfit,
 )
+from benchmark.processes import Leader, follow, rank
 from benchmark.progress import Progress
 from benchmark.scoring import Group, ScoreStore, plan_groups, score
 from benchmark.training import train
 from detectors.catalog import detector_class
-from leaderboard.report import report
+from leaderboard.report import PAGE, report
 from results.files import atomic_write, json_text, read_json
 from results.schema import RunFacts
 from results.store import (
@@ -82,7 +84,7 @@ def run(
         progress: Told of everything that happens.
 
     Returns:
-        The page of the report.
+        The page of the report, which the first process alone writes.
 
     Raises:
         BenchmarkError: The study, data, store or run cannot be used as asked.
@@ -93,6 +95,16 @@ def run(
     if threads is not None:
         torch.set_num_threads(threads)
     where = resolve_device(device)
+    make_engine = partial(
+        Engine,
+        models=ModelStore(Path(store) if store is not None else default_store()),
+        device=where,
+        batch_size=BATCH_SIZE,
+        checkpoint_seconds=checkpoint_seconds,
+    )
+    if rank() > 0:
+        follow(where, make_engine, train)
+        return out / PAGE
     check_detectors(study)
     manifests = bind(load_protocols(study), data)
     refuse_unfit(study, manifests)
@@ -100,14 +112,7 @@ def run(
         samples, fresh = run_samples(out, manifests, allow_missing, progress)
         plan = make_plan(study, manifests, samples)
         facts = run_facts(out, plan, batch_size=BATCH_SIZE, versions=environment(where))
-        engine = Engine(
-            source=ImageSource(samples, plan.roots),
-            models=ModelStore(Path(store) if store is not None else default_store()),
-            device=where,
-            batch_size=BATCH_SIZE,
-            checkpoint_seconds=checkpoint_seconds,
-            progress=progress,
-        )
+        engine = make_engine(source=ImageSource(samples, plan.roots), progress=progress)
         if not fresh and _is_work_left(out, plan, engine.models):
             refuse_changed(manifests, samples, allow_missing, progress)
         write_samples(out, samples)
@@ -179,10 +184,13 @@ def _train(plan: Plan, engine: Engine) -> None:
     left = [job for job in plan.jobs.values() if not models.has(job.id)]
     engine.progress.phase("train", len(left))
     models.root.mkdir(parents=True, exist_ok=True)
+    leader = Leader(engine)
     for job in left:
         with FileLock(models.root / f".{job.id}.lock"):
             if not models.has(job.id):  # another run may have trained it while this one waited
+                leader.announce(job)
                 train(job, engine)
+    leader.dismiss()
 
 
 def _state_models(out: Path, facts: RunFacts, plan: Plan, models: ModelStore) -> None:

@@ -39,11 +39,15 @@ class Transform:
             InputError: The tensor is not one such image.
         """
         check_image(image)
-        height, width = image.shape[1:]
+        return self.resize(image.float())
+
+    def resize(self, images: Tensor) -> Tensor:
+        """Prepare (..., 3, h, w) float32 RGB in [0, 1], images of one size; nothing is checked."""
+        height, width = images.shape[-2:]
         scale = self.size / min(height, width)
         resized = [max(self.size, round(height * scale)), max(self.size, round(width * scale))]
-        image = F.resize(image.float(), resized, antialias=True)
-        prepared: Tensor = F.center_crop(image, [self.size, self.size])
+        images = F.resize(images, resized, antialias=True)
+        prepared: Tensor = F.center_crop(images, [self.size, self.size])
         return prepared.clamp(0, 1)
 
 

@@ -124,13 +124,20 @@ def test_another_seed_gives_other_weights(source: ImageSource, tmp_path: Path) -
     assert weights(one[1]) != weights(two[1])
 
 
-@pytest.mark.parametrize("step", [3, 5, 8, 13, 23])
+PLAIN: dict[str, object] = {}
+SCALED = {"ema": 0.8, "accumulate": 2, "channels_last": True, "precision": "bf16"}
+
+
+@pytest.mark.parametrize(
+    ("step", "changes"),
+    [(3, PLAIN), (5, PLAIN), (8, PLAIN), (13, PLAIN), (23, PLAIN), (7, SCALED), (14, SCALED)],
+)
 def test_a_training_stopped_anywhere_ends_with_the_same_weights(
-    source: ImageSource, tmp_path: Path, step: int
+    source: ImageSource, tmp_path: Path, step: int, changes: dict[str, object]
 ) -> None:
     (tmp_path / "whole").mkdir()
-    whole = trained(source, tmp_path / "whole")
-    job = make_job(source, tmp_path)
+    whole = trained(source, tmp_path / "whole", **changes)
+    job = make_job(source, tmp_path, **changes)  # type: ignore[arg-type]
     with pytest.raises(Stopped):
         train(job, make_engine(source, tmp_path, StopAt(step)))
     progress = StopAt()
@@ -233,7 +240,7 @@ def test_validation_images_are_never_trained_on(source: ImageSource, tmp_path: P
             seen.add(row)
             return super().prepared(row, transform)  # type: ignore[arg-type]
 
-    spy = Spy(source.samples, source._roots)
+    spy = Spy(source.samples, source.roots)
     train(job, replace(make_engine(source, tmp_path), source=spy))
     chosen = source.samples.iloc[sorted(seen)]
     assert set(chosen["split"]) == {"train", "val"}

@@ -1,27 +1,32 @@
 """Images of a samples table by row, decoded once where memory allows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import torch
 from torch import Tensor
 
 from benchmark.data.images import image_tensor, read
 from detectors.transform import Transform
 
 BUDGET_BYTES = 2 << 30
+_PIXELS = "pixels"
 
 
 class ImageSource:
-    """Decodes samples, and keeps prepared clean images for as long as they fit in its budget.
+    """Decodes samples, and keeps clean images for as long as they fit in its budget.
 
     Many models of one study train on overlapping images, so each is decoded and resized once.
     What is kept is never evicted: with more images than the budget the rest is decoded each time.
+    Several threads may ask at once.
 
     Attributes:
         samples: The samples table of the study.
+        roots: The manifest's folder of each dataset.
     """
 
     def __init__(
@@ -35,27 +40,63 @@ class ImageSource:
         Args:
             samples: All datasets, in one table with the column ``dataset``.
             roots: The manifest's folder of each dataset.
-            budget_bytes: Most memory that prepared images may take.
+            budget_bytes: Most memory that images may take.
         """
-        self.samples = samples
-        self._roots = roots
+        self.samples, self.roots = samples, roots
         self._datasets = samples["dataset"].tolist()
         self._ids = samples["sample_id"].tolist()
         self._left = budget_bytes
         self._kept: dict[tuple[int, str], Tensor] = {}
+        self._lock = Lock()
 
     def array(self, row: int) -> npt.NDArray[np.uint8]:
         """Decode the sample at ``row``: (h, w, 3) RGB."""
-        return read(self._roots[self._datasets[row]], self._ids[row])
+        return read(self.roots[self._datasets[row]], self._ids[row])
 
     def prepared(self, row: int, transform: Transform) -> Tensor:
         """Give the clean sample at ``row`` as a detector's (3, S, S) input on the CPU."""
-        key = (row, transform.hash)
-        if key in self._kept:
-            return self._kept[key]
-        prepared = transform(image_tensor(self.array(row)))
-        size = prepared.numel() * prepared.element_size()
-        if size <= self._left:
-            self._left -= size
-            self._kept[key] = prepared
-        return prepared
+        kept = self._kept.get((row, transform.hash))
+        if kept is not None:
+            return kept
+        return self._keep((row, transform.hash), transform(image_tensor(self.array(row))))
+
+    def pixels(self, row: int) -> Tensor:
+        """Give the clean sample at ``row`` as (3, h, w) uint8, for a device that resizes itself."""
+        kept = self._kept.get((row, _PIXELS))
+        if kept is not None:
+            return kept
+        planes = np.ascontiguousarray(self.array(row).transpose(2, 0, 1))
+        return self._keep((row, _PIXELS), torch.from_numpy(planes))
+
+    def _keep(self, key: tuple[int, str], image: Tensor) -> Tensor:
+        """Keep an image if there is room for it."""
+        with self._lock:
+            if key not in self._kept and image.nbytes <= self._left:
+                self._left -= image.nbytes
+                self._kept[key] = image
+        return image
+
+
+def prepare_on(device: torch.device, images: Sequence[Tensor], transform: Transform) -> Tensor:
+    """Turn decoded images into inputs on ``device``: those of one size are resized together.
+
+    Args:
+        device: Where to compute.
+        images: B tensors of (3, h, w) uint8 on the CPU, any sizes.
+        transform: The detector's.
+
+    Returns:
+        (B, 3, S, S) float32 in [0, 1]; on a CPU, to the bit what ``ImageSource.prepared`` gives.
+    """
+    places: dict[torch.Size, list[int]] = {}
+    for place, image in enumerate(images):
+        places.setdefault(image.shape, []).append(place)
+    inputs = torch.empty(len(images), 3, transform.size, transform.size, device=device)
+    for chosen in places.values():
+        stack = torch.stack([images[place] for place in chosen])
+        if device.type == "cuda":  # from pinned memory the copy does not wait for the device
+            stack = stack.pin_memory()
+        moved = stack.to(device, non_blocking=True).to(torch.float32).div_(255)
+        where = torch.tensor(chosen)
+        inputs[where.to(device, non_blocking=True)] = transform.resize(moved)
+    return inputs

@@ -1,0 +1,92 @@
+"""What a recipe makes of accelerate and torch: precision, optimiser, schedule, averaged weights."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from torch import Tensor, nn
+from torch.optim import Adam, AdamW, Optimizer
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from benchmark.errors import BenchmarkError
+from benchmark.recipe import ResolvedRecipe
+from detectors.base import Batch, Detector
+
+
+class Step(nn.Module):
+    """The loss as a forward pass, which is what accelerate wraps for several processes."""
+
+    def __init__(self, detector: Detector) -> None:
+        """Wrap ``detector``."""
+        super().__init__()
+        self.detector = detector
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Give the training losses."""
+        return self.detector.loss(batch)
+
+
+def make_accelerator(recipe: ResolvedRecipe, device: torch.device) -> Accelerator:
+    """Set accelerate up for a recipe.
+
+    Raises:
+        BenchmarkError: fp16 on a CPU, which changes nothing and says nothing; or a batch that does
+            not fall into equal parts for the processes.
+    """
+    if recipe.precision == "fp16" and device.type == "cpu":
+        raise BenchmarkError(
+            f"recipe '{recipe.name}' asks for fp16, which a CPU does not have: use fp32 or bf16"
+        )
+    # One process trains models of different recipes, so the shared state starts afresh.
+    AcceleratorState._reset_state(reset_partial_state=True)
+    precision = "no" if recipe.precision == "fp32" else recipe.precision
+    accelerator = Accelerator(
+        mixed_precision=precision,
+        cpu=device.type == "cpu",
+        # Otherwise the schedule moves as many steps at once as there are processes.
+        step_scheduler_with_optimizer=False,
+    )
+    parts = recipe.accumulate * accelerator.num_processes
+    if recipe.batch_size % parts:
+        raise BenchmarkError(
+            f"recipe '{recipe.name}': a batch of {recipe.batch_size} images does not fall into "
+            f"{parts} equal parts ({accelerator.num_processes} processes x accumulate: "
+            f"{recipe.accumulate})"
+        )
+    return accelerator
+
+
+def make_optimizer(recipe: ResolvedRecipe, detector: Detector) -> Optimizer:
+    """Build the recipe's optimiser of what is trained; on a GPU it is one kernel."""
+    kinds: dict[str, type[Adam]] = {"adam": Adam, "adamw": AdamW}
+    return kinds[recipe.optimizer](
+        [parameter for parameter in detector.parameters() if parameter.requires_grad],
+        lr=recipe.lr,
+        weight_decay=recipe.weight_decay,
+        fused=True if detector.device.type == "cuda" else None,
+    )
+
+
+def make_schedule(recipe: ResolvedRecipe) -> Callable[[int], float]:
+    """Give the factor on the learning rate as a function of the step."""
+
+    # A plain function: LambdaLR would put a callable object, recipe and all, into its saved state.
+    def factor(step: int) -> float:
+        warm = min(1.0, (step + 1) / recipe.warmup) if recipe.warmup else 1.0
+        if recipe.schedule == "cosine":
+            return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, step / recipe.steps)))
+        if recipe.schedule == "step" and recipe.decay_every is not None:
+            return warm * math.pow(0.1, step // recipe.decay_every)
+        return warm
+
+    return factor
+
+
+def make_average(recipe: ResolvedRecipe, detector: Detector) -> AveragedModel | None:
+    """Give the running mean of the weights, if the recipe has one; buffers are the detector's."""
+    if recipe.ema is None:
+        return None
+    mean = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
+    return AveragedModel(detector, multi_avg_fn=mean)
