@@ -39,3 +39,8 @@ def __getattr__(name: str) -> object:
 
         return run
     raise AttributeError(f"module 'benchmark' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    """Name ``run`` before it is loaded, for completion and ``help``."""
+    return sorted({*globals(), *__all__})

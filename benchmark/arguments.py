@@ -49,10 +49,10 @@ def read_data(texts: list[str]) -> Path | dict[str, Path | str]:
     return roles
 
 
-def read_by_generator(texts: list[str] | None, option: str) -> str | dict[str, str]:
-    """Read one value for all generators, or GENERATOR=VALUE for each."""
+def read_by_generator(texts: list[str] | None, option: str) -> str | dict[str, str] | None:
+    """Read one value for all generators, or GENERATOR=VALUE for each; None if there is none."""
     if not texts:
-        return "unknown"
+        return None
     if len(texts) == 1 and "=" not in texts[0]:
         return texts[0]
     return dict(read_pair(text, f"{option} GENERATOR=VALUE") for text in texts)

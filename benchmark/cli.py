@@ -222,7 +222,8 @@ def score(
 
     scored = score_paths(paths, model=model, out=out, device=device)
     rows = [[row.path, f"{row.logit:+.3f}", f"{row.p_fake:.4f}"] for row in scored.scores]
-    _print_table(f"P(fake) by {scored.detector}", ["image", "logit", "P(fake)"], rows)
+    if rows:
+        _print_table(f"P(fake) by {scored.detector}", ["image", "logit", "P(fake)"], rows)
     for problem in scored.problems:
         _fail(problem)
     if scored.problems:
@@ -245,6 +246,12 @@ def data_index(
         list[str] | None,
         typer.Option("--family", help="GAN, diffusion, ...", metavar="[GENERATOR=]FAMILY"),
     ] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--source", help="Dataset that images come from.", metavar="[GENERATOR=]SOURCE"
+        ),
+    ] = None,
     splits: Annotated[
         str | None, typer.Option("--splits", help="Shares of train,val,test: 0.7,0.1,0.2")
     ] = None,
@@ -263,8 +270,9 @@ def data_index(
         indexed = index_folder(
             folder,
             labels=labels or None,
-            forgery=read_by_generator(forgery, "--forgery"),
-            family=read_by_generator(family, "--family"),
+            forgery=read_by_generator(forgery, "--forgery") or "unknown",
+            family=read_by_generator(family, "--family") or "unknown",
+            source=read_by_generator(source, "--source"),
             splits=read_shares(splits),
             videos=videos,
             on_progress=lambda _: display.advance(),
@@ -378,8 +386,8 @@ def _print_table(title: str, columns: list[str], rows: list[list[str]], note: st
     """Print a table; names in it are text, never markup."""
     table = Table(title=title, title_justify="left", title_style="bold", caption=note or None)
     table.caption_justify = "left"
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for number, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=number == 0)  # a name is copied whole
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     out_console.print(table)

@@ -87,12 +87,16 @@ def _sentence(model: type[BaseModel], error: ValidationError) -> str:
     # An unknown key first: it is often the misspelt name of one that is then missing.
     first: Any = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     path = ".".join(str(part) for part in first["loc"])
-    more = f" ({error.error_count() - 1} more errors)" if error.error_count() > 1 else ""
+    others = error.error_count() - 1
+    more = f" (and {others} more error{'s' if others > 1 else ''})" if others else ""
     if first["type"] == "extra_forbidden":
         # The choices are the outer model's keys; a nested key is told by its path alone.
         keys = f"; the keys are {', '.join(model.model_fields)}" if len(first["loc"]) == 1 else ""
         return f"unknown key '{path}'{keys}{more}"
     if first["type"] == "missing":
         return f"key '{path}' is missing{more}"
+    if first["type"] == "literal_error":
+        choices = first["ctx"]["expected"].replace("'", "").replace(" or ", ", ")
+        return f"'{path}' is {first['input']!r}, not one of {choices}{more}"
     message = first["msg"][:1].lower() + first["msg"][1:]
     return f"'{path}' is wrong: {message}, got {first['input']!r}{more}"

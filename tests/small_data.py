@@ -1,6 +1,7 @@
 """A small dataset on disk and a small detector: an engine's test in a second, not a minute."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -92,18 +93,7 @@ class Small(Detector):
 class Masked(Small):
     """It needs what no manifest gives."""
 
-    card: ClassVar[Card] = Card(
-        name="masked",
-        title="Masked",
-        paper="none",
-        year=2025,
-        kind="spatial",
-        fidelity="for tests",
-        licence="Apache-2.0",
-        pretraining="none",
-        fit="gradient",
-        needs=frozenset({"mask"}),
-    )
+    card: ClassVar[Card] = replace(Small.card, name="masked", needs=frozenset({"mask"}))
 
 
 class Exploding(Small):

@@ -164,6 +164,18 @@ def test_the_taxonomy_is_stated_for_all_or_by_generator(tree: Callable[..., Path
     assert [row["family"] for row in found.values()] == ["GAN", "unknown", "real"]
 
 
+def test_the_source_is_stated_for_all_or_by_generator(tree: Callable[..., Path]) -> None:
+    folder = tree("real/1.png", "fake/G/1.png", "fake/H/1.png")
+    found = rows(index_folder(folder, source={"G": "FFHQ"}))
+    assert [row["source"] for row in found.values()] == ["FFHQ", "unknown", "unknown"]
+    (folder / "manifest.csv").unlink()
+    found = rows(index_folder(folder, source="FFHQ"))
+    assert {row["source"] for row in found.values()} == {"FFHQ"}
+    (folder / "manifest.csv").unlink()
+    with pytest.raises(ManifestError, match="no generator is called 'X'; there are G, H"):
+        index_folder(folder, source={"X": "FFHQ"})
+
+
 def test_a_taxonomy_that_does_not_exist_is_refused(tree: Callable[..., Path]) -> None:
     folder = tree("real/1.png", "fake/G/1.png")
     with pytest.raises(ManifestError, match="'forgery' is 'efs', not one of EFS, AM, FS, FR, unkn"):

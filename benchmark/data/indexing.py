@@ -47,6 +47,7 @@ def index_folder(
     labels: Mapping[str, str] | None = None,
     forgery: ByGenerator = "unknown",
     family: ByGenerator = "unknown",
+    source: ByGenerator | None = None,
     splits: tuple[float, float, float] | None = None,
     videos: bool = False,
     workers: int = 2,
@@ -65,6 +66,8 @@ def index_folder(
             ``real``, ``0_real``, ``nature``, ``fake``, ``1_fake`` and ``ai`` are known.
         forgery: Of all forged images, or by generator; EFS, AM, FS, FR or unknown.
         family: Likewise; GAN, diffusion, autoencoder, graphics or unknown.
+        source: Where all images come from, or the forged ones by generator: which real images a
+            forgery was made from, or is to be compared with. Left out, the folders say.
         splits: Shares of train, val and test, if no folder says: a group goes where the sha256 of
             its name falls, so it stays there when images are added. Left out, all is test.
         videos: Whether each innermost folder holds the frames of one video, which is its group.
@@ -86,6 +89,7 @@ def index_folder(
     _fill_splits(rows, splits, folder)
     _fill_taxonomy(rows, "forgery", forgery, FORGERIES)
     _fill_taxonomy(rows, "family", family, FAMILIES)
+    _fill_source(rows, source)
     target = folder / NAME
     described = from_columns(_columns(rows), target)  # validated before an image is decoded
     problems = _measure(rows, described, workers, on_progress)
@@ -232,15 +236,31 @@ def _fill_taxonomy(
         if value not in choices or value == "real":
             fakes = ", ".join(choice for choice in choices if choice != "real")
             raise ManifestError(f"'{column}' is '{value}', not one of {fakes}")
+    _check_generators(rows, set(values) - {""})
+    for row in rows.values():
+        fake = stated if isinstance(stated, str) else stated.get(row["generator"], "unknown")
+        row[column] = row[column] or ("real" if row["label"] == "real" else fake)
+
+
+def _fill_source(rows: dict[str, Row], source: ByGenerator | None) -> None:
+    """Put the stated source in the place of the folders'."""
+    if isinstance(source, Mapping):
+        _check_generators(rows, set(source))
+    for row in rows.values():
+        if isinstance(source, str):
+            row["source"] = source
+        elif source and row["label"] == "fake":
+            row["source"] = source.get(row["generator"], row["source"])
+
+
+def _check_generators(rows: dict[str, Row], named: set[str]) -> None:
+    """Refuse a generator that no forged image has."""
     generators = {row["generator"] for row in rows.values() if row["label"] == "fake"}
-    missing = sorted(set(values) - generators - {""})
+    missing = sorted(named - generators)
     if missing:
         raise ManifestError(
             f"no generator is called '{missing[0]}'; there are {', '.join(sorted(generators))}"
         )
-    for row in rows.values():
-        fake = stated if isinstance(stated, str) else stated.get(row["generator"], "unknown")
-        row[column] = row[column] or ("real" if row["label"] == "real" else fake)
 
 
 def _measure(
