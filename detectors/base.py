@@ -132,6 +132,8 @@ class Detector(nn.Module):
     def logits(self, images: Sequence[Tensor]) -> Tensor:
         """Give (B,) float32 logits of B images, each (3, h, w) RGB in [0, 1] of any size.
 
+        All at once, or in chunks of as many as the card pins, in their order.
+
         Raises:
             UntrainedDetectorError: It was not trained, nor built with ``untrained=True``.
             InputError: There is no image, or one is not an image.
@@ -144,8 +146,11 @@ class Detector(nn.Module):
         if len(images) == 0:
             raise InputError(f"{self.card.name} was given no image")
         with _evaluating(self), torch.inference_mode():
-            inputs = torch.stack([self.prepare(image) for image in images])
-            return cast(Tensor, self(inputs)).float()
+            chunk, parts = self.card.batch_dependent or len(images), []
+            for start in range(0, len(images), chunk):
+                prepared = [self.prepare(image) for image in images[start : start + chunk]]
+                parts.append(cast(Tensor, self(torch.stack(prepared))).float())
+            return torch.cat(parts)
 
     def score(self, images: Sequence[Tensor]) -> Tensor:
         """Give (B,) float64 P(fake), the sigmoid of ``logits``.

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 CATALOG = {
     "clip-linear": "detectors.clip_linear:ClipLinear",
     "mfclip": "detectors.mfclip:MFCLIP",
+    "mfclip-release": "detectors.mfclip:MFCLIPRelease",
     "spectrum": "detectors.spectrum:Spectrum",
     "xception": "detectors.xception:Xception",
 }

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from detectors.errors import DetectorError
+from detectors.errors import DetectorError, InputError
 
 Spa = Literal["hard", "fixed", "none"]
 LIMIT = math.log(4)
+PLACES = 24  # the batch of the release
 
 
 class SamplePairAttention(nn.Module):
@@ -83,6 +84,34 @@ class SamplePairAttention(nn.Module):
         now = members.T @ scores / count.clamp(min=1)
         kept = self.momentum * self.mean + (1 - self.momentum) * now
         self.mean.copy_(torch.where(count > 0, kept, self.mean))
+
+
+class PairTable(nn.Module):
+    """The released attention: a free 24 x 24 table of factors on logits, by place in the batch.
+
+    It knows places, not pairs, and lets the contrast be solved without the image; it is here for
+    the released network and for the ablation that puts it back.
+    """
+
+    def __init__(self) -> None:
+        """Start at 0, a factor of 1/2; the release starts from whatever the memory held."""
+        super().__init__()
+        self.table = nn.Parameter(torch.zeros(PLACES, PLACES))
+
+    def forward(self, scores: Tensor) -> Tensor:
+        """Weigh (B, B) logits between the images and the texts of a batch.
+
+        Raises:
+            InputError: B is over 24. A smaller batch has the table's first rows and columns, where
+                the release fails.
+        """
+        count = len(scores)
+        if count > PLACES:
+            raise InputError(
+                f"the released sample pair attention has {PLACES} places, the batch {count} "
+                f"images: use a recipe with batch_size {PLACES} or less"
+            )
+        return scores * self.table[:count, :count].sigmoid()
 
 
 def centred(attention: Tensor) -> Tensor:

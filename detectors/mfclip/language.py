@@ -18,10 +18,12 @@ Fle = Literal["packed", "per-level"]
 class ScratchText(nn.Module):
     """CLIP's text transformer with a small vocabulary, from random weights."""
 
-    def __init__(self, vocabulary: int, width: int, heads: int, layers: int) -> None:
+    def __init__(
+        self, vocabulary: int, width: int, heads: int, layers: int, *, context: int = CONTEXT
+    ) -> None:
         super().__init__()
         self.tokens = nn.Embedding(vocabulary, width)
-        self.positions = nn.Parameter(torch.randn(CONTEXT, width) * 0.01)
+        self.positions = nn.Parameter(torch.randn(context, width) * 0.01)
         self.blocks = blocks(width, heads, layers, causal=True, activation=quick_gelu)
         self.norm = nn.LayerNorm(width)
         self.project = nn.Linear(width, width, bias=False)

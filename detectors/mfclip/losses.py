@@ -43,6 +43,26 @@ def contrastive_loss(scores: Tensor, classes: Tensor, log_weights: Tensor) -> Te
     return (image_to_text + text_to_image) / 2
 
 
+def diagonal_loss(scores: Tensor) -> Tensor:
+    """Contrast (B, B) logits symmetrically: image i belongs to text i, all others are negatives.
+
+    The released contrast: images with the very same text are negatives of one another.
+    """
+    own = torch.arange(len(scores), device=scores.device)
+    return (F.cross_entropy(scores, own) + F.cross_entropy(scores.T, own)) / 2
+
+
+def released_prediction_loss(predicted: Tensor, text: Tensor) -> Tensor:
+    """Give the released prediction loss of (B, d) features.
+
+    The mean over images of sum q (ln q - ln p), p = softmax(predicted / 20) and
+    q = 200 softmax(text / 20): no distribution, so 200 ln 200 = 1059.66 of it is constant. The text
+    gets a gradient too.
+    """
+    target = 200 * (text / 20).softmax(dim=1)
+    return F.kl_div((predicted / 20).log_softmax(dim=1), target, reduction="batchmean")
+
+
 def prediction_loss(predicted: Tensor, text: Tensor, *, temperature: float = 1.0) -> Tensor:
     """Ask that the language feature can be told from the image.
 

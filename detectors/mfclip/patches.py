@@ -44,11 +44,16 @@ def homogeneity(images: Tensor, patch: int) -> Tensor:
     """
     bytes_ = _bytes(images)
     grey = (2989 * bytes_[:, 0] + 5870 * bytes_[:, 1] + 1140 * bytes_[:, 2]) // 10_000
-    rows, columns = _grid(images, patch)
+    return grey_homogeneity(grey, patch)
+
+
+def grey_homogeneity(grey: Tensor, patch: int) -> Tensor:
+    """Measure ``homogeneity`` of (B, H, W) whole grey levels from 0 to 255."""
+    rows, columns = _grid(grey, patch)
     grey = grey[:, : rows * patch, : columns * patch]
     cells = grey.reshape(-1, rows, patch, columns, patch)
     steps = cells.diff(dim=-1).abs()
-    table = torch.arange(256, device=images.device, dtype=torch.float64)
+    table = torch.arange(256, device=grey.device, dtype=torch.float64)
     table = (_UNIT / (1 + table**2)).round().long()
     total = table[steps].sum(dim=(2, 4)).flatten(1)  # (B, N)
     return total.double() / (_UNIT * patch * (patch - 1))
@@ -115,9 +120,7 @@ class Residuals(nn.Module):
     def __init__(self, patch: int) -> None:
         super().__init__()
         self.patch = patch
-        filters = torch.stack([_centred(_KB) / 4, _centred(_KV) / 12, _centred(_SECOND) / 2])
-        kernels = filters[:, None].repeat(1, 3, 1, 1)  # (3 filters, 3 channels, 5, 5)
-        self.register_buffer("kernels", kernels, persistent=False)
+        self.register_buffer("kernels", srm_kernels(), persistent=False)
 
     def forward(self, images: Tensor, chosen: Tensor) -> Tensor:
         """Filter patches of (B, 3, H, W) images in [0, 1] chosen by (B, k) places.
@@ -128,16 +131,31 @@ class Residuals(nn.Module):
             (B, k, 3, patch, patch) float32 in [-1, 1]: residuals over the truncation of 3.
         """
         columns = _grid(images, self.patch)[1]
-        window = self.patch + 2 * HALO
         padded = F.pad(images.float(), [HALO] * 4, mode="reflect")
-        windows = padded.unfold(2, window, self.patch).unfold(3, window, self.patch)
-        image = torch.arange(len(images), device=images.device)[:, None]
-        patches = windows[image, :, chosen // columns, chosen % columns]  # (B, k, 3, w, w)
+        patches = cut(padded, chosen, columns=columns, patch=self.patch, halo=HALO)
         # Half precision has no bits left for a residual of 3 in 255.
         with torch.autocast(images.device.type, enabled=False):
             residual = F.conv2d(255 * patches.flatten(0, 1), self.kernels)
         truncated = residual.clamp(-TRUNCATION, TRUNCATION) / TRUNCATION
         return truncated.reshape(*chosen.shape, *truncated.shape[1:])
+
+
+def cut(images: Tensor, chosen: Tensor, *, columns: int, patch: int, halo: int = 0) -> Tensor:
+    """Cut patches at (B, k) places out of images that are padded by ``halo`` pixels.
+
+    Returns:
+        (B, k, 3, patch + 2 halo, patch + 2 halo).
+    """
+    window = patch + 2 * halo
+    windows = images.unfold(2, window, patch).unfold(3, window, patch)
+    image = torch.arange(len(images), device=images.device)[:, None]
+    return windows[image, :, chosen // columns, chosen % columns]
+
+
+def srm_kernels() -> Tensor:
+    """Give the three filters as (3 filters, 3 channels, 5, 5) convolution weights."""
+    filters = torch.stack([_centred(_KB) / 4, _centred(_KV) / 12, _centred(_SECOND) / 2])
+    return filters[:, None].repeat(1, 3, 1, 1)
 
 
 def _bytes(images: Tensor) -> Tensor:
@@ -147,10 +165,10 @@ def _bytes(images: Tensor) -> Tensor:
 
 def _grid(images: Tensor, patch: int) -> tuple[int, int]:
     """Give how many rows and columns of patches fit into the images."""
-    rows, columns = images.shape[2] // patch, images.shape[3] // patch
+    rows, columns = images.shape[-2] // patch, images.shape[-1] // patch
     if rows == 0 or columns == 0:
         raise DetectorError(
-            f"a patch of {patch} px does not fit into images of {tuple(images.shape[2:])} px"
+            f"a patch of {patch} px does not fit into images of {tuple(images.shape[-2:])} px"
         )
     return rows, columns
 

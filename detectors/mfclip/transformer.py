@@ -16,12 +16,29 @@ class Block(nn.Module):
     """Pre-norm attention and MLP, each added to the tokens."""
 
     def __init__(
-        self, width: int, heads: int, *, causal: bool, activation: Callable[[Tensor], Tensor]
+        self,
+        width: int,
+        heads: int,
+        *,
+        causal: bool,
+        activation: Callable[[Tensor], Tensor],
+        qkv_bias: bool = True,
+        scale: float | None = None,
     ) -> None:
+        """Build the block.
+
+        Args:
+            width: Width of a token.
+            heads: Attention heads.
+            causal: A token sees none after it.
+            activation: Between the two layers of the MLP.
+            qkv_bias: Queries, keys and values have a bias.
+            scale: Factor on the attention's logits; by default (width / heads) ** -0.5.
+        """
         super().__init__()
-        self.heads, self.causal, self.activation = heads, causal, activation
+        self.heads, self.causal, self.activation, self.scale = heads, causal, activation, scale
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.qkv = nn.Linear(width, 3 * width)
+        self.qkv = nn.Linear(width, 3 * width, bias=qkv_bias)
         self.out = nn.Linear(width, width)
         self.up = nn.Linear(width, 4 * width)
         self.down = nn.Linear(4 * width, width)
@@ -30,7 +47,7 @@ class Block(nn.Module):
         """Transform (B, N, width) tokens."""
         qkv = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1))  # (B, N, 3, heads, d)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # 3 x (B, heads, N, d)
-        seen = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
+        seen = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal, scale=self.scale)
         x = x + self.out(seen.transpose(1, 2).flatten(2))
         return x + self.down(self.activation(self.up(self.norm2(x))))  # type: ignore[no-any-return]
 
@@ -42,9 +59,14 @@ def blocks(
     *,
     causal: bool = False,
     activation: Callable[[Tensor], Tensor] = F.gelu,
+    qkv_bias: bool = True,
+    scale: float | None = None,
 ) -> nn.Sequential:
     """Stack ``layers`` blocks."""
-    stack = [Block(width, heads, causal=causal, activation=activation) for _ in range(layers)]
+    stack = [
+        Block(width, heads, causal=causal, activation=activation, qkv_bias=qkv_bias, scale=scale)
+        for _ in range(layers)
+    ]
     return nn.Sequential(*stack)
 
 

@@ -29,14 +29,14 @@ class ConvStack(nn.Sequential):
         shrinks: By what a side of the grid is shorter than the image's.
     """
 
-    def __init__(self, stages: Sequence[Stage]) -> None:
+    def __init__(self, stages: Sequence[Stage], *, bias: bool = False) -> None:
         layers: list[nn.Module] = []
         inputs, shrinks = 3, 1
         for stage in stages:
             for place in range(stage.convolutions):
                 stride = stage.stride if place == 0 else 1
                 layers += [
-                    nn.Conv2d(inputs, stage.width, 3, stride=stride, padding=1, bias=False),
+                    nn.Conv2d(inputs, stage.width, 3, stride=stride, padding=1, bias=bias),
                     nn.BatchNorm2d(stage.width),
                     nn.ReLU(inplace=True),
                 ]

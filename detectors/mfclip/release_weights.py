@@ -1,0 +1,104 @@
+"""Checkpoints of MFCLIP's public release: their names translated, every tensor accounted for."""
+
+import pickle
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from detectors.errors import WeightsError
+
+# Published name -> ours, applied in this order.
+_NAMES = [
+    (r"^module\.", ""),
+    (r"^SPA$", "spa.table"),
+    (r"^mlp_head\.", "head."),
+    (r"^token_embedding\.", "language.tower.tokens."),
+    (r"^positional_embedding$", "language.tower.positions"),
+    (r"^ln_final\.", "language.tower.norm."),
+    (r"^text_projection$", "language.tower.project.weight"),
+    (r"^transformer\.resblocks\.", "language.tower.blocks."),
+    (r"\.attn\.in_proj_", ".qkv."),
+    (r"\.attn\.out_proj\.", ".out."),
+    (r"\.ln_(\d)\.", r".norm\1."),
+    (r"\.mlp\.c_fc\.", ".up."),
+    (r"\.mlp\.c_proj\.", ".down."),
+    (r"^visual\.SRM\.kernel$", "vision.kernels"),
+    (r"^visual\.features\.", "vision.image.cnn."),
+    (r"^visual\.features_SRM\.", "vision.noise.cnn."),
+    (r"^visual\.patch_to_embedding\.", "vision.image.enter."),
+    (r"^visual\.patchsrm_to_embedding\.", "vision.noise.enter."),
+    (r"^visual\.cls_token$", "vision.image.cls"),
+    (r"^visual\.cls_token_rm$", "vision.noise.cls"),
+    (r"^visual\.pos_embedding$", "vision.image.positions"),
+    (r"^visual\.pos_embedding_srm$", "vision.noise.positions"),
+    (r"^visual\.transformer\.layers\.", "vision.image.blocks."),
+    (r"^visual\.transformer_srm\.layers\.", "vision.noise.blocks."),
+    (r"\.0\.fn\.norm\.", ".norm1."),
+    (r"\.0\.fn\.fn\.to_", "."),
+    (r"\.1\.fn\.norm\.", ".norm2."),
+    (r"\.1\.fn\.fn\.net\.0\.", ".up."),
+    (r"\.1\.fn\.fn\.net\.2\.", ".down."),
+]
+
+
+def own_name(published: str) -> str:
+    """Give our name of a tensor of the release."""
+    for pattern, ours in _NAMES:
+        published = re.sub(pattern, ours, published)
+    return published
+
+
+def read_release(path: Path, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Read a released checkpoint under our names.
+
+    Args:
+        path: A file of ``torch.save``: the state dict, or a dict that holds it as ``state_dict``;
+            names may begin with ``module.``.
+        wanted: The tensors of our network.
+
+    Raises:
+        WeightsError: The file cannot be read, or its tensors are not exactly those of ``wanted``.
+    """
+    if path.is_file() and not zipfile.is_zipfile(path):
+        raise WeightsError(f"{path}: cannot be read as a checkpoint (not written by torch.save)")
+    try:
+        # weights_only: a pickled checkpoint can run code when it is read.
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise WeightsError(f"{path}: cannot be read as a checkpoint ({reason})") from error
+    state = found.get("state_dict", found) if isinstance(found, dict) else None
+    if not isinstance(state, dict) or not all(isinstance(t, Tensor) for t in state.values()):
+        raise WeightsError(f"{path}: holds no state dict, nor a dict with one as 'state_dict'")
+    return translated(state, wanted, str(path))
+
+
+def translated(
+    state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], source: str
+) -> dict[str, Tensor]:
+    """Bring a released state dict under our names, strictly; ``source`` names it in errors."""
+    published = {own_name(name): name for name in state}
+    tensors = {ours: state[name] for ours, name in published.items()}
+    if (projection := "language.tower.project.weight") in tensors:
+        tensors[projection] = tensors[projection].T
+    over = sorted(published[ours] for ours in tensors.keys() - wanted.keys())
+    missing = sorted(wanted.keys() - tensors.keys())
+    if over or missing:
+        raise WeightsError(
+            f"{source}: {len(missing)} tensors of the network are not in it ({_some(missing)}) and "
+            f"{len(over)} of its tensors are not in the network ({_some(over)})"
+        )
+    other = [n for n, t in tensors.items() if t.shape != wanted[n].shape]
+    if other:
+        listed = _some([f"{published[n]} {tuple(state[published[n]].shape)}" for n in other])
+        raise WeightsError(f"{source}: {len(other)} tensors have another shape: {listed}")
+    return tensors
+
+
+def _some(names: list[str]) -> str:
+    """List the first five of ``names``."""
+    return (", ".join(names[:5]) + (", ..." if len(names) > 5 else "")) or "none"
