@@ -101,9 +101,9 @@ class GradientTraining:
         state, recipe = self._state, self._recipe
         self._progress.job(self._job.title, recipe.steps, state.step)
         saved = time.monotonic()
-        with closing(self._data.load(self._coming())) as loaded:
+        with closing(self._data.load(self.coming())) as loaded:
             while not state.stopped:
-                losses = self._one_step(loaded)
+                losses = self.one_step(loaded)
                 state.step += 1
                 if state.step % recipe.evaluate_every and state.step < recipe.steps:
                     self._progress.advance(1, loss=losses["total"])
@@ -121,7 +121,7 @@ class GradientTraining:
         self._progress.finish()
         return state
 
-    def _coming(self) -> Iterator[Rows]:
+    def coming(self) -> Iterator[Rows]:
         """Give the rows of every part that this process will compute."""
         for step in range(self._state.step, self._recipe.steps):
             rows = self._order.batch(step)
@@ -132,7 +132,7 @@ class GradientTraining:
         """Which parts of a batch are this process's."""
         return range(self._accelerator.process_index, self._parts, self._accelerator.num_processes)
 
-    def _one_step(self, loaded: Loaded) -> dict[str, float]:
+    def one_step(self, loaded: Loaded) -> dict[str, float]:
         """Take one optimiser step; give its losses, averaged over the parts."""
         self._step.train()
         self._optimizer.zero_grad()

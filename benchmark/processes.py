@@ -8,7 +8,9 @@ import os
 from collections.abc import Callable
 
 import torch
+import torch.distributed
 from accelerate import PartialState
+from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast_object_list
 
 from benchmark.data.source import ImageSource
@@ -40,8 +42,9 @@ class Leader:
         self._announce(job)
 
     def dismiss(self) -> None:
-        """Tell the others that nothing is left to train."""
+        """Tell the others that nothing is left to train, and part from them."""
         self._announce(None)
+        _part()
 
     def _announce(self, message: object) -> None:
         if count() > 1:
@@ -66,8 +69,16 @@ def follow(
     engine = make_engine(source=ImageSource(samples, roots), progress=Progress())
     while (job := broadcast_object_list([None])[0]) is not None:
         train(job, engine)
+    _part()
 
 
 def _join(device: torch.device) -> None:
     """Meet the other processes, once; from then on ``cuda`` is this process's own GPU."""
     PartialState(cpu=device.type == "cpu")
+
+
+def _part() -> None:
+    """Leave the group, whose threads would otherwise be cut off when the process ends."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+        AcceleratorState._reset_state(reset_partial_state=True)
