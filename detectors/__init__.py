@@ -1,7 +1,8 @@
 """Face-forgery detectors behind one contract. Listing them loads no torch."""
 
 from detectors.card import Card, Taxon
-from detectors.catalog import CATALOG, create_detector, detector_class
+from detectors.cards import CATALOG
+from detectors.catalog import create_detector, detector_class
 from detectors.errors import (
     DetectorError,
     InputError,

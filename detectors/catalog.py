@@ -5,18 +5,12 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
+from detectors.cards import CATALOG
 from detectors.errors import DetectorError, UnknownDetectorError
 
 if TYPE_CHECKING:
     from detectors.base import Detector
 
-CATALOG = {
-    "clip-linear": "detectors.clip_linear:ClipLinear",
-    "mfclip": "detectors.mfclip:MFCLIP",
-    "mfclip-release": "detectors.mfclip:MFCLIPRelease",
-    "spectrum": "detectors.spectrum:Spectrum",
-    "xception": "detectors.xception:Xception",
-}
 ENTRY_POINTS = "forgerybench.detectors"
 
 

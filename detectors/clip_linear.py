@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 from transformers.utils import logging
 
-from detectors import cards
 from detectors.base import Detector, Size
 from detectors.card import Card
+from detectors.cards.foundation import CLIP_LINEAR
 from detectors.errors import DetectorError, WeightsError
 from detectors.pretrained import (
     Pretrained,
@@ -70,7 +70,7 @@ class ClipLinear(Detector):
         DetectorError: A tower is described although one is to be loaded.
     """
 
-    card: ClassVar[Card] = cards.CLIP_LINEAR
+    card: ClassVar[Card] = CLIP_LINEAR
     tower: Any  # CLIPVisionModelWithProjection, whose methods are not all typed
     mean: Tensor
     std: Tensor

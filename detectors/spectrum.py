@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from detectors import cards
 from detectors.base import Batch, Detector, Size
 from detectors.card import Card
+from detectors.cards.frequency import SPECTRUM
 from detectors.errors import DetectorError
 
 GREY = (0.299, 0.587, 0.114)
@@ -48,7 +48,7 @@ class Spectrum(Detector):
         DetectorError: Pretrained weights are asked for.
     """
 
-    card: ClassVar[Card] = cards.SPECTRUM
+    card: ClassVar[Card] = SPECTRUM
     radius: Tensor
     count: Tensor
     mean: Tensor

@@ -11,7 +11,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from detectors.catalog import CATALOG, detector_class
+from detectors.cards import CATALOG
+from detectors.catalog import detector_class
 from detectors.errors import WeightsError
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from timm.layers.conv_bn_act import ConvNormAct
 from timm.models.xception_aligned import XceptionAligned
 from torch import Tensor, nn
 
-from detectors import cards
 from detectors.base import Detector, Size
 from detectors.card import Card
+from detectors.cards.spatial import XCEPTION
 from detectors.errors import WeightsError
 from detectors.pretrained import (
     Pretrained,
@@ -48,7 +48,7 @@ class Xception(Detector):
         WeightsError: The weights asked for are not to be had or do not fit.
     """
 
-    card: ClassVar[Card] = cards.XCEPTION
+    card: ClassVar[Card] = XCEPTION
     mean: Tensor
     std: Tensor
 

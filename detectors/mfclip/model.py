@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from detectors import cards
 from detectors.base import Batch, Detector, Size
+from detectors.cards import mfclip as cards
 from detectors.mfclip.attention import SamplePairAttention, Spa
 from detectors.mfclip.clip import SCRATCH, hash_of
 from detectors.mfclip.language import ClipText, FineGrainedLanguageEncoder, Fle

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.transforms.v2.functional import rgb_to_grayscale
 
-from detectors import cards
 from detectors.base import Batch, Detector, Size
+from detectors.cards import mfclip as cards
 from detectors.errors import InputError
 from detectors.mfclip.attention import PLACES, PairTable
 from detectors.mfclip.language import ScratchText

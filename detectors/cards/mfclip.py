@@ -1,22 +1,6 @@
-"""The cards of the catalog, apart from the networks, so that listing them loads no torch."""
+"""Cards of MFCLIP and its release."""
 
 from detectors.card import Card
-
-CLIP_LINEAR = Card(
-    name="clip-linear",
-    title="CLIP-linear (UnivFD)",
-    paper="Ojha, Li and Lee, Towards Universal Fake Image Detectors that Generalize Across "
-    "Generative Models, CVPR 2023 (arXiv 2302.10174)",
-    year=2023,
-    kind="foundation",
-    fidelity="base: the paper's frozen CLIP ViT-L/14 image embedding (768) and one linear "
-    "layer with binary cross-entropy; the shorter side is resized to 224 and the centre "
-    "taken, where the paper crops 224 (from 256 in training, from native pixels in testing). "
-    "tiny: a small tower of random weights for CPUs and tests, no CLIP at all",
-    licence="Apache-2.0 (code); the CLIP weights are MIT",
-    pretraining="CLIP: 400 million image-text pairs (WIT-400M)",
-    fit="gradient",
-)
 
 MFCLIP = Card(
     name="mfclip",
@@ -61,34 +45,7 @@ MFCLIP_RELEASE = Card(
     batch_dependent=24,
 )
 
-SPECTRUM = Card(
-    name="spectrum",
-    title="Spectrum",
-    paper="after Durall et al., Unmasking DeepFakes with simple Features, 2019 (arXiv 1911.00686)",
-    year=2019,
-    kind="frequency",
-    fidelity="the paper's idea (azimuthal mean of the log spectrum, logistic regression); not "
-    "the paper's: integer radii without interpolation to 300 bins, standardised features, "
-    "balanced class weights, whole face crops instead of inner faces",
-    licence="Apache-2.0 (code; there are no weights)",
-    pretraining="none",
-    fit="estimator",
-)
-
-XCEPTION = Card(
-    name="xception",
-    title="Xception",
-    paper="Chollet, CVPR 2017; as a forgery detector: Roessler et al., FaceForensics++, "
-    "ICCV 2019 (arXiv 1901.08971)",
-    year=2019,
-    kind="spatial",
-    fidelity="base: the network and ImageNet weights of the paper; input 256 as in "
-    "DeepfakeBench (299 in the original); one logit with binary cross-entropy, which is the "
-    "two-way softmax with the difference of its logits. tiny: a narrow network of the same "
-    "blocks for CPUs and tests; its numbers say nothing of the paper's",
-    licence="Apache-2.0 (code and weights, timm)",
-    pretraining="ImageNet-1k",
-    fit="gradient",
-)
-
-CARDS = {card.name: card for card in (CLIP_LINEAR, MFCLIP, MFCLIP_RELEASE, SPECTRUM, XCEPTION)}
+DETECTORS = {
+    "detectors.mfclip:MFCLIP": MFCLIP,
+    "detectors.mfclip:MFCLIPRelease": MFCLIP_RELEASE,
+}
