@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install quickstart test test-all check format lint types resume-check clean
+.PHONY: help install quickstart test test-all check format lint types resume-check gpu-results clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -41,6 +41,19 @@ check: lint types test ## The gate: format, lint, types, tests
 
 resume-check: $(INSTALLED) ## Kill a run 20 times and compare with an undisturbed one
 	$(BIN)/python -m tests.kill_and_resume
+
+# Where the environment is there already: make gpu-results INSTALLED= FORGERYBENCH='python -m benchmark.cli'
+FORGERYBENCH ?= $(BIN)/forgerybench
+FACES ?= ../shared/data/faces/manifest.csv
+BUDGET ?= 540
+PUBLISHED ?= results/published/demonstration
+STUDY ?= demonstration
+PIECES ?=
+
+gpu-results: $(INSTALLED) ## Train and score what results/published still lacks, in BUDGET seconds
+	test -f .gpu/faces/manifest.csv || $(FORGERYBENCH) data reencode $(FACES) .gpu/faces --side 256 --quality 90
+	$(FORGERYBENCH) pieces $(STUDY) --data .gpu/faces/manifest.csv --out $(PUBLISHED) \
+		--store .gpu/models --budget-seconds $(BUDGET) $(PIECES)
 
 clean: ## Remove the virtual environment and the runs
 	rm -rf $(VENV) runs build dist

@@ -2,38 +2,18 @@
 
 import os
 import sys
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, ParamSpec, TypeVar
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from benchmark import __version__
-from benchmark.arguments import (
-    read_by_generator,
-    read_data,
-    read_pair,
-    read_shares,
-    read_study,
-)
-from benchmark.errors import BenchmarkError
-from detectors.errors import DetectorError
-from leaderboard.errors import LeaderboardError
-from protocols.errors import ProtocolError
-from results.errors import ResultError
+from benchmark.arguments import read_data, read_study
+from benchmark.cli_data import data_app
+from benchmark.console import EXIT_ERROR, error_console, fail, out_console, print_table, told
 
 # Nothing here may import torch at the top: --help and the lists stay light.
-_ERRORS = (BenchmarkError, DetectorError, LeaderboardError, ProtocolError, ResultError)
-_EXIT_ERROR, _EXIT_INTERRUPTED = 1, 130
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-out_console, error_console = Console(), Console(stderr=True)
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -41,7 +21,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Benchmark of face-forgery detectors: train, score, report, re-check.",
 )
-data_app = typer.Typer(no_args_is_help=True, help="Make, check and show manifests.")
 list_app = typer.Typer(no_args_is_help=True, help="List what there is.")
 app.add_typer(data_app, name="data")
 app.add_typer(list_app, name="list")
@@ -102,32 +81,8 @@ def _options(
     """Hold the options of the command itself."""
 
 
-def _told(command: Callable[P, R]) -> Callable[P, R]:
-    """Turn the errors that users can mend into one line and an exit code."""
-
-    @wraps(command)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return command(*args, **kwargs)
-        except _ERRORS as error:
-            _fail(str(error))
-            raise typer.Exit(_EXIT_ERROR) from error
-        except OSError as error:
-            _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
-            raise typer.Exit(_EXIT_ERROR) from error
-        except KeyboardInterrupt as error:
-            _fail("stopped; the same command goes on where it stopped")
-            raise typer.Exit(_EXIT_INTERRUPTED) from error
-
-    return wrapped
-
-
-def _fail(message: str) -> None:
-    error_console.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True, highlight=False)
-
-
 @app.command()
-@_told
+@told
 def quickstart(
     out: Annotated[Path, typer.Option("--out", help="Folder of the run.")] = Path(
         "runs/quickstart"
@@ -146,7 +101,7 @@ def quickstart(
 
 
 @app.command()
-@_told
+@told
 def run(
     target: Target,
     data: DataOption,
@@ -176,7 +131,7 @@ def run(
 
 
 @app.command()
-@_told
+@told
 def plan(
     target: Target,
     data: DataOption,
@@ -195,11 +150,57 @@ def plan(
 
     study = read_study(target, detectors, size, recipe, seeds, train_on)
     for table in preview(study, data=read_data(data), out=out, store=store):
-        _print_table(table.title, table.columns, table.rows, table.note)
+        print_table(table.title, table.columns, table.rows, table.note)
 
 
 @app.command()
-@_told
+@told
+def pieces(
+    target: Target,
+    manifest: Annotated[Path, typer.Option("--data", help="The manifest; its splits are unused.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the outcome, by device and fold.")],
+    folds: Annotated[
+        int, typer.Option("--folds", help="Every image is tested in one of them.")
+    ] = 5,
+    budget: Annotated[
+        float | None,
+        typer.Option("--budget-seconds", help="Stop before a piece that would not fit."),
+    ] = None,
+    detectors: DetectorsOption = None,
+    size: SizeOption = None,
+    recipe: RecipeOption = None,
+    seeds: SeedsOption = None,
+    store: StoreOption = None,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+) -> None:
+    """Train and score what a study over folds still lacks, one model at a time."""
+    from benchmark.display import Display
+    from benchmark.models import default_store
+    from benchmark.pieces import carry_out
+
+    with Display(error_console) as display:
+        outcome = carry_out(
+            read_study(target, detectors, size, recipe, seeds, None),
+            manifest,
+            out=out,
+            folds=folds,
+            budget=budget,
+            store=store or default_store(),
+            device=device,
+            threads=threads,
+            progress=display,
+            on_plan=_show_pieces,
+        )
+    for gap in outcome.gaps:
+        out_console.print(f"[yellow]not possible:[/] {escape(gap)}", highlight=False)
+    for name, seconds in outcome.done.items():
+        out_console.print(f"done: {escape(name)} ({seconds:.0f} s)", highlight=False)
+    out_console.print(f"{len(outcome.done)} pieces done, {len(outcome.left)} left", highlight=False)
+
+
+@app.command()
+@told
 def report(run: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> None:
     """Rebuild records, tables, figures and page from a run's scores: no torch, no images."""
     from leaderboard.report import report as build
@@ -208,7 +209,7 @@ def report(run: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> Non
 
 
 @app.command()
-@_told
+@told
 def score(
     paths: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
     model: Annotated[
@@ -223,126 +224,25 @@ def score(
     scored = score_paths(paths, model=model, out=out, device=device)
     rows = [[row.path, f"{row.logit:+.3f}", f"{row.p_fake:.4f}"] for row in scored.scores]
     if rows:
-        _print_table(f"P(fake) by {scored.detector}", ["image", "logit", "P(fake)"], rows)
+        print_table(f"P(fake) by {scored.detector}", ["image", "logit", "P(fake)"], rows)
     for problem in scored.problems:
-        _fail(problem)
+        fail(problem)
     if scored.problems:
-        raise typer.Exit(_EXIT_ERROR)
-
-
-@data_app.command("index")
-@_told
-def data_index(
-    folder: Annotated[Path, typer.Argument(help="A folder of images.")],
-    label: Annotated[
-        list[str] | None,
-        typer.Option("--label", help="What a class folder holds.", metavar="CLASS=real|fake"),
-    ] = None,
-    forgery: Annotated[
-        list[str] | None,
-        typer.Option("--forgery", help="EFS, AM, FS or FR.", metavar="[GENERATOR=]FORGERY"),
-    ] = None,
-    family: Annotated[
-        list[str] | None,
-        typer.Option("--family", help="GAN, diffusion, ...", metavar="[GENERATOR=]FAMILY"),
-    ] = None,
-    source: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--source", help="Dataset that images come from.", metavar="[GENERATOR=]SOURCE"
-        ),
-    ] = None,
-    splits: Annotated[
-        str | None, typer.Option("--splits", help="Shares of train,val,test: 0.7,0.1,0.2")
-    ] = None,
-    videos: Annotated[
-        bool, typer.Option("--videos", help="Each innermost folder holds one video's frames.")
-    ] = False,
-) -> None:
-    """Write manifest.csv for an image folder (real/..., fake/GENERATOR/..., or imagefolder)."""
-    from benchmark.data.indexing import index_folder
-    from benchmark.display import Display
-
-    labels = dict(read_pair(text, "--label CLASS=real|fake") for text in label or [])
-    with Display(error_console) as display:
-        display.phase("check", 1)
-        display.job(f"reading {folder}", 0)
-        indexed = index_folder(
-            folder,
-            labels=labels or None,
-            forgery=read_by_generator(forgery, "--forgery") or "unknown",
-            family=read_by_generator(family, "--family") or "unknown",
-            source=read_by_generator(source, "--source"),
-            splits=read_shares(splits),
-            videos=videos,
-            on_progress=lambda _: display.advance(),
-        )
-        display.finish()
-    for kind, number in indexed.ignored.items():
-        out_console.print(f"[yellow]ignored:[/] {number} {escape(kind)}", highlight=False)
-    for sample, problem in indexed.problems.items():
-        _fail(f"{sample}: {problem}")
-    samples = indexed.manifest.samples
-    out_console.print(
-        f"Manifest: {indexed.manifest.path} ({len(samples)} images)",
-        highlight=False,
-        soft_wrap=True,
-    )
-    if indexed.problems:
-        raise typer.Exit(_EXIT_ERROR)
-
-
-@data_app.command("check")
-@_told
-def data_check(manifest: Annotated[Path, typer.Argument(help="A manifest file.")]) -> None:
-    """Read, hash and decode every image; name each that is missing or broken."""
-    from benchmark.data.checking import check
-    from benchmark.data.manifest import read_manifest
-    from benchmark.display import Display
-
-    found = read_manifest(manifest)
-    with Display(error_console) as display:
-        display.phase("check", 1)
-        display.job(f"reading {found.name}", len(found.samples))
-        facts = check(found, workers=4, on_progress=lambda _: display.advance())
-        display.finish()
-    problems = facts.loc[facts["problem"] != "", "problem"]
-    for sample, problem in problems.items():
-        _fail(f"{sample}: {problem}")
-    good = len(facts) - len(problems)
-    out_console.print(f"{good} of {len(facts)} images are whole", highlight=False)
-    if len(problems):
-        raise typer.Exit(_EXIT_ERROR)
-
-
-@data_app.command("show")
-@_told
-def data_show(manifest: Annotated[Path, typer.Argument(help="A manifest file.")]) -> None:
-    """Count a manifest's samples by source, generator and split, and warn of overlaps."""
-    from benchmark.data.checking import overview
-    from benchmark.data.manifest import read_manifest
-
-    found = read_manifest(manifest)
-    told = overview(found.samples)
-    columns = [str(name) for name in told.counts.columns]
-    rows = [[str(value) for value in row] for row in told.counts.itertuples(index=False)]
-    _print_table(f"{found.name}: {len(found.samples)} samples", columns, rows)
-    for warning in told.warnings:
-        out_console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
+        raise typer.Exit(EXIT_ERROR)
 
 
 @list_app.command("detectors")
-@_told
+@told
 def list_detectors() -> None:
     """List the detectors of the catalog."""
     from detectors.cards import CARDS
 
     rows = [[c.name, c.title, str(c.year), c.kind, c.fit, c.paper] for c in CARDS.values()]
-    _print_table("Detectors", ["name", "title", "year", "kind", "fit", "paper"], rows)
+    print_table("Detectors", ["name", "title", "year", "kind", "fit", "paper"], rows)
 
 
 @list_app.command("protocols")
-@_told
+@told
 def list_protocols() -> None:
     """List the protocols, and the studies made of them."""
     from benchmark.definition import load_study, study_names
@@ -350,14 +250,14 @@ def list_protocols() -> None:
 
     shown = [load_protocol(name) for name in protocol_names()]
     rows = [[p.name, str(p.version), ", ".join(p.roles), p.summary] for p in shown]
-    _print_table("Protocols", ["name", "version", "roles", "what it shows"], rows)
+    print_table("Protocols", ["name", "version", "roles", "what it shows"], rows)
     studies = [load_study(name) for name in study_names()]
     rows = [[s.name, s.title, ", ".join(p.protocol for p in s.protocols)] for s in studies]
-    _print_table("Studies", ["name", "title", "protocols"], rows)
+    print_table("Studies", ["name", "title", "protocols"], rows)
 
 
 @list_app.command("perturbations")
-@_told
+@told
 def list_perturbations() -> None:
     """List the perturbations with their levels."""
     from protocols.conditions import perturbations
@@ -367,7 +267,18 @@ def list_perturbations() -> None:
         for name, p in perturbations().items()
     ]
     columns = ["name", "parameter", "severity 1, 2, ...", "version", "note"]
-    _print_table("Perturbations", columns, rows)
+    print_table("Perturbations", columns, rows)
+
+
+def _show_pieces(left: Any, took: Any) -> None:
+    """Print what is missing before anything is trained."""
+    from benchmark.pieces import estimate
+
+    rows = []
+    for piece in left:
+        seconds = estimate(piece, took)
+        rows.append([piece.name, "unknown" if seconds is None else f"{seconds:.0f}"])
+    print_table(f"Pieces without a record: {len(rows)}", ["piece", "seconds, estimated"], rows)
 
 
 def _run(study: Any, **options: Any) -> None:
@@ -380,17 +291,6 @@ def _run(study: Any, **options: Any) -> None:
         page = carry_out(study, progress=display, **options)
     if rank() == 0:  # of several processes one speaks
         out_console.print(f"Report: {page}", highlight=False, soft_wrap=True)
-
-
-def _print_table(title: str, columns: list[str], rows: list[list[str]], note: str = "") -> None:
-    """Print a table; names in it are text, never markup."""
-    table = Table(title=title, title_justify="left", title_style="bold", caption=note or None)
-    table.caption_justify = "left"
-    for number, column in enumerate(columns):
-        table.add_column(column, overflow="fold", no_wrap=number == 0)  # a name is copied whole
-    for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
-    out_console.print(table)
 
 
 if __name__ == "__main__":

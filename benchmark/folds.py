@@ -140,4 +140,5 @@ def components(samples: pd.DataFrame) -> npt.NDArray[np.int64]:
     rows, columns = np.concatenate(ties, axis=1)
     graph = coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(offset, offset))
     labels = connected_components(graph, directed=False)[1][:n]
-    return pd.factorize(labels)[0].astype(np.int64)
+    numbers: npt.NDArray[np.int64] = pd.factorize(labels)[0].astype(np.int64)
+    return numbers

@@ -150,7 +150,7 @@ def make_plan(study: Study, manifests: Mapping[str, Manifest], samples: pd.DataF
     entries: list[Entry] = []
     needs: dict[str, dict[Condition, Rows]] = {}
     for asked, expansion in zip(study.protocols, expansions, strict=True):
-        for training in _chosen(asked, expansion):
+        for training in chosen(asked, expansion):
             for detector in study.detectors:
                 for seed in study.seeds:
                     job = None if training.gap else _job(study, detector, seed, training, samples)
@@ -211,7 +211,7 @@ def load_protocols(study: Study) -> tuple[Protocol, ...]:
     return protocols
 
 
-def _chosen(asked: StudyProtocol, expansion: Expansion) -> list[TrainingSet]:
+def chosen(asked: StudyProtocol, expansion: Expansion) -> list[TrainingSet]:
     """Keep the training sets that the study asks for, in its order."""
     if asked.train_on is None:
         return list(expansion.training_sets)

@@ -68,7 +68,7 @@ def ablation_table(view: ProtocolView, reference: str, samples: pd.DataFrame) ->
         metric=view.metric,
         level=view.level,
         caption=f"{view.protocol.title}: {view.metric} against {reference}",
-        corner="detector",
+        corner="row",
         columns=tuple(
             heading
             for seen in _sides(view)

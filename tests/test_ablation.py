@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.definition import StudyDetector, load_study, study_names, study_of
+import benchmark
+from benchmark.definition import Study, StudyDetector, load_study, study_names, study_of
 from benchmark.errors import BenchmarkError
 from benchmark.study import check_detectors
 from detectors.catalog import create_detector
@@ -16,6 +17,7 @@ from leaderboard.view import ProtocolView, views
 from results.evaluation import RunContents, evaluate_contents
 from results.store import read_run, write_run
 from tests.fake_run import fake_samples, make_run
+from tests.small_data import SMALL, write_dataset, write_recipe
 
 TAXA = [
     ("real", "real", "real", "camera"),
@@ -159,3 +161,26 @@ def test_each_row_differs_from_the_reference() -> None:
     assert (reference.name, reference.options) == (STUDY.reference, {})
     assert all(other.options or other.detector != reference.detector for other in others)
     assert len(STUDY.seeds) >= 3
+
+
+def test_a_run_of_an_ablation_states_its_reference(tmp_path: Path) -> None:
+    wide = {"detector": SMALL, "recipe": write_recipe(tmp_path)}
+    study = Study.model_validate(
+        {
+            "name": "widths",
+            "title": "Widths",
+            "protocols": [{"protocol": "cross-forgery", "train_on": ["EFS"]}],
+            "detectors": [
+                {**wide, "label": "narrow", "options": {"width": 4}},
+                {**wide, "label": "wide"},
+            ],
+            "size": "tiny",
+            "seeds": [0],
+            "reference": "wide",
+        }
+    )
+    data = write_dataset(tmp_path / "data", count=4)
+    benchmark.run(study, data=data, out=tmp_path / "run", store=tmp_path / "store")  # type: ignore[operator]
+    table = (tmp_path / "run" / "tables" / "cross-forgery-ablation.md").read_text(encoding="utf-8")
+    assert "wide (reference)" in table
+    assert "K = 2: null control" in table

@@ -1,0 +1,60 @@
+"""What the commands share: two consoles, tables, and errors as one line with an exit code."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from benchmark.errors import BenchmarkError
+from detectors.errors import DetectorError
+from leaderboard.errors import LeaderboardError
+from protocols.errors import ProtocolError
+from results.errors import ResultError
+
+_ERRORS = (BenchmarkError, DetectorError, LeaderboardError, ProtocolError, ResultError)
+EXIT_ERROR, EXIT_INTERRUPTED = 1, 130
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+out_console, error_console = Console(), Console(stderr=True)
+
+
+def told(command: Callable[P, R]) -> Callable[P, R]:
+    """Turn the errors that users can mend into one line and an exit code."""
+
+    @wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except _ERRORS as error:
+            fail(str(error))
+            raise typer.Exit(EXIT_ERROR) from error
+        except OSError as error:
+            fail(f"{error.filename or 'a file'}: {error.strerror or error}")
+            raise typer.Exit(EXIT_ERROR) from error
+        except KeyboardInterrupt as error:
+            fail("stopped; the same command goes on where it stopped")
+            raise typer.Exit(EXIT_INTERRUPTED) from error
+
+    return wrapped
+
+
+def fail(message: str) -> None:
+    """Print an error's one line."""
+    error_console.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True, highlight=False)
+
+
+def print_table(title: str, columns: list[str], rows: list[list[str]], note: str = "") -> None:
+    """Print a table; names in it are text, never markup."""
+    table = Table(title=title, title_justify="left", title_style="bold", caption=note or None)
+    table.caption_justify = "left"
+    for number, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=number == 0)  # a name is copied whole
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    out_console.print(table)
