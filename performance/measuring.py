@@ -1,7 +1,6 @@
 """Times, memory and tables for the scripts here.
 
-Ratios are made from pairs measured one after the other, round by round: a machine that slows down
-slows both.
+Ratios are medians of pairs measured one after the other: a machine that slows down slows both.
 """
 
 import ctypes
@@ -20,8 +19,8 @@ Call = Callable[[], object]
 Row = dict[str, Any]
 
 
-def interleaved(calls: Mapping[str, Call], rounds: int, device: torch.device) -> dict[str, Row]:
-    """Time every call once a round, after one that does not count.
+def paired(calls: Mapping[str, Call], rounds: int, device: torch.device) -> dict[str, Row]:
+    """Time every call right after the first one, after a round that does not count.
 
     Args:
         calls: What is timed, by name; the first is what the others are compared with.
@@ -30,25 +29,41 @@ def interleaved(calls: Mapping[str, Call], rounds: int, device: torch.device) ->
 
     Returns:
         For each name ``seconds``, the median, and ``ratio``, the median over the rounds of the
-        first call's time over this one's in the same round: above 1 is faster than the first.
+        first call's time over this one's in its pair: above 1 is faster than the first.
     """
-    times: dict[str, list[float]] = {name: [] for name in calls}
+    (name_of_first, first), *others = calls.items()
+    pairs: dict[str, list[tuple[float, float]]] = {name: [] for name, _ in others}
     for number in range(rounds + 1):
-        for name, call in calls.items():
-            wait(device)
-            began = time.perf_counter()
-            call()
-            wait(device)
+        for name, call in others:
+            pair = seconds(first, device), seconds(call, device)
             if number:
-                times[name].append(time.perf_counter() - began)
-    first = next(iter(times.values()))
-    return {
-        name: {
-            "seconds": median(taken),
-            "ratio": median(a / b for a, b in zip(first, taken, strict=True)),
-        }
-        for name, taken in times.items()
-    }
+                pairs[name].append(pair)
+    taken = [a for timed in pairs.values() for a, _ in timed]
+    taken = taken or [seconds(first, device) for _ in range(rounds + 1)][1:]
+    found: dict[str, Row] = {name_of_first: {"seconds": median(taken), "ratio": 1.0}}
+    for name, timed in pairs.items():
+        ratios = [a / b for a, b in timed]
+        found[name] = {"seconds": median(b for _, b in timed), "ratio": median(ratios)}
+    return found
+
+
+def seconds(call: Call, device: torch.device) -> float:
+    """Time one call.
+
+    On a CPU with one thread it is the process's own time, which others on the machine hardly
+    change; otherwise the time on the wall.
+    """
+    clock = time.process_time if is_own_time(device) else time.perf_counter
+    wait(device)
+    began = clock()
+    call()
+    wait(device)
+    return clock() - began
+
+
+def is_own_time(device: torch.device) -> bool:
+    """Tell whether times are the process's own."""
+    return device.type == "cpu" and torch.get_num_threads() == 1
 
 
 def wait(device: torch.device) -> None:
@@ -96,7 +111,8 @@ def hardware(device: torch.device) -> str:
     threads = torch.get_num_threads()
     cores = len(os.sched_getaffinity(0))
     has = ", ".join(units) or "no avx512"
-    return f"{cores}-core CPU ({has}), {threads} threads, torch {torch.__version__}"
+    clock = "the process's own time" if is_own_time(device) else "time on the wall"
+    return f"{cores}-core CPU ({has}), threads: {threads}, torch {torch.__version__}; {clock}"
 
 
 def has_half_precision(device: torch.device) -> bool:

@@ -140,38 +140,64 @@ def test_the_modern_recipe_trains_on_a_cpu_too(source: ImageSource, tmp_path: Pa
     assert facts.val_auc > 0.9
 
 
-def launched(folder: Path, recipe: str, manifest: Path, processes: int) -> ModelStore:
+class Breaking(Calm):
+    """Fails in the middle of training as long as the environment says so."""
+
+    steps = 0
+
+    def loss(self, batch: Batch) -> dict[str, torch.Tensor]:
+        self.steps += 1
+        if self.steps == int(os.environ.get("BREAK_AT", "0")):
+            raise RuntimeError("broken")
+        return super().loss(batch)
+
+
+def launch(
+    folder: Path, recipe: str, manifest: Path, processes: int, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run one model's study under torchrun, as several processes of one CPU."""
     command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone",
         f"--nproc-per-node={processes}", "-m", "benchmark.cli", "run", "cross-generator",
-        "--detectors", CALM, "--data", str(manifest), "--recipe", recipe, "--train-on", "checker",
-        "--size", "tiny", "--device", "cpu", "--threads", "1",
-        "--out", str(folder / "run"), "--store", str(folder / "store"),
+        "--detectors", "tests.test_training_scale:Breaking", "--data", str(manifest),
+        "--recipe", recipe, "--train-on", "checker", "--size", "tiny", "--device", "cpu",
+        "--threads", "1", "--checkpoint-seconds", "0", "--out", str(folder / "run"),
+        "--store", str(folder / "store"),
     ]  # fmt: skip
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
     )
+
+
+def finished(folder: Path, recipe: str, manifest: Path, processes: int) -> Detector:
+    """Run it to its end and give the one model that it trained."""
+    done = launch(folder, recipe, manifest, processes)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("Report:") == 1
-    return ModelStore(folder / "store")
+    found = [path.parent for path in (folder / "store").glob("*/facts.json")]
+    assert len(found) == 1
+    assert ModelStore(folder / "store").host(found[0].name)["processes"] == processes
+    return Breaking.from_pretrained(found[0])
 
 
 @pytest.mark.slow
-def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
+def test_two_processes_train_what_one_does_and_go_on_where_they_stopped(tmp_path: Path) -> None:
+    for name in ("data", "one", "two", "broken"):
+        (tmp_path / name).mkdir()
     manifest = write_dataset(tmp_path / "data")
     recipe = write_recipe(tmp_path)
-    found = []
-    for processes in (1, 2):
-        (tmp_path / str(processes)).mkdir()
-        store = launched(tmp_path / str(processes), recipe, manifest, processes)
-        folders = [path for path in store.root.iterdir() if (path / "facts.json").is_file()]
-        assert len(folders) == 1
-        assert store.host(folders[0].name)["processes"] == processes
-        found.append(Calm.from_pretrained(folders[0]))
-    assert_near(*found)
+    one = finished(tmp_path / "one", recipe, manifest, 1)
+    two = finished(tmp_path / "two", recipe, manifest, 2)
+    assert_near(one, two)
+    broken = launch(tmp_path / "broken", recipe, manifest, 2, BREAK_AT="15")
+    assert broken.returncode != 0
+    assert list((tmp_path / "broken" / "store").glob("*.resume/step-000000012"))
+    assert weights(finished(tmp_path / "broken", recipe, manifest, 2)) == weights(two)
 
 
 def test_a_batch_must_fall_into_parts_for_all_processes(
