@@ -2,10 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+import pickle
+import re
+import zipfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -103,6 +107,90 @@ def read_tensors(files: Iterable[Path]) -> dict[str, Tensor]:
         except (OSError, SafetensorError) as error:
             raise WeightsError(f"{path}: cannot be read as safetensors ({error})") from error
     return tensors
+
+
+def read_weights(source: str, detector: str) -> tuple[dict[str, Tensor], str]:
+    """Read the tensors of a Hub repository, a local folder or a local file.
+
+    Args:
+        source: A file is safetensors by its suffix, else a checkpoint of ``torch.save``.
+        detector: Name for messages.
+
+    Returns:
+        The tensors by name, and the fingerprint of the files they were in.
+
+    Raises:
+        WeightsError: They are not to be had, or a file cannot be read.
+    """
+    path = Path(source)
+    if path.is_file() and path.suffix != ".safetensors":
+        return read_checkpoint(path), fingerprint([path])
+    files = [path] if path.is_file() else tensor_files(weights_folder(source, detector))
+    return read_tensors(files), fingerprint(files)
+
+
+def read_checkpoint(path: Path) -> dict[str, Tensor]:
+    """Read a file of ``torch.save``: the state dict, or a dict that holds it.
+
+    It may be held as ``state_dict`` or ``model``; a leading ``module.`` of its names is left out.
+
+    Raises:
+        WeightsError: The file cannot be read, or holds anything but tensors.
+    """
+    if path.is_file() and not zipfile.is_zipfile(path):
+        raise WeightsError(f"{path}: cannot be read as a checkpoint (not written by torch.save)")
+    try:
+        # weights_only: a pickled checkpoint can run code when it is read.
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise WeightsError(f"{path}: cannot be read as a checkpoint ({reason})") from error
+    for key in ("state_dict", "model"):
+        found = found.get(key, found) if isinstance(found, dict) else None
+    if not isinstance(found, dict) or not all(isinstance(t, Tensor) for t in found.values()):
+        raise WeightsError(f"{path}: holds no state dict, nor a dict with one as 'state_dict'")
+    return {name.removeprefix("module."): tensor for name, tensor in found.items()}
+
+
+def renamed(
+    tensors: Mapping[str, Tensor], names: Iterable[tuple[str, str | None]]
+) -> dict[str, Tensor]:
+    """Bring published names under ours.
+
+    Args:
+        tensors: By published name.
+        names: (pattern, replacement) of ``re.sub``, applied in order; a tensor whose name matches a
+            pattern without replacement is one that our network does not have, and is left out.
+    """
+    ours = {}
+    for published, tensor in tensors.items():
+        name: str | None = published
+        for pattern, replacement in names:
+            if name is not None and re.search(pattern, name):
+                name = None if replacement is None else re.sub(pattern, replacement, name)
+        if name is not None:
+            ours[name] = tensor
+    return ours
+
+
+def check_fit(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], source: object) -> None:
+    """Raise WeightsError unless ``tensors`` are those of ``wanted``, by name and shape.
+
+    ``source`` names them in the message, which lists what is wrong on both sides.
+    """
+    shared = wanted.keys() & tensors.keys()
+    problems = {
+        "missing": wanted.keys() - tensors.keys(),
+        "unknown": tensors.keys() - wanted.keys(),
+        "of another shape": {name for name in shared if wanted[name].shape != tensors[name].shape},
+    }
+    said = [
+        f"{len(names)} tensors are {problem}: {', '.join(sorted(names)[:5])}"
+        for problem, names in problems.items()
+        if names
+    ]
+    if said:
+        raise WeightsError(f"{source}: {'; '.join(said)}")
 
 
 def read_json(path: Path) -> dict[str, Any]:

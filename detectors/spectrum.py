@@ -11,8 +11,8 @@ from detectors.base import Batch, Detector, Size
 from detectors.card import Card
 from detectors.cards.frequency import SPECTRUM
 from detectors.errors import DetectorError
+from detectors.filters import grey
 
-GREY = (0.299, 0.587, 0.114)
 # Added to the power before the logarithm. Rounding to 8 bits leaves white noise of power
 # (1/255)^2 / 12 = 1.3e-6, so that 1e-8 bounds the logarithm below all that an image can hold.
 FLOOR = 1e-8
@@ -86,9 +86,8 @@ class Spectrum(Detector):
 
     def spectrum(self, inputs: Tensor) -> Tensor:
         """Give the (B, d) float64 mean log power per radius, d = floor(S / sqrt(2)) + 1."""
-        weights = torch.tensor(GREY, dtype=torch.float64, device=inputs.device).view(1, 3, 1, 1)
-        grey = (inputs.double() * weights).sum(dim=1)  # (B, S, S)
-        power = torch.fft.fft2(grey, norm="ortho").abs().square()
+        luma = grey(inputs.double())[:, 0]  # (B, S, S)
+        power = torch.fft.fft2(luma, norm="ortho").abs().square()
         log_power = torch.log(power + FLOOR).flatten(1)  # (B, S * S)
         sums = log_power.new_zeros(len(log_power), len(self.count))
         sums.index_add_(1, self.radius, log_power)

@@ -17,10 +17,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from detectors import DetectorError, InputError, WeightsError
 from detectors.base import Batch
+from detectors.filters import srm_kernels
 from detectors.inference import ready_for_inference
 from detectors.mfclip import MFCLIPRelease
 from detectors.mfclip.losses import released_prediction_loss
-from detectors.mfclip.patches import srm_kernels
 from detectors.mfclip.prompts import prompts_of
 from detectors.mfclip.release import SHAPES, Shape, SquashedBytes, released_ids
 from detectors.mfclip.release_weights import own_name, read_release

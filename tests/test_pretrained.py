@@ -10,9 +10,13 @@ from safetensors.torch import save_file
 from detectors import WeightsError
 from detectors.pretrained import (
     Pretrained,
+    check_fit,
     fingerprint,
+    read_checkpoint,
     read_json,
     read_tensors,
+    read_weights,
+    renamed,
     resolve,
     tensor_files,
     weights_folder,
@@ -109,3 +113,34 @@ def test_json_that_is_no_object_is_refused(tmp_path: Path, text: str, said: str)
         read_json(tmp_path / "x.json")
     with pytest.raises(WeightsError, match=r"y\.json: No such file"):
         read_json(tmp_path / "y.json")
+
+
+def test_a_checkpoint_is_read_without_what_wraps_it(tmp_path: Path) -> None:
+    tensor = torch.arange(3.0)
+    for number, held in enumerate(({"module.a": tensor}, {"model": {"a": tensor}})):
+        path = tmp_path / f"{number}.pth"
+        torch.save(held, path)
+        assert torch.equal(read_checkpoint(path)["a"], tensor)
+        tensors, digest = read_weights(str(path), "d")
+        assert torch.equal(tensors["a"], tensor)
+        assert digest == fingerprint([path])
+    save_file({"b": tensor}, tmp_path / "x.safetensors")
+    assert list(read_weights(str(tmp_path / "x.safetensors"), "d")[0]) == ["b"]
+
+
+def test_names_are_translated_or_left_out_on_purpose() -> None:
+    tensors = {name: torch.zeros(1) for name in ("net.fc1.bias", "net.conv.weight", "kernel")}
+    names = [(r"^net\.", ""), (r"^fc1\.", "fc."), (r"^kernel$", None)]
+    assert sorted(renamed(tensors, names)) == ["conv.weight", "fc.bias"]
+
+
+def test_what_does_not_fit_is_listed_on_both_sides() -> None:
+    given = {"a": torch.zeros(1), "b": torch.zeros(2), "x": torch.zeros(1)}
+    wanted = {"a": torch.zeros(1), "b": torch.zeros(3), "y": torch.zeros(1)}
+    said = (
+        "here: 1 tensors are missing: y; 1 tensors are unknown: x; "
+        "1 tensors are of another shape: b"
+    )
+    with pytest.raises(WeightsError, match=f"^{said}$"):
+        check_fit(given, wanted, "here")
+    check_fit(given, given, "here")

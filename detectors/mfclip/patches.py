@@ -5,21 +5,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from detectors.errors import DetectorError
+from detectors.filters import srm_kernels
 
 BLACK = 4  # of 255; JPEG leaves a black border a little above 0
 BORDER_SHARE = 0.05
 TRUNCATION = 3.0
 HALO = 2  # pixels that the 5 x 5 filters see around a patch
-
-_KB = [[-1, 2, -1], [2, -4, 2], [-1, 2, -1]]
-_KV = [
-    [-1, 2, -2, 2, -1],
-    [2, -6, 8, -6, 2],
-    [-2, 8, -12, 8, -2],
-    [2, -6, 8, -6, 2],
-    [-1, 2, -2, 2, -1],
-]
-_SECOND = [[1, -2, 1]]
 
 # Homogeneities are summed as whole numbers of 2^-36: exact, so that equal patches tie on every
 # device and in every order of summation; 255 x 255 pairs still fit into a float64.
@@ -152,12 +143,6 @@ def cut(images: Tensor, chosen: Tensor, *, columns: int, patch: int, halo: int =
     return windows[image, :, chosen // columns, chosen % columns]
 
 
-def srm_kernels() -> Tensor:
-    """Give the three filters as (3 filters, 3 channels, 5, 5) convolution weights."""
-    filters = torch.stack([_centred(_KB) / 4, _centred(_KV) / 12, _centred(_SECOND) / 2])
-    return filters[:, None].repeat(1, 3, 1, 1)
-
-
 def _bytes(images: Tensor) -> Tensor:
     """Give the 8-bit image as int32."""
     return (images.detach() * 255).round().int()
@@ -171,10 +156,3 @@ def _grid(images: Tensor, patch: int) -> tuple[int, int]:
             f"a patch of {patch} px does not fit into images of {tuple(images.shape[-2:])} px"
         )
     return rows, columns
-
-
-def _centred(kernel: list[list[int]]) -> Tensor:
-    """Put a small odd-sided kernel into the middle of a 5 x 5 one."""
-    values = torch.tensor(kernel, dtype=torch.float32)
-    down, across = (5 - values.shape[0]) // 2, (5 - values.shape[1]) // 2
-    return F.pad(values, [across, across, down, down])

@@ -14,10 +14,11 @@ from torchvision.transforms.v2.functional import rgb_to_grayscale
 from detectors.base import Batch, Detector, Size
 from detectors.cards import mfclip as cards
 from detectors.errors import InputError
+from detectors.filters import srm_kernels
 from detectors.mfclip.attention import PLACES, PairTable
 from detectors.mfclip.language import ScratchText
 from detectors.mfclip.losses import diagonal_loss, released_prediction_loss
-from detectors.mfclip.patches import cut, grey_homogeneity, srm_kernels
+from detectors.mfclip.patches import cut, grey_homogeneity
 from detectors.mfclip.prompts import LEVELS, Prompts, prompts_of
 from detectors.mfclip.release_weights import read_release
 from detectors.mfclip.tokens import CONTEXT, clip_tokens

@@ -1,15 +1,13 @@
 """Checkpoints of MFCLIP's public release: their names translated, every tensor accounted for."""
 
-import pickle
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from detectors.errors import WeightsError
+from detectors.pretrained import read_checkpoint
 
 # Published name -> ours, applied in this order.
 _NAMES = [
@@ -63,18 +61,7 @@ def read_release(path: Path, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         WeightsError: The file cannot be read, or its tensors are not exactly those of ``wanted``.
     """
-    if path.is_file() and not zipfile.is_zipfile(path):
-        raise WeightsError(f"{path}: cannot be read as a checkpoint (not written by torch.save)")
-    try:
-        # weights_only: a pickled checkpoint can run code when it is read.
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise WeightsError(f"{path}: cannot be read as a checkpoint ({reason})") from error
-    state = found.get("state_dict", found) if isinstance(found, dict) else None
-    if not isinstance(state, dict) or not all(isinstance(t, Tensor) for t in state.values()):
-        raise WeightsError(f"{path}: holds no state dict, nor a dict with one as 'state_dict'")
-    return translated(state, wanted, str(path))
+    return translated(read_checkpoint(path), wanted, str(path))
 
 
 def translated(
