@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from benchmark import __version__
-from benchmark.arguments import read_data, read_study
+from benchmark.arguments import read_data, read_list, read_study
 from benchmark.cli_data import data_app
 from benchmark.console import EXIT_ERROR, error_console, fail, out_console, print_table, told
 
@@ -206,6 +206,37 @@ def report(run: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> Non
     from leaderboard.report import report as build
 
     out_console.print(f"Report: {build(run)}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+@told
+def embed(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    data: DataOption,
+    detectors: DetectorsOption = None,
+    train_on: Annotated[
+        str | None, typer.Option("--train-on", help="Only models of this training set.")
+    ] = None,
+    most: Annotated[int, typer.Option("--most", min=20, help="Images at most.")] = 800,
+    store: StoreOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Store where a run's models put the test images, and draw it in the report."""
+    from benchmark.display import Display
+    from benchmark.embedding import embed as carry_out
+
+    with Display(error_console) as display:
+        page = carry_out(
+            run,
+            data=read_data(data),
+            detectors=read_list(detectors),
+            training=train_on,
+            most=most,
+            store=store,
+            device=device,
+            progress=display,
+        )
+    out_console.print(f"Report: {page}", highlight=False, soft_wrap=True)
 
 
 @app.command()

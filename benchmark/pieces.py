@@ -7,7 +7,7 @@ occasions, and on several machines one after the other.
 
     <out>/<device>/fold-0/     a run as any other: forgerybench report rebuilds it
     <out>/<device>/pieces.json what each piece took, where, and that it is a demonstration
-    <out>/<device>/folds.md    means over the folds, never pooled scores
+    <out>/<device>/<protocol>-folds.md   means over the folds, never pooled scores
 """
 
 import re
@@ -25,7 +25,7 @@ from benchmark.folds import Fold, fold_manifest, folded
 from benchmark.planning import chosen, load_protocols, stated_samples
 from benchmark.progress import Progress
 from benchmark.study import run
-from leaderboard.folds import folds_table
+from leaderboard.folds import folds_tables
 from leaderboard.report import report
 from leaderboard.table import WRITERS
 from protocols.expansion import expand
@@ -240,9 +240,9 @@ def _sum_up(study: Study, folder: Path) -> None:
         if facts.reference != study.reference:
             write_run(path, facts.model_copy(update={"reference": study.reference}))
             report(path)
-    table = folds_table(runs)
-    for ending, write in WRITERS.items():
-        atomic_write(folder / f"folds.{ending}", write(table))
+    for table in folds_tables(runs):
+        for ending, write in WRITERS.items():
+            atomic_write(folder / f"{table.name}.{ending}", write(table))
 
 
 def _facts(piece: Piece, seconds: float, device: str) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class Picture(NamedTuple):
 
     Attributes:
         name: Stem of its files.
-        kind: ``heat-map``, ``curves``, ``roc`` or ``training``.
+        kind: ``heat-map``, ``curves``, ``roc``, ``training`` or ``embedding``.
         title: Its heading.
         alt: What it shows, in words.
         png: Bytes at 150 dots an inch.

@@ -16,50 +16,52 @@ from results.evaluation import RunContents, evaluate_contents
 
 
 class _Row(NamedTuple):
-    """A row of the table: the protocol's title and the training set, then the detector."""
+    """A row of the table: its training set and detector."""
 
-    protocol: str
     training: str
     detector: str
 
 
-def folds_table(runs: Sequence[Path]) -> Table:
+def folds_tables(runs: Sequence[Path]) -> list[Table]:
     """Average each cell over folds, and over seeds within a fold.
 
     Args:
-        runs: A run for each fold, of the same protocols.
+        runs: A run for each fold.
 
     Returns:
-        The headline metric under the base condition: training sets by section, detectors by row,
-        test sets by column. A cell says over how many of the folds it is.
+        A table for each protocol, its headline metric under the base condition: training sets by
+        section, detectors by row, test sets by column. A cell says over how many folds it is.
 
     Raises:
-        LeaderboardError: There are no runs, or their headline metrics differ.
+        LeaderboardError: There are no runs.
         ResultError: A run cannot be read.
     """
     if not runs:
         raise LeaderboardError("there are no runs of folds to average")
-    laid_out = [view for run in runs for view in _views(run)]
-    metrics = {(view.metric, view.level) for view in laid_out}
-    if len(metrics) > 1:
-        raise LeaderboardError(f"folds of different headline metrics: {sorted(metrics)}")
+    by_protocol: dict[str, list[ProtocolView]] = {}
+    for view in (view for run in runs for view in _views(run)):
+        by_protocol.setdefault(view.name, []).append(view)
+    return [_table(laid_out, len(runs)) for laid_out in by_protocol.values()]
+
+
+def _table(laid_out: Sequence[ProtocolView], folds: int) -> Table:
+    """Average one protocol, of which each fold has a view."""
+    first = laid_out[0]
     values: dict[_Row, dict[str, list[list[Result]]]] = {}
     for view in laid_out:
         for key, by_test in _of_fold(view).items():
             for test, results in by_test.items():
                 values.setdefault(key, {}).setdefault(test, []).append(results)
-    metric, level = metrics.pop()
-    tests = sorted({test for by_test in values.values() for test in by_test})
+    tests = sorted({test.label for view in laid_out for test in view.tests})
     sections: dict[str, list[tuple[str, tuple[TableCell, ...]]]] = {}
     for key, found in values.items():
-        cells = tuple(_cell(found.get(test, []), metric, len(runs)) for test in tests)
-        title = f"{key.protocol}, trained on {key.training}"
-        sections.setdefault(title, []).append((key.detector, cells))
+        cells = tuple(_cell(found.get(test, []), first.metric, folds) for test in tests)
+        sections.setdefault(f"trained on {key.training}", []).append((key.detector, cells))
     return Table(
-        name="folds",
-        metric=metric,
-        level=level,
-        caption=f"{metric} by {level}, mean over folds",
+        name=f"{first.name}-folds",
+        metric=first.metric,
+        level=first.level,
+        caption=f"{first.protocol.title}: {first.metric} by {first.level}, mean over folds",
         corner="row",
         columns=tuple(tests),
         sections=tuple(Section(title, tuple(rows)) for title, rows in sections.items()),
@@ -81,7 +83,7 @@ def _of_fold(view: ProtocolView) -> dict[_Row, dict[str, list[Result]]]:
     found: dict[_Row, dict[str, list[Result]]] = {}
     for result in view.at(view.base, view.level):
         if result.value(view.metric).value is not None:
-            key = _Row(view.protocol.title, result.cell.training, result.contender.detector)
+            key = _Row(result.cell.training, result.contender.detector)
             found.setdefault(key, {}).setdefault(result.test.label, []).append(result)
     return found
 

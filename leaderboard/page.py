@@ -17,6 +17,10 @@ CAPTIONS = {
     "heat-map": "One panel a detector, on one colour scale; white is chance.",
     "curves": "Real and forged images are damaged alike; the dotted line is chance.",
     "roc": "Of several models, the mean of their curves at each rate of false alarms.",
+    "embedding": (
+        "t-SNE of the features of test images: neighbours are alike, distances between groups and "
+        "the size of a group mean nothing. The number is measured in the space itself."
+    ),
     "training": "One line a model. Long curves: faint as measured, bold the running mean.",
 }
 
@@ -83,6 +87,7 @@ def render(
     contents: RunContents,
     sections: Sequence[ProtocolSection],
     training_pictures: Sequence[Picture],
+    embedding_pictures: Sequence[Picture] = (),
 ) -> str:
     """Write the page.
 
@@ -90,6 +95,7 @@ def render(
         contents: The run.
         sections: What it shows, protocol by protocol.
         training_pictures: Training curves, detector by detector.
+        embedding_pictures: Maps of embeddings, where the run has such.
 
     Returns:
         HTML with figures and style inside; names are escaped, there is no script.
@@ -101,6 +107,7 @@ def render(
         facts=facts,
         sections=sections,
         training_pictures=training_pictures,
+        embedding_pictures=embedding_pictures,
         rows=rows,
         recipes=_recipes(rows),
         synthetic=any(dataset.synthetic for dataset in facts.data.values()),

@@ -8,6 +8,7 @@ import pandas as pd
 
 from leaderboard.ablation import ablation_table
 from leaderboard.drawing import Picture
+from leaderboard.embedding import embedding_pictures
 from leaderboard.errors import LeaderboardError
 from leaderboard.figures import robustness_curves, roc_curves, training_curves
 from leaderboard.heatmap import heat_map
@@ -57,10 +58,10 @@ def report(run: Path) -> Path:
         cells = cells_frame(laid_out)
         atomic_write(folder / "tables" / "cells.csv", _csv(cells))
         sections = [_section(folder, view, contents) for view in laid_out]
-        training = _training_pictures(contents)
-        for picture in training:
+        training, embedded = _training_pictures(contents), embedding_pictures(contents)
+        for picture in (*training, *embedded):
             _write_picture(folder, picture)
-        atomic_write(folder / PAGE, render(contents, sections, training))
+        atomic_write(folder / PAGE, render(contents, sections, training, embedded))
         _swap(folder, run)
     finally:
         shutil.rmtree(folder)

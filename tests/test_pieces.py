@@ -125,11 +125,11 @@ def test_the_mean_over_folds_is_of_each_folds_own_value(finished: Path) -> None:
             for cell in record.cells
             if record.model == full and cell.test == "tint"
         ]
-    with (finished / "folds.csv").open(newline="") as file:
+    with (finished / "everything-folds.csv").open(newline="") as file:
         row = next(row for row in csv.DictReader(file) if row["row"] == "full")
     assert len(values) == 3
     assert float(row["tint"]) == pytest.approx(sum(v for v in values if v is not None) / 3)
-    assert "3/3" in (finished / "folds.md").read_text()
+    assert "3/3" in (finished / "everything-folds.md").read_text()
 
 
 def test_weights_stay_behind(finished: Path) -> None:
