@@ -23,7 +23,7 @@ from benchmark.models import TrainJob
 from benchmark.optimisation import Step, make_average, make_optimizer, make_schedule
 from benchmark.sampling import BatchOrder, Rows, derive
 from benchmark.training_data import Loaded, TrainingData
-from detectors.base import Batch, Detector
+from detectors.base import Detector
 from results.files import atomic_write
 from results.metrics import auc
 
@@ -156,11 +156,7 @@ class GradientTraining:
         """Compute the losses of one part of the batch."""
         seed, step = self._job.seed, self._state.step
         rows, images = next(loaded)
-        flips = self._data.flips(rows, self._recipe.augmentation.flip, seed, step)
-        batch = self._data.batch(rows, images, flips)
-        if self._recipe.channels_last:
-            inputs = batch.inputs.contiguous(memory_format=torch.channels_last)
-            batch = Batch(inputs=inputs, labels=batch.labels, taxa=batch.taxa)
+        batch = self._data.training_batch(rows, images, self._recipe, seed=seed, step=step)
         # The first part's seed has no number, so that whole batches keep theirs.
         torch.manual_seed(derive(seed, "dropout", step, *([part] if part else [])))
         with self._accelerator.autocast():

@@ -3,9 +3,17 @@
 import math
 import re
 from importlib.resources import files
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from benchmark.errors import BenchmarkError
 from protocols.reading import load_named, names_in
@@ -14,11 +22,46 @@ _FOLDER = files("benchmark") / "recipes"
 _EPOCHS = re.compile(r"([1-9][0-9]*) epochs?")
 
 
+def _ascending(value: tuple[float, float]) -> tuple[float, float]:
+    """Refuse a range that is not one, or is below zero."""
+    if not 0 <= value[0] <= value[1]:
+        raise ValueError("a range is [least, greatest], neither below 0")
+    return value
+
+
+def _quality(value: tuple[int, int]) -> tuple[int, int]:
+    """Refuse what is no range of JPEG qualities."""
+    if not 1 <= value[0] <= value[1] <= 100:
+        raise ValueError("a range of JPEG qualities is [least, greatest] within 1 to 100")
+    return value
+
+
 class Augmentation(BaseModel):
-    """What is done to training images, each keyed by (seed, step, sample id)."""
+    """What is done to training images, each keyed by (seed, step, sample id).
+
+    Attributes:
+        flip: Probability of a mirrored image.
+        blur: Probability of a Gaussian blur.
+        blur_sigma: Least and greatest deviation of the blur, in pixels of the detector's input.
+        jpeg: Probability of JPEG compression.
+        jpeg_quality: Least and greatest quality, of 1 to 100.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     flip: float = Field(ge=0, le=1)
+    blur: float = Field(default=0, ge=0, le=1)
+    blur_sigma: Annotated[tuple[float, float], AfterValidator(_ascending)] = (0.0, 3.0)
+    jpeg: float = Field(default=0, ge=0, le=1)
+    jpeg_quality: Annotated[tuple[int, int], AfterValidator(_quality)] = (30, 100)
+
+    @model_serializer(mode="wrap")
+    def _stated(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what has its default, so that a new augmentation renames no older model."""
+        fields = type(self).model_fields
+        values: dict[str, Any] = serialise(self)
+        return {
+            name: v for name, v in values.items() if getattr(self, name) != fields[name].default
+        }
 
 
 def _duration(value: object) -> object:

@@ -1,14 +1,17 @@
 """Batches of a training set's images, prepared for one detector."""
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from benchmark.augmentation import augmented
 from benchmark.data.source import ImageSource, prepare_on
 from benchmark.feeding import feed
 from benchmark.models import TrainJob
+from benchmark.recipe import Recipe
 from benchmark.sampling import Rows, derive
 from detectors.base import Batch, Detector
 from protocols.samples import TAXONOMY
@@ -79,6 +82,17 @@ class TrainingData:
             labels=self._on_device(torch.from_numpy(self.labels[rows].astype(np.float32))),
             taxa=self._on_device(torch.tensor([self._taxa[row] for row in rows])),
         )
+
+    def training_batch(
+        self, rows: Rows, images: Sequence[Tensor], recipe: Recipe, *, seed: int, step: int
+    ) -> Batch:
+        """Put loaded images on the detector's device as the recipe changes them at ``step``."""
+        change = recipe.augmentation
+        batch = self.batch(rows, images, self.flips(rows, change.flip, seed, step))
+        inputs = augmented(batch.inputs, self._ids[rows].tolist(), change, seed=seed, step=step)
+        if recipe.channels_last:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        return replace(batch, inputs=inputs)
 
     def chunks(self, rows: Rows) -> Iterator[Batch]:
         """Give all ``rows`` in order."""

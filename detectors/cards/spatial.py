@@ -18,6 +18,56 @@ XCEPTION = Card(
     fit="gradient",
 )
 
+EFFICIENTNET_B4 = Card(
+    name="efficientnet-b4",
+    title="EfficientNet-B4",
+    paper="Tan and Le, EfficientNet, ICML 2019 (arXiv 1905.11946); as a forgery detector: "
+    "DeepfakeBench, NeurIPS 2023 (arXiv 2307.01426)",
+    year=2019,
+    kind="spatial",
+    fidelity="base: the paper's network with its AutoAugment ImageNet weights; input 256 as in "
+    "DeepfakeBench (380 is the network's own: input_size=380); one logit with binary "
+    "cross-entropy, which is the two-way softmax with the difference of its logits. tiny: "
+    "timm's test network of the same blocks for CPUs and tests",
+    licence="Apache-2.0 (code and weights, timm)",
+    pretraining="ImageNet-1k",
+    fit="gradient",
+)
+
+RESNET50_AUG = Card(
+    name="resnet50-aug",
+    title="ResNet-50 + blur/JPEG (CNNDetection)",
+    paper="Wang et al., CNN-generated images are surprisingly easy to spot... for now, CVPR 2020 "
+    "(arXiv 1912.11035)",
+    year=2020,
+    kind="spatial",
+    fidelity="base: the paper's network, ImageNet weights, one logit, binary cross-entropy, 224 "
+    "pixels; Gaussian blur and JPEG as in the paper with probability 0.5 (recipe "
+    "resnet50-aug-base) or 0.1 (resnet50-aug-weak). Not the paper's: faces are resized to 224 "
+    "and not cropped at random from 256, and the learning rate falls by cosine, not on "
+    "plateaus. tiny: timm's test network of the same kind for CPUs and tests",
+    licence="Apache-2.0 (code, timm); BSD-3-Clause (weights, torchvision)",
+    pretraining="ImageNet-1k",
+    fit="gradient",
+)
+
+VIT = Card(
+    name="vit",
+    title="ViT-B/16",
+    paper="Dosovitskiy et al., An Image is Worth 16x16 Words, ICLR 2021 (arXiv 2010.11929)",
+    year=2021,
+    kind="spatial",
+    fidelity="base: the paper's ViT-B/16 at 224 pixels with weights of ImageNet-21k tuned on "
+    "ImageNet-1k (Steiner et al., arXiv 2106.10270), fine-tuned whole; one logit with binary "
+    "cross-entropy. tiny: timm's test network of the same blocks for CPUs and tests",
+    licence="Apache-2.0 (code and weights, timm)",
+    pretraining="ImageNet-21k, ImageNet-1k",
+    fit="gradient",
+)
+
 DETECTORS = {
     "detectors.xception:Xception": XCEPTION,
+    "detectors.efficientnet:EfficientNetB4": EFFICIENTNET_B4,
+    "detectors.resnet_aug:ResNetAug": RESNET50_AUG,
+    "detectors.vit:ViT": VIT,
 }

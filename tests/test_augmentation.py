@@ -1,0 +1,102 @@
+from io import BytesIO
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from benchmark.augmentation import augmented
+from benchmark.recipe import Augmentation, load_recipe
+
+IDS = [f"image{number}.png" for number in range(40)]
+
+
+@pytest.fixture(scope="module")
+def images() -> Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return torch.rand(40, 3, 24, 24, generator=generator)
+
+
+def damaged(images: Tensor, **values: object) -> Tensor:
+    change = Augmentation.model_validate({"flip": 0.5} | values)
+    return augmented(images, IDS, change, seed=3, step=5)
+
+
+def test_a_recipe_without_damage_changes_nothing(images: Tensor) -> None:
+    assert damaged(images) is images
+
+
+@pytest.mark.parametrize("kind", ["blur", "jpeg"])
+@pytest.mark.parametrize("probability", [0.1, 0.5])
+def test_the_stated_share_of_images_is_damaged(
+    images: Tensor, kind: str, probability: float
+) -> None:
+    before = images.clone()
+    seen = []
+    for step in range(20):
+        change = Augmentation.model_validate({"flip": 0, kind: probability})
+        after = augmented(images, IDS, change, seed=0, step=step)
+        assert after.shape == images.shape
+        assert after.dtype == torch.float32
+        assert 0 <= after.min() <= after.max() <= 1
+        seen += [not torch.equal(a, b) for a, b in zip(after, images, strict=True)]
+    # 800 draws: four standard errors of a share are at most 0.071.
+    assert abs(np.mean(seen) - probability) < 0.071
+    assert torch.equal(images, before)
+
+
+def test_an_images_damage_hangs_on_seed_step_and_id_alone(images: Tensor) -> None:
+    change = Augmentation(flip=0, blur=0.5, jpeg=0.5)
+    whole = augmented(images, IDS, change, seed=1, step=2)
+    half = augmented(images[20:], IDS[20:], change, seed=1, step=2)
+    assert torch.equal(whole[20:], half)
+    for other in ({"seed": 2, "step": 2}, {"seed": 1, "step": 3}):
+        assert not torch.equal(whole, augmented(images, IDS, change, **other))
+    assert not torch.equal(whole, augmented(images, IDS[::-1], change, seed=1, step=2))
+
+
+def test_blur_takes_detail_and_keeps_the_mean(images: Tensor) -> None:
+    blurred = damaged(images, blur=1, blur_sigma=[1, 3])
+    assert (blurred.std(dim=(2, 3)) < 0.4 * images.std(dim=(2, 3))).all()
+    torch.testing.assert_close(blurred.mean(dim=0).mean(), images.mean(), atol=0.01, rtol=0)
+    assert torch.equal(damaged(images, blur=1, blur_sigma=[0, 0]), images)
+
+
+def test_jpeg_is_that_of_the_stated_quality_in_the_order_of_the_channels() -> None:
+    ramp = (
+        torch.linspace(0, 1, 32).expand(1, 3, 32, 32) * torch.tensor([1, 0.5, 0.2])[:, None, None]
+    )
+    image = (ramp * 255).round() / 255
+    change = Augmentation(flip=0, jpeg=1, jpeg_quality=(60, 60))
+    ours = augmented(image, ["a"], change, seed=0, step=0)[0]
+    pixels, file = (image[0] * 255).byte().permute(1, 2, 0).numpy(), BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=60)
+    other = torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1) / 255
+    # Two encoders may round differently; other channels or another quality differ by far more.
+    assert (ours - other).abs().max() <= 3 / 255
+
+
+def test_what_has_its_default_is_not_stated_so_that_models_keep_their_ids() -> None:
+    assert Augmentation(flip=0.5).model_dump(mode="json") == {"flip": 0.5}
+    assert Augmentation(flip=0.5, jpeg=0.1, jpeg_quality=(30, 100)).model_dump(mode="json") == {
+        "flip": 0.5,
+        "jpeg": 0.1,
+    }
+    stated = load_recipe("resnet50-aug-base").resolved(100).augmentation
+    assert (stated.flip, stated.blur, stated.jpeg) == (0.5, 0.5, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"blur": 1.5}, "less than or equal to 1"),
+        ({"blur_sigma": [3, 1]}, r"a range is \[least, greatest\]"),
+        ({"blur_sigma": [-1, 1]}, "neither below 0"),
+        ({"jpeg_quality": [0, 50]}, "within 1 to 100"),
+        ({"jpeg_quality": [90, 30]}, "within 1 to 100"),
+    ],
+)
+def test_a_range_that_is_none_is_refused(values: dict[str, object], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Augmentation.model_validate({"flip": 0.5} | values)
