@@ -132,7 +132,7 @@ def read_weights(source: str, detector: str) -> tuple[dict[str, Tensor], str]:
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
     """Read a file of ``torch.save``: the state dict, or a dict that holds it.
 
-    It may be held as ``state_dict`` or ``model``; a leading ``module.`` of its names is left out.
+    It may be held as ``state_dict`` or ``model``.
 
     Raises:
         WeightsError: The file cannot be read, or holds anything but tensors.
@@ -149,7 +149,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         found = found.get(key, found) if isinstance(found, dict) else None
     if not isinstance(found, dict) or not all(isinstance(t, Tensor) for t in found.values()):
         raise WeightsError(f"{path}: holds no state dict, nor a dict with one as 'state_dict'")
-    return {name.removeprefix("module."): tensor for name, tensor in found.items()}
+    return found
 
 
 def renamed(

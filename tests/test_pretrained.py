@@ -117,7 +117,7 @@ def test_json_that_is_no_object_is_refused(tmp_path: Path, text: str, said: str)
 
 def test_a_checkpoint_is_read_without_what_wraps_it(tmp_path: Path) -> None:
     tensor = torch.arange(3.0)
-    for number, held in enumerate(({"module.a": tensor}, {"model": {"a": tensor}})):
+    for number, held in enumerate(({"a": tensor}, {"model": {"a": tensor}})):
         path = tmp_path / f"{number}.pth"
         torch.save(held, path)
         assert torch.equal(read_checkpoint(path)["a"], tensor)
