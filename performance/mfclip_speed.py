@@ -11,7 +11,7 @@ parameters and multiplications against the published network's.
 
 import argparse
 import tempfile
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import repeat
@@ -176,23 +176,19 @@ def _bar(name: str, path: str, precision: str, settings: Settings) -> str | floa
 class Resident(TrainingData):
     """Training data whose one batch lies on the device already."""
 
-    def __init__(self, data: TrainingData, batch: Batch) -> None:
+    def __init__(self, data: TrainingData, rows: Rows) -> None:
         self.__dict__.update(data.__dict__)
-        self._resident = batch
+        self._rows, self._resident = rows, data.batch(*next(data.load([rows])))
 
     def load(self, batches: Iterable[Rows]) -> Loaded:
         """Load nothing, as often as asked."""
-        return _nothing()
+        yield from repeat((self._rows, list[Tensor]()))
 
     def batch(
         self, rows: Rows, images: Sequence[Tensor], flips: Sequence[bool] | None = None
     ) -> Batch:
         """Give the resident batch."""
         return self._resident
-
-
-def _nothing() -> Generator[tuple[Rows, list[Tensor]], None, None]:
-    yield from repeat((np.arange(0), []))
 
 
 @contextmanager
@@ -226,7 +222,7 @@ def trainings(settings: Settings, folder: Path) -> Iterator[tuple[GradientTraini
     workers = default_workers(settings.device)
     data = TrainingData(job, engine.source, detector, batch_size=settings.batch, workers=workers)
     rows = np.resize(training.rows, settings.batch // job.recipe.accumulate)
-    resident = Resident(data, data.batch(*next(data.load([rows]))))
+    resident = Resident(data, rows)
     yield tuple(
         GradientTraining(job, detector, each, engine, accelerator) for each in (data, resident)
     )
@@ -238,7 +234,7 @@ def training(settings: Settings) -> list[Row]:
         tempfile.TemporaryDirectory() as name,
         trainings(settings, Path(name)) as (files, resident),
     ):
-        loaded, nothing = files._data.load(files.coming()), _nothing()
+        loaded, nothing = files._data.load(files.coming()), resident._data.load(())
         calls = {
             "images on the device": lambda: resident.one_step(nothing),
             "from JPEG files": lambda: files.one_step(loaded),
