@@ -2,6 +2,21 @@
 
 from detectors.card import Card
 
+MESO4 = Card(
+    name="meso4",
+    title="Meso-4",
+    paper="Afchar et al., MesoNet: a Compact Facial Video Forgery Detection Network, WIFS 2018 "
+    "(arXiv 1809.00888)",
+    year=2018,
+    kind="spatial",
+    fidelity="base: the paper's network, 27,977 parameters, input 256. Not the paper's: one logit "
+    "with binary cross-entropy in place of a sigmoid with squared error, and the optimiser of "
+    "the recipe. tiny: the same network at 128 pixels",
+    licence="Apache-2.0 (code, written from the paper; there are no weights)",
+    pretraining="none",
+    fit="gradient",
+)
+
 XCEPTION = Card(
     name="xception",
     title="Xception",
@@ -66,6 +81,7 @@ VIT = Card(
 )
 
 DETECTORS = {
+    "detectors.meso:Meso4": MESO4,
     "detectors.xception:Xception": XCEPTION,
     "detectors.efficientnet:EfficientNetB4": EFFICIENTNET_B4,
     "detectors.resnet_aug:ResNetAug": RESNET50_AUG,
