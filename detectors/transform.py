@@ -22,6 +22,11 @@ class Transform:
     version: int = 1
 
     @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of an input."""
+        return 3, self.size, self.size
+
+    @property
     def hash(self) -> str:
         """Twelve hexadecimal digits that name the transform."""
         return hashlib.sha256(repr(self).encode()).hexdigest()[:12]

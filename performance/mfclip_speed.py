@@ -41,7 +41,7 @@ from detectors import create_detector
 from detectors.base import Batch, Detector
 from detectors.inference import ready_for_inference
 from detectors.mfclip.release import MFCLIPRelease
-from detectors.mfclip.model import SHAPES
+from detectors.mfclip.shapes import SHAPES
 from performance.measuring import (
     Row,
     hardware,

@@ -17,6 +17,7 @@ from transformers import CLIPConfig, CLIPModel
 from detectors import DetectorError, WeightsError, create_detector
 from detectors.base import Batch, Detector
 from detectors.mfclip import MFCLIP
+from detectors.mfclip.attention import SamplePairAttention
 from detectors.mfclip.language import Fle
 
 TAXA = (
@@ -28,6 +29,7 @@ TAXA = (
     ("real", "real", "real", "another camera"),
 )
 TOLERANCE = 1e-5
+REPAIRED = [fle for fle in get_args(Fle) if fle != "release"]
 
 
 def images_of(taxa: Tensor) -> Tensor:
@@ -122,7 +124,7 @@ def test_a_score_does_not_depend_on_its_batch_place_or_order() -> None:
     torch.testing.assert_close(many, whole.repeat(8), atol=TOLERANCE, rtol=0)
 
 
-@pytest.mark.parametrize("fle", get_args(Fle))
+@pytest.mark.parametrize("fle", REPAIRED)
 def test_different_prompts_differ_more_after_training(fle: Fle) -> None:
     detector = trained(fle)
     with torch.no_grad():
@@ -164,7 +166,9 @@ def test_inference_does_not_run_the_language_encoder(monkeypatch: pytest.MonkeyP
 
 def test_language_runs_once_a_prompt_not_once_an_image() -> None:
     detector, shapes = build(), []
-    detector.language.tower.register_forward_hook(lambda *call: shapes.append(call[1][0].shape))
+    tower = detector.language.reader.tower
+    assert tower is not None
+    tower.register_forward_hook(lambda *call: shapes.append(call[1][0].shape))
     detector.loss(batch_of(every_taxon(5)))
     assert [len(shape) and shape[0] for shape in shapes] == [5]
 
@@ -203,6 +207,7 @@ def test_the_temperature_is_limited() -> None:
 
 def test_running_means_move_in_training_only() -> None:
     detector = build().eval()
+    assert isinstance(detector.spa, SamplePairAttention)
     detector.loss(batch_of(every_taxon(1)))
     assert not detector.spa.mean.any()
     detector.train().loss(batch_of(every_taxon(1)))
@@ -234,10 +239,11 @@ def test_clip_towers_are_loaded_and_saved_whole(clip: Path, tmp_path: Path) -> N
     here = shutil.copytree(clip, tmp_path / "clip")
     detector = build(image_encoder=str(here), text_encoder=str(here))
     published = CLIPModel.from_pretrained(here)
-    vision, text = detector.vision.image, detector.language.tower
+    vision, text = detector.vision.image, detector.language.reader.tower
     weights = published.vision_model.state_dict()
     for name, tensor in vision.tower.vision_model.state_dict().items():  # type: ignore[union-attr]
         assert torch.equal(tensor, weights[name]), name
+    assert text is not None
     assert torch.equal(text.project.weight, published.text_projection.weight)
     assert detector.init.startswith("clip:")
     assert len(detector.init) == 17
@@ -256,7 +262,7 @@ def test_a_clip_text_tower_reads_prompts_as_clip_does(clip: Path) -> None:
     detector = build(text_encoder=str(clip))
     published = CLIPModel.from_pretrained(clip)
     with torch.no_grad():
-        ids = detector.language.ids
+        ids = detector.language.reader.ids
         reference = published.get_text_features(input_ids=ids)
         reference = getattr(reference, "pooler_output", reference)
         text = F.normalize(detector.language.eval()(), dim=1)

@@ -21,8 +21,7 @@ from detectors.filters import srm_kernels
 from detectors.inference import ready_for_inference
 from detectors.mfclip import MFCLIPRelease
 from detectors.mfclip.losses import released_prediction_loss
-from detectors.mfclip.prompts import prompts_of
-from detectors.mfclip.release import SHAPES, Shape, SquashedBytes, released_ids
+from detectors.mfclip.release import SHAPES, Shape, SquashedBytes
 from detectors.mfclip.release_weights import own_name, read_release
 
 TAXA = (
@@ -235,7 +234,7 @@ def test_equal_weights_give_equal_pair_logits(detector: MFCLIPRelease, count: in
 @torch.no_grad()
 def test_equal_weights_give_equal_language(detector: MFCLIPRelease) -> None:
     tensors = published_tensors()
-    ids, ends = released_ids(prompts_of(detector.taxa))
+    ids, ends = detector.language.ids, detector.language.ends
     x = tensors["token_embedding.weight"][ids] + tensors["positional_embedding"]
     mask = torch.full((308, 308), -torch.inf).triu(1)
     for layer in range(2):
@@ -271,8 +270,8 @@ def test_the_base_size_is_the_released_network() -> None:
     assert 7.0 < counter.get_total_flops() / 2e9 < 7.2
 
 
-def test_ids_are_the_released_ones() -> None:
-    ids, ends = released_ids(prompts_of(MFCLIPRelease(size="tiny", taxa=TAXA).taxa))
+def test_ids_are_the_released_ones(detector: MFCLIPRelease) -> None:
+    ids, ends = detector.language.ids, detector.language.ends
     assert ids.shape == (3, 308)
     real, fake = ids.reshape(3, 4, 77)[:2]
     assert (real == real[0]).all(), "a real image says level 1 four times"

@@ -91,7 +91,7 @@ def prepare_on(device: torch.device, images: Sequence[Tensor], transform: Transf
     places: dict[torch.Size, list[int]] = {}
     for place, image in enumerate(images):
         places.setdefault(image.shape, []).append(place)
-    inputs = torch.empty(len(images), 3, transform.size, transform.size, device=device)
+    inputs = torch.empty(len(images), *transform.shape, device=device)
     for chosen in places.values():
         stack = torch.stack([images[place] for place in chosen])
         if device.type == "cuda":  # from pinned memory the copy does not wait for the device

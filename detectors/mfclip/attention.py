@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -10,8 +10,11 @@ from torch.nn import functional as F
 
 from detectors.errors import DetectorError, InputError
 
-Spa = Literal["hard", "fixed", "none"]
+Spa = Literal["hard", "fixed", "none", "learned-max", "learned-min", "table24"]
+CLASS_MODES = ("hard", "fixed", "none", "learned-max", "learned-min")
 LIMIT = math.log(4)
+DECAY = 0.05
+SIGNS = {"learned-max": -1.0, "learned-min": 1.0}
 PLACES = 24  # the batch of the release
 
 
@@ -30,6 +33,12 @@ class SamplePairAttention(nn.Module):
             mean of the logits of class c; no gradient.
         ``fixed``: A grows with the number of prompt levels that two classes share.
         ``none``: A = 0.
+        ``learned-max``: A is learned against the loss, so that it seeks the negatives that matter;
+            pulled to 0 by a decay of 0.05.
+        ``learned-min``: A is learned with the loss, the literal reading of the paper: it turns away
+            from the hard negatives.
+
+    The released 24 x 24 table (``table24``) is ``PairTable``.
 
     Source: the idea is MFCLIP's (Zhang et al. 2025); the published 24 x 24 table of free parameters
     by place in the batch cannot know pairs and lets the loss be solved without the image.
@@ -55,7 +64,7 @@ class SamplePairAttention(nn.Module):
             momentum: Share of the running mean that a step keeps.
         """
         super().__init__()
-        if mode not in get_args(Spa):
+        if mode not in CLASS_MODES:
             raise DetectorError(f"spa is one of {', '.join(get_args(Spa))}, not '{mode}'")
         if not 0 <= momentum < 1:
             raise DetectorError(f"spa's momentum is in [0, 1), not {momentum}")
@@ -65,6 +74,8 @@ class SamplePairAttention(nn.Module):
         self.register_buffer("fixed", LIMIT * counts / counts.max().clamp(min=1), persistent=False)
         if mode == "hard":
             self.register_buffer("mean", torch.zeros_like(counts))
+        if mode in SIGNS:
+            self.attention = nn.Parameter(torch.zeros_like(counts))
 
     def forward(self) -> Tensor:
         """Give ln w as (K, K); row = class of the image; 0 on the diagonal."""
@@ -72,6 +83,8 @@ class SamplePairAttention(nn.Module):
             return torch.zeros_like(self.fixed)
         if self.mode == "fixed":
             return log_weights(self.fixed)
+        if self.mode in SIGNS:
+            return log_weights(_Pulled.apply(self.attention, SIGNS[self.mode]))
         return log_weights(self.beta * centred(self.mean))
 
     @torch.no_grad()
@@ -84,6 +97,21 @@ class SamplePairAttention(nn.Module):
         now = members.T @ scores / count.clamp(min=1)
         kept = self.momentum * self.mean + (1 - self.momentum) * now
         self.mean.copy_(torch.where(count > 0, kept, self.mean))
+
+
+class _Pulled(torch.autograd.Function):
+    """The identity, whose gradient has a sign and a decay towards 0."""
+
+    @staticmethod
+    def forward(ctx: Any, attention: Tensor, sign: float) -> Tensor:
+        ctx.save_for_backward(attention)
+        ctx.sign = sign
+        return attention.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (attention,) = ctx.saved_tensors
+        return ctx.sign * gradients[0] + DECAY * attention, None
 
 
 class PairTable(nn.Module):

@@ -2,16 +2,18 @@
 
 import hashlib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import torch
 
-from detectors.errors import WeightsError
+from detectors.errors import DetectorError, WeightsError
 
 if TYPE_CHECKING:
     from transformers import CLIPTextModelWithProjection, CLIPVisionModelWithProjection
 
 SCRATCH = "scratch"
+Tuning = Literal["full", "frozen", "lora", "layernorm"]
+LORA_RANK = 8
 # A checkpoint of the whole CLIP holds, beside one tower, the other and the temperature; older ones
 # also hold the numbers of the positions.
 _OF_VISION = ("vision_model.", "visual_projection.")
@@ -45,6 +47,36 @@ def text_tower(source: str | dict[str, Any]) -> "CLIPTextModelWithProjection":
         return CLIPTextModelWithProjection(CLIPTextConfig(**source))
     tower = _loaded(CLIPTextModelWithProjection, source, other=_OF_VISION)
     return cast("CLIPTextModelWithProjection", tower)
+
+
+def tuned(tower: Any, tuning: Tuning) -> Any:
+    """Set what of a CLIP ``tower`` is trained.
+
+    Args:
+        tower: Changed in place.
+        tuning: ``full``: all of it; ``frozen``: nothing; ``layernorm``: its layer norms; ``lora``:
+            low-rank additions (Hu et al. 2021; rank 8, alpha 16) to queries and values.
+
+    Raises:
+        DetectorError: There is no such tuning.
+    """
+    if tuning not in get_args(Tuning):
+        raise DetectorError(f"a tower's tuning is {', '.join(get_args(Tuning))}, not '{tuning}'")
+    if tuning == "full":
+        return tower
+    tower.requires_grad_(False)
+    if tuning == "layernorm":
+        for module in tower.modules():
+            if isinstance(module, torch.nn.LayerNorm):
+                module.requires_grad_(True)
+    if tuning == "lora":
+        from peft import LoraConfig, inject_adapter_in_model
+
+        config = LoraConfig(
+            r=LORA_RANK, lora_alpha=2 * LORA_RANK, target_modules=["q_proj", "v_proj"]
+        )
+        tower = inject_adapter_in_model(config, tower)
+    return tower
 
 
 def hash_of(towers: Iterable[torch.nn.Module]) -> str:

@@ -1,10 +1,14 @@
 """The losses between image and language."""
 
 import math
+from collections.abc import Iterable, Mapping
+from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
+
+Prediction = Literal["kl", "cosine", "release"]
 
 
 def contrastive_loss(scores: Tensor, classes: Tensor, log_weights: Tensor) -> Tensor:
@@ -63,25 +67,50 @@ def released_prediction_loss(predicted: Tensor, text: Tensor) -> Tensor:
     return F.kl_div((predicted / 20).log_softmax(dim=1), target, reduction="batchmean")
 
 
-def prediction_loss(predicted: Tensor, text: Tensor, *, temperature: float = 1.0) -> Tensor:
+def prediction_loss(
+    predicted: Tensor, text: Tensor, *, kind: Prediction = "kl", temperature: float = 1.0
+) -> Tensor:
     """Ask that the language feature can be told from the image.
 
-    T^2 KL(softmax(z(t) / T) || softmax(z(t^) / T)) with z(x) = sqrt(d) x / ||x||, so neither the
-    scale of a feature nor its width sets how sharp the distributions are. The text is the teacher
-    and gets no gradient.
+    ``kl``: T^2 KL(softmax(z(t) / T) || softmax(z(t^) / T)) with z(x) = sqrt(d) x / ||x||, so
+    neither the scale of a feature nor its width sets how sharp the distributions are. ``cosine``:
+    one minus the cosine. ``release``: as the release has it. The text is the teacher: detach it to
+    give it no gradient.
 
     Args:
         predicted: (B, d) language features predicted from images.
         text: (B, d) the language features of their prompts.
-        temperature: T.
+        kind: Which of them.
+        temperature: T of ``kl``.
 
     Returns:
         The mean over the batch, float32.
     """
+    if kind == "cosine":
+        return (1 - F.cosine_similarity(predicted.float(), text.float())).mean()
+    if kind == "release":
+        return released_prediction_loss(predicted.float(), text.float())
     student = _standard(predicted) / temperature
-    teacher = _standard(text.detach()) / temperature
+    teacher = _standard(text) / temperature
     log_q, log_p = student.log_softmax(dim=1), teacher.log_softmax(dim=1)
     return temperature**2 * F.kl_div(log_q, log_p, reduction="batchmean", log_target=True)
+
+
+def gradient_norms(
+    losses: Mapping[str, Tensor], parameters: Iterable[nn.Parameter]
+) -> dict[str, float]:
+    """Measure how strongly each loss pulls: the norm of its gradient over ``parameters``.
+
+    Costs one backward pass a loss and keeps the graph; ``.grad`` is not touched.
+    """
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    norms = {}
+    for name, loss in losses.items():
+        pulls = torch.autograd.grad(loss, trained, retain_graph=True, allow_unused=True)
+        norms[name] = math.sqrt(
+            sum(float(pull.square().sum()) for pull in pulls if pull is not None)
+        )
+    return norms
 
 
 def _standard(features: Tensor) -> Tensor:

@@ -1,9 +1,9 @@
 """MFCLIP: multi-modal fine-grained CLIP for face-forgery detection."""
 
+import hashlib
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -11,77 +11,19 @@ from torch.nn import functional as F
 
 from detectors.base import Batch, Detector, Size
 from detectors.cards import mfclip as cards
-from detectors.mfclip.attention import SamplePairAttention, Spa
-from detectors.mfclip.clip import SCRATCH, hash_of
-from detectors.mfclip.language import ClipText, FineGrainedLanguageEncoder, Fle
-from detectors.mfclip.losses import contrastive_loss, prediction_loss
-from detectors.mfclip.prompts import LEVELS, prompts_of
-from detectors.mfclip.vision import (
-    ClipImage,
-    NoiseEncoder,
-    Stage,
-    VisionEncoder,
-    build_image_encoder,
-)
+from detectors.mfclip.attention import PairTable, SamplePairAttention, Spa
+from detectors.mfclip.clip import SCRATCH, Tuning
+from detectors.mfclip.language import Fle
+from detectors.mfclip.losses import Prediction, contrastive_loss, diagonal_loss, prediction_loss
+from detectors.mfclip.native import WithNative
+from detectors.mfclip.patches import Choice
+from detectors.mfclip.prompts import LEVELS, Control, Prompts, Wording, prompts_of
+from detectors.mfclip.readers import ClipText
+from detectors.mfclip.shapes import SHAPES, NoiseInput, build_language, build_vision, one_of
+from detectors.mfclip.vision import ClipImage
 
+Language = Literal["prompts", "none"]
 MAX_LOGIT_SCALE = math.log(100)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shape:
-    """The dimensions of one size of MFCLIP."""
-
-    input_size: int
-    width: int
-    heads: int
-    text_layers: int
-    image_stages: tuple[Stage, ...]
-    image_layers: int
-    noise_widths: tuple[int, ...]
-    noise_convolutions: int
-    noise_grid: int
-    noise_layers: int
-    patch: int
-    k: int
-
-
-SHAPES = {
-    "tiny": Shape(
-        input_size=128,
-        width=64,
-        heads=4,
-        text_layers=2,
-        image_stages=(
-            Stage(width=16, convolutions=1, stride=2),
-            Stage(width=32, convolutions=1),
-            Stage(width=64, convolutions=1),
-        ),
-        image_layers=1,
-        noise_widths=(16, 32, 64),
-        noise_convolutions=1,
-        noise_grid=4,
-        noise_layers=1,
-        patch=32,
-        k=2,
-    ),
-    "base": Shape(
-        input_size=224,
-        width=512,
-        heads=8,
-        text_layers=12,
-        image_stages=tuple(
-            Stage(width=width, convolutions=convolutions)
-            for width, convolutions in zip((32, 64, 128, 256, 512), (3, 3, 3, 4, 4), strict=True)
-        ),
-        image_layers=6,
-        noise_widths=(32, 64, 128, 256),
-        noise_convolutions=3,
-        noise_grid=8,
-        noise_layers=3,
-        patch=56,
-        k=1,
-    ),
-}
 
 
 class MFCLIP(Detector):
@@ -94,6 +36,43 @@ class MFCLIP(Detector):
         predictor(v) against t                                                               (kl)
 
     Source: Zhang et al., IEEE TIFS 20, 2025, arXiv 2409.09724.
+
+    Args:
+        size: ``base`` (224 px, the released widths and depths) or ``tiny`` (128 px).
+        taxa: The kinds of training image; their prompts are built from them.
+        untrained: Give logits before training too.
+        image_encoder: ``scratch``, or a CLIP vision tower: Hub name, local folder, or its
+            configuration for random weights.
+        image_tuning: What of a CLIP tower is trained: ``full``, ``lora`` (rank 8 on queries and
+            values), ``layernorm`` or ``frozen`` (nothing; it stays in evaluation mode).
+        text_encoder: As ``image_encoder``, for the text tower.
+        text_tuning: As ``image_tuning``, for the text tower.
+        language: ``prompts``, or ``none``: cross-entropy alone, nothing is built for language.
+        fle: How the levels of a prompt become one feature: ``packed`` (one text), ``per-level``,
+            ``concat308`` (end to end, scratch only); controls: ``table`` (a free vector a class, no
+            text) and ``release`` (reads the first level alone).
+        levels: Prompts use levels 1 to this, of 4.
+        prompts: ``taxonomy``; controls: ``permuted`` among the classes, ``nonsense`` words.
+        wording: How forgeries, families and generators of one's own are said, for instance
+            ``{"forgery": {"MO": "a photo of a morphed face"}, "generator": {"sd15": "Stable
+            Diffusion 1.5"}}``. Any generator has a prompt without it, from its name.
+        spa: How negative pairs weigh: ``hard``, ``fixed``, ``none``, ``learned-max``,
+            ``learned-min``; ``table24`` puts the released table and its diagonal targets back, for
+            training batches of at most 24.
+        beta: Strength of ``spa="hard"``.
+        noise_choice: Which patches the noise encoder sees: ``richest``, ``poorest``, ``random``,
+            ``centre``, the ``whole`` image, or ``none`` (there is no noise encoder).
+        noise_input: ``resized``: patches of the input; ``native``: of the middle S x S pixels of
+            the image before any resize. Inputs are then (B, 3, 2S, S), see ``WithNative``.
+        noise_units: White in the residual: 255, or 1, where the truncation never acts (a defect of
+            the release).
+        patch: Side of the noise patches in pixels; by default 56 (base), 32 (tiny).
+        k: How many patches; by default 1 (base), 2 (tiny).
+        prediction: The prediction loss: ``kl``, ``cosine`` or ``release`` (of temperature 20).
+        train_teacher: Let the prediction loss move the language too, as the release does.
+        lambda_cmc: Weight of the contrastive loss.
+        lambda_kl: Weight of the prediction loss.
+        kl_temperature: Temperature of ``prediction="kl"``.
     """
 
     card = cards.MFCLIP
@@ -106,83 +85,70 @@ class MFCLIP(Detector):
         taxa: Iterable[Sequence[str]] = (),
         untrained: bool = False,
         image_encoder: str | dict[str, Any] = SCRATCH,
+        image_tuning: Tuning = "full",
         text_encoder: str | dict[str, Any] = SCRATCH,
+        text_tuning: Tuning = "full",
+        language: Language = "prompts",
         fle: Fle = "packed",
         levels: int = LEVELS,
+        prompts: Control = "taxonomy",
+        wording: Wording | None = None,
         spa: Spa = "hard",
         beta: float = 1.0,
+        noise_choice: Choice = "richest",
+        noise_input: NoiseInput = "resized",
+        noise_units: int = 255,
         patch: int | None = None,
         k: int | None = None,
+        prediction: Prediction = "kl",
+        train_teacher: bool = False,
         lambda_cmc: float = 1.0,
         lambda_kl: float = 1.0,
         kl_temperature: float = 1.0,
     ) -> None:
-        """Build the detector.
-
-        Args:
-            size: ``base`` (224 px, the released widths and depths) or ``tiny`` (128 px).
-            taxa: The kinds of training image; their prompts are built from them.
-            untrained: Give logits before training too.
-            image_encoder: ``scratch``, or a CLIP vision tower: Hub name, local folder, or its
-                configuration for random weights.
-            text_encoder: The same for the text tower.
-            fle: How the levels of a prompt become one feature: ``packed`` or ``per-level``.
-            levels: Prompts use levels 1 to this, of 4.
-            spa: How negative pairs weigh: ``hard``, ``fixed`` or ``none``.
-            beta: Strength of ``spa="hard"``.
-            patch: Side of the noise patches in pixels; by default 56 (base), 32 (tiny).
-            k: How many richest patches; by default 1 (base), 2 (tiny).
-            lambda_cmc: Weight of the contrastive loss.
-            lambda_kl: Weight of the prediction loss.
-            kl_temperature: Temperature of the prediction loss.
-        """
         shape = SHAPES.get(size, SHAPES["base"])  # an unknown size is refused by the base class
         super().__init__(input_size=shape.input_size, size=size, taxa=taxa, untrained=untrained)
-        prompts = prompts_of(self.taxa, levels=levels)
+        one_of("language", language, Language)
+        one_of("prediction", prediction, Prediction)
+        one_of("noise_input", noise_input, NoiseInput)
+        if noise_input == "native":
+            self.transform = WithNative(shape.input_size)
         self.lambda_cmc, self.lambda_kl = lambda_cmc, lambda_kl
-        self.kl_temperature = kl_temperature
-        self.language = FineGrainedLanguageEncoder(
-            prompts,
-            mode=fle,
-            encoder=text_encoder,
-            width=shape.width,
-            heads=shape.heads,
-            layers=shape.text_layers,
+        self.prediction, self.kl_temperature = prediction, kl_temperature
+        self.train_teacher, self.with_language = train_teacher, language == "prompts"
+        said = prompts_of(self.taxa, levels=levels, wording=wording, control=prompts)
+        width = shape.width
+        if self.with_language:
+            self.language = build_language(
+                shape, said, fle=fle, encoder=text_encoder, tuning=text_tuning
+            )
+            width = self.language.outputs
+        self.vision = build_vision(
+            shape,
+            width=width,
+            encoder=image_encoder,
+            tuning=image_tuning,
+            choice=noise_choice,
+            patch=patch,
+            k=k,
+            units=noise_units,
         )
-        width = self.language.outputs
-        image = build_image_encoder(
-            image_encoder,
-            shape.image_stages,
-            size=shape.input_size,
-            width=shape.width,
-            heads=shape.heads,
-            layers=shape.image_layers,
-        )
-        noise = NoiseEncoder(
-            size=shape.input_size,
-            patch=shape.patch if patch is None else patch,
-            k=shape.k if k is None else k,
-            widths=shape.noise_widths,
-            convolutions=shape.noise_convolutions,
-            grid=shape.noise_grid,
-            width=shape.width,
-            heads=shape.heads,
-            layers=shape.noise_layers,
-        )
-        self.vision = VisionEncoder(image, noise, width=width)
         self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 1))
+        if self.with_language:
+            self._build_alignment(said, width, spa, beta)
+        self.init = self._origin()
+
+    def _build_alignment(self, prompts: Prompts, width: int, spa: Spa, beta: float) -> None:
+        """Build what brings vision and language together."""
         self.predictor = nn.Linear(width, width)
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
-        self.spa = SamplePairAttention(spa, shared=prompts.shared_levels(), beta=beta)
+        self.spa: SamplePairAttention | PairTable = (
+            PairTable()
+            if spa == "table24"
+            else SamplePairAttention(spa, shared=prompts.shared_levels(), beta=beta)
+        )
         classes = torch.tensor(prompts.class_of_taxon)
         self.register_buffer("class_of_taxon", classes, persistent=False)
-        pretrained = [
-            tower
-            for tower, source in ((image, image_encoder), (self.language.tower, text_encoder))
-            if isinstance(source, str) and source != SCRATCH
-        ]
-        if pretrained:
-            self.init = f"clip:{hash_of(pretrained)}"
 
     def features(self, inputs: Tensor) -> Tensor:
         """Give the (B, d) vision features v, not normalised."""
@@ -195,21 +161,35 @@ class MFCLIP(Detector):
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Give ``ce``, ``cmc``, ``kl`` and ``total`` = ce + lambda_cmc cmc + lambda_kl kl.
 
-        In training mode the running means of ``spa="hard"`` take in the batch.
+        With ``language="none"`` there are ``ce`` and ``total`` alone. In training mode the running
+        means of ``spa="hard"`` take in the batch.
         """
         vision = self.features(batch.inputs)  # (B, d)
         logits = self.head(vision).squeeze(1).float()
         ce = F.binary_cross_entropy_with_logits(logits, batch.labels)
-
+        if not self.with_language:
+            return {"ce": ce, "total": ce}
         text = self.language().float()  # (K, d)
         classes = self.class_of_taxon[batch.taxa]
-        scores = self.scores(vision, text)
+        cmc = self._contrast(self.scores(vision, text), classes)
+        teacher = text if self.train_teacher else text.detach()
+        kl = prediction_loss(
+            self.predictor(vision),
+            teacher[classes],
+            kind=self.prediction,
+            temperature=self.kl_temperature,
+        )
+        total = ce + self.lambda_cmc * cmc + self.lambda_kl * kl
+        return {"ce": ce, "cmc": cmc, "kl": kl, "total": total}
+
+    def _contrast(self, scores: Tensor, classes: Tensor) -> Tensor:
+        """Contrast images with prompts by their (B, K) ``scores``."""
+        if isinstance(self.spa, PairTable):
+            return diagonal_loss(self.spa(scores[:, classes]))
         cmc = contrastive_loss(scores, classes, self.spa())
         if self.training:
             self.spa.observe(scores, classes)
-        kl = prediction_loss(self.predictor(vision), text[classes], temperature=self.kl_temperature)
-        total = ce + self.lambda_cmc * cmc + self.lambda_kl * kl
-        return {"ce": ce, "cmc": cmc, "kl": kl, "total": total}
+        return cmc
 
     def scores(self, vision: Tensor, text: Tensor) -> Tensor:
         """Give the (B, K) logits between (B, d) images and (K, d) prompts: scaled cosines."""
@@ -219,9 +199,17 @@ class MFCLIP(Detector):
 
     def architecture(self) -> dict[str, Any]:
         """Replace pretrained towers by their configurations: nothing is fetched on loading."""
-        towers: dict[str, Any] = {}
-        if isinstance(self.vision.image, ClipImage):
-            towers["image_encoder"] = self.vision.image.config
-        if isinstance(self.language.tower, ClipText):
-            towers["text_encoder"] = self.language.tower.config
-        return towers
+        names = {ClipImage: "image_encoder", ClipText: "text_encoder"}
+        return {names[type(tower)]: tower.config for tower in self._clip_towers()}
+
+    def _clip_towers(self) -> list[ClipImage | ClipText]:
+        """List the CLIP towers, image first."""
+        towers = [self.vision.image, self.language.reader.tower if self.with_language else None]
+        return [tower for tower in towers if isinstance(tower, ClipImage | ClipText)]
+
+    def _origin(self) -> str:
+        """Say where the first weights came from."""
+        origins = [tower.origin for tower in self._clip_towers() if tower.origin is not None]
+        if not origins:
+            return "random"
+        return f"clip:{hashlib.sha256(' '.join(origins).encode()).hexdigest()[:12]}"

@@ -1,5 +1,7 @@
 """The richest patch of a face, and the noise residual in it."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -10,6 +12,7 @@ from detectors.filters import srm_kernels
 BLACK = 4  # of 255; JPEG leaves a black border a little above 0
 BORDER_SHARE = 0.05
 TRUNCATION = 3.0
+Choice = Literal["richest", "poorest", "random", "centre", "whole", "none"]
 HALO = 2  # pixels that the 5 x 5 filters see around a patch
 
 # Homogeneities are summed as whole numbers of 2^-36: exact, so that equal patches tie on every
@@ -78,9 +81,17 @@ def bordered(images: Tensor, patch: int) -> Tensor:
     return share > BORDER_SHARE
 
 
-@torch.no_grad()
 def richest(images: Tensor, patch: int, k: int) -> Tensor:
-    """Choose the k patches of lowest homogeneity; of equals, the first.
+    """Choose the k patches of lowest homogeneity; of equals, the first."""
+    return choose(images, patch, k, "richest")
+
+
+@torch.no_grad()
+def choose(images: Tensor, patch: int, k: int, choice: Choice) -> Tensor:
+    """Choose k patches of each image; of equals, the first.
+
+    ``richest``: of lowest homogeneity; ``poorest``: of highest; ``random``: by a number made of the
+    image's pixels, so that an image keeps its patch; ``centre``: nearest to the middle.
 
     Patches with a black border are taken only when there are fewer than k others.
 
@@ -88,12 +99,19 @@ def richest(images: Tensor, patch: int, k: int) -> Tensor:
         images: (B, 3, H, W) RGB in [0, 1].
         patch: Side of the square patches, in pixels.
         k: How many.
+        choice: By what.
 
     Returns:
         (B, k) int64, places among the patches row by row.
     """
-    evenness = homogeneity(images, patch) + 2 * bordered(images, patch)
-    return evenness.argsort(dim=1, stable=True)[:, :k]
+    if choice in ("richest", "poorest"):
+        evenness = homogeneity(images, patch)
+        order = evenness if choice == "richest" else 1 - evenness
+    elif choice == "random":
+        order = _lot(images, patch)
+    else:
+        order = _from_middle(images, patch)
+    return (order + 2 * bordered(images, patch)).argsort(dim=1, stable=True)[:, :k]
 
 
 class Residuals(nn.Module):
@@ -108,9 +126,10 @@ class Residuals(nn.Module):
 
     kernels: Tensor
 
-    def __init__(self, patch: int) -> None:
+    def __init__(self, patch: int, *, units: int = 255) -> None:
+        """Set the side of the patches, and the value of white: 255, or 1 as in the release."""
         super().__init__()
-        self.patch = patch
+        self.patch, self.units = patch, units
         self.register_buffer("kernels", srm_kernels(), persistent=False)
 
     def forward(self, images: Tensor, chosen: Tensor) -> Tensor:
@@ -126,9 +145,29 @@ class Residuals(nn.Module):
         patches = cut(padded, chosen, columns=columns, patch=self.patch, halo=HALO)
         # Half precision has no bits left for a residual of 3 in 255.
         with torch.autocast(images.device.type, enabled=False):
-            residual = F.conv2d(255 * patches.flatten(0, 1), self.kernels)
+            residual = F.conv2d(self.units * patches.flatten(0, 1), self.kernels)
         truncated = residual.clamp(-TRUNCATION, TRUNCATION) / TRUNCATION
         return truncated.reshape(*chosen.shape, *truncated.shape[1:])
+
+
+def _lot(images: Tensor, patch: int) -> Tensor:
+    """Give (B, N) float64 in [0, 1) that follow from an image's own pixels."""
+    rows, columns = _grid(images, patch)
+    place = torch.arange(rows * columns, device=images.device)
+    seed = _bytes(images).long().sum(dim=(1, 2, 3))[:, None]
+    number = (seed * 2_654_435_761 + (place + 1) * 40_503) & 0xFFFFFFFF
+    for _ in range(2):  # neighbouring seeds are to give unrelated numbers
+        number = ((number ^ (number >> 16)) * 73_244_475) & 0xFFFFFFFF
+    return (number ^ (number >> 16)).double() / 2**32
+
+
+def _from_middle(images: Tensor, patch: int) -> Tensor:
+    """Give (B, N) float64 in [0, 1): how far a patch lies from the middle of the grid."""
+    rows, columns = _grid(images, patch)
+    down = torch.arange(rows, dtype=torch.float64, device=images.device) - (rows - 1) / 2
+    across = torch.arange(columns, dtype=torch.float64, device=images.device) - (columns - 1) / 2
+    distance = (down[:, None] ** 2 + across**2).flatten()
+    return (distance / (rows**2 + columns**2)).expand(len(images), -1)
 
 
 def cut(images: Tensor, chosen: Tensor, *, columns: int, patch: int, halo: int = 0) -> Tensor:

@@ -16,12 +16,11 @@ from detectors.cards import mfclip as cards
 from detectors.errors import InputError
 from detectors.filters import srm_kernels
 from detectors.mfclip.attention import PLACES, PairTable
-from detectors.mfclip.language import ScratchText
 from detectors.mfclip.losses import diagonal_loss, released_prediction_loss
 from detectors.mfclip.patches import cut, grey_homogeneity
-from detectors.mfclip.prompts import LEVELS, Prompts, prompts_of
+from detectors.mfclip.prompts import prompts_of
+from detectors.mfclip.readers import ReleaseReader, ScratchText
 from detectors.mfclip.release_weights import read_release
-from detectors.mfclip.tokens import CONTEXT, clip_tokens
 from detectors.mfclip.transformer import Block, blocks
 from detectors.mfclip.vision import ConvStack, Stage
 from detectors.pretrained import fingerprint
@@ -122,7 +121,14 @@ class MFCLIPRelease(Detector):
         super().__init__(input_size=shape.input_size, size=size, taxa=taxa, untrained=untrained)
         self.transform = SquashedBytes(shape.input_size)
         prompts = prompts_of(self.taxa)
-        self.language = ReleaseLanguage(prompts, shape)
+        self.language = ReleaseReader(
+            prompts,
+            vocabulary=VOCABULARY,
+            width=shape.width,
+            heads=shape.heads,
+            layers=shape.text_layers,
+        )
+        start_as_clip(self.language.tower)
         self.vision = ReleaseVision(shape)
         self.head = nn.Sequential(nn.LayerNorm(shape.width), nn.Linear(shape.width, 2))
         self.predictor = nn.Linear(shape.width, shape.width)
@@ -239,60 +245,20 @@ class ReleaseBranch(nn.Module):
         return self.blocks(x)[:, 0]  # type: ignore[no-any-return]
 
 
-class ReleaseLanguage(nn.Module):
-    """The released language encoder: levels end to end, read at the end of the first.
-
-    Attributes:
-        tower: CLIP's text transformer over 4 x 77 positions, from random weights.
-    """
-
-    ids: Tensor
-    ends: Tensor
-
-    def __init__(self, prompts: Prompts, shape: Shape) -> None:
-        super().__init__()
-        ids, ends = released_ids(prompts)
-        self.register_buffer("ids", ids, persistent=False)
-        self.register_buffer("ends", ends, persistent=False)
-        width, layers = shape.width, shape.text_layers
-        context = LEVELS * CONTEXT
-        self.tower = ScratchText(VOCABULARY, width, shape.heads, layers, context=context)
-        with torch.no_grad():
-            self._as_clip(width, layers)
-
-    def forward(self) -> Tensor:
-        """Give the (K, d) features of all prompts, not normalised."""
-        hidden = self.tower(self.ids)  # (K, 308, d)
-        first = hidden[torch.arange(len(hidden), device=hidden.device), self.ends]
-        return self.tower.project(first)  # type: ignore[no-any-return]
-
-    def _as_clip(self, width: int, layers: int) -> None:
-        """Start as CLIP's text transformer does."""
-        residual = width**-0.5 * (2 * layers) ** -0.5
-        nn.init.normal_(self.tower.tokens.weight, std=0.02)
-        nn.init.normal_(self.tower.project.weight, std=width**-0.5)
-        for block in self.tower.blocks:
-            assert isinstance(block, Block)
-            nn.init.normal_(block.qkv.weight, std=width**-0.5)
-            nn.init.normal_(block.up.weight, std=(2 * width) ** -0.5)
-            for layer in (block.out, block.down):
-                nn.init.normal_(layer.weight, std=residual)
-            for bias in (block.qkv.bias, block.out.bias):
-                nn.init.zeros_(bias)
-
-
-def released_ids(prompts: Prompts) -> tuple[Tensor, Tensor]:
-    """Give (K, 4 x 77) ids of the levels end to end, 0 after each, and (K,) ends of the first."""
-    texts = prompts.level_texts()
-    tokens = clip_tokens(texts)
-    padded = tokens.ids.new_zeros(len(texts), CONTEXT)
-    padded[:, : tokens.ids.shape[1]] = tokens.ids
-    padded *= torch.arange(CONTEXT) <= tokens.ends[:, None]
-    levels = [dict(prompt) for prompt in prompts.distinct]
-    place = torch.tensor(
-        [[texts.index(known.get(n, known[1])) for n in range(1, LEVELS + 1)] for known in levels]
-    )  # (K, 4)
-    return padded[place].flatten(1), tokens.ends[place[:, 0]]
+def start_as_clip(tower: ScratchText) -> None:
+    """Start a text transformer as CLIP's own starts."""
+    width, layers = tower.project.in_features, len(tower.blocks)
+    residual = width**-0.5 * (2 * layers) ** -0.5
+    nn.init.normal_(tower.tokens.weight, std=0.02)
+    nn.init.normal_(tower.project.weight, std=width**-0.5)
+    for block in tower.blocks:
+        assert isinstance(block, Block)
+        nn.init.normal_(block.qkv.weight, std=width**-0.5)
+        nn.init.normal_(block.up.weight, std=(2 * width) ** -0.5)
+        for layer in (block.out, block.down):
+            nn.init.normal_(layer.weight, std=residual)
+        for bias in (block.qkv.bias, block.out.bias):
+            nn.init.zeros_(bias)
 
 
 def rounded(images: Tensor) -> Tensor:

@@ -43,11 +43,14 @@ class Block(nn.Module):
         self.up = nn.Linear(width, 4 * width)
         self.down = nn.Linear(4 * width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Transform (B, N, width) tokens."""
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Transform (B, N, width) tokens; ``mask`` (B, 1, N, N), True = seen, is in full."""
         qkv = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1))  # (B, N, 3, heads, d)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # 3 x (B, heads, N, d)
-        seen = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal, scale=self.scale)
+        causal = self.causal and mask is None
+        seen = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=mask, is_causal=causal, scale=self.scale
+        )
         x = x + self.out(seen.transpose(1, 2).flatten(2))
         return x + self.down(self.activation(self.up(self.norm2(x))))  # type: ignore[no-any-return]
 

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from detectors.errors import DetectorError
-from detectors.mfclip.clip import SCRATCH, vision_tower
-from detectors.mfclip.patches import Residuals, richest
+from detectors.mfclip.clip import SCRATCH, Tuning, hash_of, tuned, vision_tower
+from detectors.mfclip.native import halves
+from detectors.mfclip.patches import Choice, Residuals, choose
 from detectors.mfclip.transformer import Summary
 
 
@@ -75,20 +76,31 @@ class ScratchImage(nn.Module):
 
 
 class ClipImage(nn.Module):
-    """The vision tower of a CLIP with its projection, at any input size."""
+    """The vision tower of a CLIP with its projection, at any input size.
+
+    Attributes:
+        origin: Hash of the weights it was loaded with; None for random ones.
+    """
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, source: str | dict[str, Any], *, size: int) -> None:
+    def __init__(self, source: str | dict[str, Any], *, size: int, tuning: Tuning = "full") -> None:
         super().__init__()
         self.tower = vision_tower(source)
         self.config: dict[str, Any] = self.tower.config.to_diff_dict()
+        self.origin = hash_of([self.tower]) if isinstance(source, str) else None
+        self.frozen = tuning == "frozen"
+        self.tower = tuned(self.tower, tuning)
         self.outputs: int = self.tower.config.projection_dim
         self.native = size == self.tower.config.image_size
         mean, deviation = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
         self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
         self.register_buffer("deviation", torch.tensor(deviation)[:, None, None], persistent=False)
+
+    def train(self, mode: bool = True) -> "ClipImage":
+        """Set the mode; a frozen tower stays in evaluation mode."""
+        return super().train(mode and not self.frozen)
 
     def forward(self, images: Tensor) -> Tensor:
         """Encode (B, 3, S, S) RGB in [0, 1] as (B, outputs)."""
@@ -116,12 +128,14 @@ class NoiseEncoder(nn.Module):
         width: int,
         heads: int,
         layers: int,
+        choice: Choice = "richest",
+        units: int = 255,
     ) -> None:
         """Build the encoder.
 
         Args:
             size: Side of the input images, in pixels.
-            patch: Side of the patches, in pixels.
+            patch: Side of the patches, in pixels; not used where the image is taken whole.
             k: How many patches.
             widths: Width of each CNN stage; the last goes for all later ones.
             convolutions: Convolutions in a stage.
@@ -129,15 +143,21 @@ class NoiseEncoder(nn.Module):
             width: Width of the transformer and of the feature.
             heads: Attention heads.
             layers: Layers of the transformer.
+            choice: Which patches.
+            units: Value of white in the residual, 255 or 1.
         """
         super().__init__()
+        if choice == "whole":
+            patch, k = size, 1
         per_side = size // patch if patch > 0 else 0
         if not 8 <= patch <= size:
             raise DetectorError(f"patch is 8 to {size} px here, not {patch}")
         if not 1 <= k <= per_side**2:
             raise DetectorError(f"k is 1 to {per_side**2} patches of {patch} px here, not {k}")
-        self.patch, self.k = patch, k
-        self.residuals = Residuals(patch)
+        if units not in (1, 255):
+            raise DetectorError(f"noise_units is 255 or 1, not {units}")
+        self.patch, self.k, self.choice = patch, k, choice
+        self.residuals = Residuals(patch, units=units)
         halvings = 1
         while patch >> halvings > grid:
             halvings += 1
@@ -154,7 +174,7 @@ class NoiseEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Encode (B, 3, S, S) RGB in [0, 1] as (B, width)."""
-        residual = self.residuals(images, richest(images, self.patch, self.k))
+        residual = self.residuals(images, self.places(images))
         each = self.summary(self.cnn.tokens(residual.flatten(0, 1)))  # (B k, width)
         each = each.unflatten(0, (len(images), self.k))
         if self.attention is None:
@@ -162,21 +182,36 @@ class NoiseEncoder(nn.Module):
         share = self.attention(each).softmax(dim=1)  # (B, k, 1)
         return (share * each).sum(dim=1)  # type: ignore[no-any-return]
 
+    def places(self, images: Tensor) -> Tensor:
+        """Give the (B, k) places of the patches that are looked at, row by row."""
+        if self.choice == "whole":
+            return torch.zeros(len(images), 1, dtype=torch.long, device=images.device)
+        return choose(images, self.patch, self.k, self.choice)
+
 
 class VisionEncoder(nn.Module):
     """Image and noise encoder, added in the space they share with language."""
 
-    def __init__(self, image: ScratchImage | ClipImage, noise: NoiseEncoder, *, width: int) -> None:
+    def __init__(
+        self, image: ScratchImage | ClipImage, noise: NoiseEncoder | None, *, width: int
+    ) -> None:
         super().__init__()
         self.image, self.noise = image, noise
         self.image_join = _join(image.outputs, width)
-        self.noise_join = _join(noise.outputs, width)
+        if noise is not None:
+            self.noise_join = _join(noise.outputs, width)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Encode (B, 3, S, S) RGB in [0, 1] as (B, width), not normalised."""
-        image = self.image_join(self.image(images))
-        noise = self.noise_join(self.noise(images))
-        return image + noise  # type: ignore[no-any-return]
+        """Encode RGB in [0, 1] as (B, width), not normalised.
+
+        Args:
+            images: (B, 3, S, S), or (B, 3, 2S, S) of ``WithNative``.
+        """
+        resized, noisy = halves(images)
+        image = self.image_join(self.image(resized))
+        if self.noise is None:
+            return image  # type: ignore[no-any-return]
+        return image + self.noise_join(self.noise(noisy))  # type: ignore[no-any-return]
 
 
 def build_image_encoder(
@@ -187,11 +222,12 @@ def build_image_encoder(
     width: int,
     heads: int,
     layers: int,
+    tuning: Tuning = "full",
 ) -> ScratchImage | ClipImage:
     """Build ``scratch``, or a CLIP vision tower by Hub name, folder or configuration."""
     if source == SCRATCH:
         return ScratchImage(stages, size=size, width=width, heads=heads, layers=layers)
-    return ClipImage(source, size=size)
+    return ClipImage(source, size=size, tuning=tuning)
 
 
 def _join(inputs: int, outputs: int) -> nn.Module:

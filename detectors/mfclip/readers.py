@@ -1,0 +1,236 @@
+"""How the levels of a prompt become one feature: text towers, and ways to read with them."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from detectors.mfclip.clip import Tuning, hash_of, text_tower, tuned
+from detectors.mfclip.prompts import LEVELS, Prompts
+from detectors.mfclip.tokens import CONTEXT, Tokens, clip_tokens, closed_tokens
+from detectors.mfclip.transformer import blocks, quick_gelu
+
+
+class ScratchText(nn.Module):
+    """CLIP's text transformer with a small vocabulary, from random weights."""
+
+    def __init__(
+        self, vocabulary: int, width: int, heads: int, layers: int, *, context: int = CONTEXT
+    ) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(vocabulary, width)
+        self.positions = nn.Parameter(torch.randn(context, width) * 0.01)
+        self.blocks = blocks(width, heads, layers, causal=True, activation=quick_gelu)
+        self.norm = nn.LayerNorm(width)
+        self.project = nn.Linear(width, width, bias=False)
+        nn.init.normal_(self.tokens.weight, std=0.3)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Read (N, L) token ids; give (N, L, width), not yet projected."""
+        return self.encode(self.tokens(ids) + self.positions[: ids.shape[1]])
+
+    def encode(self, embedded: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Read (N, L, width) embedded tokens.
+
+        Args:
+            embedded: Tokens with their positions.
+            mask: (N, 1, L, L) bool, True where a row's token sees a column's; causal by default.
+        """
+        for block in self.blocks:
+            embedded = block(embedded, mask)
+        return self.norm(embedded)  # type: ignore[no-any-return]
+
+
+class ClipText(nn.Module):
+    """The text tower of a CLIP.
+
+    Attributes:
+        origin: Hash of the weights it was loaded with; None for random ones.
+    """
+
+    def __init__(self, source: str | dict[str, Any], *, tuning: Tuning = "full") -> None:
+        super().__init__()
+        tower = text_tower(source)
+        self.config: dict[str, Any] = tower.config.to_diff_dict()
+        self.origin = hash_of([tower]) if isinstance(source, str) else None
+        self.frozen = tuning == "frozen"
+        tower = tuned(tower, tuning)
+        self.text_model = tower.text_model
+        self.project = tower.text_projection
+
+    def train(self, mode: bool = True) -> "ClipText":
+        """Set the mode; a frozen tower stays in evaluation mode."""
+        return super().train(mode and not self.frozen)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Read (N, L) token ids; give (N, L, width), not yet projected."""
+        return self.text_model(input_ids=ids).last_hidden_state  # type: ignore[no-any-return]
+
+
+def at_ends(hidden: Tensor, ends: Tensor) -> Tensor:
+    """Pick the (N, width) states of (N, L, width) at the (N,) end tokens."""
+    return hidden[torch.arange(len(hidden), device=hidden.device), ends]
+
+
+class TextReader(nn.Module):
+    """Reads texts each at its end token: the levels joined, or each level on its own."""
+
+    ids: Tensor
+    ends: Tensor
+
+    def __init__(
+        self, texts: list[str], source: str | dict[str, Any] | None, tuning: Tuning, **scratch: int
+    ) -> None:
+        """Build the tower for ``texts``; ``source`` is None for one from random weights."""
+        super().__init__()
+        tokens: Tokens
+        if source is None:
+            tokens, vocabulary = closed_tokens(texts)
+            self.tower: ScratchText | ClipText = ScratchText(vocabulary, **scratch)
+        else:
+            tokens = clip_tokens(texts)
+            self.tower = ClipText(source, tuning=tuning)
+        self.outputs: int = self.tower.project.out_features
+        self.register_buffer("ids", tokens.ids, persistent=False)
+        self.register_buffer("ends", tokens.ends, persistent=False)
+
+    def states(self) -> Tensor:
+        """Give the (N, inner) states of the texts, not yet projected."""
+        return at_ends(self.tower(self.ids), self.ends)
+
+    def forward(self) -> Tensor:
+        """Give the (N, d) features of the texts."""
+        return self.tower.project(self.states())  # type: ignore[no-any-return]
+
+
+class LevelReader(TextReader):
+    """Reads each level alone: t = W LN(sum over l of a[l] (end[l] + e[l])).
+
+    a is the softmax of learned scalars over the levels that a prompt has.
+    """
+
+    text_of: Tensor
+
+    def __init__(
+        self, prompts: Prompts, source: str | dict[str, Any] | None, tuning: Tuning, **scratch: int
+    ) -> None:
+        super().__init__(prompts.level_texts(), source, tuning, **scratch)
+        inner: int = self.tower.project.in_features
+        self.levels = nn.Parameter(torch.randn(LEVELS, inner) * 0.02)
+        self.attention = nn.Parameter(torch.zeros(LEVELS))
+        self.norm = nn.LayerNorm(inner)
+        self.register_buffer("text_of", texts_of(prompts), persistent=False)
+
+    def forward(self) -> Tensor:
+        """Give the (K, d) features of the prompts."""
+        known = (self.text_of >= 0)[..., None]  # (K, 4, 1)
+        share = self.attention[:, None].expand_as(known).masked_fill(~known, -math.inf)
+        each = self.states()[self.text_of.clamp(min=0)] + self.levels  # (K, 4, inner)
+        pooled = self.norm((share.softmax(dim=1) * each).sum(dim=1))
+        return self.tower.project(pooled)  # type: ignore[no-any-return]
+
+
+class ConcatenatedReader(nn.Module):
+    """Reads the four levels end to end, each in 77 positions, at the end of the last known one.
+
+    Padding and unknown levels are no keys, and a position counts within its level; read plainly,
+    most of what the last token attends to would be padding.
+    """
+
+    ids: Tensor
+    ends: Tensor
+    mask: Tensor
+
+    def __init__(self, prompts: Prompts, **scratch: int) -> None:
+        super().__init__()
+        tokens, vocabulary = closed_tokens(prompts.level_texts())
+        texts = texts_of(prompts)
+        length = tokens.ids.shape[1]  # what lies behind it in the 77 positions is padding
+        place = torch.arange(length)
+        known = (texts >= 0)[..., None]
+        read = known & (place <= tokens.ends[texts.clamp(min=0)][..., None])  # (K, 4, L)
+        self.tower = ScratchText(vocabulary, **scratch)
+        self.outputs: int = self.tower.project.out_features
+        self.levels = nn.Parameter(torch.randn(LEVELS, 1, self.outputs) * 0.02)
+        keys = read.flatten(1)
+        causal = torch.ones(LEVELS * length, LEVELS * length, dtype=torch.bool).tril()
+        # A padded query sees itself, or its softmax would be over nothing.
+        sees = (causal & keys[:, None]) | torch.eye(len(causal), dtype=torch.bool)
+        last = (keys * torch.arange(1, len(causal) + 1)).argmax(dim=1)
+        ids = tokens.ids[texts.clamp(min=0)] * read
+        self.register_buffer("ids", ids, persistent=False)
+        self.register_buffer("ends", last, persistent=False)
+        self.register_buffer("mask", sees[:, None], persistent=False)
+
+    def forward(self) -> Tensor:
+        """Give the (K, d) features of the prompts."""
+        positions = self.tower.positions[: self.ids.shape[2]]
+        embedded = self.tower.tokens(self.ids) + positions + self.levels  # (K, 4, L, width)
+        hidden = self.tower.encode(embedded.flatten(1, 2), self.mask)
+        return self.tower.project(at_ends(hidden, self.ends))  # type: ignore[no-any-return]
+
+
+class ReleaseReader(nn.Module):
+    """Reads as the release does: levels end to end, at the end of the first.
+
+    Under a causal mask the levels behind it change nothing. A level that is not known says level 1
+    again, as all levels of real images do.
+    """
+
+    ids: Tensor
+    ends: Tensor
+
+    def __init__(self, prompts: Prompts, *, vocabulary: int | None = None, **scratch: int) -> None:
+        """Build the tower; with ``vocabulary`` ids are CLIP's, else of the prompts' own words."""
+        super().__init__()
+        texts = prompts.level_texts()
+        if vocabulary is None:
+            tokens, vocabulary = closed_tokens(texts)
+        else:
+            tokens = clip_tokens(texts)
+        padded = tokens.ids.new_zeros(len(texts), CONTEXT)
+        padded[:, : tokens.ids.shape[1]] = tokens.ids
+        padded *= torch.arange(CONTEXT) <= tokens.ends[:, None]
+        place = texts_of(prompts)
+        place = torch.where(place >= 0, place, place[:, :1])  # (K, 4)
+        self.tower = ScratchText(vocabulary, **scratch, context=LEVELS * CONTEXT)
+        self.outputs: int = self.tower.project.out_features
+        self.register_buffer("ids", padded[place].flatten(1), persistent=False)
+        self.register_buffer("ends", tokens.ends[place[:, 0]], persistent=False)
+
+    def forward(self) -> Tensor:
+        """Give the (K, d) features of the prompts."""
+        hidden = self.tower(self.ids)  # (K, 308, d)
+        return self.tower.project(at_ends(hidden, self.ends))  # type: ignore[no-any-return]
+
+
+class TableReader(nn.Module):
+    """Reads nothing: one free vector a class, the control for what text is worth."""
+
+    tower = None
+
+    def __init__(self, prompts: Prompts, *, width: int) -> None:
+        super().__init__()
+        self.rows = nn.Parameter(torch.randn(len(prompts.distinct), width))
+        self.outputs = width
+
+    def forward(self) -> Tensor:
+        """Give the (K, width) vectors."""
+        return self.rows
+
+
+Reader = TextReader | ConcatenatedReader | ReleaseReader | TableReader
+"""Gives (K, d) features of K prompts; ``outputs`` is d, ``tower`` what reads, if anything does."""
+
+
+def texts_of(prompts: Prompts) -> Tensor:
+    """Give, as (K, 4), which of ``level_texts`` a prompt has at each level; -1 for none."""
+    texts = prompts.level_texts()
+    place: dict[str | None, int] = {text: number for number, text in enumerate(texts)}
+    place[None] = -1
+    rows = [
+        [place[known.get(level)] for level in range(1, LEVELS + 1)]
+        for known in map(dict, prompts.distinct)
+    ]
+    return torch.tensor(rows)
