@@ -18,6 +18,24 @@ CLIP_LINEAR = Card(
     fit="gradient",
 )
 
+CLIP_FINETUNE = Card(
+    name="clip-finetune",
+    title="CLIP fine-tuned",
+    paper="after Radford et al., Learning Transferable Visual Models From Natural Language "
+    "Supervision, ICML 2021 (arXiv 2103.00020); sample pair attention: Zhang et al., IEEE TIFS 20, "
+    "2025",
+    year=2021,
+    kind="vision-language",
+    fidelity="CLIP's two towers and temperature; ForgeryBench's own contrast with one text a class "
+    "of images, whose other images are no negatives. base: CLIP ViT-B/16. tiny: small towers of "
+    "random weights for CPUs and tests, no CLIP at all",
+    licence="Apache-2.0 (code); the CLIP weights are MIT",
+    pretraining="CLIP: 400 million image-text pairs (WIT-400M)",
+    fit="gradient",
+    needs=frozenset({"prompts"}),
+)
+
 DETECTORS = {
+    "detectors.clip_finetune:ClipFinetune": CLIP_FINETUNE,
     "detectors.clip_linear:ClipLinear": CLIP_LINEAR,
 }

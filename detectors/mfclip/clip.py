@@ -89,6 +89,14 @@ def hash_of(towers: Iterable[torch.nn.Module]) -> str:
     return digest.hexdigest()[:12]
 
 
+def origin_of(hashes: Iterable[str | None]) -> str:
+    """Say where the first weights of towers came from, by the hash of each; None for random."""
+    known = [each for each in hashes if each is not None]
+    if not known:
+        return "random"
+    return f"clip:{hashlib.sha256(' '.join(known).encode()).hexdigest()[:12]}"
+
+
 def _loaded(model_class: Any, source: str, *, other: tuple[str, ...]) -> Any:
     """Load a tower from safetensors; ``other`` begins the names that it may leave over."""
     try:

@@ -1,6 +1,5 @@
 """MFCLIP: multi-modal fine-grained CLIP for face-forgery detection."""
 
-import hashlib
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
@@ -12,7 +11,7 @@ from torch.nn import functional as F
 from detectors.base import Batch, Detector, Size
 from detectors.cards import mfclip as cards
 from detectors.mfclip.attention import PairTable, SamplePairAttention, Spa
-from detectors.mfclip.clip import SCRATCH, Tuning
+from detectors.mfclip.clip import SCRATCH, Tuning, origin_of
 from detectors.mfclip.language import Fle
 from detectors.mfclip.losses import Prediction, contrastive_loss, diagonal_loss, prediction_loss
 from detectors.mfclip.native import WithNative
@@ -136,7 +135,7 @@ class MFCLIP(Detector):
         self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 1))
         if self.with_language:
             self._build_alignment(said, width, spa, beta)
-        self.init = self._origin()
+        self.init = origin_of(tower.origin for tower in self._clip_towers())
 
     def _build_alignment(self, prompts: Prompts, width: int, spa: Spa, beta: float) -> None:
         """Build what brings vision and language together."""
@@ -206,10 +205,3 @@ class MFCLIP(Detector):
         """List the CLIP towers, image first."""
         towers = [self.vision.image, self.language.reader.tower if self.with_language else None]
         return [tower for tower in towers if isinstance(tower, ClipImage | ClipText)]
-
-    def _origin(self) -> str:
-        """Say where the first weights came from."""
-        origins = [tower.origin for tower in self._clip_towers() if tower.origin is not None]
-        if not origins:
-            return "random"
-        return f"clip:{hashlib.sha256(' '.join(origins).encode()).hexdigest()[:12]}"
