@@ -16,6 +16,45 @@ SPECTRUM = Card(
     fit="estimator",
 )
 
+SPSL = Card(
+    name="spsl",
+    title="SPSL",
+    paper="Liu et al., Spatial-Phase Shallow Learning: Rethinking Face Forgery Detection in "
+    "Frequency Domain, CVPR 2021 (arXiv 2103.01856)",
+    year=2021,
+    kind="frequency",
+    fidelity="base: the paper's idea, phase-only inverse DFT of the grey image as a fourth channel "
+    "of an Xception with fewer layers, binary cross-entropy. Not the paper's, or not known to be: "
+    "the eight middle-flow blocks are the ones left out (7.9 M parameters; depth=full keeps them "
+    "as DeepfakeBench does: 20.8 M, published as 21 M); input 256; the phase image is scaled to "
+    "mean square 1, in the paper it is 1/256 of that; each image is transformed on its own, where "
+    "DeepfakeBench transforms the batch too. tiny: a narrow network of the same parts for CPUs and "
+    "tests",
+    licence="Apache-2.0 (code and ImageNet weights, timm); written from the paper",
+    pretraining="ImageNet-1k",
+    fit="gradient",
+)
+
+NPR = Card(
+    name="npr",
+    title="NPR",
+    paper="Tan et al., Rethinking the Up-Sampling Operations in CNN-based Generative Network for "
+    "Generalizable Deepfake Detection, CVPR 2024 (arXiv 2312.10461)",
+    year=2024,
+    kind="frequency",
+    fidelity="base: the network of the paper's public code (1,444,417 parameters), residual times "
+    "2/3, one logit, binary cross-entropy, from random weights; its checkpoints are read one for "
+    "one. Input 256, of an even side. Whether images are resized first differs from one test set "
+    "to the next in that code and changes what is measured: the option resize says it (resize by "
+    "default; no_resize crops the image's own pixels). Training there crops 224 at random. tiny: "
+    "a narrow network of the same stages for CPUs and tests",
+    licence="Apache-2.0; written from the paper, the public code has no licence",
+    pretraining="none",
+    fit="gradient",
+)
+
 DETECTORS = {
+    "detectors.npr:NPR": NPR,
+    "detectors.spsl:SPSL": SPSL,
     "detectors.spectrum:Spectrum": SPECTRUM,
 }

@@ -1,0 +1,103 @@
+"""SPSL: the image's phase beside its colours, and a network that sees small regions."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from detectors.base import Detector, Size
+from detectors.card import Card
+from detectors.cards.frequency import SPSL as CARD
+from detectors.errors import DetectorError
+from detectors.pretrained import Pretrained, resolve
+from detectors.streams import IMAGENET, Stream, fill_streams
+
+Depth = Literal["shallow", "full"]
+# Below it a frequency is rounding (of float64), whose phase is noise; 8-bit images are far above.
+FLOOR = 1e-6
+
+
+def phase_image(images: Tensor) -> Tensor:
+    """Rebuild images from their phase alone, every frequency given the amplitude 1.
+
+    x = IDFT(F / abs(F)), F the DFT of the mean of the channels; a frequency of abs(F) < 1e-6 is
+    left out. In float64, scaled by the side, so that x has the mean square 1.
+
+    Args:
+        images: (B, C, S, S).
+
+    Returns:
+        (B, 1, S, S) float32.
+
+    Source: Liu et al., CVPR 2021, section 3.
+    """
+    spectrum = torch.fft.fft2(images.double().mean(dim=1, keepdim=True))
+    amplitude = spectrum.abs()
+    phase = torch.where(amplitude < FLOOR, 0, spectrum / amplitude.clamp(min=FLOOR))
+    rebuilt: Tensor = torch.fft.ifft2(phase, norm="ortho").real.float()
+    return rebuilt
+
+
+class SPSL(Detector):
+    """An Xception on colours and phase, trained by binary cross-entropy.
+
+    Args:
+        size: ``tiny`` (narrow, input 128) or ``base`` (Xception's widths, input 256).
+        depth: ``shallow`` leaves out the eight blocks of Xception's middle flow, ``full`` keeps
+            them, as DeepfakeBench does.
+        pretrained: False, True (Xception's ImageNet weights), a Hub repository, a local folder or
+            file in timm's names; by default True for ``base`` and False for ``tiny``.
+        input_size: Side of the input in pixels.
+        taxa: Kinds of training image; kept, not used.
+        untrained: Give logits before training too.
+
+    Raises:
+        WeightsError: The weights asked for are not to be had or do not fit.
+        DetectorError: There is no such depth.
+    """
+
+    card: ClassVar[Card] = CARD
+
+    def __init__(
+        self,
+        *,
+        size: Size = "base",
+        depth: Depth = "shallow",
+        pretrained: Pretrained = None,
+        input_size: int | None = None,
+        taxa: Iterable[Sequence[str]] = (),
+        untrained: bool = False,
+    ) -> None:
+        default = 128 if size == "tiny" else 256
+        side = default if input_size is None else input_size
+        super().__init__(input_size=side, size=size, taxa=taxa, untrained=untrained)
+        if depth not in get_args(Depth):
+            raise DetectorError(f"spsl has the depths shallow and full, not '{depth}'")
+        self.depth = depth
+        source = resolve(pretrained, size=size, published=IMAGENET.published, detector="spsl")
+        self.stream = Stream(size, channels=4, shallow=depth == "shallow")
+        self.head = nn.Linear(self.stream.outputs, 1)
+        if source is not None:
+            self.init = fill_streams([self.stream], source, "spsl")
+        self.to(memory_format=torch.channels_last)  # faster depthwise convolutions on a CPU
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """Give the (B, d) pooled activations; d is 2048 for base and 128 for tiny."""
+        seen = torch.cat([2 * inputs - 1, phase_image(inputs)], dim=1)  # (B, 4, S, S)
+        maps: Tensor = self.stream(seen.contiguous(memory_format=torch.channels_last))
+        return maps.mean(dim=(2, 3))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Give (B,) logits for (B, 3, S, S) inputs in [0, 1]; > 0 means fake."""
+        logits: Tensor = self.head(self.features(inputs))  # (B, 1)
+        return logits.squeeze(1).float()
+
+    def architecture(self) -> dict[str, Any]:
+        """Rebuild without fetching the ImageNet weights, which the saved ones replace."""
+        return {
+            "size": self.size,
+            "depth": self.depth,
+            "pretrained": False,
+            "input_size": self.transform.size,
+        }
