@@ -241,6 +241,32 @@ def embed(
 
 @app.command()
 @told
+def overlay(
+    run: Annotated[Path, typer.Argument(help="Folder of a run on the embedded synthetic set.")],
+    data: DataOption,
+    detectors: DetectorsOption = None,
+    train_on: Annotated[
+        str | None, typer.Option("--train-on", help="Only models of this training set.")
+    ] = None,
+    store: StoreOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Store what a run's models look at on drawn faces, and draw it in the report."""
+    from benchmark.overlays import overlay as carry_out
+
+    page = carry_out(
+        run,
+        data=read_data(data),
+        detectors=read_list(detectors),
+        training=train_on,
+        store=store,
+        device=device,
+    )
+    out_console.print(f"Report: {page}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+@told
 def score(
     paths: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
     model: Annotated[
@@ -268,7 +294,11 @@ def list_detectors() -> None:
     """List the detectors of the catalog."""
     from detectors.cards import CARDS
 
-    rows = [[c.name, c.title, str(c.year), c.kind, c.fit, c.paper] for c in CARDS.values()]
+    rows = [
+        [c.name, c.title, str(c.year), c.kind, c.fit, c.paper]
+        for c in CARDS.values()
+        if not c.sanity
+    ]
     print_table("Detectors", ["name", "title", "year", "kind", "fit", "paper"], rows)
 
 

@@ -40,7 +40,8 @@ class Picture(NamedTuple):
 
     Attributes:
         name: Stem of its files.
-        kind: ``heat-map``, ``curves``, ``roc``, ``training`` or ``embedding``.
+        kind: ``heat-map``, ``curves``, ``roc``, ``training``, ``embedding`` or
+            ``overlay``.
         title: Its heading.
         alt: What it shows, in words.
         png: Bytes at 150 dots an inch.

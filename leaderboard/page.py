@@ -21,6 +21,11 @@ CAPTIONS = {
         "t-SNE of the features of test images: neighbours are alike, distances between groups and "
         "the size of a group mean nothing. The number is measured in the space itself."
     ),
+    "overlay": (
+        "Drawn faces of the embedded set. Above: framed, the patches that the noise branch sees, "
+        "where there is one. Below: where the evidence for a forgery lies (HiResCAM), bright for "
+        "much, each scaled to its own maximum. A map shows where, and proves no reason why."
+    ),
     "training": "One line a model. Long curves: faint as measured, bold the running mean.",
 }
 

@@ -12,6 +12,7 @@ from leaderboard.embedding import embedding_pictures
 from leaderboard.errors import LeaderboardError
 from leaderboard.figures import robustness_curves, roc_curves, training_curves
 from leaderboard.heatmap import heat_map
+from leaderboard.overlays import overlay_pictures
 from leaderboard.page import ProtocolSection, render
 from leaderboard.table import WRITERS, Table
 from leaderboard.tables import cells_frame, protocol_tables
@@ -58,7 +59,8 @@ def report(run: Path) -> Path:
         cells = cells_frame(laid_out)
         atomic_write(folder / "tables" / "cells.csv", _csv(cells))
         sections = [_section(folder, view, contents) for view in laid_out]
-        training, embedded = _training_pictures(contents), embedding_pictures(contents)
+        training = _training_pictures(contents)
+        embedded = [*embedding_pictures(contents), *overlay_pictures(contents)]
         for picture in (*training, *embedded):
             _write_picture(folder, picture)
         atomic_write(folder / PAGE, render(contents, sections, training, embedded))

@@ -1,0 +1,46 @@
+"""What a detector looks at: ``overlays/<model id>.parquet``, of drawn faces only."""
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from results.errors import ResultError
+from results.store import read_parquet, write_parquet
+
+FOLDER = "overlays"
+SCHEMA = pa.schema(
+    [
+        ("dataset", pa.string()),
+        ("sample_id", pa.string()),
+        ("image", pa.binary()),  # PNG, S x S, as the detector sees it
+        ("patches", pa.list_(pa.int32())),  # left, top, side of each chosen patch, in pixels
+        ("map_side", pa.int32()),
+        ("activation", pa.list_(pa.float32())),  # row by row, from 0 to 1
+        ("logit", pa.float32()),
+    ]
+)
+
+
+def write_overlays(run: Path, model: str, table: pd.DataFrame) -> None:
+    """Write a model's overlays: the columns of ``SCHEMA``."""
+    write_parquet(run / FOLDER / f"{model}.parquet", table, SCHEMA, ["dataset", "sample_id"])
+
+
+def read_overlays(run: Path, model: str) -> pd.DataFrame:
+    """Read a model's overlays: the columns of ``SCHEMA``.
+
+    Raises:
+        ResultError: The file is not there, or not of this form.
+    """
+    path = run / FOLDER / f"{model}.parquet"
+    table = read_parquet(path)
+    if not table.schema.equals(SCHEMA):
+        raise ResultError(f"{path}: the columns must be {', '.join(SCHEMA.names)}")
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
+
+
+def overlaid_models(run: Path) -> list[str]:
+    """List the models whose overlays there are, sorted."""
+    return sorted(path.stem for path in (run / FOLDER).glob("*.parquet"))
