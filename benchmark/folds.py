@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from benchmark.data.checking import KEPT_TOGETHER
 from benchmark.data.manifest import Manifest, from_columns
 from benchmark.errors import BenchmarkError
+from results.clusters import clusters
 from results.files import atomic_write
 
 FEWEST = 3  # one each to test, to select on and to train on
@@ -98,7 +98,7 @@ def assign(samples: pd.DataFrame, folds: int) -> npt.NDArray[np.int64]:
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
-    together = components(samples)
+    together = clusters(samples)
     if (n := len(np.unique(together))) < folds:
         raise BenchmarkError(
             f"{folds} folds of {n} unconnected sets of images (by person, group and pair) cannot "
@@ -113,32 +113,3 @@ def assign(samples: pd.DataFrame, folds: int) -> npt.NDArray[np.int64]:
         for number, (_, test) in enumerate(parts):
             each[test] = number
     return each
-
-
-def components(samples: pd.DataFrame) -> npt.NDArray[np.int64]:
-    """Number the connected sets of samples: those that may not stand on two sides.
-
-    Args:
-        samples: Validated samples of one dataset. An identity is a person within one source.
-
-    Returns:
-        int64 (n,), in the order in which the sets appear.
-    """
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    n = len(samples)
-    ties, offset = [], n
-    for name in (*KEPT_TOGETHER, "sha256"):
-        known = np.flatnonzero((samples[name] != "").to_numpy())
-        values = samples[name].iloc[known]
-        if name == "identity":
-            values = samples["source"].iloc[known] + "\x1f" + values
-        codes, distinct = pd.factorize(values)
-        ties.append(np.stack([known, codes + offset]))
-        offset += len(distinct)
-    rows, columns = np.concatenate(ties, axis=1)
-    graph = coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(offset, offset))
-    labels = connected_components(graph, directed=False)[1][:n]
-    numbers: npt.NDArray[np.int64] = pd.factorize(labels)[0].astype(np.int64)
-    return numbers

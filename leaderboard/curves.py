@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from results.metrics import Floats, Roc, roc
+from results.checking import Floats
+from results.metrics import roc
+from results.ranked import Roc
 
 _GRID = 501
 

@@ -2,31 +2,23 @@
 
 ``labels`` are 0 (real) and 1 (fake), shape (n,). ``scores`` are finite numbers, shape (n,), greater
 for fake: logits at image level, mean P(fake) at video level. Rank metrics take logits, never a
-float32 sigmoid, which is exactly 1 from logit 17 on and so makes ties that were none.
-"""
+float32 sigmoid, which is exactly 1 from logit 17 on and so makes ties that were none. ``names`` are
+the samples' ids, by which errors name what is wrong; without them they tell its position.
 
-from typing import NamedTuple
+All raise ResultError where shapes differ, a label is not 0 or 1 or a score is not finite, and its
+kind UndefinedError, whose message is a reason for tables, where there is no value: no samples, or
+one class where both are compared. Several rank metrics of the same samples share one sort by
+``results.ranked.rank``; several of one threshold share ``results.confusion.confusion``.
+"""
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-from results.errors import ResultError
-
-Floats = npt.NDArray[np.float64]
-Counts = npt.NDArray[np.int64]
-
-
-class Roc(NamedTuple):
-    """Every point of a ROC curve, from (0, 0) to (1, 1), none dropped.
-
-    Attributes:
-        fpr: Share of the real images called fake, ascending, shape (k,).
-        tpr: Share of the forged images called fake, ascending, shape (k,).
-    """
-
-    fpr: Floats
-    tpr: Floats
+from results.calibration import calibration
+from results.checking import Floats, Names
+from results.confusion import confusion
+from results.ranked import Roc, rank
 
 
 def probability(logits: npt.ArrayLike) -> Floats:
@@ -35,117 +27,118 @@ def probability(logits: npt.ArrayLike) -> Floats:
     return result
 
 
-def auc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
-    """Area under the ROC curve: the chance that a forged image scores above a real one, ties 1/2.
+def auc(labels: npt.ArrayLike, scores: npt.ArrayLike, names: Names = None) -> float:
+    """Area under the ROC curve, ties 1/2 (``Ranked.auc``)."""
+    return float(rank(labels, scores, names).auc())
 
-    The Mann-Whitney statistic, in whole numbers up to the last division, so that it does not
-    depend on the order of the samples.
 
-    Raises:
-        ResultError: Shapes differ, a label is not 0 or 1, a score is not finite, or a class is
-            absent.
+def average_precision(
+    labels: npt.ArrayLike,
+    scores: npt.ArrayLike,
+    names: Names = None,
+    *,
+    prevalence: float | None = None,
+) -> float:
+    """Average precision of *fake* (``Ranked.average_precision``).
+
+    Constant scores give the prevalence, and so it compares sets of equal prevalence only, unless
+    they are brought to one.
+
+    Args:
+        labels: 0 or 1, both present.
+        scores: Finite.
+        names: The samples' ids.
+        prevalence: 0.5 for balanced classes; None: as the samples have it.
     """
-    false, true = _counts(labels, scores)
-    twice = int(np.sum(np.diff(false) * (true[1:] + true[:-1])))
-    return twice / (2 * int(false[-1]) * int(true[-1]))
+    return float(rank(labels, scores, names).average_precision(prevalence))
 
 
-def average_precision(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
-    """Average precision of *fake*: sum of precision x gain in recall over distinct scores.
+def eer(labels: npt.ArrayLike, scores: npt.ArrayLike, names: Names = None) -> float:
+    """Equal error rate on the interpolated ROC, 0.5 for constant scores (``Ranked.eer``)."""
+    return float(rank(labels, scores, names).eer())
 
-    Step-wise, not interpolated; equal scores are one step. Constant scores give the prevalence,
-    and so it compares sets of equal prevalence only.
 
-    Raises:
-        ResultError: As ``auc``.
+def tpr_at_fpr(
+    labels: npt.ArrayLike, scores: npt.ArrayLike, fpr: float, names: Names = None
+) -> float:
+    """TPR where at most a share ``fpr`` of the real ones is called fake (``Ranked.tpr_at_fpr``).
+
+    Undefined also where there are fewer than 10 / ``fpr`` real samples.
     """
-    false, true = _counts(labels, scores)
-    precision = true[1:] / (true[1:] + false[1:])
-    return float(np.sum(np.diff(true) * precision) / true[-1])
+    return float(rank(labels, scores, names).tpr_at_fpr(fpr))
 
 
-def eer(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
-    """Equal error rate: where the linearly interpolated full ROC has FPR = 1 - TPR.
-
-    Constant scores give 0.5. (The nearest point of a thinned curve, as much code takes it, gives
-    0, a perfect detector.)
-
-    Raises:
-        ResultError: As ``auc``.
-    """
-    fpr, tpr = roc(labels, scores)
-    # FPR - FNR rises strictly from -1 to 1, so there is exactly one crossing.
-    excess = fpr + tpr - 1
-    after = int(np.argmax(excess >= 0))
-    before = after - 1
-    way = -excess[before] / (excess[after] - excess[before])
-    return float(fpr[before] + way * (fpr[after] - fpr[before]))
+def fpr_at_tpr(
+    labels: npt.ArrayLike, scores: npt.ArrayLike, tpr: float, names: Names = None
+) -> float:
+    """FPR where at least a share ``tpr`` of the fakes is found (``Ranked.fpr_at_tpr``)."""
+    return float(rank(labels, scores, names).fpr_at_tpr(tpr))
 
 
-def accuracy(labels: npt.ArrayLike, scores: npt.ArrayLike, threshold: float = 0.0) -> float:
+def partial_auc(
+    labels: npt.ArrayLike, scores: npt.ArrayLike, fpr: float, names: Names = None
+) -> float:
+    """Area up to ``fpr``, standardised: 0.5 is chance (``Ranked.partial_auc``)."""
+    return float(rank(labels, scores, names).partial_auc(fpr))
+
+
+def roc(labels: npt.ArrayLike, scores: npt.ArrayLike, names: Names = None) -> Roc:
+    """Compute the full ROC curve."""
+    return rank(labels, scores, names).roc()
+
+
+def accuracy(
+    labels: npt.ArrayLike, scores: npt.ArrayLike, threshold: float = 0.0, names: Names = None
+) -> float:
     """Share of samples on the right side of ``threshold``; a score equal to it is called real.
 
     Args:
         labels: 0 or 1; one class alone is allowed.
         scores: Logits, or P(fake) with a threshold of 0.5.
         threshold: The greatest score that is called real.
-
-    Raises:
-        ResultError: Shapes differ or are empty, a label is not 0 or 1, a score is not finite.
+        names: The samples' ids.
     """
-    is_fake, values = _checked(labels, scores)
-    return float(np.mean((values > threshold) == is_fake))
+    return float(confusion(labels, scores, threshold, names).accuracy())
 
 
-def roc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Roc:
-    """Compute the full ROC curve.
-
-    Raises:
-        ResultError: As ``auc``.
-    """
-    false, true = _counts(labels, scores)
-    return Roc(false / false[-1], true / true[-1])
+def balanced_accuracy(
+    labels: npt.ArrayLike, scores: npt.ArrayLike, threshold: float = 0.0, names: Names = None
+) -> float:
+    """Mean of TPR and 1 - FPR at ``threshold``, otherwise as ``accuracy``; takes both classes."""
+    return float(confusion(labels, scores, threshold, names).balanced_accuracy())
 
 
-def _counts(labels: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Counts, Counts]:
-    """Count real and forged samples at or above each distinct score, from the highest down.
-
-    Returns:
-        Both shape (k + 1,) for k distinct scores, starting at 0, ending at the class's size.
-    """
-    is_fake, values = _checked(labels, scores)
-    n_fake = int(is_fake.sum())
-    if n_fake in (0, len(values)):
-        only, absent = ("forged", "real") if n_fake else ("real", "forged")
-        raise ResultError(f"{len(values)} {only} samples and no {absent} ones: one class only")
-    order = np.argsort(values, kind="stable")[::-1]
-    values = values[order]
-    ends = np.append(np.flatnonzero(np.diff(values)), len(values) - 1)
-    true = np.cumsum(is_fake[order], dtype=np.int64)[ends]
-    false = ends + 1 - true
-    return np.insert(false, 0, 0), np.insert(true, 0, 0)
+def f1(
+    labels: npt.ArrayLike, scores: npt.ArrayLike, threshold: float = 0.0, names: Names = None
+) -> float:
+    """F1 of *fake* at ``threshold``, otherwise as ``accuracy``; takes forged samples."""
+    return float(confusion(labels, scores, threshold, names).f1())
 
 
-def _checked(
-    labels: npt.ArrayLike, scores: npt.ArrayLike
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.floating]]:
-    """Refuse what no metric is defined for."""
-    classes, values = np.asarray(labels), np.asarray(scores)
-    if classes.ndim != 1 or classes.shape != values.shape:
-        raise ResultError(
-            f"labels and scores must be two lists of one length, got shapes {classes.shape} "
-            f"and {values.shape}"
-        )
-    if not len(values):
-        raise ResultError("there are no samples to compute a metric of")
-    wrong = (classes != 0) & (classes != 1)
-    if wrong.any():
-        index = int(wrong.argmax())
-        raise ResultError(f"label {index} is {classes[index]}, neither 0 (real) nor 1 (fake)")
-    if not np.issubdtype(values.dtype, np.floating):
-        values = values.astype(np.float64)
-    bad = ~np.isfinite(values)
-    if bad.any():
-        index = int(bad.argmax())
-        raise ResultError(f"score {index} is {values[index]}, not a finite number")
-    return classes == 1, values
+def tpr(
+    labels: npt.ArrayLike, scores: npt.ArrayLike, threshold: float = 0.0, names: Names = None
+) -> float:
+    """Share of the forged samples above ``threshold``; a set of fakes alone has it."""
+    return float(confusion(labels, scores, threshold, names).tpr())
+
+
+def fpr(
+    labels: npt.ArrayLike, scores: npt.ArrayLike, threshold: float = 0.0, names: Names = None
+) -> float:
+    """Share of the real samples above ``threshold``; a set of real ones alone has it."""
+    return float(confusion(labels, scores, threshold, names).fpr())
+
+
+def log_loss(labels: npt.ArrayLike, probabilities: npt.ArrayLike, names: Names = None) -> float:
+    """Mean of -ln P(true class) in nats, of P(fake) in [0, 1] (``Calibration.log_loss``)."""
+    return float(calibration(labels, probabilities, names).log_loss())
+
+
+def brier(labels: npt.ArrayLike, probabilities: npt.ArrayLike, names: Names = None) -> float:
+    """Mean squared distance of P(fake) to the label (``Calibration.brier``)."""
+    return float(calibration(labels, probabilities, names).brier())
+
+
+def ece(labels: npt.ArrayLike, probabilities: npt.ArrayLike, names: Names = None) -> float:
+    """Expected calibration error of P(fake) in 15 bins (``Calibration.ece``)."""
+    return float(calibration(labels, probabilities, names).ece())

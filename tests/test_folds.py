@@ -8,8 +8,9 @@ import pytest
 
 from benchmark.data.manifest import read_manifest
 from benchmark.errors import BenchmarkError
-from benchmark.folds import Fold, assign, components, fold_manifest, folded
+from benchmark.folds import Fold, assign, fold_manifest, folded
 from protocols.samples import validate
+from results.clusters import clusters
 
 
 def people(count: int = 40) -> pd.DataFrame:
@@ -53,13 +54,13 @@ def test_ties_reach_through_a_third_image() -> None:
         "split": "test",
     }
     samples = validate(table.assign(**taxonomy), "ties")
-    assert components(samples).tolist() == [0, 0, 0, 1]
+    assert clusters(samples).tolist() == [0, 0, 0, 1]
 
 
 def test_a_name_in_two_sources_is_two_people_and_equal_bytes_are_one_image() -> None:
     table = SAMPLES.query("identity == '001'").reset_index(drop=True)
-    assert len(set(components(table))) == 2
-    assert len(set(components(table.assign(sha256="0" * 64)))) == 1
+    assert len(set(clusters(table))) == 2
+    assert len(set(clusters(table.assign(sha256="0" * 64)))) == 1
 
 
 def test_folds_have_generators_in_equal_shares() -> None:

@@ -12,11 +12,10 @@ import pandas as pd
 from benchmark.data.images import FRAME, check_file, decode, decode_bytes, locate, read_bytes
 from benchmark.data.manifest import Manifest
 from benchmark.errors import ImageError
+from results.clusters import KEPT_TOGETHER
 
 # A sample's facts; the order of the columns of ``check``'s table.
 FACTS = ("problem", "sha256", "width", "height", "format", "bytes")
-# A person, a video or a pair on both sides of a split lets a detector recognise it.
-KEPT_TOGETHER = ("group", "identity", "pair")
 
 
 class Facts(NamedTuple):
