@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import timm
@@ -12,15 +11,8 @@ from timm.models.xception_aligned import XceptionAligned
 from torch import Tensor, nn
 
 from detectors.base import Detector, Size
-from detectors.errors import DetectorError, WeightsError
-from detectors.pretrained import (
-    Pretrained,
-    fingerprint,
-    read_tensors,
-    resolve,
-    tensor_files,
-    weights_folder,
-)
+from detectors.errors import DetectorError
+from detectors.pretrained import Pretrained, check_fit, read_weights, resolve
 
 TINY_SIDE = 128
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -113,8 +105,8 @@ class BackboneDetector(Detector):
 
     Args:
         size: ``tiny`` (a narrow network of the same kind, from random weights) or ``base``.
-        pretrained: False, True (the published ImageNet weights), a Hub repository or a local
-            folder in timm's layout; by default True for ``base`` and False for ``tiny``.
+        pretrained: False, True (the published ImageNet weights), a Hub repository, a local folder
+            or file in timm's layout; by default True for ``base`` and False for ``tiny``.
         input_size: Side of the input in pixels; 128 (tiny) or the network's own by default.
         taxa: Kinds of training image; kept, not used.
         untrained: Give logits before training too.
@@ -152,9 +144,8 @@ class BackboneDetector(Detector):
         source = resolve(pretrained, size=size, published=found.published, detector=name)
         self.network = (found.tiny if size == "tiny" else found.base)(1)
         if source is not None:
-            folder = weights_folder(source, name)
+            digest = load_trunk(self.network, source, name, found.head)
             # Only the published weights are known to be ImageNet's; others are named by bytes.
-            digest = load_trunk(self.network, folder, found.head)
             self.init = "imagenet" if source == found.published else f"weights:{digest}"
         for buffer, values in zip(("mean", "std"), found.statistics, strict=True):
             self.register_buffer(buffer, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
@@ -183,12 +174,13 @@ class BackboneDetector(Detector):
         return {"size": self.size, "pretrained": False, "input_size": self.transform.size}
 
 
-def load_trunk(network: nn.Module, folder: Path, head: tuple[str, ...]) -> str:
-    """Fill all of ``network`` but its last layer from the weights in ``folder``.
+def load_trunk(network: nn.Module, source: str, detector: str, head: tuple[str, ...]) -> str:
+    """Fill all of ``network`` but its last layer from published weights.
 
     Args:
         network: What is filled, in place.
-        folder: Holds ``model.safetensors``, or an index and its shards.
+        source: A Hub repository, a local folder or a local file.
+        detector: Name for messages.
         head: What the names of the last layer's tensors start with, here and there.
 
     Returns:
@@ -197,19 +189,9 @@ def load_trunk(network: nn.Module, folder: Path, head: tuple[str, ...]) -> str:
     Raises:
         WeightsError: A tensor is missing, unknown or of another shape, or a file unreadable.
     """
-    files = tensor_files(folder)
-    tensors = read_tensors(files)
+    tensors, digest = read_weights(source, detector)
     trunk = {name: t for name, t in tensors.items() if not name.startswith(head)}
     wanted = {name: t for name, t in network.state_dict().items() if not name.startswith(head)}
-    shared = wanted.keys() & trunk.keys()
-    problems = {
-        "missing": wanted.keys() - trunk.keys(),
-        "unknown": trunk.keys() - wanted.keys(),
-        "of another shape": {name for name in shared if wanted[name].shape != trunk[name].shape},
-    }
-    for problem, names in problems.items():
-        if names:
-            some = ", ".join(sorted(names)[:5])
-            raise WeightsError(f"{folder}: {len(names)} tensors are {problem}: {some}")
+    check_fit(trunk, wanted, source)
     network.load_state_dict(trunk, strict=False)
-    return fingerprint(files)
+    return digest

@@ -53,7 +53,48 @@ NPR = Card(
     fit="gradient",
 )
 
+PATCHCRAFT = Card(
+    name="patchcraft",
+    title="PatchCraft",
+    paper="Zhong et al., PatchCraft: Exploring Texture Patch for Efficient AI-generated Image "
+    "Detection, 2023 (arXiv 2311.12397)",
+    year=2023,
+    kind="frequency",
+    fidelity="base: the paper's way: 192 patches of 32 px, the third of most and the third of "
+    "least texture laid out as 8 x 8, the 30 filters of the spatial rich model, a learned "
+    "convolution with batch normalisation and hard tanh, the difference of both, blocks of 4, 2, 2 "
+    "and 2 convolutions with average pooling, binary cross-entropy. Not known to be the paper's: "
+    "32 channels (the count is not published; 101,889 here) and the filters' mean over the colours "
+    "in units of 0..255. Not the paper's: patches come from the 256 px input, and in scoring from "
+    "192 fixed places, so that a score repeats. tiny: fewer, smaller patches and channels for CPUs "
+    "and tests",
+    licence="Apache-2.0; written from the paper",
+    pretraining="none",
+    fit="gradient",
+)
+
+SSP = Card(
+    name="ssp",
+    title="SSP",
+    paper="Chen, Yao and Niu, A Single Simple Patch is All You Need for AI-generated Image "
+    "Detection, 2024 (arXiv 2402.01123)",
+    year=2024,
+    kind="frequency",
+    fidelity="base: the paper's SSP: 64 patches of 32 px, the one of least texture, enlarged to "
+    "256, three filters of the spatial rich model truncated at 3, ResNet-50 with ImageNet weights, "
+    "one logit, binary cross-entropy (23.5 M parameters); the filters see normalised values, where "
+    "the truncation hardly acts, as in the public code. Not the paper's: 1 means fake, there real; "
+    "patches come from the 256 px input, in scoring from 64 fixed places, so that a score repeats. "
+    "The paper's second model, which restores blurred and compressed patches first (ESSP), is not "
+    "here. tiny: timm's test network on patches enlarged to 64, for CPUs and tests",
+    licence="Apache-2.0; written from the paper; BSD-3-Clause (ImageNet weights, torchvision)",
+    pretraining="ImageNet-1k",
+    fit="gradient",
+)
+
 DETECTORS = {
+    "detectors.patchcraft:PatchCraft": PATCHCRAFT,
+    "detectors.ssp:SSP": SSP,
     "detectors.npr:NPR": NPR,
     "detectors.spsl:SPSL": SPSL,
     "detectors.spectrum:Spectrum": SPECTRUM,

@@ -1,0 +1,126 @@
+"""PatchCraft: the noise of rich texture against the noise of poor texture."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from detectors.base import Detector, Size
+from detectors.card import Card
+from detectors.cards.frequency import PATCHCRAFT as CARD
+from detectors.errors import DetectorError
+from detectors.filters import srm_bank
+from detectors.pretrained import Pretrained
+from detectors.streams import follow_quickly
+from detectors.textures import Cutter, texture
+
+SHARE = 3  # a third of the patches is rich, a third poor
+BLOCKS = (4, 2, 2, 2)  # convolutions between one pooling and the next
+
+
+class PatchCraft(Detector):
+    """The contrast between an image's rich and poor textures, through a small network.
+
+    Patches are drawn and ordered by texture; the richest third is laid out as one image and the
+    poorest third as another. Both go through the 30 filters of the spatial rich model and one
+    learned convolution; a network sees the difference. Trained by binary cross-entropy.
+
+    Args:
+        size: ``tiny`` (48 patches of 16 px, 16 channels, input 128) or ``base`` (192 patches of
+            32 px, 32 channels, input 256).
+        pretrained: False or None; there are no weights to start from.
+        input_size: Side of the input in pixels, at least a patch.
+        taxa: Kinds of training image; kept, not used.
+        untrained: Give logits before training too.
+
+    Raises:
+        DetectorError: Pretrained weights are asked for, or no patch fits into the input.
+    """
+
+    card: ClassVar[Card] = CARD
+    kernels: Tensor
+
+    def __init__(
+        self,
+        *,
+        size: Size = "base",
+        pretrained: Pretrained = None,
+        input_size: int | None = None,
+        taxa: Iterable[Sequence[str]] = (),
+        untrained: bool = False,
+    ) -> None:
+        default, patch, self.grid, width = (128, 16, 4, 16) if size == "tiny" else (256, 32, 8, 32)
+        side = default if input_size is None else input_size
+        super().__init__(input_size=side, size=size, taxa=taxa, untrained=untrained)
+        if pretrained:
+            raise DetectorError(
+                "patchcraft has no pretrained weights: leave pretrained out, or load a trained one "
+                "with from_pretrained"
+            )
+        self.cutter = Cutter(patch, SHARE * self.grid**2, detector="patchcraft")
+        self.cutter.places(torch.empty(1, 3, side, side), training=False)
+        self.register_buffer("kernels", srm_bank().repeat(1, 3, 1, 1) / 3, persistent=False)
+        self.fingerprint = nn.Sequential(
+            nn.Conv2d(len(self.kernels), width, 3, padding=1), nn.BatchNorm2d(width), nn.Hardtanh()
+        )
+        stages: list[nn.Module] = []
+        for depth in BLOCKS:
+            stages += [_block(width) for _ in range(depth)]
+            stages.append(nn.AvgPool2d(2))
+        self.network = nn.Sequential(*stages[:-1], nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.head = nn.Linear(width, 1)
+        if size == "tiny":
+            follow_quickly(self)
+
+    def textures(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Lay out the rich and the poor texture of (B, 3, S, S) images.
+
+        Returns:
+            Two (B, 3, g p, g p): g x g patches of side p, row by row from the most extreme one.
+        """
+        places = self.cutter.places(inputs, training=self.training)
+        order = texture(inputs, places, self.cutter.side).argsort(dim=1, stable=True)
+        count = self.grid**2
+        image = torch.arange(len(inputs), device=inputs.device)[:, None]
+        chosen = (order.flip(1)[:, :count], order[:, :count])
+        rich, poor = (self._laid_out(inputs, places[image, which]) for which in chosen)
+        return rich, poor
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """Give the (B, d) pooled contrast; d is 32 for base and 16 for tiny."""
+        rich, poor = (self._fingerprint(image) for image in self.textures(inputs))
+        pooled: Tensor = self.network(rich - poor)
+        return pooled
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Give (B,) logits for (B, 3, S, S) inputs in [0, 1]; > 0 means fake."""
+        logits: Tensor = self.head(self.features(inputs))  # (B, 1)
+        return logits.squeeze(1).float()
+
+    def architecture(self) -> dict[str, Any]:
+        """Say the sizes, which the network follows from."""
+        return {"size": self.size, "pretrained": False, "input_size": self.transform.size}
+
+    def _laid_out(self, inputs: Tensor, places: Tensor) -> Tensor:
+        """Cut patches at (B, g * g, 2) places and lay them out as one image."""
+        patches = self.cutter.cut(inputs, places)  # (B, g * g, 3, p, p)
+        grid = patches.reshape(len(inputs), self.grid, self.grid, *patches.shape[2:])
+        rows = grid.permute(0, 3, 1, 4, 2, 5)  # (B, 3, g, p, g, p)
+        return rows.flatten(4).flatten(2, 3)
+
+    def _fingerprint(self, image: Tensor) -> Tensor:
+        """Give the (B, width, H, W) learned noise of (B, 3, H, W) images in [0, 1]."""
+        # Half precision has no bits left for differences of neighbouring values.
+        with torch.autocast(image.device.type, enabled=False):
+            noise = F.conv2d(255 * image.float(), self.kernels, padding=2)
+        found: Tensor = self.fingerprint(noise)
+        return found
+
+
+def _block(width: int) -> nn.Sequential:
+    """Build a convolution with its normalisation and activation."""
+    return nn.Sequential(
+        nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
+    )
