@@ -12,7 +12,7 @@ from benchmark.data.source import ImageSource
 from benchmark.environment import resolve_device
 from benchmark.errors import BenchmarkError
 from benchmark.models import ModelStore, default_store
-from benchmark.planning import Data, bind, verified_samples
+from benchmark.planning import Data, bind, encoding_of, verified_samples
 from benchmark.progress import Progress
 from detectors.base import Detector
 from detectors.catalog import detector_class
@@ -100,13 +100,15 @@ def source_of(run: Path, facts: RunFacts, data: Data, progress: Progress) -> Ima
     Raises:
         BenchmarkError: The images are not those that the run was made on.
     """
-    manifests = bind([Protocol.model_validate(raw) for raw in facts.protocols], data)
+    protocols = [Protocol.model_validate(raw) for raw in facts.protocols]
+    manifests = bind(protocols, data, allow_missing=bool(facts.unbound))
     samples = read_samples(run)
     now = verified_samples(manifests, allow_missing=True, progress=progress)
     keys = ["dataset", "sample_id", "sha256", "problem"]
     if not now[keys].equals(samples[keys].astype(now[keys].dtypes)):
         raise BenchmarkError(f"{run} was made on other images than these: give --data as it was")
-    return ImageSource(samples, {role: manifest.root for role, manifest in manifests.items()})
+    roots = {role: manifest.root for role, manifest in manifests.items()}
+    return ImageSource(samples, roots, encoding=encoding_of(protocols, samples))
 
 
 def load_model(run: Path, model: str, store: ModelStore) -> Detector:

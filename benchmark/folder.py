@@ -91,6 +91,7 @@ def run_facts(out: Path, plan: Plan, *, batch_size: int, versions: dict[str, str
         batch_size=batch_size,
         versions=versions,
         reference=plan.study.reference,
+        unbound=list(plan.unbound),
     )
     if not (out / "run.json").is_file():
         return facts

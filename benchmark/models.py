@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 # Raised by every change of the trainer that can change what is learnt.
 TRAINING_VERSION = 1
 FACTS, HOST = "facts.json", "host.json"
+AS_IS = "as-is"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -72,11 +73,15 @@ def train_job(
     seed: int,
     training: TrainingSet,
     samples: pd.DataFrame,
+    encoding: str = AS_IS,
 ) -> TrainJob:
-    """Describe a model to train and give it its id; nothing is imported or built."""
+    """Describe a model to train and give it its id; nothing is imported or built.
+
+    ``encoding`` names what the images go through before anything else.
+    """
     kinds = tuple(taxa(samples.iloc[training.rows]))
     resolved = recipe.resolved(len(training.rows))
-    identity = {
+    identity: dict[str, Any] = {
         "version": [__version__, TRAINING_VERSION],
         "detector": detector,
         "code": _code_hash(detector),
@@ -87,6 +92,8 @@ def train_job(
         "train": _selection_hash(samples, training.rows),
         "val": _selection_hash(samples, training.val),
     }
+    if encoding != AS_IS:
+        identity["encoding"] = encoding
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
     slug = "".join(c if c.isalnum() else "-" for c in label.lower())
     return TrainJob(

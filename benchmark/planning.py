@@ -8,17 +8,19 @@ import numpy as np
 import pandas as pd
 
 from benchmark.data.checking import check
+from benchmark.data.encoding import Encoding, resolve
 from benchmark.data.manifest import Manifest, read_manifest
 from benchmark.definition import Study, StudyDetector, StudyProtocol
 from benchmark.errors import BenchmarkError
-from benchmark.models import TrainJob, train_job
+from benchmark.models import AS_IS, TrainJob, train_job
 from benchmark.progress import Progress
 from benchmark.recipe import default_recipe, load_recipe
 from benchmark.sampling import Rows
 from protocols.conditions import CLEAN, Condition
 from protocols.expansion import Expansion, TrainingSet, expand
+from protocols.overlaps import overlaps
 from protocols.samples import COLUMNS, fingerprint
-from protocols.schema import Protocol, load_protocol
+from protocols.schema import Aligned, Protocol, load_protocol
 from results.schema import Dataset, Entry
 
 MISSING_HASH = "missing"
@@ -38,6 +40,7 @@ class Plan:
         jobs: The distinct models, in the order of the study, by id.
         entries: Every training set x detector x seed, with its model or gap.
         needs: Model id -> condition -> rows to score.
+        encoding: What every image goes through; None: it is taken as it is.
     """
 
     study: Study
@@ -48,15 +51,33 @@ class Plan:
     jobs: Mapping[str, TrainJob]
     entries: tuple[Entry, ...]
     needs: Mapping[str, Mapping[Condition, Rows]]
+    encoding: Encoding | None
 
     @property
     def noise_seed(self) -> int:
         """The one noise seed of its protocols."""
         return self.expansions[0].protocol.noise_seed
 
+    @property
+    def encoding_name(self) -> str:
+        """Name the encoding, as models and tables do."""
+        return self.encoding.name if self.encoding else AS_IS
 
-def bind(protocols: Sequence[Protocol], data: Data) -> dict[str, Manifest]:
+    @property
+    def unbound(self) -> tuple[str, ...]:
+        """The roles that were left without a dataset."""
+        return tuple(sorted({role for e in self.expansions for role in e.unbound}))
+
+
+def bind(
+    protocols: Sequence[Protocol], data: Data, *, allow_missing: bool = False
+) -> dict[str, Manifest]:
     """Read the manifest of every role.
+
+    Args:
+        protocols: Whose roles.
+        data: The manifest of each.
+        allow_missing: A role may be left without one; what needs it is then a stated gap.
 
     Raises:
         BenchmarkError: A role is unbound or unknown; all roles are listed.
@@ -73,11 +94,12 @@ def bind(protocols: Sequence[Protocol], data: Data) -> dict[str, Manifest]:
     if unknown:
         raise BenchmarkError(f"no role is called '{unknown[0]}'; the roles are {', '.join(roles)}")
     unbound = [role for role in roles if role not in data]
-    if unbound:
+    if unbound and not (allow_missing and data):
         raise BenchmarkError(
             f"no manifest is bound to {', '.join(unbound)}: --data {unbound[0]}=MANIFEST"
+            + ("; or leave them out with --allow-missing" if data else "")
         )
-    return {role: read_manifest(Path(data[role])) for role in roles}
+    return {role: read_manifest(Path(data[role])) for role in roles if role in data}
 
 
 def stated_samples(manifests: Mapping[str, Manifest]) -> pd.DataFrame:
@@ -140,12 +162,15 @@ def make_plan(study: Study, manifests: Mapping[str, Manifest], samples: pd.DataF
         samples: Their samples, with ``problem`` and content hashes.
 
     Raises:
-        BenchmarkError: Protocols disagree on the noise seed, or ``train_on`` names no training set.
+        BenchmarkError: Protocols disagree on noise seed or encoding, ``train_on`` names no training
+            set, or a strict protocol meets data that stands on two sides.
         ProtocolError: A protocol does not fit the samples.
         UnknownNameError: There is no such protocol, recipe or detector.
     """
     protocols = load_protocols(study)
-    expansions = tuple(expand(protocol, samples) for protocol in protocols)
+    expansions = tuple(_expand(protocol, samples, manifests) for protocol in protocols)
+    encoding = encoding_of(protocols, samples)
+    of_encoding = encoding.name if encoding else AS_IS
     jobs: dict[str, TrainJob] = {}
     entries: list[Entry] = []
     needs: dict[str, dict[Condition, Rows]] = {}
@@ -153,7 +178,11 @@ def make_plan(study: Study, manifests: Mapping[str, Manifest], samples: pd.DataF
         for training in chosen(asked, expansion):
             for detector in study.detectors:
                 for seed in study.seeds:
-                    job = None if training.gap else _job(study, detector, seed, training, samples)
+                    job = None
+                    if training.gap is None:
+                        job = _job(
+                            study, detector, seed, training, samples=samples, encoding=of_encoding
+                        )
                     entries.append(
                         Entry(
                             protocol=expansion.protocol.name,
@@ -179,7 +208,40 @@ def make_plan(study: Study, manifests: Mapping[str, Manifest], samples: pd.DataF
         jobs=jobs,
         entries=tuple(entries),
         needs=needs,
+        encoding=encoding,
     )
+
+
+def _expand(
+    protocol: Protocol, samples: pd.DataFrame, manifests: Mapping[str, Manifest]
+) -> Expansion:
+    """Expand a protocol; refuse what stands on two sides where it is strict."""
+    expansion = expand(protocol, samples, set(protocol.roles) - set(manifests))
+    shared = overlaps(expansion, samples) if protocol.strict else []
+    if shared:
+        first, more = shared[0], len(shared) - 1
+        raise BenchmarkError(
+            f"{protocol.name} is strict: {first.number} values of {first.kind} ('{first.first}' "
+            f"first) stand in {first.side} of '{first.training}' and in {first.other}"
+            f"{f', and {more} more overlaps' if more else ''}; split the data again by person and "
+            "video"
+        )
+    return expansion
+
+
+def encoding_of(protocols: Sequence[Protocol], samples: pd.DataFrame) -> Encoding | None:
+    """Give the one encoding of some protocols, its side fixed for some samples.
+
+    Raises:
+        BenchmarkError: They have several, or the sizes of the images do not allow it.
+    """
+    stated = protocols[0].encoding
+    if any(protocol.encoding != stated for protocol in protocols):
+        names = ", ".join(protocol.name for protocol in protocols)
+        raise BenchmarkError(
+            f"{names}: their encodings differ; one study has one, since its models share images"
+        )
+    return resolve(stated, samples) if isinstance(stated, Aligned) else None
 
 
 def refuse_unfit(study: Study, manifests: Mapping[str, Manifest]) -> None:
@@ -226,7 +288,13 @@ def chosen(asked: StudyProtocol, expansion: Expansion) -> list[TrainingSet]:
 
 
 def _job(
-    study: Study, detector: StudyDetector, seed: int, training: TrainingSet, samples: pd.DataFrame
+    study: Study,
+    detector: StudyDetector,
+    seed: int,
+    training: TrainingSet,
+    *,
+    samples: pd.DataFrame,
+    encoding: str,
 ) -> TrainJob:
     """Describe the model for one entry."""
     recipe = detector.recipe
@@ -239,13 +307,15 @@ def _job(
         seed=seed,
         training=training,
         samples=samples,
+        encoding=encoding,
     )
 
 
 def _add_needs(needs: dict[Condition, Rows], expansion: Expansion, training: TrainingSet) -> None:
     """Add what a model of ``training`` must be scored on: its cells, and its validation images."""
     wanted = [(CLEAN, training.val)]
-    wanted += [(c.condition, c.test.rows) for c in expansion.cells if c.training == training.name]
+    own = [cell for cell in expansion.cells if cell.training == training.name]
+    wanted += [(cell.condition, cell.test.all_rows) for cell in own]
     for condition, rows in wanted:
         needs[condition] = np.union1d(needs[condition], rows) if condition in needs else rows
 

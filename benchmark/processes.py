@@ -35,7 +35,8 @@ class Leader:
     def __init__(self, engine: Engine) -> None:
         """Tell the others where the images are."""
         self._device = engine.device
-        self._announce((engine.source.samples, engine.source.roots))
+        source = engine.source
+        self._announce((source.samples, source.roots, source.encoding))
 
     def announce(self, job: TrainJob) -> None:
         """Have the others begin to train ``job``; this process must do so next."""
@@ -65,8 +66,9 @@ def follow(
         train: Trains a job.
     """
     _join(device)
-    samples, roots = broadcast_object_list([None])[0]
-    engine = make_engine(source=ImageSource(samples, roots), progress=Progress())
+    samples, roots, encoding = broadcast_object_list([None])[0]
+    source = ImageSource(samples, roots, encoding=encoding)
+    engine = make_engine(source=source, progress=Progress())
     while (job := broadcast_object_list([None])[0]) is not None:
         train(job, engine)
     _part()

@@ -79,7 +79,8 @@ def run(
         store: Folder of trained models, shared by runs; the user's cache folder if left out.
         device: ``auto``, ``cpu`` or ``cuda``.
         threads: CPU threads of torch; its own choice if left out.
-        allow_missing: Leave out images that cannot be read, counted, instead of stopping.
+        allow_missing: Leave out images that cannot be read, counted, instead of stopping; and roles
+            without a manifest, as stated gaps.
         checkpoint_seconds: Time between saved states of a training under way.
         progress: Told of everything that happens.
 
@@ -106,13 +107,14 @@ def run(
         follow(where, make_engine, train)
         return out / PAGE
     check_detectors(study)
-    manifests = bind(load_protocols(study), data)
+    manifests = bind(load_protocols(study), data, allow_missing=allow_missing)
     refuse_unfit(study, manifests)
     with locked(out):
         samples, fresh = run_samples(out, manifests, allow_missing, progress)
         plan = make_plan(study, manifests, samples)
+        source = ImageSource(samples, plan.roots, encoding=plan.encoding)
         facts = run_facts(out, plan, batch_size=BATCH_SIZE, versions=environment(where))
-        engine = make_engine(source=ImageSource(samples, plan.roots), progress=progress)
+        engine = make_engine(source=source, progress=progress)
         if not fresh and _is_work_left(out, plan, engine.models):
             refuse_changed(manifests, samples, allow_missing, progress)
         write_samples(out, samples)
@@ -197,7 +199,11 @@ def _state_models(out: Path, facts: RunFacts, plan: Plan, models: ModelStore) ->
     """Write ``models/<id>.json`` of this plan's models, under the names this run knows them by."""
     first = {entry.model: entry.training for entry in reversed(facts.entries)}
     for job in plan.jobs.values():
-        named = {"training": first[job.id], "reals": job.training.statement}
+        named = {
+            "training": first[job.id],
+            "reals": job.training.statement,
+            "encoding": plan.encoding_name,
+        }
         write_model(out, models.facts(job.id).model_copy(update=named))
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import cached_property
 from importlib.resources import files
 from typing import Literal
@@ -11,31 +12,35 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from protocols.conditions import CLEAN, Condition, Stage, condition
 from protocols.errors import ProtocolError
 from protocols.reading import load_named, names_in
+from protocols.selection import SMALLEST, Budget, Cap, Each, Reals, Selection
 
-Each = Literal["generator", "forgery", "family", "source"]
-Reals = Literal["same-source", "training-source", "pooled"]
+__all__ = [
+    "Aligned",
+    "Budget",
+    "Cap",
+    "Each",
+    "Level",
+    "Metric",
+    "Perturbed",
+    "Protocol",
+    "Reals",
+    "Selection",
+    "Summary",
+    "load_protocol",
+    "protocol_names",
+]
+
 Level = Literal["image", "video"]
 Metric = Literal["AUC", "AP", "EER", "ACC"]
-
-
-class Selection(BaseModel):
-    """Forged images of one dataset, and which real ones go with them.
-
-    Attributes:
-        role: The dataset, by the role a manifest is bound to.
-        each: One set for each value of this column; None: one set of all.
-        all_but: Each set holds every other value instead of its own (training only).
-        reals: Policies in order of preference; the first that finds real images is used, and the
-            tables say which. ``same-source``: real images of the forgeries' own sources.
-            ``training-source``: of the sources of the training set's real images (tests only).
-            ``pooled``: all real images of the dataset's split.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    role: str
-    each: Each | None = None
-    all_but: bool = False
-    reals: tuple[Reals, ...] = Field(min_length=1)
+Summary = Literal[
+    "mean-seen",
+    "mean-unseen",
+    "worst-unseen",
+    "seen-unseen-drop",
+    "severity-area",
+    "relative-robustness",
+    "corruption-drop",
+]
 
 
 class Perturbed(BaseModel):
@@ -45,6 +50,38 @@ class Perturbed(BaseModel):
     perturbation: str
     severities: tuple[int, ...] = Field(min_length=1)
     stage: Stage
+
+
+class Aligned(BaseModel):
+    """One encoding for all images, real and forged, in training and testing.
+
+    Every image is reduced by area averaging until its shorter side is ``side``, and encoded as
+    JPEG at a quality drawn evenly from ``quality``, by the sample's id alone. What is left of a
+    difference in size or compression between the classes is not for a detector to find.
+
+    Attributes:
+        side: Pixels; ``smallest``: the shortest side of any image, by the manifests' columns
+            ``width`` and ``height``.
+        quality: Lowest and highest JPEG quality, 4:2:0.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    side: int | Literal["smallest"]
+    quality: tuple[int, int]
+
+    @field_validator("side")
+    @classmethod
+    def _some_side(cls, side: int | str) -> int | str:
+        if side != SMALLEST and int(side) < 1:
+            raise ValueError(f"side is a number of pixels from 1, or {SMALLEST}")
+        return side
+
+    @field_validator("quality")
+    @classmethod
+    def _ordered(cls, quality: tuple[int, int]) -> tuple[int, int]:
+        if not 1 <= quality[0] <= quality[1] <= 100:
+            raise ValueError("quality is the lowest and the highest, from 1 to 100")
+        return quality
 
 
 class Protocol(BaseModel):
@@ -57,12 +94,23 @@ class Protocol(BaseModel):
         summary: One paragraph: what it shows, and what it does not.
         citation: Where it is defined.
         roles: The datasets it needs.
+        expected: What each role's manifest holds, and how many images where that is known.
         noise_seed: Seed of the perturbed pixels, equal for all models and training seeds.
         train: Training sets, from the splits ``train`` and, for model selection, ``val``.
         test: Test sets, from the split ``test``.
-        conditions: ``clean`` and perturbations.
+        conditions: ``clean`` and perturbations, in the order of tables.
         metrics: What the tables show, the headline first.
         levels: Single images, or videos as the mean P(fake) of their frames.
+        summaries: What sums the protocol up, over its headline cells.
+        budget: Makes training sets equal; None: they are as large as the manifest makes them.
+        draw_seed: Of every subset: the samples with the smallest sha256 of (seed, sample id).
+        frames_per_video: Evenly spaced frames of each group; None: all that the manifest has.
+        encoding: ``as-is``, or how both classes are brought to one encoding.
+        strict: Refuse data of which a person, video, pair or file stands on two sides; otherwise
+            ``plan`` tells.
+        crop: How faces are cut out, a fact of the data that the file states.
+        missing_face: What becomes of a frame without a face, likewise.
+        aggregation: How frames make a video: the mean of P(fake).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -72,38 +120,46 @@ class Protocol(BaseModel):
     summary: str
     citation: str
     roles: tuple[str, ...] = Field(min_length=1)
+    expected: Mapping[str, str] = Field(default_factory=dict)
     noise_seed: int = Field(ge=0)
     train: tuple[Selection, ...] = Field(min_length=1)
     test: tuple[Selection, ...] = Field(min_length=1)
     conditions: tuple[Literal["clean"] | Perturbed, ...] = Field(min_length=1)
     metrics: tuple[Metric, ...] = Field(min_length=1)
     levels: tuple[Level, ...] = Field(min_length=1)
+    summaries: tuple[Summary, ...] = ("mean-seen", "mean-unseen", "worst-unseen")
+    budget: Budget | None = None
+    draw_seed: int = Field(default=0, ge=0)
+    frames_per_video: int | None = Field(default=None, ge=1)
+    encoding: Literal["as-is"] | Aligned = "as-is"
+    strict: bool = False
+    crop: str = "as in the manifest"
+    missing_face: str = "not in the manifest, so in no number"
+    aggregation: Literal["mean-probability"] = "mean-probability"
 
     @field_validator("train")
     @classmethod
-    def _no_training_source_in_training(cls, train: tuple[Selection, ...]) -> tuple[Selection, ...]:
+    def _fit_for_training(cls, train: tuple[Selection, ...]) -> tuple[Selection, ...]:
         if any("training-source" in selection.reals for selection in train):
             raise ValueError("training-source describes the reals of a test, not of a training set")
         return train
 
     @field_validator("test")
     @classmethod
-    def _no_all_but_in_tests(cls, test: tuple[Selection, ...]) -> tuple[Selection, ...]:
-        if any(selection.all_but for selection in test):
-            raise ValueError("all_but describes a training set, not a test")
+    def _fit_for_tests(cls, test: tuple[Selection, ...]) -> tuple[Selection, ...]:
+        for key in ("all_but", "siblings", "caps"):
+            if any(getattr(selection, key) for selection in test):
+                raise ValueError(f"{key} describes a training set, not a test")
         return test
-
-    @field_validator("train")
-    @classmethod
-    def _all_but_of_something(cls, train: tuple[Selection, ...]) -> tuple[Selection, ...]:
-        if any(selection.all_but and selection.each is None for selection in train):
-            raise ValueError("all_but goes with each: all but which value of which column?")
-        return train
 
     @property
     def hash(self) -> str:
-        """Twelve hexadecimal digits over everything the protocol states."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        """Twelve hexadecimal digits over everything the protocol states.
+
+        What it leaves at its default is no part of it, so a new key changes no protocol.
+        """
+        stated = self.model_dump(mode="json", exclude_defaults=True)
+        text = json.dumps(stated, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @cached_property
@@ -144,11 +200,25 @@ def load_protocol(name: str) -> Protocol:
 def _check(protocol: Protocol) -> None:
     """Check what the schema cannot say: roles agree, conditions exist, none stands twice."""
     for selection in (*protocol.train, *protocol.test):
-        if selection.role not in protocol.roles:
-            raise ProtocolError(
-                f"{protocol.name}: role '{selection.role}' is not among its roles "
-                f"{', '.join(protocol.roles)}"
-            )
-    keys = [condition.key for condition in protocol.expanded_conditions]
-    if len(set(keys)) < len(keys):
-        raise ProtocolError(f"{protocol.name}: a condition stands there twice")
+        for role in selection.roles:
+            _check_role(protocol, role)
+    for role in protocol.expected:
+        _check_role(protocol, role)
+    stated = {
+        "condition": [condition.key for condition in protocol.expanded_conditions],
+        "metric": protocol.metrics,
+        "level": protocol.levels,
+        "summary": protocol.summaries,
+        "role": protocol.roles,
+    }
+    for what, names in stated.items():
+        if len(set(names)) < len(names):
+            raise ProtocolError(f"{protocol.name}: a {what} stands there twice")
+
+
+def _check_role(protocol: Protocol, role: str) -> None:
+    """Raise ProtocolError unless the role is one of the protocol's."""
+    if role not in protocol.roles:
+        raise ProtocolError(
+            f"{protocol.name}: role '{role}' is not among its roles {', '.join(protocol.roles)}"
+        )

@@ -12,7 +12,7 @@ import pandas as pd
 from protocols import Cell, Expansion, ImageSet, Protocol, expand
 from results.errors import ResultError
 from results.metrics import accuracy, auc, average_precision, eer, probability
-from results.schema import CellRecord, Entry, ModelFacts, Record, RunFacts, Value
+from results.schema import CellRecord, Entry, ModelFacts, OtherReals, Record, RunFacts, Value
 from results.store import content_hash, read_model, read_run, read_samples, read_scores, scores_path
 
 Metric = Callable[[npt.ArrayLike, npt.ArrayLike], float]
@@ -58,7 +58,9 @@ class RunContents:
         self.facts: RunFacts = _with_unfinished(run, read_run(run))
         self.samples = read_samples(run)
         protocols = [Protocol.model_validate(raw) for raw in self.facts.protocols]
-        self.expansions: dict[str, Expansion] = {p.name: expand(p, self.samples) for p in protocols}
+        self.expansions: dict[str, Expansion] = {
+            p.name: expand(p, self.samples, self.facts.unbound) for p in protocols
+        }
         self._check_entries()
         ids = dict.fromkeys(entry.model for entry in self.facts.entries if entry.model)
         self.models: dict[str, ModelFacts] = {model: read_model(run, model) for model in ids}
@@ -86,7 +88,10 @@ class RunContents:
         Raises:
             ResultError: A score is missing, or a video has real and forged frames.
         """
-        rows = cell.test.rows
+        return self.scored_rows(model, cell, cell.test.rows)
+
+    def scored_rows(self, model: str, cell: Cell, rows: npt.NDArray[np.int64]) -> Scored:
+        """Do what ``scored`` does for some samples at the cell's condition and level."""
         logits = self.scores(model).logits(cell.condition.key, rows)
         labels = self._labels[rows]
         if cell.level == "image":
@@ -152,7 +157,7 @@ class RunContents:
                         "two"
                     )
             for role in expansion.protocol.roles:
-                if role not in self.facts.data:
+                if role not in self.facts.data and role not in self.facts.unbound:
                     raise self._wrong(f"{name} needs the role '{role}', which has no dataset")
 
     def _wrong(self, message: str) -> ResultError:
@@ -272,19 +277,21 @@ def _record(contents: RunContents, name: str, model: str, trainings: list[str]) 
         size=facts.size,
         init=facts.init,
         seed=facts.seed,
-        data={role: contents.facts.data[role].fingerprint for role in protocol.roles},
+        data={
+            role: contents.facts.data[role].fingerprint
+            for role in protocol.roles
+            if role in contents.facts.data
+        },
         scores=contents.scores(model).hash,
-        cells=[
-            _cell_record(contents, cell, contents.scored(model, cell), protocol.metrics)
-            for cell in cells
-        ],
+        cells=[_cell_record(contents, model, cell, protocol.metrics) for cell in cells],
     )
 
 
 def _cell_record(
-    contents: RunContents, cell: Cell, scored: Scored, metrics: tuple[str, ...]
+    contents: RunContents, model: str, cell: Cell, metrics: tuple[str, ...]
 ) -> CellRecord:
     """Compute the numbers of one cell."""
+    scored = contents.scored(model, cell)
     n_fake = int(scored.labels.sum())
     n_real = len(scored.labels) - n_fake
     return CellRecord(
@@ -296,14 +303,34 @@ def _cell_record(
         severity=cell.condition.severity,
         level=cell.level,
         reals=cell.test.statement,
-        pooled=cell.test.reals == "pooled" and contents.has_foreign_reals(cell.test),
+        policy=cell.test.reals,
+        pooled=contents.has_foreign_reals(cell.test),
+        headline=cell.headline,
         seen=cell.seen,
         n_real=n_real,
         n_fake=n_fake,
         n_missing=cell.test.n_missing,
+        n_orphans=cell.test.n_orphans,
         prevalence=n_fake / (n_real + n_fake) if n_real + n_fake else None,
         metrics={name: _value(name, scored, n_real, n_fake, cell.level) for name in metrics},
+        other_reals=_other_reals(contents, model, cell),
     )
+
+
+def _other_reals(contents: RunContents, model: str, cell: Cell) -> dict[str, OtherReals]:
+    """Compute the AUC of a cell's forged images against the real ones of the other policies."""
+    found = {}
+    for policy, alternative in cell.test.alternatives.items():
+        scored = contents.scored_rows(model, cell, alternative.rows)
+        n_fake = int(scored.labels.sum())
+        n_real = len(scored.labels) - n_fake
+        found[str(policy)] = OtherReals(
+            sources=list(alternative.reals_sources),
+            n_real=n_real,
+            n_fake=n_fake,
+            auc=_value("AUC", scored, n_real, n_fake, cell.level),
+        )
+    return found
 
 
 def _value(name: str, scored: Scored, n_real: int, n_fake: int, level: str) -> Value:

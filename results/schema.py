@@ -38,6 +38,7 @@ class ModelFacts(_Strict):
         best_step: The step whose weights were kept; ``val_auc`` its validation AUC.
         stopped: Why training ended.
         history: Rows in order: ``step``, the losses, ``val_auc`` where it was measured.
+        encoding: ``as-is``, or what every image went through in training and testing.
     """
 
     schema_: Literal[1] = Field(default=SCHEMA, alias="schema")
@@ -65,6 +66,7 @@ class ModelFacts(_Strict):
     val_auc: float | None
     stopped: str
     history: list[dict[str, float]]
+    encoding: str = "as-is"
 
 
 class Entry(_Strict):
@@ -113,6 +115,7 @@ class RunFacts(_Strict):
         batch_size: Images a forward pass; part of what "same bytes" means.
         versions: Versions of the packages that trained and scored, by name; part of it too.
         reference: The detector that an ablation compares the others with, or None.
+        unbound: Roles that were left without a dataset on purpose; what needs them is a gap.
     """
 
     schema_: Literal[1] = Field(default=SCHEMA, alias="schema")
@@ -124,6 +127,7 @@ class RunFacts(_Strict):
     batch_size: int
     versions: dict[str, str] = Field(default_factory=dict)
     reference: str | None = None
+    unbound: list[str] = Field(default_factory=list)
 
 
 class Value(_Strict):
@@ -131,6 +135,21 @@ class Value(_Strict):
 
     value: float | None
     reason: str | None = None
+
+
+class OtherReals(_Strict):
+    """The forged images of a cell against the real ones that another policy finds.
+
+    Attributes:
+        sources: Where those come from.
+        n_real: Images (videos at level video); ``n_fake`` likewise.
+        auc: AUC in [0, 1].
+    """
+
+    sources: list[str]
+    n_real: int
+    n_fake: int
+    auc: Value
 
 
 class CellRecord(_Strict):
@@ -141,12 +160,16 @@ class CellRecord(_Strict):
         test: Test set; ``role`` its dataset.
         condition: Key of the condition; ``condition_name`` and ``severity`` for readers.
         reals: Which real images these are, as the tables say it.
+        policy: The policy that found them; None where there are none.
         pooled: Whether real images stand in whose source has no forged images here.
+        headline: Whether the cell counts in summaries.
         seen: Whether the forgeries were seen in training.
         n_real: Images (videos at level video) that the numbers are over.
         prevalence: n_fake / (n_real + n_fake).
         n_missing: Samples of the selection that could not be read.
+        n_orphans: Forged images left out since their source has no real ones.
         metrics: AUC, AP, EER, ACC in [0, 1].
+        other_reals: By policy, the same test with other real images.
     """
 
     training: str
@@ -157,13 +180,17 @@ class CellRecord(_Strict):
     severity: int
     level: Literal["image", "video"]
     reals: str
+    policy: Literal["same-source", "training-source", "stated", "pooled"] | None
     pooled: bool
+    headline: bool
     seen: bool
     n_real: int
     n_fake: int
     n_missing: int
+    n_orphans: int
     prevalence: float | None
     metrics: dict[str, Value]
+    other_reals: dict[str, OtherReals]
 
 
 class Record(_Strict):

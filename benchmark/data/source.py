@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from benchmark.data.encoding import Encoding
 from benchmark.data.images import image_tensor, read
 from detectors.transform import Transform
 
@@ -27,6 +28,7 @@ class ImageSource:
     Attributes:
         samples: The samples table of the study.
         roots: The manifest's folder of each dataset.
+        encoding: What every image goes through first; None: it is taken as it is.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class ImageSource:
         samples: pd.DataFrame,
         roots: Mapping[str, Path],
         budget_bytes: int = BUDGET_BYTES,
+        encoding: Encoding | None = None,
     ) -> None:
         """Bind the table to its files.
 
@@ -41,8 +44,9 @@ class ImageSource:
             samples: All datasets, in one table with the column ``dataset``.
             roots: The manifest's folder of each dataset.
             budget_bytes: Most memory that images may take.
+            encoding: The study's.
         """
-        self.samples, self.roots = samples, roots
+        self.samples, self.roots, self.encoding = samples, roots, encoding
         self._datasets = samples["dataset"].tolist()
         self._ids = samples["sample_id"].tolist()
         self._left = budget_bytes
@@ -50,8 +54,9 @@ class ImageSource:
         self._lock = Lock()
 
     def array(self, row: int) -> npt.NDArray[np.uint8]:
-        """Decode the sample at ``row``: (h, w, 3) RGB."""
-        return read(self.roots[self._datasets[row]], self._ids[row])
+        """Decode the sample at ``row``: (h, w, 3) RGB, in the study's encoding."""
+        pixels = read(self.roots[self._datasets[row]], self._ids[row])
+        return pixels if self.encoding is None else self.encoding(pixels, self._ids[row])
 
     def prepared(self, row: int, transform: Transform) -> Tensor:
         """Give the clean sample at ``row`` as a detector's (3, S, S) input on the CPU."""

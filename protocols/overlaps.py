@@ -1,0 +1,86 @@
+"""What stands on two sides of a split: a person, a video, a pair or a file."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from protocols.pool import Rows
+from protocols.sets import Expansion
+
+# Values that name nothing: no such fact is known of the sample.
+_UNKNOWN = ("", "missing")
+_SEPARATOR = "\x1f"
+KINDS = ("sha256", "identity", "pair", "group")
+
+
+class Overlap(NamedTuple):
+    """Values that two sides of one cell share.
+
+    Attributes:
+        training: The training set.
+        side: ``train`` or ``val``: which of its splits.
+        other: The test set, or ``val``.
+        kind: ``sha256`` (one file), ``identity`` (a person within a source), ``pair`` (an edit
+            and its original) or ``group`` (a video), the latter two within a dataset.
+        number: How many values.
+        first: The first of them.
+    """
+
+    training: str
+    side: str
+    other: str
+    kind: str
+    number: int
+    first: str
+
+
+def overlaps(expansion: Expansion, samples: pd.DataFrame) -> list[Overlap]:
+    """Find everything that a model could have met in training and meets again in a test.
+
+    Args:
+        expansion: Of ``samples``.
+        samples: As ``expand`` takes it.
+
+    Returns:
+        By training set, then side, test set and kind; validation against training comes first.
+    """
+    coded = {kind: _coded(samples, kind) for kind in KINDS}
+    tests = {(c.test.role, c.test.name): c.test.all_rows for c in expansion.cells}
+    found = []
+    for training in expansion.training_sets:
+        others = {"val": training.val} | {
+            name if len(expansion.protocol.roles) == 1 else f"{name} ({role})": rows
+            for (role, name), rows in tests.items()
+        }
+        for side, rows in (("train", training.rows), ("val", training.val)):
+            for other, other_rows in others.items():
+                if other == side:
+                    continue
+                for kind, (codes, names) in coded.items():
+                    shared = _shared(codes, len(names), rows, other_rows)
+                    if len(shared):
+                        first = str(min(names[shared])).rpartition(_SEPARATOR)[2]
+                        found.append(Overlap(training.name, side, other, kind, len(shared), first))
+    return found
+
+
+def _coded(samples: pd.DataFrame, kind: str) -> tuple[Rows, npt.NDArray[np.object_]]:
+    """Number the values of a column; -1 where nothing is known."""
+    values = samples[kind]
+    if kind == "identity":
+        values = samples["source"] + _SEPARATOR + values
+    elif kind in ("pair", "group"):
+        values = samples["dataset"] + _SEPARATOR + values
+    codes, names = pd.factorize(values.to_numpy(dtype=object))
+    unknown = samples[kind].isin(_UNKNOWN).to_numpy()
+    return np.where(unknown, -1, codes).astype(np.int64), names
+
+
+def _shared(codes: Rows, count: int, left: Rows, right: Rows) -> Rows:
+    """Give the numbers that stand on both sides, ascending."""
+    there = np.zeros((2, count + 1), dtype=bool)  # the last place is that of -1
+    there[0, codes[left]] = True
+    there[1, codes[right]] = True
+    return np.flatnonzero(there[:, :-1].all(axis=0)).astype(np.int64)
