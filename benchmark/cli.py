@@ -294,7 +294,11 @@ def list_detectors() -> None:
     """List the detectors of the catalog."""
     from detectors.cards import CARDS
 
-    rows = [[c.name, c.title, str(c.year), c.kind, c.fit, c.paper] for c in CARDS.values()]
+    rows = [
+        [c.name, c.title, str(c.year), c.kind, c.fit, c.paper]
+        for c in CARDS.values()
+        if not c.sanity
+    ]
     print_table("Detectors", ["name", "title", "year", "kind", "fit", "paper"], rows)
 
 

@@ -246,6 +246,9 @@ def logits(detector: Detector, data: TrainingData, rows: Rows) -> npt.NDArray[np
     """Give float32 logits of ``rows`` in evaluation mode."""
     detector.eval()
     with torch.inference_mode():
-        parts = [detector(batch.inputs).float().cpu() for batch in data.chunks(rows)]
+        parts = [
+            detector.answer(batch.inputs, batch.known_to(detector.card)).float().cpu()
+            for batch in data.chunks(rows)
+        ]
     found: npt.NDArray[np.float32] = torch.cat(parts).numpy()
     return found

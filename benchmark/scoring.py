@@ -25,7 +25,7 @@ from benchmark.data.source import ImageSource
 from benchmark.engine import Engine
 from benchmark.perturbations import apply
 from benchmark.sampling import Rows
-from detectors.base import Detector
+from detectors.base import Detector, Known
 from detectors.transform import Transform
 from protocols.conditions import Condition
 from results.store import (
@@ -260,7 +260,12 @@ class _Scorer:
                 "dataset": unit.dataset,
                 "sample_id": self._ids[rows],
                 "condition": unit.condition.key,
-                "logit": _forward(detector, inputs, self._batch_size),
+                "logit": _forward(
+                    detector,
+                    inputs,
+                    self._source.known(rows.tolist(), detector.card),
+                    self._batch_size,
+                ),
             }
             parts.append(pd.DataFrame(scores))
         return pd.concat(parts, ignore_index=True)
@@ -284,14 +289,16 @@ class _Scorer:
 
 
 def _forward(
-    detector: Detector, inputs: Sequence[Tensor], batch_size: int
+    detector: Detector, inputs: Sequence[Tensor], known: Known, batch_size: int
 ) -> npt.NDArray[np.float32]:
     """Give the logits of prepared images, ``batch_size`` or as many as its card pins at a time."""
     batch_size = detector.card.batch_dependent or batch_size
     parts = []
     with torch.inference_mode():
         for start in range(0, len(inputs), batch_size):
-            batch = torch.stack(list(inputs[start : start + batch_size])).to(detector.device)
-            parts.append(detector(batch).float().cpu().numpy())
+            stop = start + batch_size
+            batch = torch.stack(list(inputs[start:stop])).to(detector.device)
+            part = known.part(start, stop).to(detector.device)
+            parts.append(detector.answer(batch, part).float().cpu().numpy())
     found: npt.NDArray[np.float32] = np.concatenate(parts)
     return found

@@ -7,12 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.data.images import decode, image_tensor
+import torch
+
+from benchmark.data.images import decode, image_tensor, stored_facts
 from benchmark.data.indexing import IMAGE_SUFFIXES
 from benchmark.environment import resolve_device
 from benchmark.errors import BenchmarkError, ImageError
 from benchmark.models import ModelStore, default_store
-from detectors.base import Detector
+from detectors.base import Detector, Known
 from detectors.catalog import detector_class
 from results.files import atomic_write
 
@@ -63,11 +65,11 @@ def score_paths(
     scores, problems = [], []
     for path in found:
         try:
-            image = image_tensor(decode(path))
+            image, known = image_tensor(decode(path)), _known(path, detector)
         except ImageError as error:
             problems.append(str(error))
             continue
-        scores.append(ImageScore(path=str(path), logit=float(detector.logits([image])[0])))
+        scores.append(ImageScore(path=str(path), logit=float(detector.logits([image], known)[0])))
     if out is not None:
         atomic_write(out, _csv(scores))
     return Scored(detector=detector.card.title, scores=tuple(scores), problems=tuple(problems))
@@ -80,6 +82,13 @@ def _load(model: str) -> Detector:
         # One's own store may name one's own class; a folder from elsewhere may not.
         return detector_class(store.facts(model).detector).from_pretrained(store.root / model)
     return Detector.from_pretrained(model)
+
+
+def _known(path: Path, detector: Detector) -> Known:
+    """Give what the detector needs to know of an image beside its pixels."""
+    if "file" not in detector.card.needs:
+        return Known()
+    return Known(facts=torch.tensor([stored_facts(path)], dtype=torch.float32))
 
 
 def _images(paths: Iterable[Path]) -> Iterable[Path]:

@@ -44,7 +44,7 @@ BATCH_SIZE = 48
 CHECKPOINT_SECONDS = 60.0
 # How many models share one decoding of the images; at base size each takes up to 1 GB.
 GROUP_SIZE = {"tiny": 64, "base": 8}
-_SUPPLIED = {"prompts"}
+_SUPPLIED = {"prompts", "taxa", "file", "labels"}
 
 
 def run(

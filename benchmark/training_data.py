@@ -47,6 +47,7 @@ class TrainingData:
         self._source, self._transform = source, detector.transform
         self._device, self._workers = detector.device, workers
         self._batch_size = detector.card.batch_dependent or batch_size
+        self._needs_file = "file" in detector.card.needs
         samples = source.samples
         self.labels = (samples["label"] == "fake").to_numpy()
         index = {taxon: position for position, taxon in enumerate(job.taxa)}
@@ -81,6 +82,7 @@ class TrainingData:
             inputs=inputs,
             labels=self._on_device(torch.from_numpy(self.labels[rows].astype(np.float32))),
             taxa=self._on_device(torch.tensor([self._taxa[row] for row in rows])),
+            facts=self._on_device(self._source.facts(rows.tolist())) if self._needs_file else None,
         )
 
     def training_batch(

@@ -1,7 +1,7 @@
 """The contract every detector keeps."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,33 @@ Size = Literal["tiny", "base"]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Known:
+    """What a score may rest on beside the pixels; each is there for cards that need it alone.
+
+    Attributes:
+        facts: (B, F) float32, the facts of the stored files: ``detectors.files.FACTS``. For cards
+            that need ``file``.
+        labels: (B,) float32, 1 = fake. For cards that need ``labels``, which no detector does.
+    """
+
+    facts: Tensor | None = None
+    labels: Tensor | None = None
+
+    def part(self, start: int, stop: int) -> "Known":
+        """Give what is known of the images from ``start`` to ``stop``."""
+        return self._each(lambda values: values[start:stop])
+
+    def to(self, device: torch.device) -> "Known":
+        """Move it to ``device``."""
+        return self._each(lambda values: values.to(device))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Known":
+        facts = None if self.facts is None else change(self.facts)
+        labels = None if self.labels is None else change(self.labels)
+        return Known(facts=facts, labels=labels)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Batch:
     """Prepared images with what is known of them.
 
@@ -29,11 +56,20 @@ class Batch:
         inputs: (B, 3, S, S) float32 in [0, 1], from ``Detector.prepare``.
         labels: (B,) float32, 1 = fake.
         taxa: (B,) int64, index into the detector's ``taxa``.
+        facts: As in ``Known``; None where the card does not need ``file``.
     """
 
     inputs: Tensor
     labels: Tensor
     taxa: Tensor
+    facts: Tensor | None = None
+
+    def known_to(self, card: Card) -> Known:
+        """Give what a detector with this card may use beside the inputs."""
+        return Known(
+            facts=self.facts if "file" in card.needs else None,
+            labels=self.labels if "labels" in card.needs else None,
+        )
 
 
 class Detector(nn.Module):
@@ -84,7 +120,7 @@ class Detector(nn.Module):
         self.transform = Transform(input_size)
         self.size = size
         self.taxa = tuple(Taxon(*taxon) for taxon in taxa)
-        if "prompts" in self.card.needs and not self.taxa:
+        if {"prompts", "taxa"} & self.card.needs and not self.taxa:
             raise DetectorError(
                 f"{self.card.name} needs the taxonomy of its training images: "
                 "pass taxa=[(label, forgery, family, generator), ...]"
@@ -104,6 +140,13 @@ class Detector(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Give (B,) float32 logits for (B, 3, S, S) prepared inputs; > 0 means fake."""
         raise NotImplementedError(f"{type(self).__name__} defines no forward")
+
+    def answer(self, inputs: Tensor, known: Known) -> Tensor:
+        """Give (B,) logits of prepared inputs and of what the card needs to be known of them.
+
+        This is what is scored. The default looks at the inputs alone.
+        """
+        return cast(Tensor, self(inputs))
 
     def features(self, inputs: Tensor) -> Tensor:
         """Give the (B, d) representation on which the last layer decides."""
@@ -129,10 +172,11 @@ class Detector(nn.Module):
         """Options that rebuild the network with nothing fetched; they override ``options``."""
         return {}
 
-    def logits(self, images: Sequence[Tensor]) -> Tensor:
+    def logits(self, images: Sequence[Tensor], known: Known | None = None) -> Tensor:
         """Give (B,) float32 logits of B images, each (3, h, w) RGB in [0, 1] of any size.
 
-        All at once, or in chunks of as many as the card pins, in their order.
+        All at once, or in chunks of as many as the card pins, in their order. ``known`` is for
+        cards that need ``file`` or ``labels``.
 
         Raises:
             UntrainedDetectorError: It was not trained, nor built with ``untrained=True``.
@@ -147,17 +191,19 @@ class Detector(nn.Module):
             raise InputError(f"{self.card.name} was given no image")
         with _evaluating(self), torch.inference_mode():
             chunk, parts = self.card.batch_dependent or len(images), []
+            known = (known or Known()).to(self.device)
             for start in range(0, len(images), chunk):
                 prepared = [self.prepare(image) for image in images[start : start + chunk]]
-                parts.append(cast(Tensor, self(torch.stack(prepared))).float())
+                inputs = torch.stack(prepared)
+                parts.append(self.answer(inputs, known.part(start, start + chunk)).float())
             return torch.cat(parts)
 
-    def score(self, images: Sequence[Tensor]) -> Tensor:
+    def score(self, images: Sequence[Tensor], known: Known | None = None) -> Tensor:
         """Give (B,) float64 P(fake), the sigmoid of ``logits``.
 
         float64, because a float32 sigmoid is exactly 1 from logit 17 on and ties move the AUC.
         """
-        return torch.sigmoid(self.logits(images).double())
+        return torch.sigmoid(self.logits(images, known).double())
 
     def save_pretrained(self, path: Path | str) -> None:
         """Write ``config.json`` and ``model.safetensors`` to ``path``, a folder not yet there.

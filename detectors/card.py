@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 Fit = Literal["gradient", "estimator", "none"]
 Kind = Literal["spatial", "frequency", "vision-language", "foundation", "floor"]
-Need = Literal["mask", "landmarks", "views", "prompts"]
+Need = Literal["mask", "landmarks", "views", "prompts", "taxa", "file", "labels"]
 
 
 class Taxon(NamedTuple):
@@ -31,7 +31,11 @@ class Card:
         licence: Licence of the code and of the weights it is published with.
         pretraining: Data its published form was pretrained on, or ``none``.
         fit: How it is trained: by gradient steps, as an estimator in one call, or not at all.
-        needs: What a batch must carry beside images and labels.
+        needs: What must be known beside images and training labels. ``prompts`` and ``taxa``: the
+            taxonomy of the training images. ``file``: facts of the stored file. ``labels``: the
+            truth when scoring, for checks of the benchmark alone.
+        learns_from: The training images that the loss looks at: ``both`` classes, or ``reals``.
+        sanity: A check of the benchmark, no detector: listings leave it out.
         batch_dependent: None, or the chunk size on which its scores depend.
     """
 
@@ -45,4 +49,6 @@ class Card:
     pretraining: str
     fit: Fit
     needs: frozenset[Need] = frozenset()
+    learns_from: Literal["both", "reals"] = "both"
+    sanity: bool = False
     batch_dependent: int | None = None

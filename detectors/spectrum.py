@@ -1,24 +1,22 @@
 """Spectrum: the azimuthal mean of the Fourier power spectrum and a logistic regression."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from detectors.base import Batch, Detector, Size
-from detectors.card import Card
+from detectors.base import Known, Size
 from detectors.cards.frequency import SPECTRUM
-from detectors.errors import DetectorError
 from detectors.filters import grey
+from detectors.regression import RegressionDetector
 
 # Added to the power before the logarithm. Rounding to 8 bits leaves white noise of power
 # (1/255)^2 / 12 = 1.3e-6, so that 1e-8 bounds the logarithm below all that an image can hold.
 FLOOR = 1e-8
 
 
-class Spectrum(Detector):
+class Spectrum(RegressionDetector):
     """Logistic regression on the azimuthally averaged log power spectrum.
 
     The recipe, for one (3, S, S) image in [0, 1]:
@@ -48,12 +46,9 @@ class Spectrum(Detector):
         DetectorError: Pretrained weights are asked for.
     """
 
-    card: ClassVar[Card] = SPECTRUM
+    card = SPECTRUM
     radius: Tensor
     count: Tensor
-    mean: Tensor
-    scale: Tensor
-    init = "none"
 
     def __init__(
         self,
@@ -66,23 +61,19 @@ class Spectrum(Detector):
     ) -> None:
         default = 128 if size == "tiny" else 256
         side = default if input_size is None else input_size
-        super().__init__(input_size=side, size=size, taxa=taxa, untrained=untrained)
-        if pretrained:
-            raise DetectorError(
-                "spectrum has no pretrained weights: leave pretrained out, or load a fitted one "
-                "with from_pretrained"
-            )
         frequency = torch.fft.fftfreq(side, d=1 / side, dtype=torch.float64).round()  # (S,)
         radius = torch.hypot(frequency[:, None], frequency[None, :]).floor().long().flatten()
         count = torch.bincount(radius).double()
+        super().__init__(
+            numbers=len(count),
+            pretrained=pretrained,
+            input_size=side,
+            size=size,
+            taxa=taxa,
+            untrained=untrained,
+        )
         self.register_buffer("radius", radius, persistent=False)  # (S * S,)
         self.register_buffer("count", count, persistent=False)  # (d,)
-        self.register_buffer("mean", torch.zeros_like(count))
-        self.register_buffer("scale", torch.ones_like(count))
-        # Parameters, so that they are counted; no gradient, since scikit-learn fits them.
-        self.coef = nn.Parameter(torch.zeros_like(count), requires_grad=False)
-        zero = torch.zeros((), dtype=torch.float64)
-        self.intercept = nn.Parameter(zero, requires_grad=False)
 
     def spectrum(self, inputs: Tensor) -> Tensor:
         """Give the (B, d) float64 mean log power per radius, d = floor(S / sqrt(2)) + 1."""
@@ -93,75 +84,10 @@ class Spectrum(Detector):
         sums.index_add_(1, self.radius, log_power)
         return sums / self.count
 
-    def features(self, inputs: Tensor) -> Tensor:
-        """Give the (B, d) standardised spectrum, float64."""
-        return (self.spectrum(inputs) - self.mean) / self.scale
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Give (B,) float32 logits for (B, 3, S, S) inputs in [0, 1]; > 0 means fake."""
-        # Not a matrix product: mixed precision would round its arguments to 16 bits.
-        weighted = self.features(inputs) * self.coef  # (B, d)
-        return (weighted.sum(dim=1) + self.intercept).float()
-
-    def fit(self, train: Iterable[Batch], val: Iterable[Batch]) -> dict[str, float]:
-        """Fit mean, scale and regression to ``train``; ``val`` is only scored.
-
-        Args:
-            train: Batches with both labels.
-            val: Batches; may be empty.
-
-        Returns:
-            ``images`` and ``iterations`` of the fit, and the accuracy at logit 0 on both sets,
-            ``train_accuracy`` and (where there are images) ``val_accuracy``.
-
-        Raises:
-            DetectorError: ``train`` lacks a class, or the regression did not converge.
-        """
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.preprocessing import StandardScaler
-
-        spectra, labels = self._spectra(train)
-        if len(np.unique(labels)) < 2:
-            fakes = int((labels > 0.5).sum())
-            raise DetectorError(
-                f"spectrum needs real and fake training images: got {len(labels) - fakes} real "
-                f"and {fakes} fake"
-            )
-        scaler = StandardScaler().fit(spectra)
-        model = LogisticRegression(class_weight="balanced", max_iter=10_000)
-        model.fit(scaler.transform(spectra), labels)
-        if model.n_iter_[0] >= model.max_iter:
-            raise DetectorError(f"spectrum: no convergence within {model.max_iter} iterations")
-        self.mean.copy_(torch.from_numpy(scaler.mean_))
-        self.scale.copy_(torch.from_numpy(scaler.scale_))
-        self.coef.copy_(torch.from_numpy(model.coef_[0]))
-        self.intercept.fill_(float(model.intercept_[0]))
-        self.mark_trained()
-        facts = {
-            "images": float(len(labels)),
-            "iterations": float(model.n_iter_[0]),
-            "train_accuracy": self._accuracy(spectra, labels),
-        }
-        spectra, labels = self._spectra(val)
-        if len(labels):
-            facts["val_accuracy"] = self._accuracy(spectra, labels)
-        return facts
+    def measure(self, inputs: Tensor, known: Known) -> Tensor:
+        """Give the (B, d) spectrum; nothing else is looked at."""
+        return self.spectrum(inputs)
 
     def architecture(self) -> dict[str, Any]:
         """Say the input size, which the number of frequencies follows from."""
         return {"size": self.size, "pretrained": False, "input_size": self.transform.size}
-
-    @torch.no_grad()
-    def _spectra(self, batches: Iterable[Batch]) -> tuple[np.ndarray, np.ndarray]:
-        """Give the (n, d) spectra and (n,) labels of all batches."""
-        spectra, labels = [np.empty((0, len(self.count)))], [np.empty(0)]
-        for batch in batches:
-            spectra.append(self.spectrum(batch.inputs.to(self.device)).cpu().numpy())
-            labels.append(batch.labels.double().cpu().numpy())
-        return np.concatenate(spectra), np.concatenate(labels)
-
-    def _accuracy(self, spectra: np.ndarray, labels: np.ndarray) -> float:
-        """Give the share of spectra on their label's side of logit 0."""
-        standardised = (torch.from_numpy(spectra).to(self.device) - self.mean) / self.scale
-        logits = (standardised * self.coef).sum(dim=1) + self.intercept
-        return float(((logits > 0).cpu().numpy() == (labels > 0.5)).mean())

@@ -4,15 +4,21 @@ Scores of an untrained network hardly vary, so that most wrong implementations w
 said about logits here is said of a briefly trained detector whose logits are shown to vary first.
 """
 
+import copy
 import functools
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
+from PIL import Image
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from torch.nn import functional as F
@@ -26,7 +32,10 @@ from detectors import (
     create_detector,
     detector_class,
 )
-from detectors.base import Batch, Detector
+from detectors.base import Batch, Detector, Known
+from detectors.card import Need
+from detectors.cards import CARDS
+from detectors.files import file_facts
 
 TOLERANCE = 1e-5
 STEPS = 30
@@ -35,7 +44,18 @@ TAXA = (
     ("fake", "EFS", "GAN", "StyleGAN"),
     ("fake", "FS", "autoencoder", "FaceSwap"),
 )
-EVERY = pytest.mark.parametrize("name", sorted(CATALOG))
+# The checks of the benchmark itself look at no image: tests/test_sanity.py.
+NAMES = sorted(name for name, card in CARDS.items() if not card.sanity)
+EVERY = pytest.mark.parametrize("name", NAMES)
+SECONDS = 15
+# Trainable parameters at size base with one logit, as the papers or timm count them.
+PUBLISHED = {
+    "efficientnet-b4": 19_341_616 - (1792 * 1000 + 1000) + 1793,
+    "meso4": 27_977,
+    "resnet50-aug": 25_557_032 - (2048 * 1000 + 1000) + 2049,
+    "vit": 86_567_656 - (768 * 1000 + 1000) + 769,
+    "xception": 22_855_952 - (2048 * 1000 + 1000) + 2049,
+}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -72,7 +92,26 @@ def easy_batch(detector: Detector) -> Batch:
     most = detector.card.batch_dependent
     images, taxa = images[:most], taxa[:most]
     inputs = torch.stack([detector.prepare(image) for image in images])
-    return Batch(inputs=inputs, labels=(taxa > 0).float(), taxa=taxa)
+    facts = known_for(detector, images).facts
+    return Batch(inputs=inputs, labels=(taxa > 0).float(), taxa=taxa, facts=facts)
+
+
+def known_for(detector: Detector, images: Sequence[Tensor]) -> Known:
+    """Store the images, where the detector looks at files."""
+    if "file" not in detector.card.needs:
+        return Known()
+    return Known(facts=torch.tensor([file_facts(stored(image)) for image in images]))
+
+
+def stored(image: Tensor) -> bytes:
+    file = BytesIO()
+    pixels = (image * 255).round().byte().permute(1, 2, 0).numpy()
+    Image.fromarray(pixels).save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def ask(detector: Detector, images: Sequence[Tensor]) -> Tensor:
+    return detector.logits(images, known_for(detector, images))
 
 
 def build(name: str, *, untrained: bool = False) -> Detector:
@@ -97,13 +136,18 @@ def train(detector: Detector, steps: int) -> Detector:
 
 
 @functools.cache
+def timed_training(name: str) -> tuple[Detector, float]:
+    start = time.process_time()
+    return train(build(name), STEPS), time.process_time() - start
+
+
 def briefly_trained(name: str) -> Detector:
     """Train a detector on the easy images; shared, so a test must not change it."""
-    return train(build(name), STEPS)
+    return timed_training(name)[0]
 
 
 def varied_logits(detector: Detector, images: list[Tensor]) -> Tensor:
-    logits = detector.logits(images)
+    logits = ask(detector, images)
     assert logits.std() > 100 * TOLERANCE, "the logits do not vary: this would test nothing"
     return logits
 
@@ -111,23 +155,26 @@ def varied_logits(detector: Detector, images: list[Tensor]) -> Tensor:
 @EVERY
 def test_a_detector_gives_one_float32_logit_an_image(name: str) -> None:
     detector, images = briefly_trained(name), list(easy_images()[0][:5])
-    side = detector.transform.size
     inputs = torch.stack([detector.prepare(image) for image in images])
-    assert inputs.shape == (5, 3, side, side)
+    assert inputs.shape == (5, *detector.transform.shape)
     assert inputs.dtype == torch.float32
     with torch.no_grad():
-        logits, features = detector(inputs), detector.features(inputs)
+        known = known_for(detector, images)
+        logits = detector.answer(inputs, known)
+        if known == Known():
+            assert torch.equal(logits, detector(inputs))
+            features = detector.features(inputs)
+            assert features.ndim == 2
+            assert len(features) == 5
     assert logits.shape == (5,)
     assert logits.dtype == torch.float32
-    assert features.ndim == 2
-    assert len(features) == 5
-    torch.testing.assert_close(detector.logits(images), logits, atol=TOLERANCE, rtol=0)
+    torch.testing.assert_close(ask(detector, images), logits, atol=TOLERANCE, rtol=0)
 
 
 @EVERY
 def test_a_score_is_the_float64_sigmoid_of_the_logit(name: str) -> None:
     detector, images = briefly_trained(name), list(easy_images()[0][:4])
-    score = detector.score(images)
+    score = detector.score(images, known_for(detector, images))
     assert score.dtype == torch.float64
     assert torch.equal(score, torch.sigmoid(varied_logits(detector, images).double()))
 
@@ -136,16 +183,16 @@ def test_a_score_is_the_float64_sigmoid_of_the_logit(name: str) -> None:
 def test_a_score_does_not_depend_on_its_batch(name: str) -> None:
     detector, images = briefly_trained(name), list(easy_images()[0][:7])
     whole = varied_logits(detector, images)
-    alone = torch.cat([detector.logits([image]) for image in images])
+    alone = torch.cat([ask(detector, [image]) for image in images])
     if detector.card.batch_dependent is not None:
         torch.testing.assert_close(whole[:1], alone[:1], atol=TOLERANCE, rtol=0)
         assert (whole - alone).abs().max() > 100 * TOLERANCE, "its card says that scores depend"
         return
     torch.testing.assert_close(whole, alone, atol=TOLERANCE, rtol=0)
     order = [4, 0, 6, 2, 5, 1, 3]
-    mixed = detector.logits([images[i] for i in order])
+    mixed = ask(detector, [images[i] for i in order])
     torch.testing.assert_close(whole[order], mixed, atol=TOLERANCE, rtol=0)
-    crowd = detector.logits([*easy_images()[0][7:], *images])
+    crowd = ask(detector, [*easy_images()[0][7:], *images])
     torch.testing.assert_close(whole, crowd[-7:], atol=TOLERANCE, rtol=0)
 
 
@@ -156,12 +203,12 @@ def test_scoring_repeats_and_leaves_no_mark(name: str) -> None:
     stream = torch.get_rng_state()
     detector.train()
     try:
-        first, second = detector.logits(images), detector.logits(images)
+        first, second = ask(detector, images), ask(detector, images)
         assert detector.training, "logits changed the mode it was called in"
     finally:
         detector.eval()
     assert torch.equal(first, second)
-    assert torch.equal(first, detector.logits(images))
+    assert torch.equal(first, ask(detector, images))
     assert torch.equal(stream, torch.get_rng_state())
     for key, value in detector.state_dict().items():
         assert torch.equal(before[key], value), key
@@ -196,13 +243,13 @@ def test_a_gradient_reaches_every_trainable_parameter(name: str) -> None:
 @EVERY
 @pytest.mark.parametrize("shape", [(64, 64), (1024, 1024), (64, 1024), (1024, 64), (97, 131)])
 def test_an_image_of_any_size_is_taken(name: str, shape: tuple[int, int]) -> None:
-    detector, side = briefly_trained(name), briefly_trained(name).transform.size
+    detector = briefly_trained(name)
     image = torch.rand(3, *shape, generator=torch.Generator().manual_seed(1))
     prepared = detector.prepare(image)
-    assert prepared.shape == (3, side, side)
+    assert prepared.shape == detector.transform.shape
     assert prepared.min() >= 0
     assert prepared.max() <= 1
-    assert detector.logits([image]).isfinite().all()
+    assert ask(detector, [image]).isfinite().all()
 
 
 @EVERY
@@ -226,7 +273,7 @@ def test_a_saved_detector_gives_the_same_scores(
             detector.size,
         )
         assert again.transform.hash == detector.transform.hash
-        assert torch.equal(varied_logits(detector, images), again.logits(images))
+        assert torch.equal(varied_logits(detector, images), ask(again, images))
     again.save_pretrained(tmp_path / "copy")
     for file in ("config.json", "model.safetensors"):
         first, second = (tmp_path / folder / file for folder in ("model", "copy"))
@@ -237,7 +284,7 @@ def test_a_saved_detector_gives_the_same_scores(
 @EVERY
 def test_easy_images_are_told_apart(name: str) -> None:
     images, taxa = easy_images()
-    logits = briefly_trained(name).logits(images)
+    logits = ask(briefly_trained(name), images)
     assert roc_auc_score(taxa.numpy() > 0, logits.numpy()) == 1.0
     assert logits[taxa > 0].mean() > 0 > logits[taxa == 0].mean(), "positive must mean fake"
 
@@ -250,10 +297,10 @@ def test_an_untrained_detector_refuses_to_score(name: str, tmp_path: Path) -> No
         f"{name} is not trained, so its scores would be noise: train it, load it with "
         r"from_pretrained, or build it with untrained=True"
     )
-    for ask in (detector.logits, detector.score):
+    for method in (detector.logits, detector.score):
         with pytest.raises(UntrainedDetectorError, match=said):
-            ask([image])
-    assert build(name, untrained=True).logits([image]).shape == (1,)
+            method([image])
+    assert ask(build(name, untrained=True), [image]).shape == (1,)
     # The permission is the builder's: it does not travel with the weights.
     build(name, untrained=True).save_pretrained(tmp_path / "model")
     with pytest.raises(UntrainedDetectorError, match=said):
@@ -270,7 +317,8 @@ def test_a_card_is_complete(name: str) -> None:
     assert 2017 <= card.year <= 2026
     assert card.kind in {"spatial", "frequency", "vision-language", "foundation", "floor"}
     assert card.fit in {"gradient", "estimator", "none"}
-    assert card.needs <= {"mask", "landmarks", "views", "prompts"}
+    assert card.needs <= set(get_args(Need))
+    assert "labels" not in card.needs, "a detector that is told the truth is none"
 
 
 @EVERY
@@ -311,7 +359,9 @@ def test_no_image_is_refused(name: str) -> None:
 @EVERY
 def test_a_stack_of_images_is_taken_as_their_list(name: str) -> None:
     detector, images = briefly_trained(name), list(easy_images()[0][:3])
-    assert torch.equal(detector.logits(images), detector.logits(torch.stack(images)))  # type: ignore[arg-type]
+    known = known_for(detector, images)
+    stack = torch.stack(images)
+    assert torch.equal(detector.logits(images, known), detector.logits(stack, known))  # type: ignore[arg-type]
 
 
 @EVERY
@@ -336,8 +386,7 @@ def test_only_an_estimator_is_fitted_in_one_call(name: str) -> None:
 
 @EVERY
 def test_a_need_that_is_not_met_is_said_before_training(name: str) -> None:
-    needs = "prompts" in detector_class(name).card.needs
-    if needs:
+    if {"prompts", "taxa"} & CARDS[name].needs:
         with pytest.raises(DetectorError, match=f"{name} needs the taxonomy of its training"):
             create_detector(name, size="tiny")
     else:
@@ -345,7 +394,7 @@ def test_a_need_that_is_not_met_is_said_before_training(name: str) -> None:
 
 
 def test_detectors_of_one_input_size_share_the_prepared_tensor() -> None:
-    detectors = [briefly_trained(name) for name in CATALOG]
+    detectors = [briefly_trained(name) for name in NAMES]
     hashes = {detector.transform.size: detector.transform.hash for detector in detectors}
     assert len(set(hashes.values())) == len(hashes)
     image = torch.rand(3, 150, 100, generator=torch.Generator().manual_seed(2))
@@ -360,6 +409,62 @@ def test_an_image_of_the_input_size_is_not_touched(name: str) -> None:
     detector = briefly_trained(name)
     image = torch.rand(3, detector.transform.size, detector.transform.size)
     assert torch.equal(detector.prepare(image), image), "a resize would destroy up-sampling traces"
+
+
+@EVERY
+def test_half_precision_moves_no_logit_far(name: str) -> None:
+    detector, images = briefly_trained(name), list(easy_images()[0][:8])
+    whole = varied_logits(detector, images)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = ask(detector, images)
+    assert half.dtype == torch.float32
+    # bfloat16 keeps 8 bits: a hundredth of the spread of the logits is what it costs a layer.
+    assert (half - whole).abs().max() < 0.15 * ask(detector, easy_images()[0]).std()
+
+
+@EVERY
+def test_the_loss_looks_at_the_images_that_its_card_says(name: str) -> None:
+    detector = build(name)
+    if detector.card.fit != "gradient":
+        assert detector.card.learns_from == "both"
+        return
+    detector.train()
+    batch = easy_batch(detector)
+    fakes = (batch.labels > 0).view(-1, *[1] * (batch.inputs.ndim - 1))
+    other = replace(batch, inputs=torch.where(fakes, 1 - batch.inputs, batch.inputs))
+    losses = []
+    for each in (batch, batch, other):
+        torch.manual_seed(1)
+        losses.append(copy.deepcopy(detector).loss(each)["total"])
+    assert torch.equal(losses[0], losses[1])
+    assert torch.equal(losses[0], losses[2]) == (detector.card.learns_from == "reals")
+
+
+@EVERY
+def test_only_a_detector_that_needs_files_looks_at_them(name: str) -> None:
+    detector, images = briefly_trained(name), list(easy_images()[0][:4])
+    facts = torch.tensor([file_facts(stored(image)) for image in images])
+    if "file" in detector.card.needs:
+        with pytest.raises(InputError, match=f"{name} looks at the files of images: pass known="):
+            detector.logits(images)
+        changed = detector.logits(images, Known(facts=facts + 1))
+        assert not torch.equal(changed, detector.logits(images, Known(facts=facts)))
+        return
+    assert torch.equal(detector.logits(images), detector.logits(images, Known(facts=facts)))
+
+
+@EVERY
+def test_a_tiny_detector_trains_in_seconds(name: str) -> None:
+    # Of this process alone: what else runs on the machine does not count.
+    assert timed_training(name)[1] < SECONDS
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_base_size_has_the_published_parameters(name: str) -> None:
+    with torch.device("meta"):
+        detector = create_detector(name, pretrained=False)
+    counts = [p.numel() for p in detector.parameters() if p.requires_grad]
+    assert sum(counts) == PUBLISHED[name]
 
 
 def test_listing_the_detectors_loads_no_torch() -> None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from benchmark.errors import ImageError
+from detectors.files import file_facts, video_facts
 
 if TYPE_CHECKING:
     import torch
@@ -122,6 +123,20 @@ def decode(path: Path, frame: int | None = None) -> Pixels:
         check_file(path)
         return decode_frame(path, frame, max_pixels=MAX_PIXELS)
     return decode_bytes(read_bytes(path), str(path)).pixels
+
+
+def stored_facts(path: Path, frame: int | None = None) -> tuple[float, ...]:
+    """Measure what a sample's file says of itself: ``detectors.files.FACTS``.
+
+    Raises:
+        ImageError: The file cannot be read.
+    """
+    if frame is not None:
+        return video_facts(check_file(path))
+    try:
+        return file_facts(read_bytes(path))
+    except DAMAGED as error:
+        raise ImageError(str(path), "unreadable: no image's header") from error
 
 
 def image_tensor(pixels: Pixels) -> "torch.Tensor":

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from benchmark.data.encoding import Encoding
-from benchmark.data.images import image_tensor, read
+from benchmark.data.images import image_tensor, locate, read, stored_facts
+from detectors.base import Known
+from detectors.card import Card
 from detectors.transform import Transform
 
 BUDGET_BYTES = 2 << 30
@@ -51,12 +53,29 @@ class ImageSource:
         self._ids = samples["sample_id"].tolist()
         self._left = budget_bytes
         self._kept: dict[tuple[int, str], Tensor] = {}
+        self._facts: dict[int, tuple[float, ...]] = {}
         self._lock = Lock()
 
     def array(self, row: int) -> npt.NDArray[np.uint8]:
         """Decode the sample at ``row``: (h, w, 3) RGB, in the study's encoding."""
         pixels = read(self.roots[self._datasets[row]], self._ids[row])
         return pixels if self.encoding is None else self.encoding(pixels, self._ids[row])
+
+    def facts(self, rows: Sequence[int]) -> Tensor:
+        """Give the (n, F) float32 facts of the files at ``rows``: ``detectors.files.FACTS``."""
+        for row in rows:
+            if row not in self._facts:
+                path, frame = locate(self.roots[self._datasets[row]], self._ids[row])
+                self._facts[row] = stored_facts(path, frame)
+        return torch.tensor([self._facts[row] for row in rows], dtype=torch.float32)
+
+    def known(self, rows: Sequence[int], card: Card) -> Known:
+        """Give what a detector with this card may know of the samples at ``rows``."""
+        labels = (self.samples["label"].iloc[list(rows)] == "fake").to_numpy(np.float32)
+        return Known(
+            facts=self.facts(rows) if "file" in card.needs else None,
+            labels=torch.from_numpy(labels) if "labels" in card.needs else None,
+        )
 
     def prepared(self, row: int, transform: Transform) -> Tensor:
         """Give the clean sample at ``row`` as a detector's (3, S, S) input on the CPU."""

@@ -8,9 +8,10 @@ Attributes:
 """
 
 from detectors.card import Card
-from detectors.cards import foundation, frequency, mfclip, spatial
+from detectors.cards import floor, foundation, frequency, mfclip, spatial
 
 _ENTRIES: list[tuple[str, Card]] = [
+    *floor.DETECTORS.items(),
     *spatial.DETECTORS.items(),
     *frequency.DETECTORS.items(),
     *foundation.DETECTORS.items(),

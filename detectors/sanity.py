@@ -1,0 +1,60 @@
+"""Checks of the benchmark itself: a row that must be at chance, and one that must be perfect."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from detectors.base import Detector, Known, Size
+from detectors.cards.floor import CONSTANT, ORACLE
+from detectors.errors import InputError
+
+
+class _Sanity(Detector):
+    """A detector without parameters, on inputs that others use too."""
+
+    init = "none"
+
+    def __init__(
+        self, *, size: Size = "base", taxa: Iterable[Sequence[str]] = (), untrained: bool = False
+    ) -> None:
+        side = 128 if size == "tiny" else 256
+        super().__init__(input_size=side, size=size, taxa=taxa, untrained=untrained)
+
+    def architecture(self) -> dict[str, Any]:
+        """Say the size."""
+        return {"size": self.size}
+
+
+class Constant(_Sanity):
+    """Answers 0 to every image: an AUC of exactly 0.5 and an accuracy at chance are its due."""
+
+    card = CONSTANT
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """Give (B, 1) zeros."""
+        return inputs.new_zeros(len(inputs), 1)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Give (B,) zeros."""
+        return inputs.new_zeros(len(inputs))
+
+
+class Oracle(_Sanity):
+    """Answers the truth, 1 or -1: whatever is not perfect in its row is the benchmark's fault."""
+
+    card = ORACLE
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """Refuse: it looks at no input."""
+        raise InputError("oracle has no features: it looks at labels alone")
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Refuse: it looks at no input."""
+        return self.answer(inputs, Known())
+
+    def answer(self, inputs: Tensor, known: Known) -> Tensor:
+        """Give (B,) logits: 1 for fake, -1 for real."""
+        if known.labels is None:
+            raise InputError("oracle answers with the labels of images: pass known=Known(labels=)")
+        return 2 * known.labels.float() - 1
