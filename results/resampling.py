@@ -151,7 +151,7 @@ def rank_replicates(
 
 def sum_replicates(
     draws: Draws,
-    columns: npt.NDArray[np.number],
+    columns: npt.NDArray[np.bool_ | np.number],
     metrics: Mapping[str, SumMetric],
     *,
     rows: Counts | None = None,
