@@ -1,0 +1,235 @@
+"""SRM (Luo et al.): colours and high-frequency noise in two streams that attend to each other."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from detectors.base import Batch, Detector, Size
+from detectors.card import Card
+from detectors.cards.frequency import SRM as CARD
+from detectors.filters import srm_kernels
+from detectors.pretrained import Pretrained, resolve
+from detectors.streams import IMAGENET, Stream, fill_streams, follow_quickly, map_side
+
+TRUNCATION = 3.0
+# AM-softmax: the cosines are scaled, and the right class's is made harder by the margin.
+SCALE, MARGIN = 30.0, 0.45
+# What attention adds starts small: at 0, as in public code, nothing behind it would learn at first.
+START = 0.1
+
+
+class NoiseOfMaps(nn.Module):
+    """Noise residuals of feature maps: three fixed filters a channel, then a 1 x 1 convolution.
+
+    Source: Luo et al., CVPR 2021, section 3.2 (multi-scale high-frequency features).
+    """
+
+    kernels: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        kernels = srm_kernels()[:, :1].repeat(channels, 1, 1, 1)  # (3 channels, 1, 5, 5)
+        self.register_buffer("kernels", kernels, persistent=False)
+        self.mix = _mixed(3 * channels, channels)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Give (B, C, H, W) noise features of (B, C, H, W) maps."""
+        noise = F.conv2d(maps, self.kernels.to(maps.dtype), padding=2, groups=maps.shape[1])
+        found: Tensor = self.mix(noise.clamp(-TRUNCATION, TRUNCATION))
+        return found
+
+
+class NoiseAttention(nn.Module):
+    """Where the residual says to look: a map in (0, 1) at the size of the stem's.
+
+    Source: Luo et al., CVPR 2021, section 3.3 (residual guided spatial attention); the map from
+    mean and maximum over channels is that of CBAM (Woo et al., ECCV 2018).
+    """
+
+    def __init__(self, stems: tuple[int, int]) -> None:
+        super().__init__()
+        first, second = stems
+        self.encode = nn.Sequential(
+            nn.Conv2d(3, first, 3, stride=2, bias=False),
+            nn.BatchNorm2d(first),
+            nn.ReLU(),
+            nn.Conv2d(first, second, 3, bias=False),
+            nn.BatchNorm2d(second),
+            nn.ReLU(),
+        )
+        self.attend = nn.Conv2d(2, 1, 7, padding=3, bias=False)
+
+    def forward(self, residual: Tensor) -> Tensor:
+        """Give (B, 1, H, W) for a (B, 3, S, S) residual."""
+        maps = self.encode(residual)
+        seen = torch.cat([maps.mean(dim=1, keepdim=True), maps.amax(dim=1, keepdim=True)], dim=1)
+        weights: Tensor = self.attend(seen).sigmoid()
+        return weights
+
+
+class CrossAttention(nn.Module):
+    """Each stream takes from the other what lies where the two agree.
+
+    Keys of both streams share their last convolution; their products over all pairs of places go
+    through a linear layer each way before the softmax, so that the number of places is fixed.
+
+    Args:
+        channels: C of both streams.
+        places: H W of their maps.
+
+    Source: Luo et al., CVPR 2021, section 3.4 (dual cross-modality attention).
+    """
+
+    def __init__(self, channels: int, places: int) -> None:
+        super().__init__()
+        narrow = channels // 8
+        self.keys = nn.ModuleList(nn.Conv2d(channels, narrow, 1) for _ in range(2))
+        self.shared = nn.Conv2d(narrow, narrow, 1)
+        self.pairs = nn.ModuleList(nn.Linear(places, places) for _ in range(2))
+        self.values = nn.ModuleList(nn.Conv2d(channels, channels, 1) for _ in range(2))
+        self.gains = nn.Parameter(torch.full((2,), START))
+
+    def forward(self, colour: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Exchange between two (B, C, H, W) maps."""
+        streams = (colour, noise)
+        pairs = zip(self.keys, streams, strict=True)
+        first, second = (self.shared(key(maps)).flatten(2) for key, maps in pairs)
+        energy = first.mT @ second  # (B, H W, H W), colour's places by noise's
+        to_colour = self.pairs[0](energy).softmax(dim=-1)
+        to_noise = self.pairs[1](energy.mT).softmax(dim=-1)
+        values = [value(maps).flatten(2) for value, maps in zip(self.values, streams, strict=True)]
+        from_noise = (values[1] @ to_colour.mT).view_as(colour)
+        from_colour = (values[0] @ to_noise.mT).view_as(noise)
+        return colour + self.gains[0] * from_noise, noise + self.gains[1] * from_colour
+
+
+class Fusion(nn.Module):
+    """Both streams as one: a 1 x 1 convolution, its channels weighed by attention.
+
+    Source: Luo et al., CVPR 2021, section 3.5; the weights are CBAM's channel attention.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.mix = _mixed(2 * channels, channels)
+        self.squeeze = nn.Conv2d(channels, channels // 16, 1, bias=False)
+        self.excite = nn.Conv2d(channels // 16, channels, 1, bias=False)
+
+    def forward(self, colour: Tensor, noise: Tensor) -> Tensor:
+        """Fuse two (B, C, H, W) maps into one."""
+        maps: Tensor = self.mix(torch.cat([colour, noise], dim=1))
+        pooled = (maps.mean(dim=(2, 3), keepdim=True), maps.amax(dim=(2, 3), keepdim=True))
+        both = [self.excite(self.squeeze(values).relu()) for values in pooled]
+        weights: Tensor = (both[0] + both[1]).sigmoid()
+        return maps * weights
+
+
+class SRM(Detector):
+    """Two Xceptions, on colours and on their noise residual, trained by AM-softmax.
+
+    A logit is 30 (cos(fake) - cos(real)), the difference of the two that the softmax sees: cosines
+    between the feature and one direction a class. In training the right one is lowered by 0.45.
+
+    Args:
+        size: ``tiny`` (narrow, input 96) or ``base`` (Xception's widths, input 256).
+        pretrained: False, True (Xception's ImageNet weights in both streams), a Hub repository, a
+            local folder or file in timm's names; by default True for ``base`` and False for
+            ``tiny``.
+        input_size: Side of the input in pixels; the network's size follows from it.
+        taxa: Kinds of training image; kept, not used.
+        untrained: Give logits before training too.
+
+    Raises:
+        WeightsError: The weights asked for are not to be had or do not fit.
+    """
+
+    card: ClassVar[Card] = CARD
+    kernels: Tensor
+
+    def __init__(
+        self,
+        *,
+        size: Size = "base",
+        pretrained: Pretrained = None,
+        input_size: int | None = None,
+        taxa: Iterable[Sequence[str]] = (),
+        untrained: bool = False,
+    ) -> None:
+        default = 96 if size == "tiny" else 256
+        side = default if input_size is None else input_size
+        super().__init__(input_size=side, size=size, taxa=taxa, untrained=untrained)
+        source = resolve(pretrained, size=size, published=IMAGENET.published, detector="srm")
+        self.colour, self.noise = Stream(size), Stream(size)
+        if source is not None:
+            self.init = fill_streams([self.colour, self.noise], source, "srm")
+        stems, places = self.colour.stems, map_side(side) ** 2
+        self.noise_of_maps = nn.ModuleList(NoiseOfMaps(channels) for channels in stems)
+        self.attention = NoiseAttention(stems)
+        self.attended = nn.Sequential(nn.BatchNorm2d(stems[1]), nn.ReLU())
+        middle = self.colour.middle
+        self.crossing = nn.ModuleList(CrossAttention(middle, places) for _ in range(2))
+        self.fusion = Fusion(self.colour.outputs)
+        self.classes = nn.Parameter(torch.randn(2, self.colour.outputs))  # real, fake
+        self.register_buffer("kernels", srm_kernels(), persistent=False)
+        if size == "tiny":
+            follow_quickly(self)
+        self.to(memory_format=torch.channels_last)  # faster depthwise convolutions on a CPU
+
+    def residual(self, normalised: Tensor) -> Tensor:
+        """Give the (B, 3, S, S) noise residual of (B, 3, S, S) colours in [-1, 1]."""
+        # Half precision has no bits left for differences of neighbouring values.
+        with torch.autocast(normalised.device.type, enabled=False):
+            residual = F.conv2d(normalised.float(), self.kernels, padding=2)
+            return residual.clamp(-TRUNCATION, TRUNCATION)
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """Give the (B, d) pooled fused activations; d is 2048 for base and 128 for tiny."""
+        colour = (2 * inputs - 1).contiguous(memory_format=torch.channels_last)
+        noise = residual = self.residual(colour)
+        for number, noise_of_maps in enumerate(self.noise_of_maps, start=1):
+            colour, noise = self.colour.stem(colour, number), self.noise.stem(noise, number)
+            noise = (noise + noise_of_maps(colour)).relu()
+        colour = self.attended(colour * (1 + self.attention(residual)))
+        first = 1
+        for last, crossing in zip((3, 7), self.crossing, strict=True):
+            colour = self.colour.blocks(colour, first, last)
+            noise = self.noise.blocks(noise, first, last)
+            colour, noise = crossing(colour, noise)
+            first = last + 1
+        colour = self.colour.finish(self.colour.blocks(colour, first, 12))
+        noise = self.noise.finish(self.noise.blocks(noise, first, 12))
+        fused: Tensor = self.fusion(colour, noise)
+        return fused.mean(dim=(2, 3))
+
+    def cosines(self, inputs: Tensor) -> Tensor:
+        """Give the (B, 2) float32 cosines with the directions of real and fake."""
+        features = self.features(inputs)
+        # A cosine of 8 bits times 30 would give logits in steps of a tenth.
+        with torch.autocast(inputs.device.type, enabled=False):
+            directions = F.normalize(self.classes.float(), dim=1)
+            return F.normalize(features.float(), dim=1) @ directions.T
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Give (B,) logits for (B, 3, S, S) inputs in [0, 1]; > 0 means fake."""
+        real, fake = self.cosines(inputs).unbind(dim=1)
+        return SCALE * (fake - real)
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Give the AM-softmax loss (Wang et al. 2018) as ``total``."""
+        labels = batch.labels.long()
+        lowered = self.cosines(batch.inputs) - MARGIN * F.one_hot(labels, 2)
+        return {"total": F.cross_entropy(SCALE * lowered, labels)}
+
+    def architecture(self) -> dict[str, Any]:
+        """Rebuild without fetching the ImageNet weights, which the saved ones replace."""
+        return {"size": self.size, "pretrained": False, "input_size": self.transform.size}
+
+
+def _mixed(channels: int, outputs: int) -> nn.Sequential:
+    """Build a 1 x 1 convolution with its normalisation and activation."""
+    return nn.Sequential(
+        nn.Conv2d(channels, outputs, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+    )
