@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from results.checking import Bools, Counts, Floats, Names, two_classes
-from results.errors import UndefinedError
+from results.errors import ResultError, UndefinedError
 
 # TPR at FPR x needs this many real samples above the threshold, or it is the noise of a few.
 EXPECTED_ABOVE = 10
@@ -80,10 +80,14 @@ class Ranked:
         Args:
             prevalence: The share of fakes in (0, 1) that precision is computed for, as if each
                 class were weighted to it; None: as the samples have it.
+
+        Raises:
+            ResultError: ``prevalence`` is not in (0, 1).
         """
         false, true = self.false[..., 1:], self.true[..., 1:]
         weight = np.ones(true.shape[:-1])
         if prevalence is not None:
+            _check_share("prevalence", prevalence)
             weight = self.n_fake / self.n_real * ((1 - prevalence) / prevalence)
         called = true + weight[..., None] * false
         # Scores above which no resampled sample stands call nothing fake, and gain no recall.
@@ -116,13 +120,15 @@ class Ranked:
             fpr: In (0, 1).
 
         Raises:
-            UndefinedError: There are fewer than 10 / ``fpr`` real samples.
+            ResultError: ``fpr`` is not in (0, 1).
+            UndefinedError: There are fewer than 10 / ``fpr`` real samples. Of resamples this is not
+                asked: what they were drawn from decides.
         """
+        _check_share("FPR", fpr)
         least = round(EXPECTED_ABOVE / fpr)
-        if np.min(self.n_real) < least:
+        if self.n_real.ndim == 0 and self.n_real < least:
             raise UndefinedError(
-                f"TPR at FPR {fpr * 100:g} % needs {least} real samples, there are "
-                f"{int(np.min(self.n_real))}"
+                f"TPR at FPR {fpr * 100:g} % needs {least} real samples, there are {self.n_real}"
             )
         above = self._first(lambda at: self._point(at).fpr > fpr)
         return self._point(above - 1).tpr
@@ -133,8 +139,12 @@ class Ranked:
         A point that a threshold reaches, not interpolated.
 
         Args:
-            tpr: In (0, 1].
+            tpr: In (0, 1).
+
+        Raises:
+            ResultError: ``tpr`` is not in (0, 1).
         """
+        _check_share("TPR", tpr)
         return self._point(self._first(lambda at: self._point(at).tpr >= tpr)).fpr
 
     def partial_auc(self, fpr: float) -> Floats:
@@ -145,7 +155,11 @@ class Ranked:
 
         Args:
             fpr: In (0, 1).
+
+        Raises:
+            ResultError: ``fpr`` is not in (0, 1).
         """
+        _check_share("FPR", fpr)
         x, y = self.roc()
         width = np.diff(np.minimum(x, fpr))
         whole = np.vecdot(width, y[..., 1:] + y[..., :-1]) / 2
@@ -250,6 +264,12 @@ class Order:
         np.right_shift(sums, _SHIFT, out=true[:, 1:])
         np.bitwise_and(sums, (1 << _SHIFT) - 1, out=false[:, 1:])
         return Ranked(false, true, self._distinct)
+
+
+def _check_share(what: str, share: float) -> None:
+    """Refuse a share, and percent taken for one, that no curve is read at."""
+    if not 0 < share < 1:
+        raise ResultError(f"a {what} of {share:g} is asked for; it must lie between 0 and 1")
 
 
 def _ends(values: npt.NDArray[np.floating]) -> Counts:

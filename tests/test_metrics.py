@@ -87,7 +87,6 @@ def test_metrics_of_a_part_of_the_curve_equal_scikit_learn(seed: int, ties: bool
         assert found == pytest.approx(expected, abs=1e-12)
     assert tpr_at_fpr(labels, scores, 0.1) == y[x <= 0.1].max()
     assert fpr_at_tpr(labels, scores, 0.95) == x[y >= 0.95].min()
-    assert fpr_at_tpr(labels, scores, 1.0) == x[y >= 1].min()
 
 
 def test_tpr_at_a_small_fpr_takes_enough_real_samples() -> None:
@@ -97,6 +96,19 @@ def test_tpr_at_a_small_fpr_takes_enough_real_samples() -> None:
         tpr_at_fpr(labels[1:], scores[1:], 0.01)
     with pytest.raises(UndefinedError, match=r"FPR 0.1 % needs 10000 real samples"):
         tpr_at_fpr(labels, scores, 0.001)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, 5.0, np.nan])
+def test_a_curve_is_read_between_0_and_1(share: float) -> None:
+    ranked = rank([0, 1], [0.0, 1.0])
+    for read in (
+        ranked.tpr_at_fpr,
+        ranked.fpr_at_tpr,
+        ranked.partial_auc,
+        ranked.average_precision,
+    ):
+        with pytest.raises(ResultError, match="is asked for; it must lie between 0 and 1"):
+            read(share)
 
 
 @pytest.mark.parametrize("seed", range(5))

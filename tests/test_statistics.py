@@ -179,6 +179,19 @@ def test_samples_that_do_not_fit_the_draws_are_refused() -> None:
     assert len(rank_replicates(draws, labels[1:], scores[1:], RANK, rows=rows)["AUC"]) == 100
 
 
+def test_whether_a_metric_is_defined_is_asked_of_the_samples_and_not_of_their_draws() -> None:
+    # Clusters of unequal size: some draws have fewer than the 100 real samples that are needed.
+    cluster = np.r_[np.repeat(np.arange(10), [1, 19] * 5), np.arange(10, 20)]
+    labels = np.repeat([0, 1], [100, 10])
+    draws = Draws.of_cell(labels, cluster, resamples=100)
+    assert (draws.weights(0, 100)[:, cluster[:100]].sum(axis=1) < 100).any()
+    scores = np.random.default_rng(0).normal(size=110)
+    at_ten = replicate(draws, labels, {0: scores}, lambda ranked: ranked.tpr_at_fpr(0.1))
+    assert np.isfinite(at_ten.replicates).all()
+    with pytest.raises(UndefinedError, match="FPR 5 % needs 200 real samples, there are 100"):
+        replicate(draws, labels, {0: scores}, lambda ranked: ranked.tpr_at_fpr(0.05))
+
+
 # Intervals
 
 
@@ -421,6 +434,29 @@ def test_detectors_that_chance_could_swap_share_a_rank() -> None:
     assert places["worst"].borda == 0
     assert sum(place.borda for place in found.places) == 2 * 3
     assert found.adjusted[order[0], "worst"] >= found.differences[order[0], "worst"].p
+
+
+def test_cells_that_share_real_images_are_ranked_over_one_set_of_draws() -> None:
+    rng = np.random.default_rng(0)
+    reals, first, second = np.split(np.arange(300), [100, 200])
+    labels = np.repeat([0, 1, 1], 100)
+    draws = Draws(np.arange(300) // 2, [reals, first, second], resamples=300)
+    sets = [np.r_[reals, first], np.r_[reals, second]]
+    noise = rng.normal(size=300)
+    cells = {}
+    for name, effect in (("strong", 2.0), ("weak", 1.0)):
+        scores = effect * labels + noise + 0.5 * rng.normal(size=300)
+        cells[name] = [
+            replicate(draws, labels[rows], {0: scores[rows]}, Ranked.auc, rows=rows)
+            for rows in sets
+        ]
+    shared = np.corrcoef(*(cell.replicates[0] for cell in cells["weak"]))[0, 1]
+    assert shared > 0.2, "the luck of the real images is in both cells"
+    found = ranking(cells)
+    assert [(place.name, place.rank, place.borda) for place in found.places] == [
+        ("strong", 1, 2),
+        ("weak", 2, 0),
+    ]
 
 
 def test_a_lower_error_ranks_first() -> None:
