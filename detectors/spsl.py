@@ -10,12 +10,19 @@ from detectors.base import Detector, Size
 from detectors.card import Card
 from detectors.cards.frequency import SPSL as CARD
 from detectors.errors import DetectorError
-from detectors.pretrained import Pretrained, resolve
+from detectors.pretrained import Pretrained, check_fit, read_weights, renamed, resolve
 from detectors.streams import IMAGENET, Stream, fill_streams
 
 Depth = Literal["shallow", "full"]
 # Below it a frequency is rounding (of float64), whose phase is noise; 8-bit images are far above.
 FLOOR = 1e-6
+# Names of a checkpoint of DeepfakeBench -> ours; its layer for other backbones is never run.
+_NAMES = [
+    (r"^module\.", ""),
+    (r"^backbone\.adjust_channel\.", None),
+    (r"^backbone\.last_linear\.(1\.)?", "head."),
+    (r"^backbone\.", "stream.network."),
+]
 
 
 def phase_image(images: Tensor) -> Tensor:
@@ -47,7 +54,8 @@ class SPSL(Detector):
         depth: ``shallow`` leaves out the eight blocks of Xception's middle flow, ``full`` keeps
             them, as DeepfakeBench does.
         pretrained: False, True (Xception's ImageNet weights), a Hub repository, a local folder or
-            file in timm's names; by default True for ``base`` and False for ``tiny``.
+            file, in timm's names, or a trained SPSL as DeepfakeBench saves it (for ``full``); by
+            default True for ``base`` and False for ``tiny``.
         input_size: Side of the input in pixels.
         taxa: Kinds of training image; kept, not used.
         untrained: Give logits before training too.
@@ -79,12 +87,13 @@ class SPSL(Detector):
         self.stream = Stream(size, channels=4, shallow=depth == "shallow")
         self.head = nn.Linear(self.stream.outputs, 1)
         if source is not None:
-            self.init = fill_streams([self.stream], source, "spsl")
+            self.init = _fill(self, source)
         self.to(memory_format=torch.channels_last)  # faster depthwise convolutions on a CPU
 
     def features(self, inputs: Tensor) -> Tensor:
         """Give the (B, d) pooled activations; d is 2048 for base and 128 for tiny."""
-        seen = torch.cat([2 * inputs - 1, phase_image(inputs)], dim=1)  # (B, 4, S, S)
+        colour = 2 * inputs - 1
+        seen = torch.cat([colour, phase_image(colour)], dim=1)  # (B, 4, S, S)
         maps: Tensor = self.stream(seen.contiguous(memory_format=torch.channels_last))
         return maps.mean(dim=(2, 3))
 
@@ -101,3 +110,22 @@ class SPSL(Detector):
             "pretrained": False,
             "input_size": self.transform.size,
         }
+
+
+def _fill(detector: SPSL, source: str) -> str:
+    """Fill the stream from an Xception, or all from a trained SPSL; return what ``init`` says."""
+    tensors, digest = read_weights(source, "spsl")
+    if not any(name.startswith(("backbone.", "module.backbone.")) for name in tensors):
+        return fill_streams([detector.stream], source, "spsl")
+    ours = renamed(tensors, _NAMES)
+    for name in ("head.weight", "head.bias"):
+        if name in ours and len(ours[name]) == 2:
+            ours[name] = ours[name][1:] - ours[name][:1]  # two logits as one
+    wanted = {name: t for name, t in detector.state_dict().items() if name != "trained"}
+    check_fit(ours, wanted, source)
+    # There the phase image is smaller by the side.
+    first = ours["stream.network.conv1.weight"]
+    scale = torch.tensor([1, 1, 1, 1 / detector.transform.size])
+    ours["stream.network.conv1.weight"] = first * scale.view(1, 4, 1, 1)
+    detector.load_state_dict(ours, strict=False)
+    return f"weights:{digest}"

@@ -1,8 +1,10 @@
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
 
-from detectors import DetectorError
+from detectors import DetectorError, WeightsError
 from detectors.spsl import SPSL, phase_image
 
 
@@ -42,6 +44,46 @@ def test_the_published_count_is_that_of_the_full_depth(depth: str, count: int) -
     with torch.device("meta"):
         detector = SPSL(depth=depth, pretrained=False)  # type: ignore[arg-type]
     assert sum(p.numel() for p in detector.parameters()) == count
+
+
+def as_deepfakebench(detector: SPSL) -> dict[str, Tensor]:
+    """Name a detector's tensors as DeepfakeBench does, with its two logits."""
+    published = {}
+    for name, tensor in detector.state_dict().items():
+        if name.startswith("head."):
+            both = torch.cat([torch.rand_like(tensor), tensor])
+            both[1] += both[0]
+            published[name.replace("head.", "backbone.last_linear.")] = both
+        elif name != "trained":
+            published[name.replace("stream.network.", "backbone.")] = tensor
+    return {**published, "backbone.adjust_channel.0.bias": torch.zeros(3)}
+
+
+def test_a_checkpoint_of_deepfakebench_is_read_with_its_scale_of_the_phase(tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    trained, inputs = SPSL(size="tiny", depth="full"), images(2, 128)
+    published = as_deepfakebench(trained)
+    torch.save(published, tmp_path / "x.pth")
+    torch.manual_seed(3)
+    detector = SPSL(size="tiny", depth="full", pretrained=str(tmp_path / "x.pth"))
+    assert detector.init.startswith("weights:")
+    colour = 2 * inputs - 1
+    spectrum = torch.fft.fft2(colour.double().mean(dim=1, keepdim=True))
+    phase = torch.fft.ifft2(torch.exp(1j * spectrum.angle())).real.float()
+    seen: list[Tensor] = []
+    detector.stream.network.bn1.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    detector.eval()(inputs)
+    kernel = published["backbone.conv1.weight"]
+    expected = torch.conv2d(torch.cat([colour, phase], dim=1), kernel, stride=2)
+    torch.testing.assert_close(seen[0], expected, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(detector.head.weight, trained.head.weight, atol=1e-6, rtol=0)
+    torch.testing.assert_close(detector.head.bias, trained.head.bias, atol=1e-6, rtol=0)
+
+
+def test_a_checkpoint_of_another_depth_is_refused(tmp_path: Path) -> None:
+    torch.save(as_deepfakebench(SPSL(size="tiny", depth="full")), tmp_path / "x.pth")
+    with pytest.raises(WeightsError, match=r"tensors are unknown: stream\.network\.block4\."):
+        SPSL(size="tiny", pretrained=str(tmp_path / "x.pth"))
 
 
 def test_a_depth_that_there_is_not_is_refused() -> None:

@@ -25,11 +25,12 @@ SPSL = Card(
     kind="frequency",
     fidelity="base: the paper's idea, phase-only inverse DFT of the grey image as a fourth channel "
     "of an Xception with fewer layers, binary cross-entropy. Not the paper's, or not known to be: "
-    "the eight middle-flow blocks are the ones left out (7.9 M parameters; depth=full keeps them "
-    "as DeepfakeBench does: 20.8 M, published as 21 M); input 256; the phase image is scaled to "
-    "mean square 1, in the paper it is 1/256 of that; each image is transformed on its own, where "
-    "DeepfakeBench transforms the batch too. tiny: a narrow network of the same parts for CPUs and "
-    "tests",
+    "the eight middle-flow blocks are the ones left out, as in DeepfakeBench's shallow Xception "
+    "(7.9 M parameters); depth=full keeps them, as DeepfakeBench's SPSL does (20.8 M, published "
+    "as 21 M), and reads its checkpoints, two logits as their difference; input 256; the phase "
+    "image is scaled to mean square 1, in public code it is 1/256 of that; each image is "
+    "transformed on its own, where DeepfakeBench transforms along the batch too. tiny: a narrow "
+    "network of the same parts for CPUs and tests",
     licence="Apache-2.0 (code and ImageNet weights, timm); written from the paper",
     pretraining="ImageNet-1k",
     fit="gradient",
