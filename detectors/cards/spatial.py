@@ -80,10 +80,30 @@ VIT = Card(
     fit="gradient",
 )
 
+SBI = Card(
+    name="sbi",
+    title="SBI",
+    paper="Shiohara and Yamasaki, Detecting Deepfakes with Self-Blended Images, CVPR 2022 "
+    "(arXiv 2204.08376)",
+    year=2022,
+    kind="spatial",
+    fidelity="the paper's idea and its steps (change of colour and frequency in source or target, "
+    "shift and scale, deformed soft mask, blend ratios), EfficientNet-B4. Not the paper's: masks "
+    "are deformed ellipses or polygons in the face crop, since there are no landmarks; colours "
+    "change without hue; no JPEG after blending; AutoAugment weights, not AdvProp's; 256 pixels "
+    "(input_size=380 is the paper's); the optimiser of the recipe, not SAM. Which weights are kept "
+    "is decided on validation forgeries. tiny: timm's test network for CPUs and tests",
+    licence="Apache-2.0 (code, written from the paper, and weights, timm)",
+    pretraining="ImageNet-1k",
+    fit="gradient",
+    learns_from="reals",
+)
+
 DETECTORS = {
     "detectors.meso:Meso4": MESO4,
     "detectors.xception:Xception": XCEPTION,
     "detectors.efficientnet:EfficientNetB4": EFFICIENTNET_B4,
     "detectors.resnet_aug:ResNetAug": RESNET50_AUG,
     "detectors.vit:ViT": VIT,
+    "detectors.sbi:SBI": SBI,
 }

@@ -1,0 +1,84 @@
+"""SBI: learns from real images and their blends with themselves; never sees a forgery."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, get_args
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from detectors.backbones import BackboneDetector
+from detectors.base import Batch, Size
+from detectors.blending import Mask, self_blended
+from detectors.cards.spatial import SBI as CARD
+from detectors.errors import DetectorError
+from detectors.pretrained import Pretrained
+
+
+class SBI(BackboneDetector):
+    """A backbone with one logit, trained to tell real images from their self-blends.
+
+    The real images of a batch are the real class, one self-blend of each is the forged one; the
+    forged images of the batch are not looked at. The blends are drawn anew at every step from
+    torch's generator, which training seeds.
+
+    Source: Shiohara and Yamasaki, CVPR 2022 (arXiv 2204.08376).
+
+    Args:
+        size: ``tiny`` or ``base``.
+        pretrained: As for every backbone: by default the ImageNet weights for ``base``.
+        input_size: Side of the input in pixels; the backbone's own by default (the paper's is 380).
+        taxa: Kinds of training image; kept, not used.
+        untrained: Give logits before training too.
+        backbone: A name of ``detectors.backbones.BACKBONES``.
+        mask: ``ellipse`` or ``polygon``, see ``detectors.blending.face_masks``.
+
+    Raises:
+        WeightsError: The weights asked for are not to be had or do not fit.
+        DetectorError: There is no such backbone or mask.
+    """
+
+    card = CARD
+
+    def __init__(
+        self,
+        *,
+        size: Size = "base",
+        pretrained: Pretrained = None,
+        input_size: int | None = None,
+        taxa: Iterable[Sequence[str]] = (),
+        untrained: bool = False,
+        backbone: str = "efficientnet-b4",
+        mask: Mask = "polygon",
+    ) -> None:
+        if mask not in get_args(Mask):
+            raise DetectorError(f"sbi: mask is one of {', '.join(get_args(Mask))}, not '{mask}'")
+        self.backbone = backbone
+        super().__init__(
+            size=size,
+            pretrained=pretrained,
+            input_size=input_size,
+            taxa=taxa,
+            untrained=untrained,
+        )
+        self.mask: Mask = mask
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Give the binary cross-entropy over the batch's real images and a self-blend of each.
+
+        Raises:
+            DetectorError: The batch has no real image.
+        """
+        reals = batch.inputs[batch.labels < 0.5]
+        if len(reals) == 0:
+            raise DetectorError(
+                "sbi learns from real images and this batch has none: use a recipe with "
+                "balanced: true"
+            )
+        inputs = torch.cat([reals, self_blended(reals, self.mask)])
+        labels = torch.arange(len(inputs), device=inputs.device) >= len(reals)
+        return {"total": F.binary_cross_entropy_with_logits(self(inputs), labels.float())}
+
+    def architecture(self) -> dict[str, Any]:
+        """Add the backbone and the mask to what rebuilds the network."""
+        return {**super().architecture(), "backbone": self.backbone, "mask": self.mask}
