@@ -321,10 +321,10 @@ def list_protocols() -> None:
 @told
 def list_perturbations() -> None:
     """List the perturbations with their levels."""
-    from protocols.conditions import perturbations
+    from protocols.conditions import perturbations, shown
 
     rows = [
-        [name, p.parameter, " ".join(f"{level:g}" for level in p.levels), str(p.version), p.note]
+        [name, p.parameter, " ".join(map(shown, p.levels)), str(p.version), p.note]
         for name, p in perturbations().items()
     ]
     columns = ["name", "parameter", "severity 1, 2, ...", "version", "note"]

@@ -19,6 +19,7 @@ from leaderboard.curves import mean_roc
 from leaderboard.drawing import FAINT, INK, WIDTH, Picture, new_figure, picture, short
 from leaderboard.view import Contender, ProtocolView, Result, summarise
 from protocols import perturbations
+from protocols.conditions import shown
 from results.evaluation import RunContents
 from results.schema import ModelFacts
 
@@ -157,7 +158,7 @@ def _damage_panel(axis: Axes, view: ProtocolView, name: str) -> None:
     styles = _line_styles(view.contenders)
     for contender in view.contenders:
         means = [
-            summarise(view.of(contender, condition, view.level), view.metric).value
+            summarise(view.of(contender, condition, view.level), view.metric, strict=False).value
             for condition in conditions
         ]
         colour, marker = styles[contender]
@@ -168,7 +169,7 @@ def _damage_panel(axis: Axes, view: ProtocolView, name: str) -> None:
     known = perturbations()[name]
     axis.set_title(known.title, loc="left")
     axis.set_xlabel(f"severity / {known.parameter}")
-    ticks = ["clean", *(f"{c.severity}\n{c.value:g}" for c in conditions[1:])]
+    ticks = ["clean", *(f"{c.severity}\n{shown(c.value)}" for c in conditions[1:])]
     axis.set_xticks([condition.severity for condition in conditions], ticks)
 
 

@@ -1,19 +1,19 @@
 """Conditions: the clean image, or one perturbation at one severity, with its published levels."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from typing import Literal
+from typing import Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from protocols.errors import ProtocolError, UnknownNameError
 from protocols.reading import parse
 
 Stage = Literal["video", "frame", "crop", "model"]
-Parameters = Mapping[str, float]
+Value = float | tuple[float, ...]
+"""What a level states: one number, or several in the order of the parameter's names."""
 
 
 class Perturbation(BaseModel):
@@ -22,8 +22,8 @@ class Perturbation(BaseModel):
     Attributes:
         version: Raised whenever the pixels it gives may change.
         title: Its name in figures.
-        parameter: What the levels are values of, and its unit.
-        levels: Severity 1, 2, ...: the value of the parameter.
+        parameter: What the levels are values of, and its unit; several are divided by commas.
+        levels: Severity 1, 2, ...: the value of the parameter, or a list of them.
         note: What is odd in the published definition, if anything is.
     """
 
@@ -31,8 +31,15 @@ class Perturbation(BaseModel):
     version: int = Field(ge=1)
     title: str
     parameter: str
-    levels: tuple[float, ...] = Field(min_length=1)
+    levels: tuple[Value, ...] = Field(min_length=1)
     note: str = ""
+
+    @model_validator(mode="after")
+    def _a_value_for_each_name(self) -> Self:
+        names = self.parameter.split(", ")
+        if any(len(values_of(level)) != len(names) for level in self.levels):
+            raise ValueError(f"every level has {len(names)} values: {self.parameter}")
+        return self
 
 
 class Suite(BaseModel):
@@ -54,7 +61,7 @@ class Condition:
         version: The perturbation's version.
         stage: Where in the chain from video to model it acts.
         parameter: What ``value`` is.
-        value: The level.
+        value: The level: a number, or one for each name in ``parameter``.
     """
 
     name: str = "clean"
@@ -62,7 +69,7 @@ class Condition:
     version: int = 1
     stage: Stage = "crop"
     parameter: str = field(default="", compare=False)
-    value: float = field(default=0.0, compare=False)
+    value: Value = field(default=0.0, compare=False)
 
     @property
     def key(self) -> str:
@@ -78,6 +85,16 @@ class Condition:
 
 
 CLEAN = Condition()
+
+
+def values_of(level: Value) -> tuple[float, ...]:
+    """Give the values of a level, one or several."""
+    return level if isinstance(level, tuple) else (level,)
+
+
+def shown(level: Value) -> str:
+    """Write a level for a reader: ``0.5``, or ``0.5/75`` where it has several values."""
+    return "/".join(f"{value:g}" for value in values_of(level))
 
 
 @cache

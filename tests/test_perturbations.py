@@ -1,25 +1,36 @@
 import dataclasses
+import inspect
 import io
 from collections.abc import Callable
+from importlib import import_module
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.stats import kstest
 
 from benchmark.errors import PerturbationError
-from benchmark.perturbations import SUITES, apply, random_stream
-from benchmark.perturbations.real_world import encode_jpeg
+from benchmark.perturbations import apply, function_of, names, random_stream
+from benchmark.perturbations.codecs import encode_jpeg
+from benchmark.perturbations.pixels import normal, normal_table
 from protocols import CLEAN, Condition, UnknownNameError, load_protocol, perturbations
 from protocols.conditions import condition
 
 Pixels = NDArray[np.uint8]
 MakePixels = Callable[..., Pixels]
 
-EVERY = [
-    (name, level) for name in SUITES for level in range(1, len(perturbations()[name].levels) + 1)
-]
+# The mildest and the worst: between them only numbers differ.
+ENDS = [(name, level) for name in names() for level in (1, len(perturbations()[name].levels))]
+# As published, their levels are not steps of one scale, draw more than they add, or (pixelation)
+# average two pixels by even divisors and take one by odd ones.
+NO_STEPS = {
+    "deeperforensics/pixelation",
+    "imagenet-c/elastic",
+    "imagenet-c/fog",
+    "imagenet-c/saturate",
+}
 NOISE = "deeperforensics/gaussian-noise"
 BLUR = "deeperforensics/gaussian-blur"
 
@@ -37,7 +48,19 @@ def psnr(image: Pixels, other: Pixels) -> float:
 
 
 def test_what_has_levels_is_implemented_and_the_other_way_round() -> None:
-    assert set(SUITES) == set(perturbations())
+    for name in names():
+        assert callable(function_of(name)), name
+    for suite in ("deeperforensics", "imagenet-c", "real-world"):
+        module = import_module(f"benchmark.perturbations.{suite.replace('-', '_')}")
+        written = {
+            f"{suite}/{function.__name__.replace('_', '-')}"
+            for function in vars(module).values()
+            if inspect.isfunction(function)
+            and function.__module__ == module.__name__
+            and next(iter(inspect.signature(function).parameters)) == "image"
+            and not function.__name__.startswith("_")
+        }
+        assert written == {name for name in names() if name.startswith(f"{suite}/")}
 
 
 def test_every_condition_of_the_robustness_protocol_can_be_applied(draw: MakePixels) -> None:
@@ -50,8 +73,8 @@ def test_clean_is_the_image_itself(draw: MakePixels) -> None:
     assert apply(CLEAN, image, noise_seed=1, sample_id="a") is image
 
 
-@pytest.mark.parametrize("size", [(64, 64), (65, 97), (128, 71), (224, 224), (768, 512), (1, 1)])
-@pytest.mark.parametrize(("name", "severity"), EVERY)
+@pytest.mark.parametrize("size", [(64, 64), (65, 97), (128, 71), (9, 40), (1, 1)])
+@pytest.mark.parametrize(("name", "severity"), ENDS)
 def test_size_and_type_are_kept_and_the_input_too(
     draw: MakePixels, name: str, severity: int, size: tuple[int, int]
 ) -> None:
@@ -64,7 +87,13 @@ def test_size_and_type_are_kept_and_the_input_too(
     np.testing.assert_array_equal(image, before)
 
 
-@pytest.mark.parametrize("name", SUITES)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", names())
+def test_large_images_keep_their_size(draw: MakePixels, name: str) -> None:
+    assert perturbed(name, 3, draw(768, 513)).shape == (768, 513, 3)
+
+
+@pytest.mark.parametrize("name", [name for name in names() if name not in NO_STEPS])
 def test_a_higher_severity_damages_more(draw: MakePixels, name: str) -> None:
     levels = range(1, len(perturbations()[name].levels) + 1)
     for seed in range(3):
@@ -74,7 +103,7 @@ def test_a_higher_severity_damages_more(draw: MakePixels, name: str) -> None:
         assert quality[0] < 60
 
 
-@pytest.mark.parametrize(("name", "severity"), EVERY)
+@pytest.mark.parametrize(("name", "severity"), ENDS)
 def test_pixels_do_not_depend_on_what_came_before(
     draw: MakePixels, name: str, severity: int
 ) -> None:
@@ -144,7 +173,7 @@ def test_the_noise_equals_the_published_chain_of_conversions(draw: MakePixels) -
     planes = cv2.cvtColor(image.astype(np.float32), cv2.COLOR_RGB2YCrCb)[:, :, [0, 2, 1]]
     steps = np.array([219, 224, 224], dtype=np.float32)
     planes = (planes * steps + 16) / 255 / 255
-    noise = random_stream(what, 1, "a.png").standard_normal(image.shape, dtype=np.float32)
+    noise = normal(random_stream(what, 1, "a.png"), image.shape)
     planes = ((planes + np.sqrt(0.002) * noise) * 255 * 255 - 16) / steps
     rgb = cv2.cvtColor(planes[:, :, [0, 2, 1]].astype(np.float32), cv2.COLOR_YCrCb2RGB)
     published = np.clip(rgb, 0, 255).astype(np.uint8)
@@ -191,6 +220,19 @@ def test_resizing_takes_out_what_the_small_image_cannot_hold() -> None:
         assert kept(0.15 * scale) > 0.9  # far below the small image's limit of scale / 2 cycles
         if scale < 0.7:
             assert kept(0.9 * scale) < 0.15  # far above it: gone, not aliased
+
+
+def test_the_fast_noise_is_normal() -> None:
+    random = np.random.Generator(np.random.Philox(3))
+    noise = normal(random, (400, 1001)).astype(float)  # no multiple of four, in which bits come
+    assert noise.shape == (400, 1001)
+    assert noise.mean() == pytest.approx(0, abs=0.005)
+    assert noise.std() == pytest.approx(1, abs=0.005)
+    assert kstest(noise.ravel(), "norm").pvalue > 0.01
+    assert (noise**4).mean() == pytest.approx(3, abs=0.03)
+    table = normal_table()
+    assert table.std() == pytest.approx(1, abs=1e-6)
+    np.testing.assert_allclose(table, -table[::-1], rtol=1e-4)
 
 
 def test_an_unknown_perturbation_is_named_with_what_was_meant(draw: MakePixels) -> None:

@@ -10,22 +10,28 @@ key either.
 import hashlib
 from collections.abc import Callable
 from importlib import import_module
+from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmark.errors import PerturbationError
-from protocols import Condition, UnknownNameError
+from benchmark.perturbations.pixels import Image
+from protocols import Condition, UnknownNameError, perturbations
+from protocols.conditions import values_of
 
-Image = NDArray[np.uint8]
-Perturb = Callable[[Image, float, np.random.Generator], Image]
+Perturb = Callable[..., Image]
 
+# ``suite/some-name`` is the function ``some_name`` of the suite's module.
 SUITES = {
-    "deeperforensics/gaussian-blur": "benchmark.perturbations.deeperforensics:gaussian_blur",
-    "deeperforensics/gaussian-noise": "benchmark.perturbations.deeperforensics:gaussian_noise",
-    "real-world/jpeg": "benchmark.perturbations.real_world:jpeg",
-    "real-world/resize": "benchmark.perturbations.real_world:resize",
+    "deeperforensics": "benchmark.perturbations.deeperforensics",
+    "imagenet-c": "benchmark.perturbations.imagenet_c",
+    "real-world": "benchmark.perturbations.real_world",
 }
+
+
+def names() -> list[str]:
+    """List the perturbations of images, as ``suite/name``."""
+    return [name for name in perturbations() if name.partition("/")[0] in SUITES]
 
 
 def apply(condition: Condition, image: Image, *, noise_seed: int, sample_id: str) -> Image:
@@ -51,11 +57,21 @@ def apply(condition: Condition, image: Image, *, noise_seed: int, sample_id: str
         )
     if condition.name == "clean":
         return image
-    if condition.name not in SUITES:
-        raise UnknownNameError("perturbation", condition.name, SUITES)
-    module, _, function = SUITES[condition.name].partition(":")
-    perturb: Perturb = getattr(import_module(module), function)
-    return perturb(image, condition.value, random_stream(condition, noise_seed, sample_id))
+    random = random_stream(condition, noise_seed, sample_id)
+    return function_of(condition.name)(image, random, *values_of(condition.value))
+
+
+def function_of(name: str) -> Perturb:
+    """Give the code of a perturbation: (image, generator, values of the level) -> image.
+
+    Raises:
+        UnknownNameError: No perturbation has that name.
+    """
+    known = names()
+    if name not in known:
+        raise UnknownNameError("perturbation", name, known)
+    suite, _, function = name.partition("/")
+    return cast(Perturb, getattr(import_module(SUITES[suite]), function.replace("-", "_")))
 
 
 def random_stream(condition: Condition, noise_seed: int, sample_id: str) -> np.random.Generator:
