@@ -1,11 +1,13 @@
 """The way the public release of MFCLIP computes: image by image where it chooses and filters.
 
 A reference for speed, written anew: for every patch of every image a grey-level co-occurrence
-matrix by scikit-image, the noise filters on one patch at a time through NumPy arrays, then the
-network in its default memory layout with batch norms of their own.
+matrix by scikit-image, the noise filters on one patch at a time through NumPy arrays, batches put
+together from lists of arrays, then the network in its default memory layout with batch norms and
+copying activations of their own.
 """
 
 import copy
+import warnings
 from collections.abc import Callable
 from types import MethodType
 from typing import Any
@@ -14,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from skimage.feature import graycomatrix, graycoprops
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.transforms.v2.functional import rgb_to_grayscale
 
@@ -29,10 +31,12 @@ _properties: Callable[..., Any] = graycoprops
 def released(detector: MFCLIPRelease) -> MFCLIPRelease:
     """Copy ``detector`` so that it computes as the release does; its logits stay the same."""
     slow = copy.deepcopy(detector).eval()
-    slow.vision.residual = MethodType(_residual, slow.vision)  # type: ignore[method-assign]
+    slow.vision.forward = MethodType(_encode, slow.vision)  # type: ignore[method-assign]
     for module in slow.modules():
         if isinstance(module, ConvStack):
             module.tokens = MethodType(_tokens, module)  # type: ignore[method-assign]
+        if isinstance(module, nn.ReLU):
+            module.inplace = False
     return slow
 
 
@@ -42,19 +46,32 @@ def _tokens(stack: ConvStack, images: Tensor) -> Tensor:
     return grid.flatten(2).transpose(1, 2)
 
 
-@torch.no_grad()
-def _residual(vision: ReleaseVision, inputs: Tensor) -> Tensor:
-    """Choose and filter the richest patch of each of (B, 3, S, S) images, one by one."""
-    filtered: list[npt.NDArray[np.float32]] = []
-    for image in inputs.cpu().numpy():
-        tensor = torch.from_numpy((image * 255).round().astype(np.uint8)).float() / 255
-        patches = tensor.unfold(1, vision.patch, vision.patch).unfold(2, vision.patch, vision.patch)
-        patches = patches.flatten(1, 2).transpose(0, 1).contiguous()  # (N, 3, p, p)
-        evenness = [_homogeneity(patch) for patch in patches]
-        chosen = patches[int(np.argmin(evenness))][None].to(inputs.device)
-        residual = F.conv2d(chosen, vision.kernels, padding=2).clamp(-3, 3)
-        filtered.append(residual[0].cpu().numpy())
-    return torch.from_numpy(np.stack(filtered)).to(inputs.device)
+def _encode(vision: ReleaseVision, inputs: Tensor) -> Tensor:
+    """Encode (B, 3, S, S) RGB in [0, 1]: every image through NumPy, then lists made tensors.
+
+    Tensors are made of lists of arrays, as the release does: that alone is a sixth of its time.
+    """
+    images: list[npt.NDArray[np.float32]] = []
+    residuals: list[npt.NDArray[np.float32]] = []
+    for image in (255 * inputs).round().permute(0, 2, 3, 1).cpu().numpy():
+        residuals.append(_residual(vision, torch.tensor(image.transpose(2, 0, 1)[None])[0] / 255))
+        images.append(image)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Creating a tensor from a list")
+        filtered = torch.tensor(residuals).float().to(inputs.device)
+        whole = torch.tensor(images).to(inputs.device).permute(0, 3, 2, 1).float()
+    return vision.image(whole) + vision.noise(filtered)  # type: ignore[no-any-return]
+
+
+def _residual(vision: ReleaseVision, image: Tensor) -> npt.NDArray[np.float32]:
+    """Choose and filter the richest patch of a (3, S, S) image."""
+    patches = image.unfold(1, vision.patch, vision.patch).unfold(2, vision.patch, vision.patch)
+    patches = patches.flatten(1, 2).transpose(0, 1).contiguous()  # (N, 3, p, p)
+    evenness = [_homogeneity(patch) for patch in patches]
+    chosen = patches[int(np.argmin(evenness))][None].to(vision.kernels.device)
+    residual = F.conv2d(chosen, vision.kernels, padding=2).clamp(-3, 3)
+    found: npt.NDArray[np.float32] = residual[0].cpu().numpy()
+    return found
 
 
 def _homogeneity(patch: Tensor) -> float:
