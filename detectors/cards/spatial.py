@@ -99,6 +99,35 @@ SBI = Card(
     learns_from="reals",
 )
 
+MULTITASK = Card(
+    name="multitask",
+    title="Multi-task (MFCLIP's encoder)",
+    paper="ForgeryBench's own: a control of MFCLIP (Zhang et al., IEEE TIFS 2025)",
+    year=2025,
+    kind="spatial",
+    fidelity="its own definition: MFCLIP's vision encoder and head, and linear layers with "
+    "cross-entropy for forgery, family and generator where MFCLIP has prompts",
+    licence="Apache-2.0 (code)",
+    pretraining="none",
+    fit="gradient",
+    needs=frozenset({"taxa"}),
+)
+
+MULTITASK_BACKBONE = Card(
+    name="multitask-backbone",
+    title="Multi-task (backbone)",
+    paper="ForgeryBench's own: a control of MFCLIP (Zhang et al., IEEE TIFS 2025)",
+    year=2025,
+    kind="spatial",
+    fidelity="its own definition: a published backbone (ViT-B/16 unless told otherwise) with one "
+    "logit, and linear layers with cross-entropy for forgery, family and generator. tiny: a narrow "
+    "network of the same kind for CPUs and tests",
+    licence="Apache-2.0 (code and weights, timm)",
+    pretraining="ImageNet-21k, ImageNet-1k (ViT-B/16)",
+    fit="gradient",
+    needs=frozenset({"taxa"}),
+)
+
 DETECTORS = {
     "detectors.meso:Meso4": MESO4,
     "detectors.xception:Xception": XCEPTION,
@@ -106,4 +135,6 @@ DETECTORS = {
     "detectors.resnet_aug:ResNetAug": RESNET50_AUG,
     "detectors.vit:ViT": VIT,
     "detectors.sbi:SBI": SBI,
+    "detectors.multitask:Multitask": MULTITASK,
+    "detectors.multitask:MultitaskBackbone": MULTITASK_BACKBONE,
 }
