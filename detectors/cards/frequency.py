@@ -106,7 +106,7 @@ F3NET = Card(
     "alone, as DeepfakeBench has it (branches=fad: 21.1 M here, without the 1.05 M of a layer "
     "that is never run there). Not the paper's, or not known to be: input 256 instead of 299; "
     "a fourth band of all frequencies, as public code has it; learned filters start at 0; each "
-    "frequency is in one band; log10(1 + x) of window sums; the MixBlocks' normalisation starts at "
+    "frequency is in one band (two diagonals are in two there); log10(1 + x) of window sums; the MixBlocks' normalisation starts at "
     "0.1; windows begin 3 px outside. tiny: a narrow network of the same parts for CPUs and tests",
     licence="Apache-2.0 (code and ImageNet weights, timm); written from the paper",
     pretraining="ImageNet-1k",
@@ -126,8 +126,9 @@ SRM = Card(
     "focusing) on cosines; the logit is the difference of the two scaled cosines. 53.2 M "
     "parameters; published as 55 M, which counts 2.1 M of layers that are never run in "
     "DeepfakeBench's Xceptions. The filters see values in [-1, 1], where the truncation at 3 "
-    "hardly acts, as in public code. Not its: what attention adds starts at 0.1 instead of 0; "
-    "the residual is filtered once. tiny: a narrow network of the same parts for CPUs and tests",
+    "hardly acts, as in public code. Not its: every stem map goes through all three filters, there "
+    "through one; what attention adds starts at 0.1 instead of 0; the residual is filtered once. "
+    "tiny: a narrow network of the same parts for CPUs and tests",
     licence="Apache-2.0 (code and ImageNet weights, timm); written from the paper",
     pretraining="ImageNet-1k",
     fit="gradient",
