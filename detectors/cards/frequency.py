@@ -106,8 +106,9 @@ F3NET = Card(
     "alone, as DeepfakeBench has it (branches=fad: 21.1 M here, without the 1.05 M of a layer "
     "that is never run there). Not the paper's, or not known to be: input 256 instead of 299; "
     "a fourth band of all frequencies, as public code has it; learned filters start at 0; each "
-    "frequency is in one band (two diagonals are in two there); log10(1 + x) of window sums; the MixBlocks' normalisation starts at "
-    "0.1; windows begin 3 px outside. tiny: a narrow network of the same parts for CPUs and tests",
+    "frequency is in one band (two diagonals are in two there); log10(1 + x) of window sums; the "
+    "MixBlocks' normalisation starts at 0.1; windows begin 3 px outside. tiny: a narrow network of "
+    "the same parts for CPUs and tests",
     licence="Apache-2.0 (code and ImageNet weights, timm); written from the paper",
     pretraining="ImageNet-1k",
     fit="gradient",
