@@ -103,7 +103,8 @@ def study_of(
 
     Args:
         target: Name of a protocol or study, or the path of a file of either.
-        detectors: Names; needed for a protocol, and in place of a study's own.
+        detectors: Names; needed for a protocol, and in place of a study's own. A name that the
+            study gives one of its own stands for that, options and recipe included.
         size: In place of a study's own; a protocol needs it.
         recipe: For every detector.
         seeds: In place of a study's own; a protocol has the seed 0.
@@ -133,7 +134,10 @@ def study_of(
         raise UnknownNameError("protocol or study", target, [*study_names(), *protocol_names()])
     changes: dict[str, Any] = {}
     if detectors:
-        changes["detectors"] = tuple(StudyDetector(detector=name) for name in detectors)
+        stated = {detector.name: detector for detector in study.detectors}
+        changes["detectors"] = tuple(
+            stated.get(name, StudyDetector(detector=name)) for name in detectors
+        )
         changes["reference"] = study.reference if study.reference in detectors else None
     if recipe is not None:
         chosen = changes.get("detectors", study.detectors)

@@ -187,3 +187,10 @@ def test_a_run_of_an_ablation_states_its_reference(tmp_path: Path) -> None:
     table = (tmp_path / "run" / "tables" / "cross-forgery-ablation.md").read_text(encoding="utf-8")
     assert "wide (reference)" in table
     assert "K = 2: null control" in table
+
+
+def test_rows_of_a_study_are_chosen_by_their_labels() -> None:
+    chosen = study_of("ablation-mfclip", detectors=["full", "ce-only"], seeds=[0])
+    assert [row.label for row in chosen.detectors] == ["full", "ce-only"]
+    assert chosen.detectors[1].options == {"language": "none"}
+    assert chosen.reference == "full"
