@@ -14,7 +14,7 @@ from benchmark.definition import Study, StudyDetector, StudyProtocol
 from benchmark.errors import BenchmarkError
 from benchmark.models import AS_IS, TrainJob, train_job
 from benchmark.progress import Progress
-from benchmark.recipe import default_recipe, load_recipe
+from benchmark.recipe import Recipe, default_recipe, load_recipe
 from benchmark.sampling import Rows
 from protocols.conditions import CLEAN, Condition
 from protocols.expansion import Expansion, TrainingSet, expand
@@ -297,18 +297,23 @@ def _job(
     encoding: str,
 ) -> TrainJob:
     """Describe the model for one entry."""
-    recipe = detector.recipe
     return train_job(
         label=detector.name,
         detector=detector.detector,
         options=detector.options,
         size=study.size,
-        recipe=load_recipe(recipe) if recipe else default_recipe(detector.detector, study.size),
+        recipe=recipe_of(detector, study.size),
         seed=seed,
         training=training,
         samples=samples,
         encoding=encoding,
     )
+
+
+def recipe_of(detector: StudyDetector, size: str) -> Recipe:
+    """Give the recipe that an entry names, else its detector's own at ``size`` or the size's."""
+    named = detector.recipe
+    return load_recipe(named) if named else default_recipe(detector.detector, size)
 
 
 def _add_needs(needs: dict[Condition, Rows], expansion: Expansion, training: TrainingSet) -> None:

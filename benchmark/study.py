@@ -24,6 +24,7 @@ from benchmark.planning import (
     bind,
     load_protocols,
     make_plan,
+    recipe_of,
     refuse_unfit,
 )
 from benchmark.processes import Leader, follow, rank
@@ -151,14 +152,15 @@ def check_detectors(study: Study) -> None:
     """Refuse what no training could mend, before any: unknown options, needs that are not met.
 
     Raises:
-        BenchmarkError: A detector has no such option, or needs what no manifest gives.
+        BenchmarkError: A detector has no such option, or needs what no manifest or recipe gives.
         UnknownDetectorError: There is no such detector.
     """
     for entry in study.detectors:
         found = detector_class(entry.detector)
         builders = [vars(cls)["__init__"] for cls in found.__mro__ if "__init__" in vars(cls)]
-        known = {name for builder in builders for name in signature(builder).parameters}
-        known -= {"self", "args", "kwargs", "size", "taxa", "untrained"}
+        taken = [p for builder in builders for p in signature(builder).parameters.values()]
+        known = {p.name for p in taken if p.kind is not p.VAR_KEYWORD}
+        known -= {"self", "args", "size", "taxa", "untrained"}
         unknown = sorted(set(entry.options) - known)
         if unknown:
             raise BenchmarkError(
@@ -167,6 +169,13 @@ def check_detectors(study: Study) -> None:
         lacking = sorted(found.card.needs - _SUPPLIED)
         if lacking:
             raise BenchmarkError(f"{entry.name} needs {', '.join(lacking)}, which no manifest has")
+        if found.card.batches == "balanced":
+            recipe = recipe_of(entry, study.size)
+            if not recipe.balanced:
+                raise BenchmarkError(
+                    f"{entry.name} trains on batches of which half are real: recipe "
+                    f"'{recipe.name}' has balanced: false"
+                )
 
 
 def left_to_score(out: Path, plan: Plan) -> tuple[Group, ...]:

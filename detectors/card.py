@@ -36,6 +36,9 @@ class Card:
             truth when scoring, for checks of the benchmark alone.
         learns_from: The training images that the loss looks at: ``both`` classes, or ``reals``.
         sanity: A check of the benchmark, no detector: listings leave it out.
+        definition: What makes it what it is: ``training``, or pretrained ``weights``; without these
+            it is another detector, which publishing leaves out.
+        batches: Training batches that its loss takes: ``any``, or ``balanced`` ones, half real.
         batch_dependent: None, or the chunk size on which its scores depend.
     """
 
@@ -51,4 +54,6 @@ class Card:
     needs: frozenset[Need] = frozenset()
     learns_from: Literal["both", "reals"] = "both"
     sanity: bool = False
+    definition: Literal["training", "weights"] = "training"
+    batches: Literal["any", "balanced"] = "any"
     batch_dependent: int | None = None

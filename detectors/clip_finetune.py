@@ -2,18 +2,19 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from detectors.base import Batch, Detector, Size
+from detectors.card import Card
 from detectors.cards import foundation as cards
 from detectors.errors import DetectorError
 from detectors.mfclip.attention import CLASS_MODES, SamplePairAttention, Spa
 from detectors.mfclip.clip import SCRATCH, Tuning, origin_of
-from detectors.mfclip.language import FineGrainedLanguageEncoder
+from detectors.mfclip.language import TAKE_CLIP, FineGrainedLanguageEncoder, Fle
 from detectors.mfclip.losses import contrastive_loss
 from detectors.mfclip.prompts import Wording, prompts_of
 from detectors.mfclip.readers import ClipText
@@ -51,10 +52,14 @@ class ClipFinetune(Detector):
             ``learned-min``.
         beta: Strength of ``spa="hard"``.
 
+    Attributes:
+        reads: How a class becomes a feature: its text, or a free vector.
+
     Source: CLIP, Radford et al. 2021; the attention is MFCLIP's (Zhang et al. 2025).
     """
 
-    card = cards.CLIP_FINETUNE
+    card: ClassVar[Card] = cards.CLIP_FINETUNE
+    reads: ClassVar[Fle] = "packed"
     class_of_taxon: Tensor
     is_fake: Tensor
 
@@ -73,13 +78,13 @@ class ClipFinetune(Detector):
         spa: Spa = "none",
         beta: float = 1.0,
     ) -> None:
-        side = 128 if size == "tiny" else 224
+        side, name = 128 if size == "tiny" else 224, self.card.name
         super().__init__(input_size=side, size=size, taxa=taxa, untrained=untrained)
         if spa not in CLASS_MODES:
-            raise DetectorError(f"clip-finetune's spa is {', '.join(CLASS_MODES)}, not '{spa}'")
+            raise DetectorError(f"{name}'s spa is {', '.join(CLASS_MODES)}, not '{spa}'")
         if SCRATCH in (image_encoder, text_encoder):
             raise DetectorError(
-                f"clip-finetune has no '{SCRATCH}' towers: give a configuration for a random one"
+                f"{name} has no '{SCRATCH}' towers: give a configuration for a random one"
             )
         prompts = prompts_of(self.taxa, levels=levels, wording=wording)
         tiny = size == "tiny"
@@ -89,8 +94,8 @@ class ClipFinetune(Detector):
         # The scratch dimensions are not used by a CLIP tower.
         self.language = FineGrainedLanguageEncoder(
             prompts,
-            mode="packed",
-            encoder=text_encoder,
+            mode=self.reads,
+            encoder=text_encoder if self.reads in TAKE_CLIP else SCRATCH,
             tuning=text_tuning,
             width=self.image.outputs,
             heads=1,
@@ -108,7 +113,8 @@ class ClipFinetune(Detector):
         fake[classes] = torch.tensor([taxon.label == "fake" for taxon in self.taxa])
         self.register_buffer("class_of_taxon", classes, persistent=False)
         self.register_buffer("is_fake", fake, persistent=False)
-        self.init = origin_of([self.image.origin, self._text().origin])
+        text = self._text()
+        self.init = origin_of([self.image.origin, text.origin if text else None])
 
     def features(self, inputs: Tensor) -> Tensor:
         """Give the (B, d) image embeddings, of norm 1."""
@@ -134,10 +140,11 @@ class ClipFinetune(Detector):
 
     def architecture(self) -> dict[str, Any]:
         """Describe the towers, so that they are rebuilt with nothing fetched."""
-        return {"image_encoder": self.image.config, "text_encoder": self._text().config}
+        text = self._text()
+        towers = {"image_encoder": self.image.config}
+        return {**towers, "text_encoder": text.config} if text else towers
 
-    def _text(self) -> ClipText:
-        """Give the text tower."""
+    def _text(self) -> ClipText | None:
+        """Give the text tower; None where classes have no text."""
         tower = self.language.reader.tower
-        assert isinstance(tower, ClipText)
-        return tower
+        return tower if isinstance(tower, ClipText) else None

@@ -57,6 +57,20 @@ class Transform:
 
 
 @dataclass(frozen=True)
+class InnerCrop(Transform):
+    """Resize the shorter side to 256/224 of ``size``, then crop the centre.
+
+    ImageNet's old custom; the border of the image is not seen.
+    """
+
+    def resize(self, images: Tensor) -> Tensor:
+        """Prepare (..., 3, h, w) float32 RGB in [0, 1], images of one size; nothing is checked."""
+        wider = Transform(round(self.size * 256 / 224)).resize(images)
+        prepared: Tensor = F.center_crop(wider, [self.size, self.size])
+        return prepared
+
+
+@dataclass(frozen=True)
 class NativeCrop(Transform):
     """Crop the centre out of the image's own pixels: none is interpolated.
 

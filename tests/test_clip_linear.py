@@ -9,8 +9,13 @@ from transformers import CLIPConfig, CLIPModel, CLIPVisionConfig, CLIPVisionMode
 
 from detectors import DetectorError, WeightsError
 from detectors.base import Batch, Detector
-from detectors.clip_linear import CLIP_MEAN, CLIP_STD, PUBLISHED, ClipLinear
+from detectors.clip_linear import ClipLinear
+from detectors.towers import PUBLISHED
+from detectors.transform import Transform
 
+# Of CLIP's published preprocessing.
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 SMALL = {
     "hidden_size": 32,
     "intermediate_size": 48,
@@ -76,7 +81,7 @@ def test_the_image_tower_is_taken_out_of_a_whole_clip(tmp_path: Path) -> None:
     detector = ClipLinear(size="base", pretrained=str(tmp_path / "whole"))
     assert detector.transform.size == 224
     inputs = images(2, 224)
-    pixels = (inputs - detector.mean) / detector.std
+    pixels = (inputs - detector.image.mean) / detector.image.deviation
     with torch.no_grad():
         output = whole.train(False).get_image_features(pixels, interpolate_pos_encoding=True)
     torch.testing.assert_close(detector.features(inputs), output.pooler_output)
@@ -107,11 +112,11 @@ def test_a_tiny_tower_is_random_and_follows_the_seed() -> None:
 def test_the_tower_stays_frozen_and_in_evaluation_mode() -> None:
     torch.manual_seed(0)
     detector = ClipLinear(size="tiny", tower={**SMALL, "attention_dropout": 0.5}, input_size=64)
-    before = {name: tensor.clone() for name, tensor in detector.tower.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in detector.image.tower.state_dict().items()}
     detector.train()
     assert detector.training
     assert detector.head.training
-    assert not any(module.training for module in detector.tower.modules())
+    assert not any(module.training for module in detector.image.tower.modules())
     trainable = {name for name, p in detector.named_parameters() if p.requires_grad}
     assert trainable == {"head.weight", "head.bias"}
     optimiser = torch.optim.SGD(detector.parameters(), lr=1.0, weight_decay=0.1)
@@ -121,7 +126,7 @@ def test_the_tower_stays_frozen_and_in_evaluation_mode() -> None:
     first.backward()  # type: ignore[no-untyped-call]
     optimiser.step()
     assert not torch.equal(first, detector.loss(batch)["total"])
-    for name, tensor in detector.tower.state_dict().items():
+    for name, tensor in detector.image.tower.state_dict().items():
         assert torch.equal(tensor, before[name]), name
 
 
@@ -159,26 +164,30 @@ def test_sharded_weights_are_taken(tower: CLIPVisionModelWithProjection, tmp_pat
 
 def test_a_missing_layer_is_never_random(folder: Path) -> None:
     rewrite(folder, {}, drop="visual_projection.weight")
-    with pytest.raises(WeightsError, match=r"1 missing keys: visual_projection\.weight$"):
+    with pytest.raises(WeightsError, match=r"1 tensors missing: visual_projection\.weight$"):
         ClipLinear(size="tiny", pretrained=str(folder))
 
 
 def test_an_unknown_layer_is_named(folder: Path) -> None:
     rewrite(folder, {"vision_model.adapter.weight": torch.zeros(2)})
-    with pytest.raises(WeightsError, match=r"1 unexpected keys: vision_model\.adapter\.weight$"):
+    with pytest.raises(WeightsError, match=r"1 tensors unknown: vision_model\.adapter\.weight$"):
         ClipLinear(size="tiny", pretrained=str(folder))
 
 
 def test_a_layer_of_another_shape_is_refused(folder: Path) -> None:
     rewrite(folder, {"visual_projection.weight": torch.zeros(5, 32)})
-    with pytest.raises(WeightsError, match=f"{folder}: no CLIP image tower fits it"):
+    with pytest.raises(
+        WeightsError, match=f"CLIP weights '{folder}' are no folder .* or cannot be read"
+    ):
         ClipLinear(size="tiny", pretrained=str(folder))
 
 
 def test_a_truncated_file_is_named(folder: Path) -> None:
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(WeightsError, match=f"^{path}: cannot be read as safetensors"):
+    with pytest.raises(
+        WeightsError, match=f"CLIP weights '{folder}' are no folder .* or cannot be read"
+    ):
         ClipLinear(size="tiny", pretrained=str(folder))
 
 
@@ -211,3 +220,21 @@ def test_options_that_contradict_each_other_are_refused(folder: Path) -> None:
         ClipLinear(size="tiny", pretrained=str(folder), tower=SMALL)
     with pytest.raises(DetectorError, match=r"input_size 15 is less than one patch \(16\)"):
         ClipLinear(size="tiny", tower=SMALL, input_size=15)
+
+
+def test_each_crop_sees_what_it_says() -> None:
+    image = images(1, 96)[0]
+    side = 64
+    seen = {
+        crop: ClipLinear(size="tiny", tower=SMALL, input_size=side, crop=crop).prepare(image)
+        for crop in ("whole", "resize", "centre")
+    }
+    assert torch.equal(seen["whole"], Transform(side)(image))
+    assert torch.equal(seen["centre"], image[:, 16:80, 16:80])
+    edge = (round(side * 256 / 224) - side) // 2
+    assert torch.equal(seen["resize"], Transform(73)(image)[:, edge : edge + 64, edge : edge + 64])
+
+
+def test_a_crop_that_there_is_not_is_refused() -> None:
+    with pytest.raises(DetectorError, match="clip-linear's crop is whole, resize, centre, not 'x'"):
+        ClipLinear(size="tiny", crop="x")  # type: ignore[arg-type]

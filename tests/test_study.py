@@ -11,6 +11,8 @@ import benchmark
 from benchmark.definition import Study, StudyDetector, StudyProtocol, load_study, study_of
 from benchmark.errors import BenchmarkError
 from benchmark.progress import Progress
+from benchmark.recipe import load_recipe
+from benchmark.study import check_detectors
 from protocols.errors import ProtocolError
 from results.store import load_scores, read_run, read_samples, records
 from tests.small_data import SMALL, write_dataset, write_recipe
@@ -256,6 +258,15 @@ def test_a_missing_need_is_an_error_before_any_training(
     with pytest.raises(BenchmarkError, match="small needs mask, which no manifest has"):
         run(manifest, recipe, tmp_path / "run", study=needy)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_recipe_that_a_loss_cannot_take_is_an_error_before_any_training(tmp_path: Path) -> None:
+    plain = load_recipe("tiny").model_dump() | {"name": "mixed", "balanced": False}
+    (tmp_path / "mixed.yaml").write_text(json.dumps(plain))
+    said = "small trains on batches of which half are real: recipe 'mixed' has balanced: false"
+    with pytest.raises(BenchmarkError, match=said):
+        check_detectors(study(str(tmp_path / "mixed.yaml"), detector="gend"))
+    check_detectors(study("tiny", detector="gend"))
 
 
 def test_an_unknown_option_is_an_error_before_any_training(

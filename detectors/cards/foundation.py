@@ -1,6 +1,28 @@
 """Cards of the detectors on pretrained vision and vision-language models."""
 
+from typing import Literal, TypedDict
+
 from detectors.card import Card
+
+
+class _OnClip(TypedDict):
+    """What every detector on CLIP has in common."""
+
+    licence: str
+    pretraining: str
+    definition: Literal["weights"]
+
+
+_CLIP: _OnClip = {
+    "licence": "Apache-2.0 (code); the CLIP weights are MIT",
+    "pretraining": "CLIP: 400 million image-text pairs (WIT-400M)",
+    "definition": "weights",
+}
+_RADFORD = (
+    "Radford et al., Learning Transferable Visual Models From Natural Language Supervision, ICML "
+    "2021 (arXiv 2103.00020)"
+)
+_TINY = "tiny: a small tower of random weights for CPUs and tests, no CLIP at all"
 
 CLIP_LINEAR = Card(
     name="clip-linear",
@@ -10,32 +32,124 @@ CLIP_LINEAR = Card(
     year=2023,
     kind="foundation",
     fidelity="base: the paper's frozen CLIP ViT-L/14 image embedding (768) and one linear "
-    "layer with binary cross-entropy; the shorter side is resized to 224 and the centre "
-    "taken, where the paper crops 224 (from 256 in training, from native pixels in testing). "
-    "tiny: a small tower of random weights for CPUs and tests, no CLIP at all",
-    licence="Apache-2.0 (code); the CLIP weights are MIT",
-    pretraining="CLIP: 400 million image-text pairs (WIT-400M)",
+    "layer with binary cross-entropy; by default the shorter side is resized to 224 and the centre "
+    "taken, where the paper crops 224 (from 256 in training: crop=resize, there at random places; "
+    "from native pixels in validation: crop=centre). " + _TINY,
     fit="gradient",
+    **_CLIP,
+)
+
+CLIP_ZEROSHOT = Card(
+    name="clip-zeroshot",
+    title="CLIP zero-shot",
+    paper=_RADFORD,
+    year=2021,
+    kind="vision-language",
+    fidelity="CLIP's own zero-shot classification (the texts of a class are averaged) between a "
+    "real and a fake face, nothing trained; the two-way softmax is one logit, the difference. "
+    "base: CLIP ViT-L/14. tiny: a small tower and texts of random weights, whose scores mean "
+    "nothing",
+    fit="none",
+    **_CLIP,
+)
+
+CLIP_LORA = Card(
+    name="clip-lora",
+    title="CLIP with LoRA",
+    paper="Hu et al., LoRA: Low-Rank Adaptation of Large Language Models, ICLR 2022 (arXiv "
+    "2106.09685), on the image tower of CLIP",
+    year=2022,
+    kind="foundation",
+    fidelity="LoRA as published, by peft; ForgeryBench's own use of it: rank 8 on queries and "
+    "values of CLIP ViT-L/14 and one linear layer on its embedding. " + _TINY,
+    fit="gradient",
+    **_CLIP,
+)
+
+C2P_CLIP = Card(
+    name="c2p-clip",
+    title="C2P-CLIP",
+    paper="Tan et al., C2P-CLIP: Injecting Category Common Prompt in CLIP to Enhance "
+    "Generalization in Deepfake Detection, AAAI 2025 (arXiv 2408.09647)",
+    year=2025,
+    kind="vision-language",
+    fidelity="the paper's parts: frozen text tower, LoRA on the image tower of CLIP ViT-L/14, a "
+    "category's common prompt in the text of every image of it, a contrast of image and text "
+    "beside the binary cross-entropy of one linear layer on the embedding of norm 1, which alone "
+    "scores. Not the paper's: one caption for all images (it writes one for each with ClipCap), "
+    "so the contrast is between two texts; rank 6 on queries, keys and values and the weight of "
+    "the contrast are set here, since no training code was published. " + _TINY,
+    fit="gradient",
+    **_CLIP,
+)
+
+GEND = Card(
+    name="gend",
+    title="GenD",
+    paper="Yermakov et al., Deepfake Detection that Generalizes Across Benchmarks, 2025 (arXiv "
+    "2508.06248)",
+    year=2025,
+    kind="foundation",
+    fidelity="the paper's tuning of the layer norms of CLIP ViT-L/14 alone, class token of norm 1, "
+    "linear layer of two outputs (the logit is their difference), cross-entropy + 0.1 alignment "
+    "within a class + 0.5 uniformity. Paired here means balanced batches, half real and half "
+    "forged; the paper's pairs, the real video that a fake was made from in the same training "
+    "set, are the data's to have. Augmentation is the recipe's. " + _TINY,
+    fit="gradient",
+    batches="balanced",
+    **_CLIP,
+)
+
+EFFORT = Card(
+    name="effort",
+    title="Effort",
+    paper="Yan et al., Orthogonal Subspace Decomposition for Generalizable AI-Generated Image "
+    "Detection, ICML 2025 (arXiv 2411.15633)",
+    year=2025,
+    kind="foundation",
+    fidelity="base: the paper's CLIP ViT-L/14 with every linear layer of self-attention split by "
+    "singular values into a frozen part of rank 1023 and a trainable one of rank 1 (196,704 "
+    "parameters), and a layer of two outputs on the class token (2,050; the logit is their "
+    "difference). As in the public code, no loss keeps the parts orthogonal: cross-entropy alone. "
+    "Augmentation is the recipe's. " + _TINY,
+    fit="gradient",
+    **_CLIP,
 )
 
 CLIP_FINETUNE = Card(
     name="clip-finetune",
     title="CLIP fine-tuned",
-    paper="after Radford et al., Learning Transferable Visual Models From Natural Language "
-    "Supervision, ICML 2021 (arXiv 2103.00020); sample pair attention: Zhang et al., IEEE TIFS 20, "
-    "2025",
+    paper=f"after {_RADFORD}; sample pair attention: Zhang et al., IEEE TIFS 20, 2025",
     year=2021,
     kind="vision-language",
     fidelity="CLIP's two towers and temperature; ForgeryBench's own contrast with one text a class "
     "of images, whose other images are no negatives. base: CLIP ViT-B/16. tiny: small towers of "
     "random weights for CPUs and tests, no CLIP at all",
-    licence="Apache-2.0 (code); the CLIP weights are MIT",
-    pretraining="CLIP: 400 million image-text pairs (WIT-400M)",
     fit="gradient",
     needs=frozenset({"prompts"}),
+    **_CLIP,
+)
+
+CLIP_CLASSES = Card(
+    name="clip-classes",
+    title="CLIP with learned classes",
+    paper=f"a control after {_RADFORD}",
+    year=2021,
+    kind="vision-language",
+    fidelity="ForgeryBench's own control of clip-finetune: the same image tower, contrast and "
+    "classes, but a free vector in place of each class's text. base: CLIP ViT-B/16. " + _TINY,
+    fit="gradient",
+    needs=frozenset({"prompts"}),
+    **_CLIP,
 )
 
 DETECTORS = {
+    "detectors.c2p_clip:C2PClip": C2P_CLIP,
+    "detectors.clip_classes:ClipClasses": CLIP_CLASSES,
     "detectors.clip_finetune:ClipFinetune": CLIP_FINETUNE,
     "detectors.clip_linear:ClipLinear": CLIP_LINEAR,
+    "detectors.clip_lora:ClipLora": CLIP_LORA,
+    "detectors.clip_zeroshot:ClipZeroshot": CLIP_ZEROSHOT,
+    "detectors.effort:Effort": EFFORT,
+    "detectors.gend:GenD": GEND,
 }

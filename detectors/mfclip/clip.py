@@ -1,10 +1,12 @@
 """Pretrained CLIP towers, loaded strictly."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import torch
+from safetensors import SafetensorError
 
 from detectors.errors import DetectorError, WeightsError
 
@@ -70,13 +72,31 @@ def tuned(tower: Any, tuning: Tuning) -> Any:
             if isinstance(module, torch.nn.LayerNorm):
                 module.requires_grad_(True)
     if tuning == "lora":
-        from peft import LoraConfig, inject_adapter_in_model
-
-        config = LoraConfig(
-            r=LORA_RANK, lora_alpha=2 * LORA_RANK, target_modules=["q_proj", "v_proj"]
-        )
-        tower = inject_adapter_in_model(config, tower)
+        return with_lora(tower, rank=LORA_RANK, layers=("q_proj", "v_proj"))
     return tower
+
+
+def with_lora(tower: Any, *, rank: int, layers: Sequence[str], alpha: int | None = None) -> Any:
+    """Freeze ``tower`` and add what is trained: low-rank additions to its linear layers.
+
+    Args:
+        tower: Changed in place.
+        rank: Rank of the additions.
+        layers: How the names of the linear layers end.
+        alpha: An addition is scaled by alpha / rank; None is twice the rank.
+
+    Raises:
+        DetectorError: The rank is below 1.
+
+    Source: Hu et al., LoRA, ICLR 2022 (arXiv 2106.09685).
+    """
+    from peft import LoraConfig, inject_adapter_in_model
+
+    if rank < 1:
+        raise DetectorError(f"the rank of a low-rank addition is 1 or more, not {rank}")
+    scale = 2 * rank if alpha is None else alpha
+    config = LoraConfig(r=rank, lora_alpha=scale, target_modules=list(layers))
+    return inject_adapter_in_model(config, tower)
 
 
 def hash_of(towers: Iterable[torch.nn.Module]) -> str:
@@ -100,10 +120,11 @@ def origin_of(hashes: Iterable[str | None]) -> str:
 def _loaded(model_class: Any, source: str, *, other: tuple[str, ...]) -> Any:
     """Load a tower from safetensors; ``other`` begins the names that it may leave over."""
     try:
-        model, report = model_class.from_pretrained(
-            source, output_loading_info=True, use_safetensors=True, dtype=torch.float32
-        )
-    except (OSError, RuntimeError, ValueError) as error:
+        with quiet_loading():
+            model, report = model_class.from_pretrained(
+                source, output_loading_info=True, use_safetensors=True, dtype=torch.float32
+            )
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         raise WeightsError(
             f"CLIP weights '{source}' are no folder and not to be had from the Hub, or cannot be "
@@ -120,3 +141,20 @@ def _loaded(model_class: Any, source: str, *, other: tuple[str, ...]) -> Any:
             listed = ", ".join(sorted(map(str, names))[:5])
             raise WeightsError(f"CLIP weights '{source}': {len(names)} tensors {what}: {listed}")
     return model
+
+
+@contextmanager
+def quiet_loading() -> Iterator[None]:
+    """Silence transformers' loading report and bar for a while: what they say is checked."""
+    from transformers.utils import logging
+
+    log: Any = logging
+    verbosity, bar = log.get_verbosity(), log.is_progress_bar_enabled()
+    log.set_verbosity_error()
+    log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        log.set_verbosity(verbosity)
+        if bar:
+            log.enable_progress_bar()

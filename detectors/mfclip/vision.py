@@ -104,9 +104,15 @@ class ClipImage(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Encode (B, 3, S, S) RGB in [0, 1] as (B, outputs)."""
+        return self.tower.visual_projection(self.pooled(images))  # type: ignore[no-any-return]
+
+    def pooled(self, images: Tensor) -> Tensor:
+        """Encode as the (B, width) class token that the projection reads."""
         pixels = (images - self.mean) / self.deviation
-        seen = self.tower(pixel_values=pixels, interpolate_pos_encoding=not self.native)
-        return seen.image_embeds  # type: ignore[no-any-return]
+        seen = self.tower.vision_model(
+            pixel_values=pixels, interpolate_pos_encoding=not self.native
+        )
+        return seen.pooler_output  # type: ignore[no-any-return]
 
 
 class NoiseEncoder(nn.Module):

@@ -1,0 +1,66 @@
+"""Effort: what CLIP knows is kept, and a direction that it hardly uses is trained."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from detectors.cards.foundation import EFFORT
+from detectors.towers import ATTENTION, PooledTowerDetector
+
+
+class ResidualLinear(nn.Module):
+    """A linear layer split by singular values: W = frozen part of rank r - 1 + s u v^T.
+
+    At first it computes what the layer did. u, s and v are trained and bound by nothing: the
+    gradients of peft's orthogonal-subspace tuner are projected on what the frozen part leaves free,
+    which for a single direction of a square matrix is that direction itself, so that u and v could
+    change their lengths alone.
+
+    Attributes:
+        weight: (out, in), the frozen part.
+        left: (out, 1), u; ``value``: (1,), s; ``right``: (1, in), v^T.
+    """
+
+    def __init__(self, linear: nn.Linear, *, split: bool = True) -> None:
+        """Split ``linear``; with ``split`` False the parts are left to be loaded."""
+        super().__init__()
+        whole = linear.weight.detach()
+        left, value, right = whole.new_zeros(len(whole), 1), whole.new_zeros(1), whole[:1]
+        if split:
+            lefts, values, rights = torch.linalg.svd(whole, full_matrices=False)
+            left, value, right = lefts[:, -1:], values[-1:], rights[-1:]
+        self.weight = nn.Parameter(whole - left * value @ right, requires_grad=False)
+        self.bias = nn.Parameter(linear.bias.detach(), requires_grad=False)
+        self.left, self.value, self.right = (nn.Parameter(t.clone()) for t in (left, value, right))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map (..., in) to (..., out)."""
+        kept = F.linear(inputs, self.weight, self.bias)
+        return kept + F.linear(F.linear(inputs, self.right) * self.value, self.left)
+
+
+class Effort(PooledTowerDetector):
+    """Queries, keys, values and outputs of self-attention with one trainable direction each.
+
+    Args:
+        split: Split the weights by singular values, a minute for ViT-L/14; False where the parts
+            are loaded anyway, as in a saved detector.
+        shared: As ``TowerDetector``.
+
+    Source: Yan et al., ICML 2025.
+    """
+
+    card = EFFORT
+
+    def __init__(self, *, split: bool = True, **shared: Any) -> None:
+        super().__init__(**shared)
+        for module in self.image.tower.modules():
+            for name in ATTENTION:
+                if isinstance(layer := getattr(module, name, None), nn.Linear):
+                    setattr(module, name, ResidualLinear(layer, split=split))
+
+    def architecture(self) -> dict[str, Any]:
+        """Describe the tower, whose parts the saved ones replace."""
+        return {**super().architecture(), "split": False}

@@ -1,0 +1,93 @@
+"""GenD: the layer norms of CLIP, tuned so that its features spread over the sphere."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from detectors.base import Batch
+from detectors.cards.foundation import GEND
+from detectors.errors import InputError
+from detectors.towers import PooledTowerDetector
+
+
+def alignment(features: Tensor, labels: Tensor) -> Tensor:
+    """Give the mean squared distance over all pairs of one class.
+
+    Args:
+        features: (B, d), of norm 1.
+        labels: (B,), equal for images of one class.
+
+    Source: Wang and Isola, ICML 2020 (arXiv 2005.10242), on classes in place of views.
+    """
+    first, second = _pairs(features)
+    same = labels[first] == labels[second]
+    return (_squared(features)[first, second] * same).sum() / same.sum().clamp(min=1)
+
+
+def uniformity(features: Tensor) -> Tensor:
+    """Give ln of the mean of e^(-2 d^2) over all pairs of (B, d) features of norm 1, B >= 2.
+
+    Source: as ``alignment``.
+    """
+    first, second = _pairs(features)
+    return (-2 * _squared(features)[first, second]).exp().mean().log()
+
+
+class GenD(PooledTowerDetector):
+    """Layer norms tuned by cross-entropy, alignment and uniformity of features of norm 1.
+
+    Args:
+        alignment_weight: Weight of the alignment, 0 or more.
+        uniformity_weight: Weight of the uniformity, 0 or more.
+        shared: As ``TowerDetector``.
+
+    Source: Yermakov et al. 2025.
+    """
+
+    card = GEND
+    tuning = "layernorm"
+
+    def __init__(
+        self, *, alignment_weight: float = 0.1, uniformity_weight: float = 0.5, **shared: Any
+    ) -> None:
+        super().__init__(**shared)
+        self.alignment_weight, self.uniformity_weight = alignment_weight, uniformity_weight
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """Give the (B, d) class token of norm 1; d is 1024 for base and 96 for tiny."""
+        return F.normalize(super().features(inputs).float(), dim=1)
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Give ``total`` and its parts, not weighted.
+
+        Raises:
+            InputError: The batch is a single image: there is no pair.
+        """
+        if len(batch.inputs) < 2:
+            raise InputError("gend's losses are over pairs: a training batch has 2 images or more")
+        features = self.features(batch.inputs)
+        parts = {
+            "classification": F.binary_cross_entropy_with_logits(
+                self.decide(features), batch.labels
+            ),
+            "alignment": alignment(features, batch.labels),
+            "uniformity": uniformity(features),
+        }
+        weighted = self.alignment_weight * parts["alignment"]
+        weighted = weighted + self.uniformity_weight * parts["uniformity"]
+        return {"total": parts["classification"] + weighted, **parts}
+
+
+def _pairs(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Give both ends of each of the B (B - 1) / 2 pairs."""
+    count = len(features)
+    first, second = torch.triu_indices(count, count, offset=1, device=features.device)
+    return first, second
+
+
+def _squared(features: Tensor) -> Tensor:
+    """Give the (B, B) squared distances between features of norm 1."""
+    with torch.autocast(features.device.type, enabled=False):
+        return 2 - 2 * features.float() @ features.float().T

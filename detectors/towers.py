@@ -1,0 +1,203 @@
+"""What the detectors on a CLIP share: where its towers come from and what is read from them."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from detectors.base import Detector, Size
+from detectors.errors import DetectorError, WeightsError
+from detectors.mfclip.clip import Tuning, origin_of
+from detectors.mfclip.readers import TextReader
+from detectors.mfclip.vision import ClipImage
+from detectors.pretrained import Pretrained, read_json, resolve, tensor_files, weights_folder
+
+PUBLISHED = "openai/clip-vit-large-patch14"
+ATTENTION = ("q_proj", "k_proj", "v_proj", "out_proj")
+_BASE_TOWER = {
+    "hidden_size": 1024,
+    "intermediate_size": 4096,
+    "projection_dim": 768,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 16,
+    "image_size": 224,
+    "patch_size": 14,
+}
+# Twice the spread of CLIP's initialisation: the embeddings of an untrained tower then vary by about
+# 1 from image to image, where a linear layer learns at common rates.
+_TINY_TOWER = {
+    "hidden_size": 96,
+    "intermediate_size": 192,
+    "projection_dim": 96,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "image_size": 128,
+    "patch_size": 16,
+    "initializer_factor": 2.0,
+}
+# Where CLIP's own training starts the temperature: 1 / 0.07.
+_RANDOM_SCALE = 1 / 0.07
+
+
+class TowerDetector(Detector):
+    """A detector on the image tower of a CLIP; a subclass says what is tuned and what decides.
+
+    Positions are interpolated when the input has another size than the tower was trained at.
+
+    Args:
+        size: ``tiny`` (a small random tower, input 128) or ``base`` (CLIP ViT-L/14, input 224).
+        pretrained: False, True (``openai/clip-vit-large-patch14``), a Hub repository or a local
+            folder of transformers' layout; by default True for ``base`` and False for ``tiny``.
+            A named tower is taken as it is, whatever its own size.
+        tower: Fields of ``CLIPVisionConfig`` for a random tower; by default the size's.
+        input_size: Side of the input in pixels, at least one patch; 128 or 224 by default.
+        taxa: Kinds of training image.
+        untrained: Give logits before training too.
+
+    Attributes:
+        tuning: What of the tower is trained.
+        image: The tower. A frozen one stays in evaluation mode even while the detector trains.
+
+    Raises:
+        WeightsError: The weights asked for are not to be had or do not fit.
+        DetectorError: A tower is described although one is to be loaded.
+    """
+
+    tuning: ClassVar[Tuning] = "frozen"
+
+    def __init__(
+        self,
+        *,
+        size: Size = "base",
+        pretrained: Pretrained = None,
+        tower: Mapping[str, Any] | None = None,
+        input_size: int | None = None,
+        taxa: Iterable[Sequence[str]] = (),
+        untrained: bool = False,
+    ) -> None:
+        side = (128 if size == "tiny" else 224) if input_size is None else input_size
+        super().__init__(input_size=side, size=size, taxa=taxa, untrained=untrained)
+        name = self.card.name
+        source = resolve(pretrained, size=size, published=PUBLISHED, detector=name)
+        if source is not None and tower is not None:
+            raise DetectorError(
+                f"{name}: tower describes a random tower; leave it out or pass pretrained=False"
+            )
+        self.source = None if source is None else clip_folder(source, name)
+        random = dict(tower or (_TINY_TOWER if size == "tiny" else _BASE_TOWER))
+        encoder = random if self.source is None else str(self.source)
+        self.image = ClipImage(encoder, size=side, tuning=self.tuning)
+        self.init = origin_of([self.image.origin])
+        config: Any = self.image.tower.config
+        patch: int = config.patch_size
+        if side < patch:
+            raise DetectorError(f"{name}: input_size {side} is less than one patch ({patch})")
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """Give the (B, d) image embedding; d is 768 for base and 96 for tiny."""
+        embedding: Tensor = self.image(inputs)
+        return embedding
+
+    def architecture(self) -> dict[str, Any]:
+        """Describe the tower, so that it is rebuilt without fetching the weights it had."""
+        return {
+            "size": self.size,
+            "pretrained": False,
+            "input_size": self.transform.size,
+            "tower": self.image.config,
+        }
+
+
+class LinearTowerDetector(TowerDetector):
+    """A tower and one linear layer on its embedding, by default by binary cross-entropy."""
+
+    def __init__(self, **shared: Any) -> None:
+        super().__init__(**shared)
+        self.head = nn.Linear(self.image.outputs, 1)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Give (B,) logits for (B, 3, S, S) inputs in [0, 1]; > 0 means fake."""
+        logits: Tensor = self.head(self.features(inputs))  # (B, 1)
+        return logits.squeeze(1).float()
+
+
+class PooledTowerDetector(TowerDetector):
+    """A tower and a layer of two outputs, real and fake, on the class token that CLIP projects.
+
+    The logit is their difference, whose binary cross-entropy is the two-way cross-entropy.
+    """
+
+    def __init__(self, **shared: Any) -> None:
+        super().__init__(**shared)
+        self.image.tower.visual_projection.requires_grad_(False)  # not used
+        self.head = nn.Linear(self.image.tower.config.hidden_size, 2)
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """Give the (B, d) class token; d is 1024 for base and 96 for tiny."""
+        return self.image.pooled(inputs)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Give (B,) logits for (B, 3, S, S) inputs in [0, 1]; > 0 means fake."""
+        return self.decide(self.features(inputs))
+
+    def decide(self, features: Tensor) -> Tensor:
+        """Give (B,) float32 logits of (B, d) features."""
+        outputs: Tensor = self.head(features).float()  # (B, 2)
+        return outputs[:, 1] - outputs[:, 0]
+
+
+def clip_folder(source: str, detector: str) -> Path:
+    """Give the local folder of a CLIP, fetched from the Hub if ``source`` is none.
+
+    Raises:
+        WeightsError: The folder holds another kind of model, or no safetensors.
+    """
+    folder = weights_folder(source, detector)
+    kind = read_json(folder / "config.json").get("model_type")
+    if kind not in ("clip", "clip_vision_model"):
+        raise WeightsError(f"{folder}: config.json says model_type '{kind}', not clip")
+    tensor_files(folder)  # says that pickled weights are not read
+    return folder
+
+
+@torch.no_grad()
+def read_texts(texts: Sequence[str], source: Path | None, width: int) -> Tensor:
+    """Read ``texts`` once with a frozen text tower.
+
+    Args:
+        texts: N texts.
+        source: Folder of a CLIP; None for a small random tower with the texts' own words.
+        width: Width of the embedding of a random tower.
+
+    Returns:
+        (N, d) embeddings of norm 1.
+    """
+    folder = None if source is None else str(source)
+    reader = TextReader(list(texts), folder, "frozen", width=width, heads=1, layers=2).eval()
+    return F.normalize(reader().float(), dim=1)
+
+
+def scale_of(source: Path | None) -> float:
+    """Give the factor on cosines, 1 / temperature, that a CLIP was trained with.
+
+    Args:
+        source: Folder of a CLIP; None gives 1 / 0.07, where its training starts.
+
+    Raises:
+        WeightsError: The folder holds no ``logit_scale``: an image tower alone has none.
+    """
+    if source is None:
+        return _RANDOM_SCALE
+    for path in tensor_files(source):
+        try:
+            with safe_open(path, framework="pt") as file:
+                if "logit_scale" in file.keys():  # noqa: SIM118 - no dict
+                    return math.exp(float(file.get_tensor("logit_scale")))
+        except (OSError, SafetensorError) as error:
+            raise WeightsError(f"{path}: cannot be read as safetensors ({error})") from error
+    raise WeightsError(f"{source}: has no logit_scale: name a whole CLIP, not an image tower alone")

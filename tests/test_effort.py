@@ -1,0 +1,53 @@
+import pytest
+import torch
+from torch import nn
+
+from detectors.effort import Effort, ResidualLinear
+
+
+def random_linear(outputs: int = 12, inputs: int = 12) -> nn.Linear:
+    torch.manual_seed(2)
+    return nn.Linear(inputs, outputs)
+
+
+@pytest.mark.parametrize("shape", [(12, 12), (8, 12), (12, 8)])
+def test_a_split_layer_computes_what_it_did(shape: tuple[int, int]) -> None:
+    linear = random_linear(*shape)
+    inputs = torch.randn(5, shape[1])
+    torch.testing.assert_close(ResidualLinear(linear)(inputs), linear(inputs), atol=1e-6, rtol=0)
+
+
+def test_the_frozen_part_has_all_singular_values_but_the_least() -> None:
+    linear = random_linear()
+    layer = ResidualLinear(linear)
+    values = torch.linalg.svdvals(linear.weight)
+    kept = torch.linalg.svdvals(layer.weight)
+    torch.testing.assert_close(kept[:-1], values[:-1], atol=1e-6, rtol=0)
+    assert kept[-1] < 1e-6
+    torch.testing.assert_close(layer.value.detach(), values[-1:], atol=1e-6, rtol=0)
+    assert torch.linalg.matrix_rank(layer.left @ layer.right) == 1
+
+
+def test_training_moves_the_direction_and_not_the_frozen_part() -> None:
+    layer = ResidualLinear(random_linear())
+    frozen = layer.weight.clone()
+    direction = layer.left.detach().clone()
+    inputs, wanted = torch.randn(16, 12), torch.randn(16, 12)
+    optimiser = torch.optim.SGD([p for p in layer.parameters() if p.requires_grad], lr=1.0)
+    for _ in range(20):
+        optimiser.zero_grad()
+        (layer(inputs) - wanted).square().mean().backward()
+        optimiser.step()
+    assert torch.equal(layer.weight, frozen)
+    cosine = torch.cosine_similarity(layer.left[:, 0], direction[:, 0], dim=0).abs()
+    assert cosine < 0.99, "u must turn, not only grow"
+
+
+def test_every_linear_layer_of_attention_is_split_and_no_other() -> None:
+    detector = Effort(size="tiny")
+    split = {n for n, m in detector.image.tower.named_modules() if isinstance(m, ResidualLinear)}
+    assert len(split) == 2 * 4
+    assert all("self_attn" in name for name in split)
+    trained = {name for name, p in detector.named_parameters() if p.requires_grad}
+    parts = {f"image.tower.{name}.{part}" for name in split for part in ("left", "value", "right")}
+    assert trained == parts | {"head.weight", "head.bias"}
