@@ -25,6 +25,7 @@ from protocols.samples import COLUMNS
 from results.errors import ResultError
 from results.files import atomic_write, json_text, read_json
 from results.schema import SCHEMA, ModelFacts, Record, RunFacts
+from results.upgrades import schema_of, upgraded
 
 Facts = TypeVar("Facts", bound=BaseModel)
 
@@ -211,7 +212,14 @@ def content_hash(table: pd.DataFrame) -> str:
 
 
 def _write_facts(path: Path, facts: BaseModel) -> None:
-    """Write a model of the schema as JSON."""
+    """Write a model of the schema as JSON; a file of an older schema is not replaced by it."""
+    if path.is_file():
+        old = read_json(path)
+        if isinstance(old, dict) and schema_of(old, str(path)) < SCHEMA:
+            raise ResultError(
+                f"{path}: schema {old['schema']} is read but not written by this version, which "
+                f"writes {SCHEMA}: choose another folder"
+            )
     atomic_write(path, json_text(facts.model_dump(mode="json", by_alias=True), str(path)))
 
 
@@ -220,11 +228,8 @@ def _read_facts(path: Path, kind: type[Facts]) -> Facts:
     raw: Any = read_json(path)
     if not isinstance(raw, dict):
         raise ResultError(f"{path}: an object is expected, found {type(raw).__name__}")
-    if raw.get("schema") != SCHEMA:
-        found = raw.get("schema", "none")
-        raise ResultError(f"{path}: schema {found}; this version reads schema {SCHEMA}")
     try:
-        return kind.model_validate(raw)
+        return kind.model_validate(upgraded(raw, kind.__name__, str(path)))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])

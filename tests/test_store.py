@@ -119,7 +119,10 @@ def test_records_are_read_as_they_were_written(tmp_path: Path) -> None:
     [
         ("{", r"run\.json: not JSON"),
         ("[]", r"run\.json: an object is expected, found list"),
-        ('{"schema": 2}', r"run\.json: schema 2; this version reads schema 1"),
+        ("{}", r"run\.json: 'schema' must be a whole number, found none"),
+        ('{"schema": "1"}', r"run\.json: 'schema' must be a whole number, found '1'"),
+        ('{"schema": 2}', r"run\.json: schema 2 was written by a newer ForgeryBench; .* up to 1"),
+        ('{"schema": 0}', r"run\.json: schema 0 is no longer read; the oldest that is, is 1"),
         ('{"schema": 1, "study": 3}', r"run\.json: 'study' is wrong: input should be a valid str"),
     ],
 )
