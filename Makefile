@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install quickstart test test-all check format lint types resume-check gpu-results clean
+.PHONY: help install quickstart test test-all check format lint types resume-check gpu-results protocol-page perturbation-page clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -54,6 +54,12 @@ gpu-results: $(INSTALLED) ## Train and score what results/published still lacks,
 	test -f .gpu/faces/manifest.csv || $(FORGERYBENCH) data reencode $(FACES) .gpu/faces --side 256 --quality 90
 	$(FORGERYBENCH) pieces $(STUDY) --data .gpu/faces/manifest.csv --out $(PUBLISHED) \
 		--store .gpu/models --budget-seconds $(BUDGET) $(PIECES)
+
+protocol-page: $(INSTALLED) ## Write the protocols' diagrams into docs/protocols.md
+	$(BIN)/python -m protocols.diagram docs/protocols.md
+
+perturbation-page: $(INSTALLED) ## Write the perturbations' levels and pictures into docs
+	$(BIN)/python -m benchmark.perturbations.page docs
 
 clean: ## Remove the virtual environment and the runs
 	rm -rf $(VENV) runs build dist

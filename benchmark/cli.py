@@ -49,7 +49,11 @@ StoreOption = Annotated[
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 ThreadsOption = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")]
 MissingOption = Annotated[
-    bool, typer.Option("--allow-missing", help="Leave unreadable images out, counted.")
+    bool,
+    typer.Option(
+        "--allow-missing",
+        help="Leave out unreadable images, counted, and roles without a manifest, as gaps.",
+    ),
 ]
 CheckpointOption = Annotated[
     float, typer.Option("--checkpoint-seconds", min=0, help="Time between saved training states.")
@@ -144,12 +148,15 @@ def plan(
     seeds: SeedsOption = None,
     train_on: TrainOnOption = None,
     store: StoreOption = None,
+    allow_missing: MissingOption = False,
 ) -> None:
     """Print what a run would train, score and decode; do none of it."""
     from benchmark.preview import preview
 
     study = read_study(target, detectors, size, recipe, seeds, train_on)
-    for table in preview(study, data=read_data(data), out=out, store=store):
+    for table in preview(
+        study, data=read_data(data), out=out, store=store, allow_missing=allow_missing
+    ):
         print_table(table.title, table.columns, table.rows, table.note)
 
 
@@ -305,12 +312,17 @@ def list_detectors() -> None:
 @list_app.command("protocols")
 @told
 def list_protocols() -> None:
-    """List the protocols, and the studies made of them."""
+    """List the protocols with their train x test diagrams, and the studies made of them."""
     from benchmark.definition import load_study, study_names
+    from protocols.diagram import LEGEND, diagram
     from protocols.schema import load_protocol, protocol_names
 
     shown = [load_protocol(name) for name in protocol_names()]
     rows = [[p.name, str(p.version), ", ".join(p.roles), p.summary] for p in shown]
+    for protocol in shown:
+        out_console.print(f"\n[bold]{protocol.name}[/]", highlight=False)
+        out_console.print(diagram(protocol), markup=False, highlight=False, soft_wrap=True)
+    out_console.print(f"\n{LEGEND}", markup=False, highlight=False)
     print_table("Protocols", ["name", "version", "roles", "what it shows"], rows)
     studies = [load_study(name) for name in study_names()]
     rows = [[s.name, s.title, ", ".join(p.protocol for p in s.protocols)] for s in studies]

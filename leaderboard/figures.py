@@ -158,7 +158,7 @@ def _damage_panel(axis: Axes, view: ProtocolView, name: str) -> None:
     styles = _line_styles(view.contenders)
     for contender in view.contenders:
         means = [
-            summarise(view.of(contender, condition, view.level), view.metric).value
+            summarise(view.of(contender, condition, view.level), view.metric, strict=False).value
             for condition in conditions
         ]
         colour, marker = styles[contender]

@@ -172,6 +172,8 @@ def _matrix_keys(view: ProtocolView) -> list[Patch]:
         label = "fewer than 100 of a class: not ranked"
         keys.append(Patch(facecolor="#c9c9c9", hatch="////", edgecolor="white", label=label))
     if any(result.pooled for result in results):
-        keys.append(Patch(fill=False, linewidth=0, label="ᵖ real images of other sources too"))
+        keys.append(
+            Patch(fill=False, linewidth=0, label="ᵖ real images of other sources too: in no mean")
+        )
     keys.append(Patch(fill=False, linewidth=0, label="below a test set: real + forged"))
     return keys

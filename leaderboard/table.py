@@ -12,7 +12,7 @@ SEEN, SMALL, POOLED, BEST = "seen", "small", "pooled", "best"
 LEGEND = {
     SEEN: "in brackets: the forgeries were seen in training",
     SMALL: "° fewer than 100 real or forged samples, or a mean over such: not ranked",
-    POOLED: "ᵖ the real images are of other sources too: telling sources apart helps",
+    POOLED: "ᵖ the real images are of other sources too: telling sources apart helps; in no mean",
     BEST: "bold: the best detector of this cell",
 }
 _LATEX_LEGEND = {

@@ -4,9 +4,11 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from leaderboard.cells import number_range, signed, summary_cell
+from leaderboard.summary import summary_table
 from leaderboard.table import BEST, DASH, POOLED, SEEN, SMALL, Section, Table, TableCell
-from leaderboard.view import Contender, ProtocolView, Result, Summary, is_better, summarise
-from results.schema import ModelFacts
+from leaderboard.view import ProtocolView, Result, counted, is_better, summarise
+from protocols.conditions import shown
 
 UNSEEN_MEAN = "mean unseen"
 
@@ -37,7 +39,7 @@ def matrix_table(view: ProtocolView, metric: str, level: str) -> Table:
             cells = [_value_cell(result, metric, result in best) for result in row]
             if with_mean:
                 unseen = summarise((r for r in row if not r.cell.seen), metric)
-                cells.append(_summary_cell(unseen))
+                cells.append(summary_cell(unseen))
             rows.append((training, tuple(cells)))
         sections.append(Section(contender.label, tuple(rows)))
     under = "" if view.base.name == "clean" else f", {view.base.label}"
@@ -57,7 +59,8 @@ def matrix_table(view: ProtocolView, metric: str, level: str) -> Table:
 def condition_table(view: ProtocolView, metric: str, level: str) -> Table:
     """Lay one metric out as perturbations x severities, with the difference from clean.
 
-    Where the protocol has several training or test sets, a value is the mean over them.
+    Where the protocol has several training or test sets, a value is the mean over those whose real
+    images are of the sources of their forged ones.
 
     Args:
         view: Results of a protocol with clean and damaged conditions.
@@ -70,7 +73,7 @@ def condition_table(view: ProtocolView, metric: str, level: str) -> Table:
     sections = []
     for contender in view.contenders:
         at_clean = view.of(contender, view.base, level)
-        clean = summarise(at_clean, metric)
+        clean = summarise(at_clean, metric, strict=False)
         rows = []
         for name in names:
             cells = [_condition_cell(at_clean, metric, None)]
@@ -83,7 +86,7 @@ def condition_table(view: ProtocolView, metric: str, level: str) -> Table:
                 )
             rows.append((name, tuple(cells)))
         sections.append(Section(contender.label, tuple(rows)))
-    n_cells = len(view.trainings) * len(view.tests)
+    n_cells = max(len(counted(view.of(c, view.base, level))) for c in view.contenders)
     mean = f", mean over {n_cells} cells" if n_cells > 1 else ""
     return Table(
         name=f"{_name(view, metric, level)}-conditions",
@@ -97,45 +100,6 @@ def condition_table(view: ProtocolView, metric: str, level: str) -> Table:
             "Columns are severities; in parentheses the difference from clean",
             *_size_notes(view.at(view.base, level)),
         ),
-    )
-
-
-def summary_table(view: ProtocolView) -> Table:
-    """Sum a protocol up: a row a contender, headline metric and level."""
-    metric, level = view.metric, view.level
-    seen, unseen = view.has(seen=True), view.has(seen=False)
-    columns = [
-        *(["seen, clean" if view.damaged else "seen"] if seen else []),
-        *(["unseen", "worst unseen"] if unseen else []),
-        *(["seen-unseen gap"] if seen and unseen else []),
-        *(["damaged", "worst damage", "change"] if view.damaged else []),
-        *("init", "parameters", "steps", "epochs"),
-    ]
-    rows = []
-    for contender in view.contenders:
-        base = view.of(contender, view.base, level)
-        means = {
-            which: summarise((r for r in base if r.cell.seen is which), metric)
-            for which in (True, False)
-        }
-        cells = [_summary_cell(means[True])] if seen else []
-        if unseen:
-            cells += [_summary_cell(means[False]), _worst_cell(means[False], metric)]
-        if seen and unseen:
-            cells.append(_difference_cell(means[True], means[False]))
-        if view.damaged:
-            cells += _damage_cells(view, contender, summarise(base, metric))
-        cells += _facts_cells([m for (c, _), m in view.models.items() if c == contender])
-        rows.append((contender.label, tuple(cells)))
-    return Table(
-        name=f"{view.name}-summary",
-        metric=metric,
-        level=level,
-        caption=f"{view.protocol.title}: {metric} by {level}",
-        corner="detector",
-        columns=tuple(columns),
-        sections=(Section("", tuple(rows)),),
-        notes=("In parentheses: cells with a value / cells",),
     )
 
 
@@ -178,19 +142,25 @@ def _long_row(view: ProtocolView, result: Result) -> dict[str, object]:
         "condition_name": condition.name,
         "severity": condition.severity,
         "parameter": condition.parameter,
-        "parameter_value": condition.value if condition.parameter else None,
+        "parameter_value": shown(condition.value) if condition.parameter else None,
         "level": result.cell.level,
         "seen": result.cell.seen,
         "reals": result.cell.test.statement,
+        "policy": result.cell.test.reals,
+        "headline": result.cell.headline,
         "pooled": result.pooled,
         "small": result.small,
         "n_real": record.n_real if record else None,
         "n_fake": record.n_fake if record else None,
         "n_missing": result.cell.test.n_missing,
+        "n_orphans": result.cell.test.n_orphans,
         "prevalence": record.prevalence if record else None,
     }
     values = {metric: result.value(metric) for metric in view.protocol.metrics}
     row |= {metric: value.value for metric, value in values.items()}
+    others = record.other_reals if record else {}
+    for policy in ("training-source", "stated", "pooled"):
+        row[f"AUC, {policy}"] = others[policy].auc.value if policy in others else None
     reasons = [f"{name}: {value.reason}" for name, value in values.items() if value.reason]
     row["reason"] = f"no model: {result.gap}" if record is None else "; ".join(reasons)
     return row
@@ -223,71 +193,14 @@ def _value_cell(result: Result, metric: str, best: bool) -> TableCell:
     return TableCell(f"{value.value:.3f}", raw=value.value, marks=frozenset(marks), title=title)
 
 
-def _summary_cell(summary: Summary) -> TableCell:
-    """Show a mean and how many cells it covers."""
-    if summary.value is None:
-        reason = "no cell of the row has a value" if summary.total else "no such cell in the row"
-        return TableCell(DASH, reason=reason)
-    marks = frozenset({SMALL} if summary.small else ())
-    covered = f"{summary.covered}/{summary.total}"
-    return TableCell(f"{summary.value:.3f}", covered, summary.value, marks)
-
-
-def _worst_cell(summary: Summary, metric: str) -> TableCell:
-    """Show the worst cell and which it is."""
-    if summary.worst is None:
-        return _summary_cell(summary)
-    value = summary.worst.value(metric).value
-    where = f"{summary.worst.cell.training} → {summary.worst.test.label}"
-    marks = frozenset({SMALL} if summary.worst.small else ())
-    return TableCell(f"{value:.3f}", where, value, marks)
-
-
-def _difference_cell(left: Summary, right: Summary) -> TableCell:
-    """Show the difference of two means."""
-    if left.value is None or right.value is None:
-        return TableCell(DASH, reason="one of the two means has no value")
-    difference = left.value - right.value
-    marks = frozenset({SMALL} if left.small or right.small else ())
-    return TableCell(_signed(difference), raw=difference, marks=marks)
-
-
-def _damage_cells(view: ProtocolView, contender: Contender, clean: Summary) -> list[TableCell]:
-    """Show the mean over the damaged conditions, the worst of them, and the drop."""
-    metric = view.metric
-    found = [r for c in view.damaged for r in view.of(contender, c, view.level)]
-    damaged = summarise(found, metric)
-    if damaged.worst is None:
-        return [_summary_cell(damaged)] * 3
-    worst = summarise([damaged.worst], metric)
-    marks = frozenset({SMALL} if worst.small else ())
-    return [
-        _summary_cell(damaged),
-        TableCell(f"{worst.value:.3f}", damaged.worst.cell.condition.label, worst.value, marks),
-        _difference_cell(damaged, clean),
-    ]
-
-
 def _condition_cell(results: list[Result], metric: str, clean: float | None) -> TableCell:
     """Show the mean under a condition and, given that of clean, the difference from it."""
-    summary = summarise(results, metric)
+    summary = summarise(results, metric, strict=False)
     if summary.value is None:
-        return TableCell(DASH, reason=results[0].value(metric).reason)
-    change = "" if clean is None else _signed(summary.value - clean)
+        return TableCell(DASH, reason=results[0].value(metric).reason or summary.reason)
+    change = "" if clean is None else signed(summary.value - clean)
     marks = frozenset({SMALL} if summary.small else ())
     return TableCell(f"{summary.value:.3f}", change, summary.value, marks)
-
-
-def _facts_cells(models: list[ModelFacts]) -> list[TableCell]:
-    """Show what a contender's models are: a range where they differ."""
-    if not models:
-        return [TableCell(DASH, reason="no model was trained")] * 4
-    return [
-        TableCell(", ".join(sorted({model.init for model in models}))),
-        TableCell(_range([model.parameters for model in models])),
-        TableCell(_range([model.steps for model in models])),
-        TableCell(_range([round(model.epochs, 1) for model in models])),
-    ]
 
 
 def _counts(
@@ -300,7 +213,7 @@ def _counts(
         cells = []
         for test in view.tests:
             numbers = [getattr(r.record, field) for r in found if r.test == test]
-            cells.append(TableCell(_range(numbers) if numbers else DASH))
+            cells.append(TableCell(number_range(numbers) if numbers else DASH))
         cells += [TableCell("")] if with_mean else []
         rows.append((f"n {name}", tuple(cells)))
     return tuple(rows)
@@ -349,14 +262,3 @@ def _best(results: Iterable[Result], metric: str) -> set[Result]:
             top = value if is_better(metric, value, top) else top
         found |= {result for value, result in ranked if value == top}
     return found
-
-
-def _range(numbers: list[int] | list[float]) -> str:
-    """Show a number, or the smallest and the greatest of several."""
-    low, high = min(numbers), max(numbers)
-    return f"{low:,}" if low == high else f"{low:,}{DASH}{high:,}"
-
-
-def _signed(number: float) -> str:
-    """Show a difference with its sign."""
-    return f"{number:+.3f}".replace("-", "\N{MINUS SIGN}")

@@ -37,10 +37,11 @@ class Summary(NamedTuple):
     """The mean of some cells.
 
     Attributes:
-        value: The mean over the cells that have a value, or None where none has.
-        covered: How many have one; ``total`` how many there are.
+        value: The mean over the headline cells; None where there are none, or one has no value.
+        covered: Headline cells with a value; ``total`` how many cells there are.
         small: Whether one of them has fewer than ``SMALL`` real or forged samples.
         worst: The cell with the worst value.
+        reason: Why there is no mean.
     """
 
     value: float | None
@@ -48,6 +49,7 @@ class Summary(NamedTuple):
     total: int
     small: bool
     worst: "Result | None"
+    reason: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -75,8 +77,8 @@ class Result:
 
     @property
     def pooled(self) -> bool:
-        """Whether real images of other sources stand in."""
-        return self.record is not None and self.record.pooled
+        """Whether its real images are of other sources, so that it stands in no mean."""
+        return self.record is not None and self.cell.test.gap is None and not self.cell.headline
 
     def value(self, metric: str) -> Value:
         """Give a metric, or the reason why there is none."""
@@ -168,21 +170,35 @@ def is_better(metric: str, left: float, right: float) -> bool:
     return left < right if metric in LOWER_IS_BETTER else left > right
 
 
-def summarise(results: Iterable[Result], metric: str) -> Summary:
-    """Average a metric over cells; those without a value are counted, not guessed."""
-    total, small, values = 0, False, list[float]()
-    worst: tuple[float, Result] | None = None
-    for result in results:
-        total += 1
-        value = result.value(metric).value
-        if value is None:
-            continue
-        values.append(value)
-        small |= result.small
-        if worst is None or is_better(metric, worst[0], value):
-            worst = (value, result)
-    mean = sum(values) / len(values) if values else None
-    return Summary(mean, len(values), total, small, worst[1] if worst else None)
+def counted(results: Iterable[Result]) -> list[Result]:
+    """Keep what may be averaged: the headline cells; all where there are none, and marked so."""
+    found = list(results)
+    return [result for result in found if result.cell.headline] or found
+
+
+def summarise(results: Iterable[Result], metric: str, *, strict: bool = True) -> Summary:
+    """Average a metric over cells, so that a hole never helps.
+
+    Args:
+        results: Of one contender.
+        metric: One of the protocol's.
+        strict: Only headline cells; otherwise ``counted``.
+    """
+    found = list(results)
+    chosen = [r for r in found if r.cell.headline] if strict else counted(found)
+    each = [(result.value(metric).value, result) for result in chosen]
+    values = [(value, result) for value, result in each if value is not None]
+    total, covered = len(found), len(values)
+    small = any(result.small for _, result in values)
+    if not values or covered < len(chosen):
+        reason = f"{covered} of the {len(chosen)} cells that count have a value"
+        if not chosen:
+            reason = "no cell has real images of its own sources" if found else "no such cell"
+        return Summary(None, covered, total, small, None, reason)
+    worst = values[0]
+    for pair in values[1:]:
+        worst = pair if is_better(metric, worst[0], pair[0]) else worst
+    return Summary(sum(value for value, _ in values) / covered, covered, total, small, worst[1])
 
 
 def views(contents: RunContents, records: list[Record]) -> list[ProtocolView]:

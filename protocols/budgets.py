@@ -82,6 +82,8 @@ def _drawn(pool: Pool, rows: Rows, size: int) -> tuple[Rows, str | None]:
         return rows, f"there are {int(real.sum())} real ones"
     kept = pool.draw(real, size)
     counts = pool.counts("generator", forged)
+    if len(counts) > size:
+        return rows, f"fewer than its {len(counts)} generators"
     for number, (generator, count) in enumerate(counts.items()):
         share = size // len(counts) + (number < size % len(counts))
         if count < share:

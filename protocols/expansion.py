@@ -96,7 +96,7 @@ def _cells(
     for training in training_sets:
         for number, (selection, named) in enumerate(tests):
             # Only what depends on the training set is selected anew for each.
-            depends = "training-source" in selection.reals
+            depends = "training-source" in (*selection.reals, *selection.also)
             key = (number, (training.real_role, training.reals_sources) if depends else None)
             if key not in known:
                 known[key] = _test(selection, named, pool, training)

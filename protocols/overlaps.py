@@ -47,12 +47,14 @@ def overlaps(expansion: Expansion, samples: pd.DataFrame) -> list[Overlap]:
         By training set, then side, test set and kind; validation against training comes first.
     """
     coded = {kind: _coded(samples, kind) for kind in KINDS}
-    tests = {(c.test.role, c.test.name): c.test.all_rows for c in expansion.cells}
+    tests: dict[str, dict[tuple[str, str], Rows]] = {}
+    for cell in expansion.cells:
+        tests.setdefault(cell.training, {})[cell.test.role, cell.test.name] = cell.test.rows
     found = []
     for training in expansion.training_sets:
         others = {"val": training.val} | {
             name if len(expansion.protocol.roles) == 1 else f"{name} ({role})": rows
-            for (role, name), rows in tests.items()
+            for (role, name), rows in tests[training.name].items()
         }
         for side, rows in (("train", training.rows), ("val", training.val)):
             for other, other_rows in others.items():

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +39,6 @@ class Pool:
         self._draw_seed = draw_seed
         self._ids = samples["sample_id"].to_numpy()
         self._there = np.ones(len(samples), dtype=bool) if frames is None else self._spaced(frames)
-        self._drawn: dict[int, bytes] = {}
 
     def isin(self, column: str, values: Iterable[str]) -> Mask:
         """Tell which samples have one of the values."""
@@ -71,16 +71,16 @@ class Pool:
         if len(rows) <= count:
             return of
         kept = np.zeros(len(of), dtype=bool)
-        kept[sorted(rows.tolist(), key=self._digest)[:count]] = True
+        kept[rows[np.argsort(self._lots[rows], kind="stable")[:count]]] = True
         return kept
 
-    def _digest(self, row: int) -> bytes:
-        """Give what a sample is drawn by."""
-        digest = self._drawn.get(row)
-        if digest is None:
-            text = f"{self._draw_seed}\x1f{self._ids[row]}"
-            digest = self._drawn[row] = hashlib.sha256(text.encode()).digest()
-        return digest
+    @cached_property
+    def _lots(self) -> npt.NDArray[np.bytes_]:
+        """Give what each sample is drawn by: the digests, which sort as bytes."""
+        prefix = f"{self._draw_seed}\x1f"
+        texts = (f"{prefix}{name}".encode() for name in self._ids)
+        # As hexadecimal text: NumPy would strip zero bytes from the end of a digest.
+        return np.array([hashlib.sha256(text).hexdigest() for text in texts], dtype="S64")
 
     def _coded(self, column: str) -> tuple[Rows, npt.NDArray[np.object_]]:
         """Give a column as codes and the values they stand for."""

@@ -5,9 +5,9 @@ import json
 from collections.abc import Mapping
 from functools import cached_property
 from importlib.resources import files
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
 
 from protocols.conditions import CLEAN, Condition, Stage, condition
 from protocols.errors import ProtocolError
@@ -84,6 +84,17 @@ class Aligned(BaseModel):
         return quality
 
 
+def _track(encoding: object) -> str:
+    """Tell which of the two tracks a value means, so that an error is about that one."""
+    return "as-is" if isinstance(encoding, str) else "aligned"
+
+
+Encoding = Annotated[
+    Annotated[Literal["as-is"], Tag("as-is")] | Annotated[Aligned, Tag("aligned")],
+    Discriminator(_track),
+]
+
+
 class Protocol(BaseModel):
     """A protocol file.
 
@@ -131,7 +142,7 @@ class Protocol(BaseModel):
     budget: Budget | None = None
     draw_seed: int = Field(default=0, ge=0)
     frames_per_video: int | None = Field(default=None, ge=1)
-    encoding: Literal["as-is"] | Aligned = "as-is"
+    encoding: Encoding = "as-is"
     strict: bool = False
     crop: str = "as in the manifest"
     missing_face: str = "not in the manifest, so in no number"
@@ -142,6 +153,8 @@ class Protocol(BaseModel):
     def _fit_for_training(cls, train: tuple[Selection, ...]) -> tuple[Selection, ...]:
         if any("training-source" in selection.reals for selection in train):
             raise ValueError("training-source describes the reals of a test, not of a training set")
+        if any(selection.also for selection in train):
+            raise ValueError("also describes a test, not a training set")
         return train
 
     @field_validator("test")

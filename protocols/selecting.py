@@ -144,21 +144,22 @@ class Selector:
         """Select a test set, and the same forged images with the real ones of other policies."""
         forged = self.forged("test")
         found: dict[Reals, ImageSet] = {}
-        for policy in self._selection.reals:
+        selection = self._selection
+        for policy in (*selection.reals, *selection.also):
             real = self.reals(policy, "test", forged, training)
             if (real & self._pool.readable).any():
                 kept = self._with_reals(forged, real) if policy == "same-source" else forged
                 made = self._made("test", kept, real, policy, sources=self._sources(forged))
                 found[policy] = replace(made, n_orphans=int((forged & ~kept).sum()))
-        if not found:
-            return self._made("test", forged, np.zeros_like(forged), None)
-        shown, *others = found
+        shown = next((found[policy] for policy in selection.reals if policy in found), None)
+        if shown is None:
+            shown = self._made("test", forged, np.zeros_like(forged), None)
         alternatives = {
-            policy: Alternative(rows=found[policy].rows, reals_sources=found[policy].reals_sources)
-            for policy in others
-            if found[policy].gap is None
+            policy: Alternative(rows=made.rows, reals_sources=made.reals_sources)
+            for policy, made in found.items()
+            if made is not shown and made.gap is None
         }
-        return replace(found[shown], alternatives=alternatives)
+        return replace(shown, alternatives=alternatives)
 
     def _first(self, split: str, forged: Mask) -> Reals | None:
         """Give the first policy that finds readable real images."""

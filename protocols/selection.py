@@ -59,13 +59,15 @@ class Selection(_Part):
         all_but: Each set holds every other value instead of its own (training only).
         siblings: Values of ``each`` that are one: patterns, in which ``*`` stands for anything and
             case does not count. They train, and are left out, together (training only).
-        reals: Policies in order of preference; the first that finds real images is shown, and the
-            tables say which. In tests the others are computed as well.
+        reals: Policies in order of preference; the first that finds real images is used, and the
+            tables say which.
             ``same-source``: real images of the forgeries' own sources; in tests, forged images
             whose source has no real ones are left out. It alone counts in summaries.
             ``training-source``: of the sources of the training set's real images (tests only).
             ``stated``: of ``real_sources``.
             ``pooled``: all real images of the dataset's split.
+        also: Policies whose AUC is computed beside that (tests only), as is that of every policy in
+            ``reals``; they are never shown in its place.
         reals_role: The dataset of the real images, if they have one of their own.
         real_sources: Sources of the real images under the policy ``stated``.
         caps: Most forged images of a generator (training only).
@@ -80,6 +82,7 @@ class Selection(_Part):
     all_but: bool = False
     siblings: tuple[tuple[str, ...], ...] = ()
     reals: tuple[Reals, ...] = Field(min_length=1)
+    also: tuple[Reals, ...] = ()
     reals_role: str | None = None
     real_sources: tuple[str, ...] = ()
     caps: Mapping[str, Cap] = Field(default_factory=dict)
@@ -103,8 +106,9 @@ class Selection(_Part):
                     raise ValueError(f"{key} goes with each: which value of which column?")
         elif self.name is not None:
             raise ValueError("name is for a set of everything; with each, values are the names")
-        if ("stated" in self.reals) != bool(self.real_sources):
+        policies = (*self.reals, *self.also)
+        if ("stated" in policies) != bool(self.real_sources):
             raise ValueError("the policy stated and real_sources go together")
-        if len(set(self.reals)) < len(self.reals):
-            raise ValueError("a policy stands twice in reals")
+        if len(set(policies)) < len(policies):
+            raise ValueError("a policy stands twice in reals and also")
         return self

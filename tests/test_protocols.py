@@ -1,3 +1,4 @@
+import json
 from importlib.resources import files
 from pathlib import Path
 
@@ -5,10 +6,15 @@ import pytest
 import yaml
 
 from protocols.conditions import CLEAN, condition, perturbations
+from protocols.diagram import diagram, with_page
 from protocols.errors import ProtocolError, UnknownNameError
+from protocols.examples import example_samples
+from protocols.expansion import expand
 from protocols.schema import Protocol, load_protocol, protocol_names
+from tests.protocol_hashes import HASHES
 
 FOLDER = Path(str(files("protocols")))
+DOCS = Path(__file__).parents[1] / "docs"
 
 
 def changed(tmp_path: Path, **changes: object) -> str:
@@ -27,9 +33,63 @@ def test_every_protocol_that_ships_is_valid_and_says_what_it_shows(path: Path) -
     assert protocol.metrics[0] == "AUC"
 
 
-def test_all_four_kinds_ship() -> None:
-    kinds = {"cross-generator", "cross-forgery", "cross-dataset", "robustness"}
-    assert kinds <= set(protocol_names())
+@pytest.mark.parametrize("name", protocol_names())
+def test_every_protocol_fits_the_data_it_expects(name: str) -> None:
+    protocol = load_protocol(name)
+    expansion = expand(protocol, example_samples(protocol))
+    assert not [t.name for t in expansion.training_sets if t.gap]
+    assert not [c.test.name for c in expansion.cells if c.test.gap]
+    assert any(cell.headline for cell in expansion.cells)
+    assert set(protocol.expected) in (set(), set(protocol.roles))
+
+
+def test_a_released_version_never_changes() -> None:
+    released = json.loads(HASHES.read_text(encoding="utf-8"))
+    for name in protocol_names():
+        protocol = load_protocol(name)
+        told = "raise its version, then run: python -m tests.protocol_hashes"
+        assert released.get(name, {}).get(str(protocol.version)) == protocol.hash, (name, told)
+
+
+def test_the_page_shows_the_protocols_as_their_files_are() -> None:
+    text = (DOCS / "protocols.md").read_text(encoding="utf-8")
+    assert with_page(text) == text, "run: make protocol-page"
+
+
+def test_a_page_without_a_place_for_the_protocols_is_refused() -> None:
+    with pytest.raises(ProtocolError, match="the page has no '<!-- made by: make protocol-page"):
+        with_page("# Protocols")
+
+
+def test_a_diagram_marks_what_is_seen_unseen_and_outside_the_means() -> None:
+    lines = diagram(load_protocol("genface-cross-diffusion")).splitlines()
+    assert lines[0].split() == ["train", "\\", "test", "1", "2", "3", "4", "5"]
+    assert lines[1].split() == ["DDPM", "■", "□", "□", "□", "·"]
+    matched = diagram(load_protocol("genface-cross-diffusion-matched")).splitlines()
+    assert matched[5].split() == ["Diffae", "□", "□", "□", "□", "■"]
+
+
+def test_siblings_are_left_out_together() -> None:
+    lines = diagram(load_protocol("leave-one-generator-out")).splitlines()
+    row = next(line for line in lines if line.startswith("all but StarGAN + StarGANv2"))
+    assert row.split()[-5:] == ["■", "■", "□", "□", "■"]
+
+
+def test_the_two_tests_of_deeperforensics_differ_in_their_real_images() -> None:
+    protocol = load_protocol("ffpp-cross-dataset")
+    cells = expand(protocol, example_samples(protocol)).cells
+    tests = {cell.test.name: cell for cell in cells}
+    targets, actors = tests["df1-ff-reals"], tests["df1-actor-reals"]
+    assert (targets.test.real_role, targets.headline) == ("ffpp-c23", True)
+    assert (actors.test.reals_sources, actors.headline) == (("DF-1.0 actors",), False)
+    assert {cell.level for cell in cells} == {"image", "video"}
+
+
+def test_what_a_file_leaves_at_its_default_is_no_part_of_its_hash() -> None:
+    protocol = load_protocol("cross-generator")
+    again = Protocol.model_validate(protocol.model_dump() | {"draw_seed": 0, "strict": False})
+    assert again.hash == protocol.hash
+    assert Protocol.model_validate(protocol.model_dump() | {"strict": True}).hash != protocol.hash
 
 
 def test_an_unknown_protocol_is_told_what_it_may_have_meant() -> None:
@@ -53,6 +113,34 @@ def test_an_unknown_protocol_is_told_what_it_may_have_meant() -> None:
             {"train": [{"role": "data", "reals": ["training-source"]}]},
             r"training-source describes the reals of a test",
         ),
+        (
+            {"train": [{"role": "data", "reals": ["pooled"], "only": ["A"]}]},
+            r"only goes with each",
+        ),
+        (
+            {"test": [{"role": "data", "reals": ["stated"]}]},
+            r"the policy stated and real_sources go together",
+        ),
+        (
+            {"test": [{"role": "data", "reals": ["pooled"], "also": ["pooled"]}]},
+            r"a policy stands twice",
+        ),
+        (
+            {
+                "test": [
+                    {"role": "data", "reals": ["pooled"], "siblings": [["a*"]], "each": "source"}
+                ]
+            },
+            r"siblings describes a training set, not a test",
+        ),
+        (
+            {"test": [{"role": "data", "reals": ["pooled"], "reals_role": "faces"}]},
+            r"role 'faces' is not among its roles data",
+        ),
+        ({"budget": {"train": 0, "val": 1}}, r"train is a number from 1, or smallest"),
+        ({"encoding": {"side": 64, "quality": [90, 80]}}, r"the lowest and the highest"),
+        ({"encoding": {"side": 0, "quality": [80, 90]}}, r"a number of pixels from 1"),
+        ({"summaries": ["mean"]}, r"'summaries\.0' is 'mean', not one of mean-seen"),
         (
             {"train": [{"role": "data", "reals": ["pooled"], "nope": 1}]},
             r"unknown key 'train\.0\.nope'",

@@ -8,8 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from leaderboard.summary import summary_table
 from leaderboard.table import Section, Table, TableCell, to_csv, to_latex, to_markdown
-from leaderboard.tables import cells_frame, condition_table, matrix_table, summary_table
+from leaderboard.tables import cells_frame, condition_table, matrix_table
 from leaderboard.view import ProtocolView, views
 from results.evaluation import RunContents, evaluate_contents
 from tests.fake_run import fake_samples, make_run
@@ -35,15 +36,16 @@ def test_a_matrix_marks_seen_small_and_pooled_cells(laid_out: dict[str, Protocol
     assert [cell.text for cell in dict(table.head)["n forged"]][:3] == ["115", "23", "23"]
 
 
-def test_the_mean_over_unseen_cells_leaves_the_seen_one_out(
+def test_the_mean_over_unseen_cells_leaves_out_the_seen_one_and_those_with_foreign_reals(
     laid_out: dict[str, ProtocolView],
 ) -> None:
     table = matrix_table(laid_out["cross-generator"], "AUC", "image")
     *cells, mean = row(table, "Xception", "SDXL")
-    unseen = [cell.raw for cell in cells if "seen" not in cell.marks and cell.raw is not None]
-    assert len(unseen) == 5
-    assert mean.raw == pytest.approx(sum(unseen) / 5)
-    assert mean.detail == "5/5"
+    unseen = [cell for cell in cells if "seen" not in cell.marks]
+    fair = [cell.raw for cell in unseen if cell.raw is not None and "pooled" not in cell.marks]
+    assert (len(unseen), len(fair)) == (5, 3)
+    assert mean.raw == pytest.approx(sum(fair) / 3)
+    assert mean.detail == "3/5"
 
 
 def test_a_mean_covers_only_cells_that_have_a_value_and_says_how_many(
@@ -92,7 +94,7 @@ def test_a_summary_names_the_worst_unseen_cell(laid_out: dict[str, ProtocolView]
         (training, test): cell.raw
         for training, cells in matrix.sections[1].rows
         for test, cell in zip(matrix.columns[:-1], cells, strict=False)
-        if "seen" not in cell.marks and cell.raw is not None
+        if not {"seen", "pooled"} & cell.marks and cell.raw is not None
     }
     table = summary_table(view)
     worst = dict(zip(table.columns, row(table, "", "Xception"), strict=True))["worst unseen"]

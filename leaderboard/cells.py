@@ -1,0 +1,43 @@
+"""Cells that several tables show: means with what they cover, differences, ranges."""
+
+from leaderboard.table import DASH, SMALL, TableCell
+from leaderboard.view import Summary
+
+
+def summary_cell(summary: Summary) -> TableCell:
+    """Show a mean and how many cells it covers."""
+    covered = f"{summary.covered}/{summary.total}"
+    if summary.value is None:
+        return TableCell(DASH, covered if summary.total else "", reason=summary.reason)
+    marks = frozenset({SMALL} if summary.small else ())
+    return TableCell(f"{summary.value:.3f}", covered, summary.value, marks)
+
+
+def worst_cell(summary: Summary, metric: str) -> TableCell:
+    """Show the worst cell and which it is; nothing where the mean would have holes."""
+    if summary.value is None or summary.worst is None:
+        return summary_cell(summary)
+    value = summary.worst.value(metric).value
+    where = f"{summary.worst.cell.training} → {summary.worst.test.label}"
+    marks = frozenset({SMALL} if summary.worst.small else ())
+    return TableCell(f"{value:.3f}", where, value, marks)
+
+
+def difference_cell(left: Summary, right: Summary) -> TableCell:
+    """Show the difference of two means."""
+    if left.value is None or right.value is None:
+        return TableCell(DASH, reason="one of the two means has no value")
+    difference = left.value - right.value
+    marks = frozenset({SMALL} if left.small or right.small else ())
+    return TableCell(signed(difference), raw=difference, marks=marks)
+
+
+def number_range(numbers: list[int] | list[float]) -> str:
+    """Show a number, or the smallest and the greatest of several."""
+    low, high = min(numbers), max(numbers)
+    return f"{low:,}" if low == high else f"{low:,}{DASH}{high:,}"
+
+
+def signed(number: float) -> str:
+    """Show a difference with its sign."""
+    return f"{number:+.3f}".replace("-", "\N{MINUS SIGN}")
