@@ -1,5 +1,6 @@
 """Models: what is to be trained, under which id, and the store of what was trained."""
 
+import ast
 import hashlib
 import json
 import os
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 # Raised by every change of the trainer that can change what is learnt.
 TRAINING_VERSION = 1
+# Modules of ``detectors`` that every detector shares and that make none of them another.
+_CONTRACT = {"base", "card", "cards", "catalog", "errors", "inference", "pretrained", "weights"}
 FACTS, HOST = "facts.json", "host.json"
 AS_IS = "as-is"
 
@@ -118,17 +121,37 @@ def _selection_hash(samples: pd.DataFrame, rows: "np.ndarray[Any, Any]") -> str:
 
 @cache
 def _code_hash(detector: str) -> str:
-    """Hash the source of a detector's module (or package), so that edited code is another model."""
-    module = catalog_target(detector).partition(":")[0]
-    spec = find_spec(module)
-    if spec is None or spec.origin is None:
-        raise BenchmarkError(f"detector '{detector}': there is no module '{module}'")
-    origin = Path(spec.origin)
-    files = sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" else [origin]
+    """Hash the source of a detector, so that edited code is another model.
+
+    That is its module (or package), and what of ``detectors`` it is built on.
+    """
+    left, sources = [catalog_target(detector).partition(":")[0]], dict[Path, bytes]()
+    while left:
+        module = left.pop()
+        spec = find_spec(module)
+        if spec is None or spec.origin is None:
+            raise BenchmarkError(f"detector '{detector}': there is no module '{module}'")
+        origin = Path(spec.origin)
+        files = origin.parent.rglob("*.py") if origin.name == "__init__.py" else [origin]
+        for path in sorted(set(files) - sources.keys()):
+            sources[path] = path.read_bytes()
+            left += _built_on(ast.parse(sources[path]))
     digest = hashlib.sha256()
-    for path in files:
-        digest.update(path.read_bytes())
+    for path in sorted(sources):
+        digest.update(sources[path])
     return digest.hexdigest()
+
+
+def _built_on(source: ast.Module) -> list[str]:
+    """Name the modules of ``detectors`` that a source imports from and that hold no contract."""
+    nodes = [node for node in ast.walk(source) if isinstance(node, ast.ImportFrom)]
+    names = [node.module for node in nodes if node.module and node.level == 0]
+    parts = [name.split(".") for name in names]
+    return [
+        ".".join(part)
+        for part in parts
+        if part[0] == "detectors" and len(part) > 1 and part[1] not in _CONTRACT
+    ]
 
 
 def _identify(value: Any) -> Any:
