@@ -1,0 +1,84 @@
+"""Every number of one or many runs in one long table, to be filtered and grouped by."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from results.errors import ResultError
+from results.schema import CellRecord, Entry, Record, RunFacts
+from results.store import read_run, records
+
+# What a cell says of itself beside its numbers.
+_CELL = tuple(n for n in CellRecord.model_fields if n not in ("metrics", "other_reals"))
+_MODEL = ("protocol", "protocol_version", "protocol_hash", "model", "detector", "title")
+_TRAINED = ("size", "init", "seed")
+_WHOLE = ("protocol_version", "seed", "severity", "n_real", "n_fake", "n_missing", "n_orphans")
+_TRUTH = ("pooled", "headline", "seen")
+_RUN = ("run", "study", "data", "synthetic")
+
+
+def cells(runs: Path | Sequence[Path]) -> pd.DataFrame:
+    """Read the records of some runs as one table: a row a cell and metric.
+
+    Args:
+        runs: Folders of runs whose records are there (``forgerybench report`` makes them).
+
+    Returns:
+        ``run`` (the folder as given), ``study``, ``data`` (the fingerprint of the cell's dataset),
+        ``synthetic``; protocol, model and training; all that ``CellRecord`` states; then
+        ``metric``, its ``value`` and whatever else stands with it, and the ``reason`` where there
+        is no value (NaN). A training set without a model has one row with the reason alone.
+
+    Raises:
+        ResultError: No run is given, one is given twice, or a file is missing or wrong.
+    """
+    folders = [Path(runs)] if isinstance(runs, str | Path) else [Path(run) for run in runs]
+    if not folders:
+        raise ResultError("no folder of a run is given")
+    again = next((f for f in folders if folders.count(f) > 1), None)
+    if again is not None:
+        raise ResultError(f"{again} is given twice")
+    rows: list[dict[str, Any]] = []
+    for folder in folders:
+        facts = read_run(folder)
+        found = records(folder) if any(entry.model for entry in facts.entries) else []
+        for record in found:
+            rows += _rows(folder, facts, record)
+        rows += [_gap(folder, entry, facts) for entry in facts.entries if entry.model is None]
+    first = (*_RUN, *_MODEL, *_TRAINED, *_CELL, "metric", "value")
+    stated = dict.fromkeys(name for row in rows for name in row)
+    table = pd.DataFrame(rows, columns=list(dict.fromkeys((*first, *stated))))
+    kinds = dict.fromkeys(_WHOLE, "Int64") | dict.fromkeys((*_TRUTH, "synthetic"), "boolean")
+    return table.astype({**kinds, "value": "float64", "prevalence": "float64"})
+
+
+def _rows(folder: Path, facts: RunFacts, record: Record) -> list[dict[str, Any]]:
+    """Give the rows of one model under one protocol."""
+    of_model = {name: getattr(record, name) for name in (*_MODEL, *_TRAINED)}
+    shared = {"run": str(folder), "study": facts.study, **of_model}
+    rows = []
+    for cell in record.cells:
+        stated = {name: getattr(cell, name) for name in _CELL}
+        dataset = facts.data.get(cell.role)  # a role may be left unbound
+        where = {
+            "data": record.data.get(cell.role),
+            "synthetic": dataset.synthetic if dataset else None,
+        }
+        for metric, value in cell.metrics.items():
+            rows.append({**shared, **where, **stated, "metric": metric, **dict(value)})
+    return rows
+
+
+def _gap(folder: Path, entry: Entry, facts: RunFacts) -> dict[str, Any]:
+    """Give the row of a training set without a model."""
+    return {
+        "run": str(folder),
+        "study": facts.study,
+        "protocol": entry.protocol,
+        "detector": entry.detector,
+        "seed": entry.seed,
+        "training": entry.training,
+        "reason": f"no model: {entry.gap}",
+    }
