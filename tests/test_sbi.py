@@ -7,7 +7,7 @@ from detectors import DetectorError
 from detectors.base import Batch
 from detectors.blending import face_masks, moved, recoloured, resharpened, self_blended
 from detectors.sbi import SBI
-from tests.test_detectors import easy_image
+from tests.contract import easy_image
 
 MASKS = ["ellipse", "polygon"]
 
