@@ -98,6 +98,14 @@ class RunContents:
             return Scored(labels, logits, 0.0)
         return self._videos(rows, labels, logits)
 
+    def first_rows(self, cell: Cell) -> npt.NDArray[np.int64]:
+        """Give a sample of each image or video of a cell, in the order of ``scored``."""
+        rows = cell.test.rows
+        if cell.level == "image":
+            return rows
+        _, first = np.unique(self._groups[rows], return_index=True)
+        return rows[first]
+
     def has_foreign_reals(self, images: ImageSet) -> bool:
         """Tell whether real images stand there whose source has no forged ones in the set."""
         rows = images.rows[self._labels[images.rows] == 1]

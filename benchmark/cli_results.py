@@ -1,0 +1,86 @@
+"""The commands on what runs have found: comparing and exporting."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmark.arguments import read_list
+from benchmark.console import out_console, print_table, told
+
+# Nothing here may import torch at the top: --help stays light. Added to the main command as they
+# are, without a name of their own.
+results_app = typer.Typer()
+
+RunArgument = Annotated[Path, typer.Argument(help="Folder of a run.")]
+
+
+@results_app.command()
+@told
+def compare(
+    run: RunArgument,
+    left: Annotated[str, typer.Argument(help="A detector, as the study calls it.")],
+    right: Annotated[str, typer.Argument(help="Another; differences are the first minus it.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Also write a CSV file.")] = None,
+    protocols: Annotated[
+        str | None, typer.Option("--protocols", help="Only these, separated by commas.")
+    ] = None,
+    train_on: Annotated[
+        str | None, typer.Option("--train-on", help="Only these training sets.")
+    ] = None,
+    resamples: Annotated[
+        int, typer.Option("--resamples", min=100, help="How many the intervals are from.")
+    ] = 2000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the resamples.")] = 0,
+) -> None:
+    """Compare the AUC of two detectors on the same samples, cell by cell."""
+    from results.comparing import Compared, compare_detectors, comparison_frame
+    from results.evaluation import RunContents
+    from results.files import atomic_write
+
+    found = compare_detectors(
+        RunContents(run),
+        left,
+        right,
+        protocols=read_list(protocols),
+        trainings=read_list(train_on),
+        resamples=resamples,
+        seed=seed,
+    )
+
+    def row(each: Compared) -> list[str]:
+        names = [each.protocol, each.cell.training, each.cell.test.name]
+        names += [each.cell.condition.label, each.cell.level, f"{each.n_real}+{each.n_fake}"]
+        values = ["" if value is None else f"{value:.3f}" for value in (each.left, each.right)]
+        if each.difference is None:
+            return [*names, *values, each.reason or "", "", ""]
+        value, low, high, p = each.difference
+        return [
+            *names,
+            *values,
+            f"{value:+.3f} ({low:+.3f} to {high:+.3f})",
+            f"{p:.2g}",
+            f"{each.adjusted:.2g}",
+        ]
+
+    columns = ["protocol", "trained on", "test", "condition", "level", "real+forged"]
+    columns += [found.left, found.right, "difference (95 %)", "p", "p, Holm"]
+    seeds = sorted({each.seeds for each in found.cells})
+    said = "; ".join(
+        f"training seeds {_numbers(a)} of {found.left}, {_numbers(b)} of {found.right}"
+        for a, b in seeds
+    )
+    note = f"{said}; {resamples} resamples of clusters, seed {seed}. p, Holm: over all rows."
+    if found.without:
+        note += f" Neither has a model of {', '.join(found.without)}."
+    title = f"AUC of {found.left} minus {found.right}"
+    print_table(title, columns, [row(each) for each in found.cells], note)
+    if out is not None:
+        text = comparison_frame(found).to_csv(index=False, lineterminator="\n")
+        atomic_write(out, text)
+        out_console.print(f"Table: {out}", highlight=False, soft_wrap=True)
+
+
+def _numbers(seeds: tuple[int, ...]) -> str:
+    """Show training seeds."""
+    return ", ".join(map(str, seeds))

@@ -1,0 +1,265 @@
+"""Two detectors of a run on the same samples, cell by cell: how their AUC differs, how surely."""
+
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from protocols import Cell
+from results.checking import Counts
+from results.clusters import clusters
+from results.errors import ResultError, UndefinedError
+from results.evaluation import RunContents
+from results.metrics import auc
+from results.ranked import Ranked
+from results.resampling import RESAMPLES, Draws
+from results.schema import Entry
+from results.statistics import Difference, compare, holm, replicate
+
+
+class Compared(NamedTuple):
+    """One cell of both detectors.
+
+    Attributes:
+        protocol: Its protocol; ``cell`` what it asks.
+        seeds: Training seeds of the left detector and of the right.
+        n_real: Images (videos at level video) that both were scored on; ``n_fake`` likewise.
+        left: AUC of the left detector, the mean over its seeds; ``right`` likewise; None where
+            there is none.
+        difference: Left minus right with its interval and p; None where it cannot be told.
+        adjusted: p adjusted for all cells of the table (Holm).
+        reason: Why there is no difference.
+    """
+
+    protocol: str
+    cell: Cell
+    seeds: tuple[tuple[int, ...], tuple[int, ...]]
+    n_real: int
+    n_fake: int
+    left: float | None
+    right: float | None
+    difference: Difference | None
+    adjusted: float | None
+    reason: str | None
+
+
+class Comparison(NamedTuple):
+    """All cells of two detectors.
+
+    Attributes:
+        left: What the study calls the one detector, ``right`` the other.
+        cells: In the order of the protocols.
+        without: Training sets (``protocol/training``) for which neither has a model.
+        resamples: How many resamples the intervals are from; ``seed`` is theirs.
+    """
+
+    left: str
+    right: str
+    cells: tuple[Compared, ...]
+    without: tuple[str, ...]
+    resamples: int
+    seed: int
+
+
+def compare_detectors(
+    contents: RunContents,
+    left: str,
+    right: str,
+    *,
+    protocols: Sequence[str] | None = None,
+    trainings: Sequence[str] | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Comparison:
+    """Compare the AUC of two detectors of a run in every cell.
+
+    Args:
+        contents: The run.
+        left: A detector as the study calls it, or by its title; so ``right``.
+        right: The other. Differences are left minus right.
+        protocols: Only these; all if left out.
+        trainings: Only these training sets; all if left out.
+        resamples: How many, at least 100.
+        seed: Of the resamples.
+
+    Raises:
+        ResultError: A name is unknown; the two do not have the same cells; a score is missing.
+    """
+    names = (_detector(contents, left), _detector(contents, right))
+    if names[0] == names[1]:
+        raise ResultError(f"'{left}' and '{right}' are one detector: name two")
+    chosen = _chosen("protocol", protocols, list(contents.expansions))
+    known = [t for name in chosen for t in contents.trainings(name)]
+    wanted = set(_chosen("training set", trainings, list(dict.fromkeys(known))))
+    drawing = _Drawing(clusters(contents.samples), resamples, seed)
+    found: list[Compared] = []
+    without: list[str] = []
+    for protocol in chosen:
+        for training in (t for t in contents.trainings(protocol) if t in wanted):
+            sides = _sides(contents, protocol, training, names)
+            if sides is None:
+                without.append(f"{protocol}/{training}")
+                continue
+            cells = (c for c in contents.expansions[protocol].cells if c.training == training)
+            found += [_compared(contents, protocol, cell, sides, drawing) for cell in cells]
+    return Comparison(*names, tuple(_adjusted(found)), tuple(without), resamples, seed)
+
+
+def comparison_frame(comparison: Comparison) -> pd.DataFrame:
+    """Give a comparison as a table: a row a cell, missing numbers NaN."""
+    return pd.DataFrame(list(_frame_rows(comparison)))
+
+
+class _Drawing(NamedTuple):
+    """What the resamples are made from."""
+
+    clusters: Counts
+    resamples: int
+    seed: int
+
+
+# One detector's models of a training set, by training seed.
+_Side = dict[int, str]
+
+
+def _detector(contents: RunContents, name: str) -> str:
+    """Find a detector of the run by what the study calls it or by its title."""
+    entries = contents.facts.entries
+    names = list(dict.fromkeys(entry.detector for entry in entries))
+    if name in names:
+        return name
+    titled = {
+        entry.detector
+        for entry in entries
+        if entry.model and contents.models[entry.model].title == name
+    }
+    if len(titled) == 1:
+        return titled.pop()
+    if titled:
+        raise ResultError(f"'{name}' is the title of {', '.join(sorted(titled))}: name one")
+    close = get_close_matches(name, names, n=1)
+    hint = f"did you mean '{close[0]}'? " if close else ""
+    raise ResultError(f"the run has no detector '{name}'; {hint}there are {', '.join(names)}")
+
+
+def _chosen(what: str, wanted: Sequence[str] | None, known: list[str]) -> list[str]:
+    """Keep what is wanted, in the order of the run."""
+    for name in wanted or ():
+        if name not in known:
+            raise ResultError(f"the run has no {what} '{name}'; there are {', '.join(known)}")
+    return [name for name in known if wanted is None or name in wanted]
+
+
+def _sides(
+    contents: RunContents, protocol: str, training: str, names: tuple[str, str]
+) -> tuple[_Side, _Side] | None:
+    """Give both detectors' models of a training set; None where neither has one.
+
+    Raises:
+        ResultError: One has a model that the other lacks, or lacks one itself for a seed.
+    """
+    entries = [e for e in contents.entries(protocol) if e.training == training]
+    each = [[entry for entry in entries if entry.detector == name] for name in names]
+    models = [{e.seed: e.model for e in side if e.model} for side in each]
+    if not any(models):
+        return None
+    for name, side, known in zip(names, each, models, strict=True):
+        if len(known) < max(len(side), 1):
+            raise ResultError(
+                f"{' and '.join(names)} do not have the same cells: {name} has no model of "
+                f"'{training}' ({protocol}{_gap(side)}); choose training sets that both have"
+            )
+    left, right = models
+    return left, right
+
+
+def _gap(side: list[Entry]) -> str:
+    """Say why a model is missing."""
+    if not side:
+        return ": not part of this run"
+    first = next(entry for entry in side if entry.model is None)
+    return f", seed {first.seed}: {first.gap}"
+
+
+def _compared(
+    contents: RunContents,
+    protocol: str,
+    cell: Cell,
+    sides: tuple[_Side, _Side],
+    drawing: _Drawing,
+) -> Compared:
+    """Compare the two in one cell."""
+    scored = [
+        {seed: contents.scored(model, cell) for seed, model in side.items()} for side in sides
+    ]
+    labels = next(iter(scored[0].values())).labels
+    n_fake = int(labels.sum())
+    rows = contents.first_rows(cell)
+    _, here = np.unique(drawing.clusters[rows], return_inverse=True)
+    means: list[float | None] = [None, None]
+    difference, reason = None, None
+    try:
+        for number, side in enumerate(scored):
+            means[number] = float(np.mean([auc(labels, each.scores) for each in side.values()]))
+        draws = Draws.of_cell(labels, here, resamples=drawing.resamples, seed=drawing.seed)
+        left, right = (
+            replicate(draws, labels, {s: each.scores for s, each in side.items()}, Ranked.auc)
+            for side in scored
+        )
+        difference = compare(left, right)
+    except UndefinedError as error:
+        reason = str(error)
+    return Compared(
+        protocol=protocol,
+        cell=cell,
+        seeds=(tuple(scored[0]), tuple(scored[1])),
+        n_real=len(labels) - n_fake,
+        n_fake=n_fake,
+        left=means[0],
+        right=means[1],
+        difference=difference,
+        adjusted=None,
+        reason=reason,
+    )
+
+
+def _adjusted(cells: list[Compared]) -> Iterator[Compared]:
+    """Adjust the p-values for being a family."""
+    p = {number: each.difference.p for number, each in enumerate(cells) if each.difference}
+    adjusted = holm(p)
+    for number, each in enumerate(cells):
+        yield each._replace(adjusted=adjusted.get(number))
+
+
+def _frame_rows(comparison: Comparison) -> Iterator[dict[str, object]]:
+    """Give the rows of the table."""
+    for each in comparison.cells:
+        cell, found = each.cell, each.difference
+        yield {
+            "protocol": each.protocol,
+            "training": cell.training,
+            "role": cell.test.role,
+            "test": cell.test.name,
+            "condition": cell.condition.key,
+            "level": cell.level,
+            "seen": cell.seen,
+            "headline": cell.headline,
+            "n_real": each.n_real,
+            "n_fake": each.n_fake,
+            "left": comparison.left,
+            "right": comparison.right,
+            "seeds_left": " ".join(map(str, each.seeds[0])),
+            "seeds_right": " ".join(map(str, each.seeds[1])),
+            "AUC_left": each.left,
+            "AUC_right": each.right,
+            "difference": found.value if found else None,
+            "low": found.low if found else None,
+            "high": found.high if found else None,
+            "p": found.p if found else None,
+            "p_holm": each.adjusted,
+            "resamples": comparison.resamples,
+            "resampling_seed": comparison.seed,
+            "reason": each.reason,
+        }

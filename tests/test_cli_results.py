@@ -1,0 +1,42 @@
+"""The commands on what runs have found."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from benchmark.cli import app
+from tests.fake_run import make_run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    return make_run(
+        folder, protocols=["cross-forgery"], detectors=["mfclip", "spectrum"], seeds=(0, 1)
+    )
+
+
+def invoke(*arguments: object) -> tuple[int, str]:
+    done = CliRunner().invoke(app, [str(each) for each in arguments], env={"COLUMNS": "240"})
+    return done.exit_code, done.output
+
+
+def test_compare_prints_a_table_says_the_seeds_and_writes_csv(run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "compared.csv"
+    options = ("--train-on", "AM", "--resamples", 100, "--seed", 3, "--out", out)
+    code, said = invoke("compare", run, "mfclip", "spectrum", *options)
+    assert code == 0, said
+    assert "AUC of mfclip minus spectrum" in said
+    assert "training seeds 0, 1 of mfclip, 0, 1 of spectrum; 100 resamples" in said
+    table = pd.read_csv(out)
+    assert table["training"].tolist() == ["AM"] * 3
+    assert (table["resampling_seed"] == 3).all()
+    assert f"{table['difference'].iloc[0]:+.3f} (" in said
+
+
+def test_compare_of_an_unknown_detector_is_one_line(run: Path) -> None:
+    code, said = invoke("compare", run, "mfclip", "spectra")
+    assert code == 1
+    assert "did you mean 'spectrum'" in said
