@@ -165,3 +165,108 @@ def test_all_but_one_trains_on_the_others_and_leaves_that_one_unseen() -> None:
 def test_all_but_the_only_forgery_is_no_training_set() -> None:
     with pytest.raises(ProtocolError, match="no forged images to train on"):
         own(make_samples({"G1": "a"}, ("a",)), "leave-one-forgery-out")
+
+
+def test_forged_images_without_real_ones_of_their_source_leave_a_same_source_test() -> None:
+    samples = make_samples({"G1": "a", "G3": "orphan"}, ("a",))
+    cell = next(c for c in own(samples, "cross-forgery").cells if c.test.name == "EFS")
+    assert cell.headline
+    assert cell.test.n_orphans == 2
+    assert ids(samples, cell.test.rows) == {
+        "G1/test0.jpg", "G1/test1.jpg", "a/test0.jpg", "a/test1.jpg",
+    }  # fmt: skip
+    pooled = cell.test.alternatives["pooled"]
+    assert ids(samples, pooled.rows) == set(samples.query("split == 'test'")["sample_id"])
+
+
+def test_all_three_policies_are_selected_and_the_same_source_is_shown() -> None:
+    samples = make_samples({"G1": "a", "G2": "b"}, ("a", "b"))
+    cells = {(c.training, c.test.name): c for c in own(samples).cells}
+    test = cells["G1", "G2"].test
+    assert (test.reals, test.reals_sources) == ("same-source", ("b",))
+    assert test.alternatives["training-source"].reals_sources == ("a",)
+    assert test.alternatives["pooled"].reals_sources == ("a", "b")
+    assert set(test.all_rows) == set(samples.index[
+        (samples["split"] == "test") & (samples["generator"] != "G1")
+    ])  # fmt: skip
+
+
+def test_a_fallback_is_shown_and_stands_outside_the_headline() -> None:
+    samples = make_samples({"G1": "a", "G3": "orphan"}, ("a", "b"))
+    cells = {(c.training, c.test.name): c for c in own(samples).cells}
+    assert cells["G1", "G1"].headline
+    assert not cells["G1", "G3"].headline
+
+
+def test_a_cell_of_a_training_set_with_a_gap_is_no_headline() -> None:
+    samples = make_samples({"G1": "a", "G2": "b"}, ("a", "b"))
+    samples = samples[~((samples["split"] == "val") & (samples["source"] == "a"))]
+    cells = own(samples.reset_index(drop=True), train=SAME_SOURCE).cells
+    assert {c.training for c in cells if c.headline} == {"G2"}
+
+
+SAME_SOURCE = [{"role": "data", "each": "generator", "reals": ["same-source"]}]
+
+
+def test_stated_values_keep_their_order_and_one_that_is_absent_is_a_gap() -> None:
+    samples = make_samples({"G1": "a", "G2": "a"}, ("a",))
+    train = [SAME_SOURCE[0] | {"only": ["G2", "G9"]}]
+    training = own(samples, train=train).training_sets
+    assert [(t.name, t.gap) for t in training] == [
+        ("G2", None), ("G9", "no forged images in split train"),
+    ]  # fmt: skip
+
+
+def test_all_but_one_of_stated_values_holds_no_other() -> None:
+    samples = make_samples({"G1": "a", "G2": "a", "G3": "a"}, ("a",))
+    train = [SAME_SOURCE[0] | {"only": ["G1", "G2"], "all_but": True}]
+    training = {t.name: t for t in own(samples, train=train).training_sets}
+    chosen = samples.iloc[training["all but G1"].rows]
+    assert set(chosen["generator"]) == {"G2", "camera"}
+
+
+def test_stated_real_images_are_of_the_sources_that_are_named() -> None:
+    samples = make_samples({"G1": "a"}, ("a", "b"))
+    test = [
+        {"role": "data", "name": "T", "where": {"generator": ["G1"]}, "reals": ["stated"],
+         "real_sources": ["b"], "also": ["same-source"]}
+    ]  # fmt: skip
+    cell = own(samples, test=test).cells[0]
+    assert (cell.test.name, cell.test.reals_sources, cell.seen) == ("T", ("b",), True)
+    assert not cell.headline
+    assert cell.test.alternatives["same-source"].reals_sources == ("a",)
+
+
+def test_real_images_may_be_in_a_dataset_of_their_own() -> None:
+    samples = make_samples({"G1": "a"}, ("a", "b"))
+    samples["dataset"] = ["reals" if label == "real" else "data" for label in samples["label"]]
+    one = [SAME_SOURCE[0] | {"reals_role": "reals"}]
+    found = own(samples, roles=["data", "reals"], train=one, test=one)
+    assert found.training_sets[0].reals_sources == ("a",)
+    assert found.cells[0].headline
+
+
+def test_balanced_tests_draw_from_the_larger_class() -> None:
+    samples = make_samples({"G1": "a"}, ("a", "b"))
+    test = [SAME_SOURCE[0] | {"reals": ["pooled"], "balanced": True}]
+    rows = own(samples, test=test).cells[0].test.rows
+    assert samples["label"].iloc[rows].value_counts().to_dict() == {"fake": 2, "real": 2}
+
+
+def test_a_role_left_without_a_dataset_is_a_gap_where_that_is_allowed() -> None:
+    samples = make_samples({"G1": "a"}, ("a",))
+    protocol = load_protocol("cross-generator").model_dump() | {
+        "roles": ["data", "other"],
+        "test": [*SAME_SOURCE, {"role": "other", "name": "O", "reals": ["pooled"]}],
+    }
+    found = expand(Protocol.model_validate(protocol), samples, unbound={"other"})
+    assert found.unbound == ("other",)
+    gap = next(c for c in found.cells if c.test.name == "O")
+    assert gap.test.gap == "no dataset is bound to role 'other'"
+    assert not gap.headline
+
+
+def test_two_tests_of_one_name_are_refused() -> None:
+    samples = make_samples({"G1": "a"}, ("a",))
+    with pytest.raises(ProtocolError, match="two test sets are called 'G1 \\(data\\)'"):
+        own(samples, test=[*SAME_SOURCE, *SAME_SOURCE])

@@ -1,0 +1,128 @@
+"""Summaries: computed anew from the long table, and never helped by a hole."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from leaderboard.summary import (
+    corruption_drop,
+    relative_robustness,
+    severity_area,
+    summary_table,
+)
+from leaderboard.table import TableCell
+from leaderboard.tables import cells_frame
+from leaderboard.view import ProtocolView, views
+from protocols import Protocol, load_protocol
+from results.evaluation import RunContents, evaluate_contents
+from results.store import read_run, scores_path, write_run
+from tests.fake_run import Generator, fake_samples, make_run
+
+GENERATORS = (
+    Generator("A", "EFS", "GAN", "one", 110),
+    Generator("B", "FS", "diffusion", "two", 110),
+    Generator("C", "AM", "GAN", "orphan", 110),
+)
+DETECTORS = ["mfclip", "clip-linear"]
+
+
+def damaged() -> Protocol:
+    """Cross-generator under the conditions of robustness."""
+    robustness = load_protocol("robustness").model_dump()
+    changes = {name: robustness[name] for name in ("conditions", "summaries")}
+    return Protocol.model_validate(load_protocol("cross-generator").model_dump() | changes)
+
+
+def laid_out(run: Path) -> ProtocolView:
+    contents = RunContents(run)
+    return views(contents, evaluate_contents(contents))[0]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    samples = fake_samples(GENERATORS, {"one": 110, "two": 110})
+    return make_run(folder, samples=samples, protocols=[damaged()], detectors=DETECTORS)
+
+
+@pytest.fixture(scope="module")
+def view(run: Path) -> ProtocolView:
+    return laid_out(run)
+
+
+@pytest.fixture(scope="module")
+def cells(view: ProtocolView) -> pd.DataFrame:
+    """The headline cells of the detector that tells little."""
+    table = cells_frame([view])
+    return table[(table["detector"] == "clip-linear") & table["headline"]]
+
+
+def shown(view: ProtocolView, row: int = 0) -> dict[str, TableCell]:
+    table = summary_table(view)
+    return dict(zip(table.columns, table.sections[0].rows[row][1], strict=True))
+
+
+def test_only_forgeries_with_real_images_of_their_source_count(cells: pd.DataFrame) -> None:
+    assert set(cells["test"]) == {"A", "B"}
+    assert set(cells["training"]) == {"A", "B", "C"}
+
+
+def test_the_mean_drop_is_over_cells_and_conditions(
+    view: ProtocolView, cells: pd.DataFrame
+) -> None:
+    wide = cells.pivot_table(index=["training", "test"], columns="condition", values="AUC")
+    drops = wide.drop(columns="clean").rsub(wide["clean"], axis=0)
+    found = corruption_drop(view, view.contenders[1])
+    assert found.value == pytest.approx(drops.to_numpy().mean())
+    assert (found.covered, found.total) == (6 * 12, 6 * 12)
+
+
+def test_relative_robustness_leaves_out_what_clean_images_hardly_tell(
+    view: ProtocolView, cells: pd.DataFrame
+) -> None:
+    wide = cells.pivot_table(index=["training", "test"], columns="condition", values="AUC")
+    telling = wide[wide["clean"] >= 0.65]
+    assert 0 < len(telling) < len(wide)
+    share = (telling.drop(columns="clean") - 0.5).div(telling["clean"] - 0.5, axis=0)
+    found = relative_robustness(view, view.contenders[1])
+    assert found.value == pytest.approx(share.to_numpy().mean())
+    assert (found.covered, found.total) == (share.size, 6 * 12)
+
+
+def test_the_area_is_the_mean_height_from_clean_to_the_last_severity(
+    view: ProtocolView, cells: pd.DataFrame
+) -> None:
+    heights = []
+    for _, rows in cells.groupby(["training", "test"]):
+        clean = rows.loc[rows["condition"] == "clean", "AUC"].item()
+        for _, curve in rows[rows["severity"] > 0].groupby("condition_name"):
+            at = dict(zip(curve["severity"], curve["AUC"], strict=True))
+            area = (clean + at[1]) / 2 + (at[1] + at[3]) + (at[3] + at[5])
+            heights.append(area / 5)
+    assert severity_area(view, view.contenders[1]).value == pytest.approx(np.mean(heights))
+
+
+def test_the_table_shows_what_the_protocol_states(view: ProtocolView) -> None:
+    assert list(shown(view))[:4] == [
+        "seen", "area under severity", "relative robustness", "mean drop under damage",
+    ]  # fmt: skip
+
+
+def test_a_detector_that_lacks_a_cell_has_no_mean(run: Path, tmp_path: Path) -> None:
+    samples = fake_samples(GENERATORS, {"one": 110, "two": 110})
+    again = make_run(tmp_path, samples=samples, protocols=["cross-generator"], detectors=DETECTORS)
+    whole = shown(laid_out(again))
+    assert whole["unseen"].detail == "4/6"
+    facts = read_run(again)
+    gone = next(e.model for e in facts.entries if (e.detector, e.training) == ("mfclip", "B"))
+    assert gone is not None
+    scores_path(again, gone).unlink()
+    write_run(again, facts)
+    holed = laid_out(again)
+    for name in ("seen", "unseen", "worst unseen", "drop from seen to unseen"):
+        assert shown(holed)[name].raw is None, name
+        assert shown(holed, 1)[name].raw is not None, name
+    assert shown(holed)["unseen"].reason == "3 of the 4 cells that count have a value"
+    assert shown(holed)["unseen"].detail == "3/6"
