@@ -1,12 +1,13 @@
 """The commands on what runs have found: comparing and exporting."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from benchmark.arguments import read_list
 from benchmark.console import out_console, print_table, told
+from benchmark.errors import BenchmarkError
 
 # Nothing here may import torch at the top: --help stays light. Added to the main command as they
 # are, without a name of their own.
@@ -84,3 +85,42 @@ def compare(
 def _numbers(seeds: tuple[int, ...]) -> str:
     """Show training seeds."""
     return ", ".join(map(str, seeds))
+
+
+@results_app.command()
+@told
+def export(
+    run: RunArgument,
+    form: Annotated[
+        Literal["csv", "json", "model-index", "eval-results"],
+        typer.Option("--format", help="The last two are the Hugging Face Hub's, of one model."),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The file to write.")],
+    model: Annotated[
+        str | None, typer.Option("--model", help="Id of the model, where the run has several.")
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", help="eval-results: the benchmark, OWNER/NAME.")
+    ] = None,
+) -> None:
+    """Write a run's numbers for other tools."""
+    from results.exports import to_csv, to_eval_results, to_json, to_model_index
+    from results.files import atomic_write
+
+    if form in ("csv", "json") and model is not None:
+        raise BenchmarkError(f"--model: {form} has all models; filter its column 'model'")
+    if form != "eval-results" and dataset is not None:
+        raise BenchmarkError(f"--dataset is of eval-results alone, not of {form}")
+    if form == "csv":
+        made = to_csv(run)
+    elif form == "json":
+        made = to_json(run)
+    elif form == "model-index":
+        made = to_model_index(run, model)
+    else:
+        made = to_eval_results(run, model, dataset)
+    atomic_write(out, made.text)
+    left_out = f", {made.left_out} without a value left out" if made.left_out else ""
+    out_console.print(
+        f"Export: {out} ({made.written} numbers{left_out})", highlight=False, soft_wrap=True
+    )

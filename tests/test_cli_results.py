@@ -7,6 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmark.cli import app
+from results.evaluation import evaluate
+from results.store import write_record
 from tests.fake_run import make_run
 
 
@@ -40,3 +42,29 @@ def test_compare_of_an_unknown_detector_is_one_line(run: Path) -> None:
     code, said = invoke("compare", run, "mfclip", "spectra")
     assert code == 1
     assert "did you mean 'spectrum'" in said
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "model-index", "eval-results"])
+def test_export_writes_each_form(run: Path, tmp_path: Path, form: str) -> None:
+    for record in evaluate(run):
+        write_record(run, record)
+    model = "mfclip-cross-forgery-AM-0"
+    more = {
+        "model-index": ("--model", model),
+        "eval-results": ("--model", model, "--dataset", "a/b"),
+    }
+    out = tmp_path / "out"
+    code, said = invoke("export", run, "--format", form, "--out", out, *more.get(form, ()))
+    assert code == 0, said
+    assert f"Export: {out} (" in said
+    assert "AUC" in out.read_text()
+
+
+def test_export_refuses_options_of_another_form(run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    code, said = invoke("export", run, "--format", "csv", "--out", out, "--model", "x")
+    assert (code, out.exists()) == (1, False)
+    assert "--model: csv has all models" in said
+    code, said = invoke("export", run, "--format", "json", "--out", out, "--dataset", "a/b")
+    assert code == 1
+    assert "--dataset is of eval-results alone" in said

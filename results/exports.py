@@ -1,0 +1,172 @@
+"""A run's numbers for other tools: tidy CSV, JSON, and two forms of the Hugging Face Hub.
+
+Both Hub forms speak of one model. They have no place for a reason, so cells without a value are not
+in them; CSV and JSON have all.
+"""
+
+import io
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pandas as pd
+import yaml
+
+from results.errors import ResultError
+from results.files import json_text
+from results.query import cells
+from results.store import read_run
+
+if TYPE_CHECKING:
+    from huggingface_hub import EvalResult, EvalResultEntry
+
+# What the Hub calls our metrics, where it has a name for them.
+HUB_METRICS: Mapping[str, str] = {"AUC": "roc_auc", "AP": "average_precision", "ACC": "accuracy"}
+TASK, TASK_NAME = "image-classification", "face forgery detection"
+_SAID = ("protocol", "protocol_version", "protocol_hash", "training", "test", "condition", "level")
+_SETTING = (*_SAID, "reals", "seen", "n_real", "n_fake", "seed", "size", "init", "synthetic")
+
+
+class Exported(NamedTuple):
+    """What is written.
+
+    Attributes:
+        text: The file's content.
+        written: How many numbers stand in it; ``left_out`` how many cells without one do not.
+    """
+
+    text: str
+    written: int
+    left_out: int
+
+
+def to_csv(run: Path) -> Exported:
+    """Write every cell and metric as a row; floats at full precision, missing values empty."""
+    table = cells(run)
+    buffer = io.StringIO()
+    table.to_csv(buffer, index=False, lineterminator="\n")
+    return Exported(buffer.getvalue(), int(table["value"].notna().sum()), 0)
+
+
+def to_json(run: Path) -> Exported:
+    """Write what the run is made of and its rows; a missing value is null."""
+    table, facts = cells(run), read_run(run)
+    stated = facts.model_dump(
+        mode="json", include={"study", "title", "protocols", "data", "versions", "batch_size"}
+    )
+    text = json_text({"run": stated, "cells": _rows(table)}, str(run))
+    return Exported(text, int(table["value"].notna().sum()), 0)
+
+
+def to_model_index(run: Path, model: str | None = None) -> Exported:
+    """Write the head of a model card whose ``model-index`` holds one model's numbers.
+
+    Args:
+        run: The run's folder.
+        model: Id of the model; may be left out where the run has one.
+
+    Raises:
+        ResultError: The run has several models and none is named, or not this one.
+    """
+    from huggingface_hub import ModelCardData
+
+    table, left_out = _of_model(run, model)
+    facts = read_run(run)
+    title = str(table["title"].iloc[0])
+    found = [_eval_result(row, facts.data[row["role"]].name) for row in _rows(table)]
+    card = ModelCardData(
+        model_name=title, tags=["face-forgery-detection", "forgerybench"], eval_results=found
+    )
+    return Exported(f"---\n{card.to_yaml()}\n---\n", len(found), left_out)
+
+
+def to_eval_results(run: Path, model: str | None = None, dataset: str | None = None) -> Exported:
+    """Write one model's numbers as a file for the folder ``.eval_results`` of a Hub repository.
+
+    Args:
+        run: The run's folder.
+        model: As in ``to_model_index``.
+        dataset: ``owner/name`` of the benchmark on the Hub whose leaderboard the numbers are for;
+            the tasks it defines must be called ``protocol/training/test/condition/level/metric``.
+
+    Raises:
+        ResultError: As ``to_model_index``, or the dataset is not named so.
+    """
+    from huggingface_hub import eval_result_entries_to_yaml
+
+    if dataset is None or not all(dataset.partition("/")[::2]) or dataset.count("/") != 1:
+        raise ResultError(
+            "evaluation results belong to a benchmark dataset of the Hub: give its owner/name, "
+            f"not {dataset!r}"
+        )
+    table, left_out = _of_model(run, model)
+    entries = [_entry(row, dataset) for row in _rows(table)]
+    text = yaml.safe_dump(
+        eval_result_entries_to_yaml(entries), sort_keys=False, allow_unicode=True, width=100
+    )
+    return Exported(text, len(entries), left_out)
+
+
+def _of_model(run: Path, model: str | None) -> tuple[pd.DataFrame, int]:
+    """Give the rows of one model that have a value, and how many have none."""
+    table = cells(run)
+    there = list(dict.fromkeys(table["model"].dropna()))
+    if model is None and len(there) != 1:
+        raise ResultError(
+            f"{run}: a model card is of one model, and there are {len(there)}; name one: "
+            f"{', '.join(there)}"
+        )
+    if model is not None and model not in there:
+        raise ResultError(f"{run}: there is no model '{model}'; there are {', '.join(there)}")
+    rows = table[table["model"] == (model or there[0])]
+    known = rows[rows["value"].notna()]
+    return known, len(rows) - len(known)
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Give the rows of a table with plain values."""
+    return [
+        {str(key): _plain(value) for key, value in row.items()}
+        for row in table.to_dict(orient="records")
+    ]
+
+
+def _eval_result(row: dict[str, Any], dataset: str) -> "EvalResult":
+    """Give one number as a model card has it: cells are configurations of the dataset."""
+    from huggingface_hub import EvalResult
+
+    return EvalResult(
+        task_type=TASK,
+        task_name=TASK_NAME,
+        dataset_type=dataset,
+        dataset_name=f"{dataset}: {row['test']}",
+        dataset_config="/".join(str(row[name]) for name in ("protocol", *_SAID[3:])),
+        dataset_split="test",
+        dataset_revision=row["data"],
+        dataset_args={name: row[name] for name in _SETTING},
+        metric_type=HUB_METRICS.get(row["metric"], str(row["metric"]).lower()),
+        metric_name=row["metric"],
+        metric_value=row["value"],
+    )
+
+
+def _entry(row: dict[str, Any], dataset: str) -> "EvalResultEntry":
+    """Give one number as the folder ``.eval_results`` has it."""
+    from huggingface_hub import EvalResultEntry
+
+    task = "/".join(str(row[name]) for name in ("protocol", *_SAID[3:], "metric"))
+    setting = ", ".join(f"{name} {row[name]}" for name in _SETTING)
+    return EvalResultEntry(
+        dataset_id=dataset,
+        task_id=task,
+        value=row["value"],
+        notes=f"measured by ForgeryBench; {setting}, data {row['data']}",
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Turn a value of a table into one of JSON and YAML."""
+    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
+        return None
+    return value.item() if hasattr(value, "item") else value
