@@ -94,7 +94,7 @@ def test_a_folder_fills_the_tower_and_a_saved_detector_needs_it_no_more(
 
 def test_what_pretrained_weights_define_is_marked() -> None:
     marked = {name for name, card in CARDS.items() if card.definition == "weights"}
-    assert marked == {*ON_TOWERS, "clip-classes", "clip-finetune"}
+    assert marked == {*ON_TOWERS, "clip-classes", "clip-finetune", "probe"}
 
 
 def test_texts_are_read_as_clip_reads_them(clip: Any, tmp_path: Path) -> None:

@@ -143,6 +143,22 @@ CLIP_CLASSES = Card(
     **_CLIP,
 )
 
+PROBE = Card(
+    name="probe",
+    title="Linear probe",
+    paper="ForgeryBench's own; the default network: Oquab et al., DINOv2, TMLR 2024 (arXiv "
+    "2304.07193)",
+    year=2024,
+    kind="foundation",
+    fidelity="one linear layer with binary cross-entropy on the pooled features of a frozen "
+    "network, which the option backbone names. base: DINOv2 ViT-L/14 at 224 pixels. tiny: timm's "
+    "test network from random weights",
+    licence="Apache-2.0 (code and DINOv2's weights; other backbones have their own)",
+    pretraining="the backbone's own; DINOv2: LVD-142M",
+    fit="gradient",
+    definition="weights",
+)
+
 DETECTORS = {
     "detectors.c2p_clip:C2PClip": C2P_CLIP,
     "detectors.clip_classes:ClipClasses": CLIP_CLASSES,
@@ -152,4 +168,5 @@ DETECTORS = {
     "detectors.clip_zeroshot:ClipZeroshot": CLIP_ZEROSHOT,
     "detectors.effort:Effort": EFFORT,
     "detectors.gend:GenD": GEND,
+    "detectors.probe:Probe": PROBE,
 }

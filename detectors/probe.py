@@ -1,0 +1,240 @@
+"""A linear probe: one linear layer on the features of any frozen image network."""
+
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self, cast
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from detectors.backbones import TINY_SIDE, load_trunk
+from detectors.base import Detector, Size
+from detectors.cards.foundation import PROBE
+from detectors.errors import DetectorError, WeightsError
+from detectors.mfclip.clip import quiet_loading
+from detectors.pretrained import fingerprint, read_json, tensor_files, weights_folder
+
+PUBLISHED = "timm/vit_large_patch14_dinov2.lvd142m"
+# Heads of other tasks, which a checkpoint may hold beside the network.
+_HEADS = ("classifier.", "head.", "cls_classifier.", "distillation_classifier.")
+_INTERPOLATE = "interpolate_pos_encoding"
+_TINY = {
+    "timm": "test_vit",
+    "arguments": {"img_size": TINY_SIDE},
+    "mean": [0.5, 0.5, 0.5],
+    "std": [0.5, 0.5, 0.5],
+}
+
+
+class Probe(Detector):
+    """Logistic regression by gradient steps on pooled features of a frozen network.
+
+    Args:
+        size: ``tiny`` (timm's random test network, input 128) or ``base`` (DINOv2 ViT-L/14).
+        backbone: A name that timm knows (``vit_large_patch16_dinov3.lvd1689m``), a Hub repository
+            or a local folder in the layout of timm or of transformers: DINOv2 and v3, SigLIP 2,
+            PE, ConvNeXt and others. By default the size's.
+        pretrained: False for random weights of a network that timm knows; else its published ones.
+        input_size: Side of the input in pixels; 128 or 224 by default, whatever the network's own,
+            so that probes are of one input. Positions are interpolated.
+        taxa: Kinds of training image; kept, not used.
+        untrained: Give logits before training too.
+
+    Raises:
+        WeightsError: The weights asked for are not to be had or do not fit.
+        DetectorError: The network takes no such input, or is not known.
+    """
+
+    card = PROBE
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        *,
+        size: Size = "base",
+        backbone: str | Mapping[str, Any] | None = None,
+        pretrained: bool | None = None,
+        input_size: int | None = None,
+        taxa: Iterable[Sequence[str]] = (),
+        untrained: bool = False,
+    ) -> None:
+        side = (TINY_SIDE if size == "tiny" else 224) if input_size is None else input_size
+        super().__init__(input_size=side, size=size, taxa=taxa, untrained=untrained)
+        wanted = backbone or (_TINY if size == "tiny" else PUBLISHED)
+        if isinstance(wanted, str) and pretrained is False:
+            wanted = _of_timm(wanted)
+        if isinstance(wanted, str):
+            self.network, self.backbone, digest = _loaded(wanted)
+            self.init = f"weights:{digest}"
+        else:
+            self.network, self.backbone = _built(wanted), dict(wanted)
+        _resize(self.network, side, self.backbone)
+        self.network.requires_grad_(False).eval()
+        parameters = inspect.signature(self.network.forward).parameters
+        self._flags = {_INTERPOLATE: True} if _INTERPOLATE in parameters else {}
+        for name in ("mean", "std"):
+            values = torch.tensor(self.backbone[name]).view(1, 3, 1, 1)
+            self.register_buffer(name, values, persistent=False)
+        self.head = nn.Linear(_width(self.network), 1)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of all but the network, which stays in evaluation mode."""
+        super().train(mode)
+        self.network.eval()
+        return self
+
+    @torch.no_grad()
+    def features(self, inputs: Tensor) -> Tensor:
+        """Give the (B, d) pooled features, as the network's authors pool them."""
+        seen: Any = self.network((inputs - self.mean) / self.std, **self._flags)
+        if isinstance(seen, Tensor):
+            return seen
+        pooled = getattr(seen, "pooler_output", None)
+        # A class token where nothing is pooled; convolutional networks pool to (B, d, 1, 1).
+        found: Tensor = seen.last_hidden_state[:, 0] if pooled is None else pooled.flatten(1)
+        return found
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Give (B,) logits for (B, 3, S, S) inputs in [0, 1]; > 0 means fake."""
+        logits: Tensor = self.head(self.features(inputs))  # (B, 1)
+        return logits.squeeze(1).float()
+
+    def architecture(self) -> dict[str, Any]:
+        """Describe the network, so that it is rebuilt with nothing fetched."""
+        return {
+            "size": self.size,
+            "pretrained": False,
+            "backbone": self.backbone,
+            "input_size": self.transform.size,
+        }
+
+
+def _of_timm(name: str) -> dict[str, Any]:
+    """Describe the random network that timm calls ``name``, with or without ``timm/``."""
+    try:
+        config: Any = timm.get_pretrained_cfg(name.removeprefix("timm/"), allow_unregistered=False)
+    except RuntimeError as error:
+        raise DetectorError(
+            f"probe: only networks of timm are built with random weights, not '{name}': {error}"
+        ) from error
+    statistics = {"mean": list(config.mean), "std": list(config.std)}
+    return {"timm": config.architecture, "arguments": {}, **statistics}
+
+
+def _built(described: Mapping[str, Any]) -> Any:
+    """Build the network that ``described`` says, from random weights."""
+    if "timm" in described:
+        return timm.create_model(described["timm"], **described["arguments"] | {"num_classes": 0})
+    if "transformers" not in described:
+        raise DetectorError(
+            "probe: a described backbone has timm or transformers, mean and std, not "
+            f"{', '.join(described)}"
+        )
+    from transformers import AutoConfig, AutoModel
+
+    fields, classes = dict(described["transformers"]), cast(Any, AutoModel)
+    model = classes.from_config(AutoConfig.for_model(fields.pop("model_type"), **fields))
+    return getattr(model, "vision_model", model)
+
+
+def _loaded(name: str) -> tuple[Any, dict[str, Any], str]:
+    """Load a published network; give it, its description and the fingerprint of its weights."""
+    if not Path(name).is_dir() and "/" not in name:
+        name = _repository(name)
+    folder = weights_folder(name, "probe")
+    config = read_json(folder / "config.json")
+    digest = fingerprint(tensor_files(folder))
+    if "architecture" in config:
+        return *_load_timm(folder, config), digest
+    if "model_type" in config:
+        return *_load_transformers(folder), digest
+    raise WeightsError(f"{folder}: config.json is neither timm's nor transformers'")
+
+
+def _repository(name: str) -> str:
+    """Give the Hub repository of the network that timm calls ``name``."""
+    try:
+        config: Any = timm.get_pretrained_cfg(name, allow_unregistered=False)
+    except RuntimeError as error:
+        raise WeightsError(
+            f"probe: backbone '{name}' is no folder, no Hub repository (owner/name) and no network "
+            f"of timm: {error}"
+        ) from error
+    if not config.hf_hub_id:
+        raise WeightsError(f"probe: timm has no weights of '{name}': name a folder with them")
+    return str(config.hf_hub_id)
+
+
+def _load_timm(folder: Path, config: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Load a network of timm's layout."""
+    facts = config.get("pretrained_cfg", config)
+    described = {
+        "timm": config["architecture"],
+        "arguments": config.get("model_args", {}),
+        **_statistics(facts.get("mean"), facts.get("std"), folder / "config.json"),
+    }
+    network = _built(described)
+    last = facts.get("classifier") or ()
+    heads = (last,) if isinstance(last, str) else tuple(last)
+    load_trunk(network, str(folder), "probe", tuple(f"{head}." for head in heads))
+    return network, described
+
+
+def _load_transformers(folder: Path) -> tuple[Any, dict[str, Any]]:
+    """Load a network of transformers' layout; of two towers, the image's."""
+    from transformers import AutoModel
+
+    path = folder / "preprocessor_config.json"
+    facts = read_json(path)
+    statistics = _statistics(facts.get("image_mean"), facts.get("image_std"), path)
+    with quiet_loading():
+        try:
+            model, report = AutoModel.from_pretrained(
+                folder,
+                dtype=torch.float32,
+                use_safetensors=True,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+        except (RuntimeError, ValueError, OSError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise WeightsError(f"{folder}: no image network fits it ({reason})") from error
+    over = [key for key in report["unexpected_keys"] if not key.startswith(_HEADS)]
+    faults = {"missing": report["missing_keys"], "unknown": over}
+    for what, names in {**faults, "of another shape": report["mismatched_keys"]}.items():
+        if names:
+            listed = ", ".join(sorted(map(str, names))[:5])
+            raise WeightsError(f"{folder}: {len(names)} tensors {what}: {listed}")
+    network = getattr(model, "vision_model", model)
+    fields = network.config.to_dict()
+    return network, {"transformers": fields, **statistics}
+
+
+def _statistics(mean: Any, std: Any, path: Path) -> dict[str, list[float]]:
+    """Check mean and standard deviation per channel, which no network says itself."""
+    if not all(isinstance(each, list) and len(each) == 3 for each in (mean, std)):
+        raise WeightsError(f"{path}: mean and std of the three channels are not there")
+    return {"mean": mean, "std": std}
+
+
+def _resize(network: Any, side: int, described: Mapping[str, Any]) -> None:
+    """Bring the positions of timm's network to ``side``; transformers' interpolate as they run."""
+    if not hasattr(network, "set_input_size"):
+        return
+    patch = getattr(getattr(network, "patch_embed", None), "patch_size", (1, 1))[0]
+    if side % patch:
+        raise DetectorError(
+            f"probe: {described['timm']} takes no input of {side} px: it has patches of {patch} px"
+        )
+    network.set_input_size((side, side))
+
+
+def _width(network: Any) -> int:
+    """Give d, the number of features."""
+    if hasattr(network, "num_features"):
+        return int(getattr(network, "head_hidden_size", network.num_features))
+    config = network.config
+    return int(getattr(config, "hidden_size", None) or config.hidden_sizes[-1])
