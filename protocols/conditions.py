@@ -98,16 +98,25 @@ def shown(level: Value) -> str:
 
 
 @cache
-def perturbations() -> dict[str, Perturbation]:
-    """Read every perturbation with levels, by ``suite/name``."""
+def suites() -> dict[str, Suite]:
+    """Read every suite, by its name."""
     found = {}
     folder = files("protocols") / "levels"
     for path in sorted(folder.iterdir(), key=lambda path: path.name):
         if path.name.endswith(".yaml"):
             suite = parse(Suite, yaml.safe_load(path.read_text(encoding="utf-8")), path.name)
-            for name, perturbation in suite.perturbations.items():
-                found[f"{suite.suite}/{name}"] = perturbation
+            found[suite.suite] = suite
     return found
+
+
+@cache
+def perturbations() -> dict[str, Perturbation]:
+    """List every perturbation with levels, by ``suite/name``."""
+    return {
+        f"{name}/{key}": perturbation
+        for name, suite in suites().items()
+        for key, perturbation in suite.perturbations.items()
+    }
 
 
 def condition(name: str, severity: int, stage: Stage, where: str) -> Condition:

@@ -52,11 +52,16 @@ def speckle_noise(image: Image, random: np.random.Generator, deviation: float) -
 
 def gaussian_blur(image: Image, _: np.random.Generator, sigma: float) -> Image:
     """Blur with a Gaussian of ``sigma``, cut at 4 sigma; the border pixel is repeated."""
-    side = 2 * int(4 * sigma + 0.5) + 1
+    side = blur_side(sigma)
     blurred = cv2.GaussianBlur(
         image.astype(np.float64), (side, side), sigma, borderType=cv2.BORDER_REPLICATE
     )
     return truncated(np.asarray(blurred))
+
+
+def blur_side(sigma: float) -> int:
+    """Give the side of the kernel of ``gaussian_blur``."""
+    return 2 * int(4 * sigma + 0.5) + 1
 
 
 def defocus_blur(image: Image, _: np.random.Generator, radius: float, edge: float) -> Image:

@@ -83,8 +83,13 @@ def social(
 
 def gamma(image: Image, random: np.random.Generator, exponent: float) -> Image:
     """Raise values in [0, 1] to ``exponent`` or its inverse, whichever the sample draws."""
+    return looked_up(image, gamma_table(random, exponent))
+
+
+def gamma_table(random: np.random.Generator, exponent: float) -> Floats:
+    """Give what ``gamma`` makes of each value: (256,)."""
     power = exponent if random.random() < 0.5 else 1 / exponent
-    return looked_up(image, 255 * (np.arange(256) / 255) ** power + 0.5)
+    return 255 * (np.arange(256) / 255) ** power + 0.5
 
 
 def sensor_noise(
