@@ -19,7 +19,7 @@ import platformdirs
 from benchmark import __version__
 from benchmark.errors import BenchmarkError
 from benchmark.recipe import Recipe, ResolvedRecipe
-from detectors.catalog import catalog_target
+from detectors.catalog import catalog_target, checkpoint_of
 from protocols.expansion import TrainingSet
 from protocols.samples import TAXONOMY, taxa
 from results.files import atomic_write
@@ -95,6 +95,8 @@ def train_job(
         "train": _selection_hash(samples, training.rows),
         "val": _selection_hash(samples, training.val),
     }
+    if (checkpoint := checkpoint_of(detector)) is not None:
+        identity["checkpoint"] = _identify(checkpoint)
     if encoding != AS_IS:
         identity["encoding"] = encoding
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from detectors.base import Detector
 
 ENTRY_POINTS = "forgerybench.detectors"
+CHECKPOINT = "hf:"
 
 
 def catalog_target(name: str) -> str:
@@ -20,6 +21,8 @@ def catalog_target(name: str) -> str:
     Raises:
         UnknownDetectorError: It is no name of the catalog or an entry point, nor such a target.
     """
+    if checkpoint_of(name) is not None:
+        return "detectors.huggingface:HuggingFace"
     own = {entry.name: entry.value for entry in entry_points(group=ENTRY_POINTS)}
     known = {**own, **CATALOG}
     if name not in known and ":" not in name:
@@ -27,12 +30,17 @@ def catalog_target(name: str) -> str:
     return known.get(name, name)
 
 
+def checkpoint_of(name: str) -> str | None:
+    """Give the Hub repository or folder in ``hf:repository-or-folder``; None for other names."""
+    return name.removeprefix(CHECKPOINT) if name.startswith(CHECKPOINT) else None
+
+
 def detector_class(name: str) -> "type[Detector]":
     """Find a detector's class.
 
     Args:
-        name: A name of the catalog, of an entry point in the group ``forgerybench.detectors``, or
-            ``package.module:Class`` for one's own.
+        name: A name of the catalog, of an entry point in the group ``forgerybench.detectors``,
+            ``package.module:Class`` for one's own, or ``hf:`` and a Hub repository or folder.
 
     Raises:
         UnknownDetectorError: There is no such name, module or class.
@@ -50,6 +58,8 @@ def detector_class(name: str) -> "type[Detector]":
 def create_detector(name: str, **options: Any) -> "Detector":
     """Build the detector called ``name``; ``options`` go to its constructor."""
     found = detector_class(name)
+    if (checkpoint := checkpoint_of(name)) is not None:
+        options = {"checkpoint": checkpoint, **options}
     try:
         return found(**options)
     except TypeError as error:

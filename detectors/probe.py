@@ -13,7 +13,7 @@ from detectors.backbones import TINY_SIDE, load_trunk
 from detectors.base import Detector, Size
 from detectors.cards.foundation import PROBE
 from detectors.errors import DetectorError, WeightsError
-from detectors.mfclip.clip import quiet_loading
+from detectors.mfclip.clip import quiet_loading, refuse_gaps
 from detectors.pretrained import fingerprint, read_json, tensor_files, weights_folder
 
 PUBLISHED = "timm/vit_large_patch14_dinov2.lvd142m"
@@ -202,12 +202,7 @@ def _load_transformers(folder: Path) -> tuple[Any, dict[str, Any]]:
         except (RuntimeError, ValueError, OSError) as error:
             reason = str(error).strip().splitlines()[0]
             raise WeightsError(f"{folder}: no image network fits it ({reason})") from error
-    over = [key for key in report["unexpected_keys"] if not key.startswith(_HEADS)]
-    faults = {"missing": report["missing_keys"], "unknown": over}
-    for what, names in {**faults, "of another shape": report["mismatched_keys"]}.items():
-        if names:
-            listed = ", ".join(sorted(map(str, names))[:5])
-            raise WeightsError(f"{folder}: {len(names)} tensors {what}: {listed}")
+    refuse_gaps(report, folder, begin=_HEADS)
     network = getattr(model, "vision_model", model)
     fields = network.config.to_dict()
     return network, {"transformers": fields, **statistics}

@@ -159,6 +159,22 @@ PROBE = Card(
     definition="weights",
 )
 
+# Not in the catalog: it is named with its checkpoint, hf:owner/name.
+HUGGINGFACE = Card(
+    name="huggingface",
+    title="Hugging Face checkpoint",
+    paper="whatever the checkpoint is: see its page on the Hub",
+    year=2026,
+    kind="foundation",
+    fidelity="the checkpoint's network and weights; images are resized by the shorter side, "
+    "anti-aliased and bilinear, and the centre is taken, which may differ from its own processor; "
+    "outputs are summed into one logit as the option labels says",
+    licence="the checkpoint's",
+    pretraining="the checkpoint's",
+    fit="none",
+    definition="weights",
+)
+
 DETECTORS = {
     "detectors.c2p_clip:C2PClip": C2P_CLIP,
     "detectors.clip_classes:ClipClasses": CLIP_CLASSES,

@@ -1,7 +1,7 @@
 """Pretrained CLIP towers, loaded strictly."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
@@ -130,17 +130,31 @@ def _loaded(model_class: Any, source: str, *, other: tuple[str, ...]) -> Any:
             f"CLIP weights '{source}' are no folder and not to be had from the Hub, or cannot be "
             f"read: {reason}; name a folder, or use '{SCRATCH}'"
         ) from error
+    refuse_gaps(report, f"CLIP weights '{source}'", begin=(*other, _OF_NEITHER), end=_COUNTED)
+    return model
+
+
+def refuse_gaps(
+    report: Mapping[str, Any], source: object, *, begin: tuple[str, ...] = (), end: str = "\0"
+) -> None:
+    """Raise WeightsError unless a network was filled whole, by transformers' loading report.
+
+    Args:
+        report: From ``from_pretrained(..., output_loading_info=True)``.
+        source: What was loaded, for the message.
+        begin: How the names of tensors begin that may be left over.
+        end: How they may end.
+    """
     over = [
         name
         for name in report["unexpected_keys"]
-        if not name.startswith((*other, _OF_NEITHER)) and not name.endswith(_COUNTED)
+        if not name.startswith(begin) and not name.endswith(end)
     ]
     faults = {"missing": report["missing_keys"], "unknown": over}
     for what, names in {**faults, "of another shape": report["mismatched_keys"]}.items():
         if names:
             listed = ", ".join(sorted(map(str, names))[:5])
-            raise WeightsError(f"CLIP weights '{source}': {len(names)} tensors {what}: {listed}")
-    return model
+            raise WeightsError(f"{source}: {len(names)} tensors {what}: {listed}")
 
 
 @contextmanager
