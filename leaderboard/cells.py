@@ -1,7 +1,29 @@
-"""Cells that several tables show: means with what they cover, differences, ranges."""
+"""Cells that several tables show: numbers, means with what they cover, differences, ranges."""
 
-from leaderboard.table import DASH, SMALL, TableCell
-from leaderboard.view import Summary
+from leaderboard.table import BEST, DASH, POOLED, SEEN, SMALL, TableCell
+from leaderboard.view import Result, Summary
+
+
+def value_cell(result: Result, metric: str, best: bool = False) -> TableCell:
+    """Show one number of one contender with its marks, or why there is none."""
+    value, record = result.value(metric), result.record
+    if record is None or value.value is None:
+        return TableCell(DASH, reason=value.reason, title=value.reason or "")
+    marks = {
+        mark
+        for mark, holds in (
+            (SEEN, result.cell.seen),
+            (SMALL, result.small),
+            (POOLED, result.pooled),
+            (BEST, best),
+        )
+        if holds
+    }
+    title = (
+        f"{result.contender.label}, {result.cell.training} to {result.test.label}: "
+        f"{record.n_real} real, {record.n_fake} forged; {record.reals}"
+    )
+    return TableCell(f"{value.value:.3f}", raw=value.value, marks=frozenset(marks), title=title)
 
 
 def summary_cell(summary: Summary) -> TableCell:

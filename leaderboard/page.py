@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from leaderboard.drawing import Picture
-from leaderboard.table import BEST, DASH, LEGEND, POOLED, SEEN, SMALL, Table
+from leaderboard.table import BEST, DASH, LEGEND, REPORTED, SEEN, SIGNS, Table
 from leaderboard.view import ProtocolView
 from results.evaluation import RunContents
 from results.schema import ModelFacts
@@ -50,6 +50,11 @@ class ProtocolSection:
     def metrics(self) -> list[str]:
         """The metrics that are folded away."""
         return list(dict.fromkeys(table.metric for table in self.more))
+
+    @property
+    def has_reported(self) -> bool:
+        """Whether published numbers are shown."""
+        return any(REPORTED in table.marks for table in (*self.tables, *self.more))
 
     @property
     def gaps(self) -> list[tuple[str, str]]:
@@ -187,9 +192,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["data_uri"] = _data_uri
-    environment.globals.update(
-        LEGEND=LEGEND, SEEN=SEEN, SMALL=SMALL, POOLED=POOLED, BEST=BEST, DASH=DASH
-    )
+    environment.globals.update(LEGEND=LEGEND, SEEN=SEEN, SIGNS=SIGNS, BEST=BEST, DASH=DASH)
     return environment
 
 

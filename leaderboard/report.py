@@ -12,6 +12,7 @@ from leaderboard.embedding import embedding_pictures
 from leaderboard.errors import LeaderboardError
 from leaderboard.figures import robustness_curves, roc_curves, training_curves
 from leaderboard.heatmap import heat_map
+from leaderboard.literature import literature_tables
 from leaderboard.overlays import overlay_pictures
 from leaderboard.page import ProtocolSection, render
 from leaderboard.table import WRITERS, Table
@@ -19,6 +20,7 @@ from leaderboard.tables import cells_frame, protocol_tables
 from leaderboard.view import ProtocolView, views
 from results.evaluation import RunContents, evaluate_contents
 from results.files import atomic_write
+from results.literature import Literature, is_here, read_literature
 from results.schema import ModelFacts
 from results.store import write_record
 
@@ -58,7 +60,8 @@ def report(run: Path) -> Path:
         laid_out = views(contents, made)
         cells = cells_frame(laid_out)
         atomic_write(folder / "tables" / "cells.csv", _csv(cells))
-        sections = [_section(folder, view, contents) for view in laid_out]
+        literature = read_literature() if is_here() else Literature((), ())
+        sections = [_section(folder, view, contents, literature) for view in laid_out]
         training = _training_pictures(contents)
         embedded = [*embedding_pictures(contents), *overlay_pictures(contents)]
         for picture in (*training, *embedded):
@@ -70,13 +73,16 @@ def report(run: Path) -> Path:
     return run / PAGE
 
 
-def _section(folder: Path, view: ProtocolView, contents: RunContents) -> ProtocolSection:
+def _section(
+    folder: Path, view: ProtocolView, contents: RunContents, literature: Literature
+) -> ProtocolSection:
     """Build one protocol's tables and figures."""
     tables = protocol_tables(view)
     reference = contents.facts.reference
     if reference in {contender.detector for contender in view.contenders}:
         assert reference is not None
         tables.insert(1, ablation_table(view, reference, contents.samples))
+    tables += literature_tables(view, literature)
     for table in tables:
         _write_table(folder, table)
     drawn = [

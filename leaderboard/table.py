@@ -9,16 +9,28 @@ from tabulate import tabulate
 
 DASH = "\N{EN DASH}"
 SEEN, SMALL, POOLED, BEST = "seen", "small", "pooled", "best"
+REPORTED, REPEATED = "reported", "repeated"
 LEGEND = {
     SEEN: "in brackets: the forgeries were seen in training",
     SMALL: "° fewer than 100 real or forged samples, or a mean over such: not ranked",
     POOLED: "ᵖ the real images are of other sources too: telling sources apart helps; in no mean",
     BEST: "bold: the best detector of this cell",
+    REPORTED: "† reported: published by others, not measured here; never ranked or averaged",
+    REPEATED: "‡ the source prints the same numbers for another cell too",
 }
 _LATEX_LEGEND = {
     **LEGEND,
     SMALL: LEGEND[SMALL].replace("°", "$^{\\circ}$"),
     POOLED: LEGEND[POOLED].replace("ᵖ", "$^{p}$"),
+    REPORTED: LEGEND[REPORTED].replace("†", "$^{\\dagger}$"),
+    REPEATED: LEGEND[REPEATED].replace("‡", "$^{\\ddagger}$"),
+}
+# Signs after a number: in Markdown and on the page, and in LaTeX's math mode.
+SIGNS = {
+    SMALL: ("°", "\\circ "),
+    POOLED: ("ᵖ", "p"),
+    REPORTED: ("†", "\\dagger "),
+    REPEATED: ("‡", "\\ddagger "),
 }
 
 
@@ -30,7 +42,7 @@ class TableCell:
         text: What it says; ``DASH`` where there is no value.
         detail: What stands in parentheses after it (on the page: small, below it).
         raw: The number at full precision, for CSV; None where there is none.
-        marks: Some of ``SEEN, SMALL, POOLED, BEST``.
+        marks: Some of ``SEEN, SMALL, POOLED, BEST, REPORTED, REPEATED``.
         reason: Why there is no value.
         title: More about it, shown when a reader points at it.
     """
@@ -184,9 +196,9 @@ def _markdown_cell(cell: TableCell, numbers: dict[str, int]) -> str:
         return f"{DASH} [{numbers[cell.reason]}]" if cell.reason else DASH
     text = _markdown(_whole(cell))
     text = f"**{text}**" if BEST in cell.marks else text
+    text = f"*{text}*" if REPORTED in cell.marks else text
     text = f"[{text}]" if SEEN in cell.marks else text
-    text += "°" if SMALL in cell.marks else ""
-    return text + ("ᵖ" if POOLED in cell.marks else "")
+    return text + "".join(sign for mark, (sign, _) in SIGNS.items() if mark in cell.marks)
 
 
 def _latex_cell(cell: TableCell, numbers: dict[str, int]) -> str:
@@ -195,8 +207,9 @@ def _latex_cell(cell: TableCell, numbers: dict[str, int]) -> str:
         return f"--$^{{{numbers[cell.reason]}}}$" if cell.reason else "--"
     text = _latex(_whole(cell))
     text = f"\\textbf{{{text}}}" if BEST in cell.marks else text
+    text = f"\\textit{{{text}}}" if REPORTED in cell.marks else text
     text = f"[{text}]" if SEEN in cell.marks else text
-    signs = ("\\circ " if SMALL in cell.marks else "") + ("p" if POOLED in cell.marks else "")
+    signs = "".join(sign for mark, (_, sign) in SIGNS.items() if mark in cell.marks)
     return f"{text}$^{{{signs.strip()}}}$" if signs else text
 
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from leaderboard.cells import number_range, signed, summary_cell
+from leaderboard.cells import number_range, signed, summary_cell, value_cell
 from leaderboard.summary import summary_table
-from leaderboard.table import BEST, DASH, POOLED, SEEN, SMALL, Section, Table, TableCell
+from leaderboard.table import DASH, SMALL, Section, Table, TableCell
 from leaderboard.view import ProtocolView, Result, counted, is_better, summarise
 from protocols.conditions import shown
 
@@ -36,7 +36,7 @@ def matrix_table(view: ProtocolView, metric: str, level: str) -> Table:
         rows = []
         for training in view.trainings:
             row = [results[contender, training, test] for test in view.tests]
-            cells = [_value_cell(result, metric, result in best) for result in row]
+            cells = [value_cell(result, metric, result in best) for result in row]
             if with_mean:
                 unseen = summarise((r for r in row if not r.cell.seen), metric)
                 cells.append(summary_cell(unseen))
@@ -169,28 +169,6 @@ def _long_row(view: ProtocolView, result: Result) -> dict[str, object]:
 def _name(view: ProtocolView, metric: str, level: str) -> str:
     """Name the files of a table."""
     return f"{view.name}-{metric}" + (f"-{level}" if len(view.protocol.levels) > 1 else "")
-
-
-def _value_cell(result: Result, metric: str, best: bool) -> TableCell:
-    """Show one cell of a matrix."""
-    value, record = result.value(metric), result.record
-    if record is None or value.value is None:
-        return TableCell(DASH, reason=value.reason, title=value.reason or "")
-    marks = {
-        mark
-        for mark, holds in (
-            (SEEN, result.cell.seen),
-            (SMALL, result.small),
-            (POOLED, result.pooled),
-            (BEST, best),
-        )
-        if holds
-    }
-    title = (
-        f"{result.contender.label}, {result.cell.training} to {result.test.label}: "
-        f"{record.n_real} real, {record.n_fake} forged; {record.reals}"
-    )
-    return TableCell(f"{value.value:.3f}", raw=value.value, marks=frozenset(marks), title=title)
 
 
 def _condition_cell(results: list[Result], metric: str, clean: float | None) -> TableCell:
