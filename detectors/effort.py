@@ -45,8 +45,8 @@ class Effort(PooledTowerDetector):
     """Queries, keys, values and outputs of self-attention with one trainable direction each.
 
     Args:
-        split: Split the weights by singular values, a minute for ViT-L/14; False where the parts
-            are loaded anyway, as in a saved detector.
+        split: Split the weights by singular values, a minute or two for ViT-L/14; False where the
+            parts are loaded anyway, as in a saved detector.
         shared: As ``TowerDetector``.
 
     Source: Yan et al., ICML 2025.

@@ -1,5 +1,8 @@
+import copy
+
 import pytest
 import torch
+from peft import OSFConfig, inject_adapter_in_model
 from torch import nn
 
 from detectors.effort import Effort, ResidualLinear
@@ -41,6 +44,24 @@ def test_training_moves_the_direction_and_not_the_frozen_part() -> None:
     assert torch.equal(layer.weight, frozen)
     cosine = torch.cosine_similarity(layer.left[:, 0], direction[:, 0], dim=0).abs()
     assert cosine < 0.99, "u must turn, not only grow"
+
+
+def test_pefts_tuner_starts_the_same_and_cannot_turn_the_direction() -> None:
+    linear = random_linear()
+    config = OSFConfig(effective_rank=11, target_modules=["0"])
+    theirs = inject_adapter_in_model(config, nn.Sequential(copy.deepcopy(linear)))
+    inputs, wanted = torch.randn(16, 12), torch.randn(16, 12)
+    torch.testing.assert_close(theirs(inputs), ResidualLinear(linear)(inputs), atol=1e-5, rtol=0)
+    trained = [p for p in theirs.parameters() if p.requires_grad]
+    before = [p.detach().clone() for p in trained]
+    optimiser = torch.optim.SGD(trained, lr=1.0)
+    for _ in range(20):
+        optimiser.zero_grad()
+        (theirs(inputs) - wanted).square().mean().backward()
+        optimiser.step()
+    for old, new in zip(before, trained, strict=True):
+        cosine = torch.cosine_similarity(old.flatten(), new.flatten(), dim=0)
+        assert cosine.abs() > 0.9999
 
 
 def test_every_linear_layer_of_attention_is_split_and_no_other() -> None:
