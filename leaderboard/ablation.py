@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from leaderboard.table import DASH, SMALL, Section, Table, TableCell
-from leaderboard.view import Contender, ProtocolView, Result
+from leaderboard.view import Contender, ProtocolView, Result, counted
 from protocols.samples import taxa
 
 NULL_CONTROL = (
@@ -154,9 +154,9 @@ def _seeds(view: ProtocolView, detector: str) -> list[Contender]:
 def _of(
     view: ProtocolView, contender: Contender, seen: bool, trainings: Sequence[str]
 ) -> list[Result]:
-    """List a contender's undamaged results over some training sets."""
+    """List a contender's undamaged results that count, over some training sets."""
     found = view.of(contender, view.base, view.level, seen)
-    return [result for result in found if result.cell.training in trainings]
+    return counted([result for result in found if result.cell.training in trainings])
 
 
 def _place(result: Result) -> tuple[int, str, str]:

@@ -11,6 +11,7 @@ from benchmark.definition import Study, StudyDetector, StudyProtocol, study_of
 from benchmark.errors import BenchmarkError
 from benchmark.planning import Plan, bind, make_plan, stated_samples
 from benchmark.preview import PlanTable, preview
+from benchmark.recipe import load_recipe
 from protocols.examples import example_samples
 from protocols.schema import Protocol, load_protocol, protocol_names
 
@@ -88,6 +89,16 @@ def test_k_counts_the_prompts_of_a_training_set(tmp_path: Path) -> None:
     rest = previewed("leave-one-generator-out", tmp_path / "rest")[0]
     assert {row[one.columns.index("K")] for row in one.rows} == {"2"}
     assert [row[rest.columns.index("K")] for row in rest.rows] == ["5", "5", "4", "5"]
+
+
+@pytest.mark.parametrize("name", ["one-to-many", "leave-one-generator-out"])
+def test_equal_budgets_take_equal_steps(name: str, tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, name)
+    recipe = load_recipe("release")
+    assert isinstance(recipe.steps, str)
+    jobs = plan.jobs.values()
+    steps = {recipe.resolved(len(job.training.rows)).steps for job in jobs}
+    assert len(steps) == 1
 
 
 def test_what_stands_on_two_sides_is_a_warning_of_the_plan(tmp_path: Path) -> None:
