@@ -11,7 +11,7 @@ from rich.markup import escape
 from benchmark import __version__
 from benchmark.arguments import read_data, read_list, read_study
 from benchmark.cli_data import data_app
-from benchmark.cli_results import results_app
+from benchmark.cli_results import list_published, results_app
 from benchmark.console import EXIT_ERROR, error_console, fail, out_console, print_table, told
 
 # Nothing here may import torch at the top: --help and the lists stay light.
@@ -26,6 +26,7 @@ list_app = typer.Typer(no_args_is_help=True, help="List what there is.")
 app.add_typer(data_app, name="data")
 app.add_typer(list_app, name="list")
 app.add_typer(results_app)
+list_app.command("published")(list_published)
 
 Target = Annotated[str, typer.Argument(help="A protocol or study: its name, or a .yaml file.")]
 DataOption = Annotated[

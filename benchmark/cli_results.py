@@ -124,3 +124,39 @@ def export(
     out_console.print(
         f"Export: {out} ({made.written} numbers{left_out})", highlight=False, soft_wrap=True
     )
+
+
+@told
+def list_published() -> None:
+    """List the numbers that others have published: sources, tables, how weights were chosen."""
+    from results.literature import Literature, read_literature
+
+    literature = read_literature()
+
+    def row(source: str, table: str, part: Literature) -> list[str]:
+        values = {
+            name: sorted({str(getattr(number, name)) for number in part.numbers})
+            for name in ("level", "selection", "metric", "model", "train", "test")
+        }
+        protocols = sorted({name.protocol for name in part.names if name.protocol})
+        return [
+            *(source, table),
+            *(", ".join(values[name]) for name in ("level", "selection", "metric")),
+            *(str(len(values[name])) for name in ("model", "train", "test")),
+            str(len(part.numbers)),
+            str(sum(number.repeated for number in part.numbers)),
+            ", ".join(name for name in protocols if part.under(name)) or "none",
+        ]
+
+    rows = [row(source, table, part) for (source, table), part in literature.by_table().items()]
+    columns = [
+        "source",
+        "table",
+        "level",
+        "weights chosen by",
+        "metrics",
+        "models",
+        "training sets",
+    ]
+    columns += ["test sets", "numbers", "repeated", "shown beside runs of"]
+    print_table("Published numbers: reported by others, not measured here", columns, rows)

@@ -111,6 +111,13 @@ class Literature:
         """Hold what was read."""
         self.numbers, self.names = tuple(numbers), tuple(names)
 
+    def by_table(self) -> "dict[tuple[str, str], Literature]":
+        """Part the numbers by source and table, in order."""
+        parts = defaultdict(list)
+        for number in self.numbers:
+            parts[number.source, number.table].append(number)
+        return {where: Literature(numbers, self.names) for where, numbers in parts.items()}
+
     def under(self, protocol: str) -> list[Matched]:
         """Give the numbers whose training and test set are sets of a protocol."""
         sets = {

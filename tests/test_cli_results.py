@@ -68,3 +68,11 @@ def test_export_refuses_options_of_another_form(run: Path, tmp_path: Path) -> No
     code, said = invoke("export", run, "--format", "json", "--out", out, "--dataset", "a/b")
     assert code == 1
     assert "--dataset is of eval-results alone" in said
+
+
+def test_published_numbers_are_listed_with_their_source_and_protocol() -> None:
+    code, said = invoke("list", "published")
+    assert code == 0, said
+    assert "MFVLR, arXiv 2605.10071v1" in said
+    assert "test-best" in said
+    assert "genface-within-fs" in said
