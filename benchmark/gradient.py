@@ -17,6 +17,7 @@ from accelerate.utils import broadcast_object_list
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
+from benchmark import gradient_norms
 from benchmark.engine import Engine
 from benchmark.errors import BenchmarkError
 from benchmark.models import TrainJob
@@ -179,10 +180,12 @@ class GradientTraining:
         return values
 
     def _measure(self, losses: dict[str, float]) -> None:
-        """Measure the validation AUC, keep the best weights, decide whether to stop."""
+        """Measure validation AUC and gradients, keep the best weights, decide whether to stop."""
         state = self._state
         measured = self._agreed(self._validate() if self._accelerator.is_main_process else 0.0)
-        state.history.append({"step": state.step, **losses, "val_auc": measured})
+        has_parts = len(losses) > 2 and self._accelerator.is_main_process
+        pulls = self._agreed(self._pulls() if has_parts else {})
+        state.history.append({"step": state.step, **losses, **pulls, "val_auc": measured})
         if state.val_auc is None or measured > state.val_auc:
             state.val_auc, state.best_step, state.worse = measured, state.step, 0
             weights = self._measured.state_dict()
@@ -193,6 +196,25 @@ class GradientTraining:
             state.stopped = "all steps taken"
         elif self._recipe.patience is not None and state.worse >= self._recipe.patience:
             state.stopped = f"validation AUC not better in {state.worse} measurements"
+
+    def _pulls(self) -> dict[str, float]:
+        """Measure how each part of the loss pulls on some images of the first batch.
+
+        The same images at every step, so that what changes is the weights; a norm that half
+        precision cannot hold is left out.
+        """
+        rows = self._order.batch(0)
+        rows = rows[:: -(-len(rows) // gradient_norms.LIMIT)]
+        with closing(self._data.load([rows])) as loaded:
+            _, images = next(loaded)
+        seed = self._job.seed
+        batch = self._data.training_batch(rows, images, self._recipe, seed=seed, step=0)
+        self._step.train()
+        with self._accelerator.autocast():
+            found = gradient_norms.measured(
+                self._detector, batch, seed=derive(seed, "gradient norms")
+            )
+        return {name: norm for name, norm in found.items() if math.isfinite(norm)}
 
     @property
     def _measured(self) -> Detector:

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ class Transform:
     (normalisation) is part of the network, not of the transform.
     """
 
+    antialias: ClassVar[bool] = True
     size: int
     version: int = 1
 
@@ -51,9 +53,16 @@ class Transform:
         height, width = images.shape[-2:]
         scale = self.size / min(height, width)
         resized = [max(self.size, round(height * scale)), max(self.size, round(width * scale))]
-        images = F.resize(images, resized, antialias=True)
+        images = F.resize(images, resized, antialias=self.antialias)
         prepared: Tensor = F.center_crop(images, [self.size, self.size])
         return prepared.clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class Aliased(Transform):
+    """The same without anti-aliasing: finer detail than the result can hold becomes noise in it."""
+
+    antialias: ClassVar[bool] = False
 
 
 @dataclass(frozen=True)

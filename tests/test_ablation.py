@@ -4,11 +4,14 @@ import statistics
 from pathlib import Path
 
 import pytest
+import torch
 
 import benchmark
 from benchmark.definition import Study, StudyDetector, load_study, study_names, study_of
 from benchmark.errors import BenchmarkError
+from benchmark.recipe import load_recipe
 from benchmark.study import check_detectors
+from detectors.cards import CARDS
 from detectors.catalog import create_detector
 from leaderboard.ablation import ablation_table, prompt_count
 from leaderboard.report import report
@@ -194,3 +197,32 @@ def test_rows_of_a_study_are_chosen_by_their_labels() -> None:
     assert [row.label for row in chosen.detectors] == ["full", "ce-only"]
     assert chosen.detectors[1].options == {"language": "none"}
     assert chosen.reference == "full"
+
+
+DEMONSTRATION = load_study("demonstration")
+
+
+def test_the_demonstration_has_every_detector_that_needs_no_pretrained_weights() -> None:
+    wanted = {c.name for c in CARDS.values() if c.definition == "training" and not c.sanity}
+    there = {entry.detector for entry in DEMONSTRATION.detectors}
+    assert there == wanted, "add a row to, or take one from, benchmark/studies/demonstration.yaml"
+    names = [entry.name for entry in DEMONSTRATION.detectors]
+    assert names[:3] == ["mfclip", "mfclip-release", "ce-only"]
+    assert DEMONSTRATION.reference == names[0]
+
+
+@pytest.mark.parametrize("entry", DEMONSTRATION.detectors, ids=lambda entry: entry.name)
+def test_every_row_of_the_demonstration_starts_from_random_weights(entry: StudyDetector) -> None:
+    by_gradient = CARDS[entry.detector].fit == "gradient"
+    with torch.device("meta" if by_gradient else "cpu"):
+        detector = create_detector(entry.detector, size="base", taxa=TAXA, **entry.options)
+    assert detector.init in ("random", "none")
+
+
+def test_every_row_of_the_demonstration_has_the_same_budget() -> None:
+    budgets = set()
+    for entry in DEMONSTRATION.detectors:
+        if CARDS[entry.detector].fit == "gradient":
+            recipe = load_recipe(entry.recipe or "")
+            budgets.add((recipe.steps, recipe.evaluate_every, recipe.patience))
+    assert budgets == {("20 epochs", "1 epoch", 6)}

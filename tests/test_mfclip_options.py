@@ -9,14 +9,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmark.gradient_norms import gradient_norms
 from detectors import DetectorError, InputError, Taxon
 from detectors.base import Detector
 from detectors.mfclip.attention import PLACES, PairTable, SamplePairAttention, log_weights
 from detectors.mfclip.clip import Tuning
-from detectors.mfclip.losses import gradient_norms, prediction_loss
+from detectors.mfclip.losses import prediction_loss
 from detectors.mfclip.native import WithNative, halves
 from detectors.mfclip.patches import choose, homogeneity
 from detectors.mfclip.prompts import prompt_of, prompts_of
+from detectors.mfclip.vision import ScratchImage
 from detectors.transform import Transform
 from tests.test_mfclip import TAXA, batch_of, build, every_taxon, images_of, train
 
@@ -42,6 +44,9 @@ OPTIONS: list[dict[str, Any]] = [
     {"noise_choice": "none"},
     {"noise_input": "native"},
     {"noise_units": 1},
+    {"noise_choice": "none", "widened": True},
+    {"resize": "aliased"},
+    {"positions": "row"},
     {"prompts": "permuted"},
     {"prompts": "nonsense"},
     {"prediction": "cosine"},
@@ -73,8 +78,9 @@ def test_every_option_trains_scores_and_is_saved(options: dict[str, Any], tmp_pa
     assert dead == []
     detector.mark_trained()
     whole = detector.eval().logits(images)
-    alone = torch.cat([detector.logits([image]) for image in images])
-    torch.testing.assert_close(whole, alone, atol=1e-5, rtol=0)
+    if detector.card.batch_dependent is None:
+        alone = torch.cat([detector.logits([image]) for image in images])
+        torch.testing.assert_close(whole, alone, atol=1e-5, rtol=0)
     detector.save_pretrained(tmp_path / "saved")
     assert torch.equal(Detector.from_pretrained(tmp_path / "saved").logits(images), whole)
 
@@ -85,6 +91,12 @@ def test_every_option_trains_scores_and_is_saved(options: dict[str, Any], tmp_pa
         ({"noise_choice": "best"}, "noise_choice is one of richest, poorest, .*, not 'best'"),
         ({"noise_input": "raw"}, "noise_input is one of resized, native, not 'raw'"),
         ({"noise_units": 2}, "noise_units is 255 or 1, not 2"),
+        ({"resize": "cubic"}, "resize is one of antialiased, aliased, not 'cubic'"),
+        ({"resize": "aliased", "noise_input": "native"}, "native is not resized"),
+        ({"positions": "batch"}, "positions is one of patch, row, not 'batch'"),
+        ({"positions": "row", "image_encoder": CLIP["image_encoder"]}, "positions='row' is for"),
+        ({"widened": True, "noise_choice": "none", **CLIP}, "widened=True is for image_encoder"),
+        ({"widened": True}, "widened=True .*: use it with noise_choice='none'"),
         ({"language": "text"}, "language is one of prompts, none, not 'text'"),
         ({"prompts": "random"}, "prompts is one of taxonomy, permuted, nonsense, not 'random'"),
         ({"prediction": "mse"}, "prediction is one of kl, cosine, release, not 'mse'"),
@@ -98,6 +110,72 @@ def test_every_option_trains_scores_and_is_saved(options: dict[str, Any], tmp_pa
 def test_options_that_make_no_sense_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(DetectorError, match=message):
         build(**options)
+
+
+@pytest.mark.parametrize("size", ["tiny", "base"])
+def test_a_widened_image_branch_has_the_parameters_of_both(size: str) -> None:
+    def count(**options: Any) -> int:
+        with torch.device("meta"):
+            detector = build(size=size, language="none", **options)
+        return sum(p.numel() for p in detector.parameters() if p.requires_grad)
+
+    full, alone = count(), count(noise_choice="none")
+    widened = count(noise_choice="none", widened=True)
+    assert alone < 0.95 * full
+    assert widened == pytest.approx(full, rel=0.02)
+
+
+def test_positions_of_rows_make_a_score_depend_on_its_place(tmp_path: Path) -> None:
+    detector = build(positions="row")
+    train(detector, 2)
+    image = images_of(torch.tensor([1]))[0]
+    found = detector.logits([image] * 30)
+    assert found[:24].std() > 1e-3
+    torch.testing.assert_close(found[24:], found[:6], atol=1e-5, rtol=0)
+    detector.save_pretrained(tmp_path / "saved")
+    loaded = Detector.from_pretrained(tmp_path / "saved")
+    assert loaded.card.batch_dependent == 24
+    assert build().card.batch_dependent is None
+    with pytest.raises(InputError, match="has 24 places, the batch 30 images: use a recipe"):
+        detector(images_of(torch.tensor([1] * 30)))
+
+
+def test_the_patches_of_an_image_share_its_row() -> None:
+    detector = build(positions="row", k=2)
+    assert detector.vision.noise is not None
+    summary = detector.vision.noise.summary
+    with torch.no_grad():
+        summary.positions[1:] += 1
+    tokens = torch.zeros(4, 16, summary.enter.in_features)
+    found = summary(tokens)
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[2], found[3])
+    assert not torch.equal(found[0], found[2])
+
+
+def test_only_a_resize_without_anti_aliasing_turns_fine_detail_into_noise() -> None:
+    image = (torch.arange(384) % 2).float().expand(3, 384, 384)  # stripes of one pixel
+    smooth, aliased = (build(resize=r).prepare(image) for r in ("antialiased", "aliased"))
+    assert smooth.std() < 0.2 * aliased.std()
+    fitting = images_of(torch.tensor([0]))[0]
+    assert torch.equal(build(resize="aliased").prepare(fitting), fitting)
+    assert build(resize="aliased").transform.hash != Transform(128).hash
+
+
+def test_a_transposed_image_is_the_same_task_to_an_encoder_from_scratch() -> None:
+    """So that defect has no row in the ablation: transposed filters and positions undo it."""
+    plain, other = (build().eval().vision.image for _ in range(2))
+    assert isinstance(plain, ScratchImage)
+    assert isinstance(other, ScratchImage)
+    with torch.no_grad():
+        for layer in other.cnn:
+            if isinstance(layer, nn.Conv2d):
+                layer.weight.copy_(layer.weight.transpose(2, 3).clone())
+        places = other.summary.positions[1:].reshape(8, 8, -1).transpose(0, 1).flatten(0, 1)
+        other.summary.positions[1:] = places.clone()
+        images = images_of(torch.tensor([0, 1, 2]))
+        torch.testing.assert_close(other(images.transpose(2, 3)), plain(images))
+        assert not torch.allclose(plain(images.transpose(2, 3)), plain(images), atol=1e-3)
 
 
 def test_without_language_there_is_cross_entropy_alone() -> None:
@@ -229,13 +307,6 @@ def test_the_cosine_loss_is_zero_at_the_text() -> None:
     text = torch.randn(3, 8, generator=torch.Generator().manual_seed(0))
     assert prediction_loss(2 * text, text, kind="cosine").item() == pytest.approx(0, abs=1e-6)
     assert prediction_loss(-text, text, kind="cosine").item() == pytest.approx(2)
-
-
-def test_gradient_norms_are_those_of_each_loss() -> None:
-    weight = nn.Parameter(torch.tensor([1.0, 2.0]))
-    losses = {"a": (3 * weight).sum(), "b": weight[0] * 0 + weight[1] * 4}
-    assert gradient_norms(losses, [weight]) == {"a": pytest.approx(18**0.5), "b": 4.0}
-    assert weight.grad is None
 
 
 def uneven() -> Tensor:

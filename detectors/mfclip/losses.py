@@ -1,11 +1,10 @@
 """The losses between image and language."""
 
 import math
-from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 Prediction = Literal["kl", "cosine", "release"]
@@ -94,23 +93,6 @@ def prediction_loss(
     teacher = _standard(text) / temperature
     log_q, log_p = student.log_softmax(dim=1), teacher.log_softmax(dim=1)
     return temperature**2 * F.kl_div(log_q, log_p, reduction="batchmean", log_target=True)
-
-
-def gradient_norms(
-    losses: Mapping[str, Tensor], parameters: Iterable[nn.Parameter]
-) -> dict[str, float]:
-    """Measure how strongly each loss pulls: the norm of its gradient over ``parameters``.
-
-    Costs one backward pass a loss and keeps the graph; ``.grad`` is not touched.
-    """
-    trained = [parameter for parameter in parameters if parameter.requires_grad]
-    norms = {}
-    for name, loss in losses.items():
-        pulls = torch.autograd.grad(loss, trained, retain_graph=True, allow_unused=True)
-        norms[name] = math.sqrt(
-            sum(float(pull.square().sum()) for pull in pulls if pull is not None)
-        )
-    return norms
 
 
 def _standard(features: Tensor) -> Tensor:

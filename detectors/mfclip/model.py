@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -10,15 +11,23 @@ from torch.nn import functional as F
 
 from detectors.base import Batch, Detector, Size
 from detectors.cards import mfclip as cards
-from detectors.mfclip.attention import PairTable, SamplePairAttention, Spa
+from detectors.mfclip.attention import PLACES, PairTable, SamplePairAttention, Spa
 from detectors.mfclip.clip import SCRATCH, Tuning, origin_of
 from detectors.mfclip.language import Fle
 from detectors.mfclip.losses import Prediction, contrastive_loss, diagonal_loss, prediction_loss
-from detectors.mfclip.native import WithNative
 from detectors.mfclip.patches import Choice
 from detectors.mfclip.prompts import LEVELS, Control, Prompts, Wording, prompts_of
 from detectors.mfclip.readers import ClipText
-from detectors.mfclip.shapes import SHAPES, NoiseInput, build_language, build_vision, one_of
+from detectors.mfclip.shapes import (
+    SHAPES,
+    NoiseInput,
+    Positions,
+    Resize,
+    build_language,
+    build_transform,
+    build_vision,
+    one_of,
+)
 from detectors.mfclip.vision import ClipImage
 
 Language = Literal["prompts", "none"]
@@ -63,10 +72,16 @@ class MFCLIP(Detector):
             ``centre``, the ``whole`` image, or ``none`` (there is no noise encoder).
         noise_input: ``resized``: patches of the input; ``native``: of the middle S x S pixels of
             the image before any resize. Inputs are then (B, 3, 2S, S), see ``WithNative``.
+        resize: ``antialiased``, or ``aliased`` (a defect of the release).
         noise_units: White in the residual: 255, or 1, where the truncation never acts (a defect of
             the release).
         patch: Side of the noise patches in pixels; by default 56 (base), 32 (tiny).
         k: How many patches; by default 1 (base), 2 (tiny).
+        positions: A scratch encoder's positions are those of the parts of an image (``patch``), or
+            ``row``: of the image's place in the batch (a defect of the release). A score then
+            depends on that place, and a batch has at most 24 images.
+        widened: With ``noise_choice="none"``: the scratch image encoder has wider layers, so that
+            there are as many parameters as with the noise encoder.
         prediction: The prediction loss: ``kl``, ``cosine`` or ``release`` (of temperature 20).
         train_teacher: Let the prediction loss move the language too, as the release does.
         lambda_cmc: Weight of the contrastive loss.
@@ -96,9 +111,12 @@ class MFCLIP(Detector):
         beta: float = 1.0,
         noise_choice: Choice = "richest",
         noise_input: NoiseInput = "resized",
+        resize: Resize = "antialiased",
         noise_units: int = 255,
         patch: int | None = None,
         k: int | None = None,
+        positions: Positions = "patch",
+        widened: bool = False,
         prediction: Prediction = "kl",
         train_teacher: bool = False,
         lambda_cmc: float = 1.0,
@@ -109,9 +127,7 @@ class MFCLIP(Detector):
         super().__init__(input_size=shape.input_size, size=size, taxa=taxa, untrained=untrained)
         one_of("language", language, Language)
         one_of("prediction", prediction, Prediction)
-        one_of("noise_input", noise_input, NoiseInput)
-        if noise_input == "native":
-            self.transform = WithNative(shape.input_size)
+        self.transform = build_transform(shape.input_size, noise_input, resize)
         self.lambda_cmc, self.lambda_kl = lambda_cmc, lambda_kl
         self.prediction, self.kl_temperature = prediction, kl_temperature
         self.train_teacher, self.with_language = train_teacher, language == "prompts"
@@ -131,7 +147,11 @@ class MFCLIP(Detector):
             patch=patch,
             k=k,
             units=noise_units,
+            positions=positions,
+            widened=widened,
         )
+        if positions == "row":
+            self.card = replace(self.card, batch_dependent=PLACES)  # type: ignore[misc]
         self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 1))
         if self.with_language:
             self._build_alignment(said, width, spa, beta)

@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+import torch
+
 from detectors.errors import DetectorError
+from detectors.mfclip.attention import PLACES
 from detectors.mfclip.clip import SCRATCH, Tuning
 from detectors.mfclip.language import FineGrainedLanguageEncoder, Fle
+from detectors.mfclip.native import WithNative
 from detectors.mfclip.patches import Choice
 from detectors.mfclip.prompts import Prompts
 from detectors.mfclip.vision import (
@@ -14,8 +18,11 @@ from detectors.mfclip.vision import (
     VisionEncoder,
     build_image_encoder,
 )
+from detectors.transform import Aliased, Transform
 
 NoiseInput = Literal["resized", "native"]
+Resize = Literal["antialiased", "aliased"]
+Positions = Literal["patch", "row"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,28 +114,78 @@ def build_vision(
     patch: int | None,
     k: int | None,
     units: int,
+    positions: Positions,
+    widened: bool,
 ) -> VisionEncoder:
     """Build the vision encoder to ``width``; the other options are those of ``MFCLIP``."""
     one_of("noise_choice", choice, Choice)
+    one_of("positions", positions, Positions)
     tuning_fits("image", encoder, tuning)
-    common = {"size": shape.input_size, "width": shape.width, "heads": shape.heads}
+    for option, asked in (("positions='row'", positions == "row"), ("widened=True", widened)):
+        if asked and encoder != SCRATCH:
+            raise DetectorError(f"{option} is for image_encoder='{SCRATCH}': a tower has its own")
+    if widened and choice != "none":
+        raise DetectorError(
+            "widened=True gives the image encoder what the noise encoder has in parameters: use it "
+            "with noise_choice='none'"
+        )
+    rows = PLACES if positions == "row" else None
+    patch, k = shape.patch if patch is None else patch, shape.k if k is None else k
     image = build_image_encoder(
-        encoder, shape.image_stages, layers=shape.image_layers, tuning=tuning, **common
+        encoder,
+        shape.image_stages,
+        size=shape.input_size,
+        width=shape.width,
+        heads=shape.heads,
+        layers=shape.image_layers,
+        tuning=tuning,
+        rows=rows,
+        hidden=widened_hidden(shape, patch, k) if widened else None,
     )
     noise = None
     if choice != "none":
-        noise = NoiseEncoder(
-            patch=shape.patch if patch is None else patch,
-            k=shape.k if k is None else k,
-            widths=shape.noise_widths,
-            convolutions=shape.noise_convolutions,
-            grid=shape.noise_grid,
-            layers=shape.noise_layers,
-            choice=choice,
-            units=units,
-            **common,
-        )
+        noise = build_noise(shape, choice=choice, patch=patch, k=k, units=units, rows=rows)
     return VisionEncoder(image, noise, width=width)
+
+
+def build_noise(
+    shape: Shape, *, choice: Choice, patch: int, k: int, units: int, rows: int | None
+) -> NoiseEncoder:
+    """Build the noise encoder; the options are those of ``NoiseEncoder``."""
+    return NoiseEncoder(
+        size=shape.input_size,
+        patch=patch,
+        k=k,
+        widths=shape.noise_widths,
+        convolutions=shape.noise_convolutions,
+        grid=shape.noise_grid,
+        width=shape.width,
+        heads=shape.heads,
+        layers=shape.noise_layers,
+        choice=choice,
+        units=units,
+        rows=rows,
+    )
+
+
+def widened_hidden(shape: Shape, patch: int, k: int) -> int:
+    """Give the width of the image encoder's MLPs that makes up for a noise encoder left out."""
+    with torch.device("meta"):
+        lost = build_noise(shape, choice="richest", patch=patch, k=k, units=255, rows=None)
+    a_unit = shape.image_layers * (2 * shape.width + 1)
+    count = sum(parameter.numel() for parameter in lost.parameters())
+    return 4 * shape.width + round(count / a_unit)
+
+
+def build_transform(size: int, noise_input: NoiseInput, resize: Resize) -> Transform:
+    """Build what prepares an image; the options are those of ``MFCLIP``."""
+    one_of("noise_input", noise_input, NoiseInput)
+    one_of("resize", resize, Resize)
+    if resize == "antialiased":
+        return Transform(size) if noise_input == "resized" else WithNative(size)
+    if noise_input == "native":
+        raise DetectorError("resize='aliased' is for noise_input='resized': native is not resized")
+    return Aliased(size)
 
 
 def tuning_fits(which: str, encoder: str | dict[str, Any], tuning: Tuning) -> None:

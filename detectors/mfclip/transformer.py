@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from detectors.errors import InputError
+
 
 def quick_gelu(x: Tensor) -> Tensor:
     """Give x sigmoid(1.702 x), the activation of CLIP."""
@@ -24,6 +26,7 @@ class Block(nn.Module):
         activation: Callable[[Tensor], Tensor],
         qkv_bias: bool = True,
         scale: float | None = None,
+        hidden: int | None = None,
     ) -> None:
         """Build the block.
 
@@ -34,14 +37,16 @@ class Block(nn.Module):
             activation: Between the two layers of the MLP.
             qkv_bias: Queries, keys and values have a bias.
             scale: Factor on the attention's logits; by default (width / heads) ** -0.5.
+            hidden: Width between the two layers of the MLP; by default 4 x width.
         """
         super().__init__()
         self.heads, self.causal, self.activation, self.scale = heads, causal, activation, scale
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.qkv = nn.Linear(width, 3 * width, bias=qkv_bias)
         self.out = nn.Linear(width, width)
-        self.up = nn.Linear(width, 4 * width)
-        self.down = nn.Linear(4 * width, width)
+        hidden = 4 * width if hidden is None else hidden
+        self.up = nn.Linear(width, hidden)
+        self.down = nn.Linear(hidden, width)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Transform (B, N, width) tokens; ``mask`` (B, 1, N, N), True = seen, is in full."""
@@ -64,10 +69,19 @@ def blocks(
     activation: Callable[[Tensor], Tensor] = F.gelu,
     qkv_bias: bool = True,
     scale: float | None = None,
+    hidden: int | None = None,
 ) -> nn.Sequential:
     """Stack ``layers`` blocks."""
     stack = [
-        Block(width, heads, causal=causal, activation=activation, qkv_bias=qkv_bias, scale=scale)
+        Block(
+            width,
+            heads,
+            causal=causal,
+            activation=activation,
+            qkv_bias=qkv_bias,
+            scale=scale,
+            hidden=hidden,
+        )
         for _ in range(layers)
     ]
     return nn.Sequential(*stack)
@@ -76,16 +90,56 @@ def blocks(
 class Summary(nn.Module):
     """Tokens to one vector: a class token that attends to them."""
 
-    def __init__(self, inputs: int, tokens: int, width: int, heads: int, layers: int) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        tokens: int,
+        width: int,
+        heads: int,
+        layers: int,
+        *,
+        rows: int | None = None,
+        each: int = 1,
+        hidden: int | None = None,
+    ) -> None:
+        """Build the layers.
+
+        Args:
+            inputs: Width of a token that comes in.
+            tokens: How many come in.
+            width: Width of the transformer.
+            heads: Attention heads.
+            layers: Layers of the transformer.
+            rows: A position is that of a row of the batch, of so many, as in the release; None: it
+                is that of a token.
+            each: How many consecutive rows are of one image and share its position.
+            hidden: As for ``Block``.
+        """
         super().__init__()
+        self.rows, self.each = rows, each
         self.enter = nn.Linear(inputs, width)
         self.cls = nn.Parameter(torch.randn(width) * 0.02)
-        self.positions = nn.Parameter(torch.randn(tokens + 1, width) * 0.02)
-        self.blocks = blocks(width, heads, layers)
+        self.positions = nn.Parameter(torch.randn(rows or tokens + 1, width) * 0.02)
+        self.blocks = blocks(width, heads, layers, hidden=hidden)
         self.norm = nn.LayerNorm(width)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Summarise (B, N, inputs) as (B, width)."""
+        """Summarise (B, N, inputs) as (B, width).
+
+        Raises:
+            InputError: Positions are those of rows, and there are more images than rows.
+        """
         cls = self.cls.expand(len(tokens), 1, -1)
-        x = torch.cat([cls, self.enter(tokens)], dim=1) + self.positions  # (B, 1 + N, width)
+        places = self.positions if self.rows is None else self._of_rows(len(tokens))
+        x = torch.cat([cls, self.enter(tokens)], dim=1) + places  # (B, 1 + N, width)
         return self.norm(self.blocks(x)[:, 0])  # type: ignore[no-any-return]
+
+    def _of_rows(self, count: int) -> Tensor:
+        """Give the (count, 1, width) positions of the rows of a batch."""
+        images = count // self.each
+        if images > len(self.positions):
+            raise InputError(
+                f"positions='row' has {len(self.positions)} places, the batch {images} images: use "
+                f"a recipe with batch_size {len(self.positions)} or less"
+            )
+        return self.positions[:images].repeat_interleave(self.each, dim=0)[:, None]

@@ -62,12 +62,23 @@ class ScratchImage(nn.Module):
     """
 
     def __init__(
-        self, stages: Sequence[Stage], *, size: int, width: int, heads: int, layers: int
+        self,
+        stages: Sequence[Stage],
+        *,
+        size: int,
+        width: int,
+        heads: int,
+        layers: int,
+        rows: int | None = None,
+        hidden: int | None = None,
     ) -> None:
+        """Build the encoder; ``rows`` and ``hidden`` are those of ``Summary``."""
         super().__init__()
         self.cnn = ConvStack(stages)
         side = size // self.cnn.shrinks
-        self.summary = Summary(self.cnn.outputs, side * side, width, heads, layers)
+        self.summary = Summary(
+            self.cnn.outputs, side * side, width, heads, layers, rows=rows, hidden=hidden
+        )
         self.outputs = width
 
     def forward(self, images: Tensor) -> Tensor:
@@ -136,6 +147,7 @@ class NoiseEncoder(nn.Module):
         layers: int,
         choice: Choice = "richest",
         units: int = 255,
+        rows: int | None = None,
     ) -> None:
         """Build the encoder.
 
@@ -151,6 +163,7 @@ class NoiseEncoder(nn.Module):
             layers: Layers of the transformer.
             choice: Which patches.
             units: Value of white in the residual, 255 or 1.
+            rows: As for ``Summary``.
         """
         super().__init__()
         if choice == "whole":
@@ -173,7 +186,9 @@ class NoiseEncoder(nn.Module):
         ]
         self.cnn = ConvStack(stages)
         side = patch >> halvings
-        self.summary = Summary(self.cnn.outputs, side * side, width, heads, layers)
+        self.summary = Summary(
+            self.cnn.outputs, side * side, width, heads, layers, rows=rows, each=k
+        )
         # With a single patch there is nothing to weigh, and the weights would get no gradient.
         self.attention = nn.Linear(width, 1, bias=False) if k > 1 else None
         self.outputs = width
@@ -229,10 +244,17 @@ def build_image_encoder(
     heads: int,
     layers: int,
     tuning: Tuning = "full",
+    rows: int | None = None,
+    hidden: int | None = None,
 ) -> ScratchImage | ClipImage:
-    """Build ``scratch``, or a CLIP vision tower by Hub name, folder or configuration."""
+    """Build ``scratch``, or a CLIP vision tower by Hub name, folder or configuration.
+
+    ``rows`` and ``hidden`` are for ``scratch`` alone: a tower has its own.
+    """
     if source == SCRATCH:
-        return ScratchImage(stages, size=size, width=width, heads=heads, layers=layers)
+        return ScratchImage(
+            stages, size=size, width=width, heads=heads, layers=layers, rows=rows, hidden=hidden
+        )
     return ClipImage(source, size=size, tuning=tuning)
 
 
