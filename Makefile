@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install quickstart test test-all check format lint types resume-check gpu-results protocol-page perturbation-page clean
+.PHONY: help install quickstart test test-all check format lint types resume-check gpu-results protocol-page perturbation-page detector-page clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -60,6 +60,9 @@ protocol-page: $(INSTALLED) ## Write the protocols' diagrams into docs/protocols
 
 perturbation-page: $(INSTALLED) ## Write the perturbations' levels and pictures into docs
 	$(BIN)/python -m benchmark.perturbations.page docs
+
+detector-page: $(INSTALLED) ## Write the detectors' cards into docs
+	$(BIN)/python -m detectors.page docs/detector-catalog.md
 
 clean: ## Remove the virtual environment and the runs
 	rm -rf $(VENV) runs build dist

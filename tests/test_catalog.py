@@ -4,6 +4,10 @@ from pathlib import Path
 import pytest
 
 from detectors import CATALOG, DetectorError, UnknownDetectorError, create_detector, detector_class
+from detectors.cards import CARDS
+from detectors.page import page
+
+ROOT = Path(__file__).parents[1]
 
 OWN = """
 from detectors.base import Detector
@@ -37,6 +41,17 @@ def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.mark.parametrize("name", sorted(CATALOG))
 def test_every_name_of_the_catalog_leads_to_its_detector(name: str) -> None:
     assert detector_class(name).card.name == name
+
+
+def test_the_page_of_detectors_is_what_the_cards_say() -> None:
+    text = (ROOT / "docs" / "detector-catalog.md").read_text(encoding="utf-8")
+    assert text == page(), "run: make detector-page"
+
+
+def test_the_readme_names_every_detector() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    wanted = [card.name for card in CARDS.values() if not card.sanity]
+    assert [name for name in wanted if f"`{name}`" not in text] == []
 
 
 def test_a_misspelt_name_is_answered_with_the_nearest() -> None:
