@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 TRAINING_VERSION = 1
 # Modules of ``detectors`` that every detector shares and that make none of them another.
 _CONTRACT = {"base", "card", "cards", "catalog", "errors", "inference", "pretrained", "weights"}
-FACTS, HOST = "facts.json", "host.json"
+FACTS, HOST, TENSORS = "facts.json", "host.json", "model.safetensors"
 AS_IS = "as-is"
 
 
@@ -169,6 +169,12 @@ def _identify(value: Any) -> Any:
     return f"sha256:{digest.hexdigest()}"
 
 
+def _file_hash(path: Path) -> str:
+    """Hash a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 class ModelStore:
     """Trained models on disk, apart from runs, each written whole or not at all.
 
@@ -206,6 +212,7 @@ class ModelStore:
         draft = self.root / f".{facts.id}.{os.getpid()}.draft"
         shutil.rmtree(draft, ignore_errors=True)
         detector.save_pretrained(draft)
+        facts = facts.model_copy(update={"weights": _file_hash(draft / TENSORS)})
         atomic_write(draft / HOST, json.dumps(host, indent=2, sort_keys=True) + "\n")
         text = json.dumps(facts.model_dump(mode="json", by_alias=True), indent=2, sort_keys=True)
         atomic_write(draft / FACTS, text + "\n")

@@ -14,7 +14,7 @@ from filelock import FileLock
 from benchmark.data.source import ImageSource
 from benchmark.definition import Study, checked, study_of
 from benchmark.engine import Engine
-from benchmark.environment import environment, host, resolve_device
+from benchmark.environment import environment, resolve_device
 from benchmark.errors import BenchmarkError
 from benchmark.folder import locked, refuse_changed, run_facts, run_samples
 from benchmark.models import ModelStore, default_store
@@ -29,6 +29,7 @@ from benchmark.planning import (
 )
 from benchmark.processes import Leader, follow, rank
 from benchmark.progress import Progress
+from benchmark.provenance import EnergyMeter, provenance
 from benchmark.scoring import Group, ScoreStore, plan_groups, score
 from benchmark.training import train
 from detectors.catalog import detector_class
@@ -139,13 +140,16 @@ def _asked(study: Study | str, detectors: Sequence[str] | None, **changes: Any) 
 
 def _carry_out(out: Path, plan: Plan, facts: RunFacts, engine: Engine) -> None:
     """Train and score what is missing."""
-    clock = _Clock()
+    clock, meter = _Clock(), EnergyMeter(engine.device)
     _train(plan, engine)
     clock.lap("train")
     _state_models(out, facts, plan, engine.models)
     _score(out, plan, engine)
     clock.lap("score")
-    _write_host(out, clock, engine.models, plan)
+    sitting = {"began": clock.began, "seconds": clock.seconds, **provenance(engine.device)}
+    if (joules := meter.joules()) is not None:
+        sitting["energy_joules"] = joules
+    _write_host(out, sitting, engine.models, plan)
 
 
 def check_detectors(study: Study) -> None:
@@ -245,10 +249,10 @@ class _Clock:
         self.seconds[name], self._last = round(now - self._last, 3), now
 
 
-def _write_host(out: Path, clock: _Clock, models: ModelStore, plan: Plan) -> None:
+def _write_host(out: Path, sitting: dict[str, Any], models: ModelStore, plan: Plan) -> None:
     """Add this sitting to ``host.json``, where all that depends on clock and host stands."""
     path = out / "host.json"
     told: dict[str, Any] = read_json(path) if path.is_file() else {"sittings": [], "models": {}}
-    told["sittings"].append({"began": clock.began, "seconds": clock.seconds, **host()})
+    told["sittings"].append(sitting)
     told["models"] |= {model: models.host(model) for model in plan.jobs}
     atomic_write(path, json_text(told, str(path)))

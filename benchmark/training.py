@@ -13,6 +13,7 @@ from benchmark.models import TrainJob
 from benchmark.optimisation import make_accelerator
 from benchmark.processes import count, rank
 from benchmark.progress import Progress
+from benchmark.provenance import EnergyMeter, source
 from benchmark.sampling import derive
 from benchmark.training_data import TrainingData
 from detectors.base import Detector
@@ -31,7 +32,7 @@ def train(job: TrainJob, engine: Engine) -> ModelFacts:
             batch does not fall into equal parts.
         DetectorError: The detector cannot be built or trained.
     """
-    started = time.monotonic()
+    started, meter = time.monotonic(), EnergyMeter(engine.device)
     fit = detector_class(job.detector).card.fit
     # Before anything is put on a device: accelerate gives each process its own.
     accelerator = make_accelerator(job.recipe, engine.device) if fit == "gradient" else None
@@ -49,15 +50,19 @@ def train(job: TrainJob, engine: Engine) -> ModelFacts:
     detector.trained.fill_(True)
     facts = _facts(job, detector, data, outcome)
     if rank() == 0:
-        engine.models.add(detector, facts, _told(engine, started))
+        engine.models.add(detector, facts, _told(engine, started, meter))
     return facts
 
 
-def _told(engine: Engine, started: float) -> dict[str, str | float]:
+def _told(engine: Engine, started: float, meter: EnergyMeter) -> dict[str, str | float]:
     """Give what depends on clock and host."""
+    joules = meter.joules()
+    energy = {} if joules is None else {"energy_joules_last_sitting": joules}
     return {
         **host(),
         **versions(),
+        **source(),
+        **energy,
         "device": describe(engine.device),
         "processes": count(),
         "seconds_last_sitting": round(time.monotonic() - started, 3),

@@ -39,6 +39,7 @@ class ModelFacts(_Strict):
         stopped: Why training ended.
         history: Rows in order: ``step``, the losses, ``val_auc`` where it was measured.
         encoding: ``as-is``, or what every image went through in training and testing.
+        weights: sha256 of ``model.safetensors``; None where it was not taken down.
     """
 
     schema_: Literal[1] = Field(default=SCHEMA, alias="schema")
@@ -67,6 +68,7 @@ class ModelFacts(_Strict):
     stopped: str
     history: list[dict[str, float]]
     encoding: str = "as-is"
+    weights: str | None = None
 
 
 class Entry(_Strict):

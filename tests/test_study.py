@@ -1,5 +1,7 @@
+import hashlib
 import json
 import shutil
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -327,13 +329,28 @@ def test_seeds_are_models_of_their_own(manifest: Path, recipe: str, tmp_path: Pa
     assert len(records(tmp_path / "run")) == 4
 
 
-def test_what_depends_on_clock_and_host_stands_apart(
-    manifest: Path, recipe: str, tmp_path: Path
-) -> None:
-    run(manifest, recipe, tmp_path / "run")
-    told = json.loads((tmp_path / "run" / "host.json").read_text())
-    assert {"train", "score"} <= set(told["sittings"][0]["seconds"])
-    assert set(told["models"]) == {entry.model for entry in read_run(tmp_path / "run").entries}
+@pytest.fixture(scope="module")
+def done(manifest: Path, recipe: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("done")
+    run(manifest, recipe, folder / "run")
+    return folder
+
+
+def test_what_depends_on_clock_and_host_stands_apart(done: Path) -> None:
+    told = json.loads((done / "run" / "host.json").read_text())
+    sitting = told["sittings"][0]
+    assert {"train", "score"} <= set(sitting["seconds"])
+    assert set(told["models"]) == {entry.model for entry in read_run(done / "run").entries}
+    assert sitting["packages"]["torch"] == version("torch")
+    assert {"device", "system"} <= set(sitting)
+    assert not {"energy_joules", "driver"} & set(sitting)  # unknown on a CPU, and so absent
+
+
+def test_a_model_states_the_hash_of_its_weights(done: Path) -> None:
+    for path in (done / "run" / "models").iterdir():
+        tensors = done / "store" / path.stem / "model.safetensors"
+        stated = json.loads(path.read_text())["weights"]
+        assert stated == hashlib.sha256(tensors.read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize(
