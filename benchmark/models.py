@@ -24,6 +24,7 @@ from protocols.expansion import TrainingSet
 from protocols.samples import TAXONOMY, taxa
 from results.files import atomic_write
 from results.schema import ModelFacts
+from results.store import read_facts
 
 if TYPE_CHECKING:
     from detectors.base import Detector
@@ -192,8 +193,7 @@ class ModelStore:
 
     def facts(self, model: str) -> ModelFacts:
         """Read what is known of the model."""
-        text = (self.root / model / FACTS).read_text(encoding="utf-8")
-        return ModelFacts.model_validate_json(text)
+        return read_facts(self.root / model / FACTS, ModelFacts)
 
     def host(self, model: str) -> dict[str, Any]:
         """Read where and how long the model was trained."""

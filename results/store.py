@@ -56,7 +56,7 @@ def read_run(run: Path) -> RunFacts:
     """
     if not (run / "run.json").is_file():
         raise ResultError(f"{run}: not the folder of a run, it has no run.json")
-    return _read_facts(run / "run.json", RunFacts)
+    return read_facts(run / "run.json", RunFacts)
 
 
 def write_model(run: Path, facts: ModelFacts) -> None:
@@ -71,7 +71,7 @@ def read_model(run: Path, model: str) -> ModelFacts:
         ResultError: It is not there, not JSON, not of this schema, or of another model.
     """
     path = run / "models" / f"{model}.json"
-    facts = _read_facts(path, ModelFacts)
+    facts = read_facts(path, ModelFacts)
     if facts.id != model:
         raise ResultError(f"{path}: states the id '{facts.id}', not the one it is named for")
     return facts
@@ -93,7 +93,7 @@ def records(run: Path) -> list[Record]:
         raise ResultError(
             f"{run / 'records'}: there are no records; make them: forgerybench report"
         )
-    return [_read_facts(path, Record) for path in paths]
+    return [read_facts(path, Record) for path in paths]
 
 
 def write_samples(run: Path, samples: pd.DataFrame) -> None:
@@ -211,6 +211,27 @@ def content_hash(table: pd.DataFrame) -> str:
     return digest.hexdigest()
 
 
+def read_facts(path: Path, kind: type[Facts]) -> Facts:
+    """Read a file of the schema or an older one; the first thing wrong is named.
+
+    Args:
+        path: A JSON file.
+        kind: The class that it was written from.
+
+    Raises:
+        ResultError: It is not there, not JSON, of a newer schema, or breaks its own.
+    """
+    raw: Any = read_json(path)
+    if not isinstance(raw, dict):
+        raise ResultError(f"{path}: an object is expected, found {type(raw).__name__}")
+    try:
+        return kind.model_validate(upgraded(raw, kind.__name__, str(path)))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise ResultError(f"{path}: '{key}' is wrong: {first['msg'].lower()}") from error
+
+
 def _write_facts(path: Path, facts: BaseModel) -> None:
     """Write a model of the schema as JSON; a file of an older schema is not replaced by it."""
     if path.is_file():
@@ -221,19 +242,6 @@ def _write_facts(path: Path, facts: BaseModel) -> None:
                 f"writes {SCHEMA}: choose another folder"
             )
     atomic_write(path, json_text(facts.model_dump(mode="json", by_alias=True), str(path)))
-
-
-def _read_facts(path: Path, kind: type[Facts]) -> Facts:
-    """Read a model of the schema; the first thing wrong is named."""
-    raw: Any = read_json(path)
-    if not isinstance(raw, dict):
-        raise ResultError(f"{path}: an object is expected, found {type(raw).__name__}")
-    try:
-        return kind.model_validate(upgraded(raw, kind.__name__, str(path)))
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise ResultError(f"{path}: '{key}' is wrong: {first['msg'].lower()}") from error
 
 
 def write_parquet(path: Path, table: pd.DataFrame, schema: pa.Schema, key: list[str]) -> None:

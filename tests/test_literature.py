@@ -7,6 +7,7 @@ import pytest
 
 from detectors import CATALOG
 from leaderboard.literature import is_comparable, literature_tables
+from leaderboard.report import report
 from leaderboard.table import to_csv, to_latex, to_markdown
 from leaderboard.view import views
 from protocols import load_protocol, protocol_names
@@ -185,3 +186,16 @@ def test_a_small_model_reproduces_nothing(run: Path) -> None:
     assert is_comparable(matched, model)
     assert not is_comparable(matched, model.model_copy(update={"size": "tiny"}))
     assert not is_comparable(matched, model.model_copy(update={"fit": "estimator"}))
+
+
+def test_a_page_shows_reported_numbers_marked_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(tmp_path, protocols=["cross-forgery"], detectors=["mfclip"])
+    assert "no published number is on this page" in report(run).read_text()
+    monkeypatch.setattr("leaderboard.report.read_literature", literature_of)
+    page = report(run).read_text()
+    assert '<td class="reported" title="Meso, fs to efs: S, 1">' in page
+    assert "0.7250</span>†" in page
+    assert "Numbers marked † are others" in page
+    assert (run / "tables" / "cross-forgery-AUC-image-reported.csv").is_file()

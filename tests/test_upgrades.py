@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from benchmark.models import ModelStore
 from results import schema, store, upgrades
 from results.errors import ResultError
-from results.store import read_run, write_run
+from results.store import read_model, read_run, write_run
 from results.upgrades import upgraded
 from tests.fake_run import make_run
 
@@ -56,6 +57,21 @@ def test_an_older_file_is_not_replaced_by_writing_either(old_run: Path) -> None:
     with pytest.raises(ResultError, match=r"run\.json: schema -1 is read but not written by this"):
         write_run(old_run, read_run(old_run))
     assert (old_run / "run.json").read_bytes() == before
+
+
+def test_a_trained_model_of_an_older_schema_is_used_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(tmp_path / "run", protocols=["cross-forgery"], detectors=["spectrum"])
+    path = next((run / "models").iterdir())
+    now = json.loads(path.read_text())
+    kept = tmp_path / "models" / path.stem / "facts.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text(json.dumps({**now, "schema": OLDEST}))
+    monkeypatch.setattr(
+        store, "upgraded", lambda *a: upgraded(*a, schema=schema.SCHEMA, ladder=LADDER)
+    )
+    assert ModelStore(tmp_path / "models").facts(path.stem) == read_model(run, path.stem)
 
 
 def test_each_kind_of_file_climbs_by_its_own_steps() -> None:
