@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from benchmark.arguments import read_list
+from benchmark.arguments import read_data, read_list
 from benchmark.console import out_console, print_table, told
 from benchmark.errors import BenchmarkError
 
@@ -124,6 +124,58 @@ def export(
     out_console.print(
         f"Export: {out} ({made.written} numbers{left_out})", highlight=False, soft_wrap=True
     )
+
+
+@results_app.command()
+@told
+def inspect(
+    run: RunArgument,
+    cell: Annotated[
+        str, typer.Argument(help="protocol/training/test[/condition], as the tables call them.")
+    ],
+    detector: Annotated[
+        str | None, typer.Option("--detector", help="Which, where the cell has several.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Its training seed.")] = None,
+    n: Annotated[int, typer.Option("--n", min=1, help="Errors of each kind at most.")] = 16,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--data", help="MANIFEST, or ROLE=MANIFEST: to see the images.", metavar="[ROLE=]FILE"
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for hardest.csv and hardest.png.")
+    ] = None,
+) -> None:
+    """Show the images that a detector is surest about, and wrong."""
+    from benchmark.inspection import inspect as carry_out
+    from leaderboard.hardest import TITLES
+
+    found = carry_out(
+        run,
+        cell,
+        detector=detector,
+        seed=seed,
+        most=n,
+        data=read_data(data) if data else None,
+        out=out,
+    )
+    errors = found.errors
+    rows = [
+        [str(row["sample_id"]), row["kind"], str(row["generator"]), f"{row['logit']:+.3f}",
+         f"{row['p_fake']:.4f}"]
+        for row in errors.table.to_dict("records")
+    ]  # fmt: skip
+    note = "; ".join(
+        f"{title}: {errors.wrong[kind]} of {errors.images[kind]}" for kind, title in TITLES.items()
+    )
+    if found.unseen is not None:
+        note += f". Images not shown: {found.unseen}"
+    title = f"Worst errors of {errors.entry.detector} in {cell}"
+    print_table(title, ["image", "error", "generator", "logit", "P(fake)"], rows, note)
+    for path in found.files:
+        out_console.print(f"Written: {path}", highlight=False, soft_wrap=True)
 
 
 @told

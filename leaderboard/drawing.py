@@ -1,9 +1,9 @@
 """How the figures of this house look, and how they become files."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -31,7 +31,14 @@ _STYLE = {
     "grid.linewidth": 0.6,
     "hatch.linewidth": 0.5,
     "svg.hashsalt": "forgerybench",
+    "pdf.fonttype": 42,  # whole outlines: publishers refuse Type 3
     "text.parse_math": False,
+}
+# Nothing of the clock or the software goes into a file.
+_FORMATS: Mapping[str, Mapping[str, Any]] = {
+    "png": {"dpi": _DPI, "metadata": {"Software": None}},
+    "svg": {"metadata": {"Date": None, "Creator": None}},
+    "pdf": {"metadata": {"CreationDate": None, "Creator": None, "Producer": None}},
 }
 
 
@@ -40,12 +47,10 @@ class Picture(NamedTuple):
 
     Attributes:
         name: Stem of its files.
-        kind: ``heat-map``, ``curves``, ``roc``, ``training``, ``embedding`` or
-            ``overlay``.
+        kind: What it is: a key of ``leaderboard.page.CAPTIONS``.
         title: Its heading.
         alt: What it shows, in words.
-        png: Bytes at 150 dots an inch.
-        svg: Bytes.
+        files: Bytes by ending: ``png`` (150 dots an inch), ``svg`` and ``pdf``.
         width: How large the page shows it, in CSS pixels; ``height`` too.
     """
 
@@ -53,10 +58,19 @@ class Picture(NamedTuple):
     kind: str
     title: str
     alt: str
-    png: bytes
-    svg: bytes
+    files: Mapping[str, bytes]
     width: int
     height: int
+
+    @property
+    def png(self) -> bytes:
+        """The file that the page shows."""
+        return self.files["png"]
+
+    @property
+    def svg(self) -> bytes:
+        """The file of lines and letters, for the web."""
+        return self.files["svg"]
 
 
 def short(name: str, length: int = 22) -> str:
@@ -75,10 +89,23 @@ def new_figure() -> Iterator[Figure]:
         yield Figure(figsize=(WIDTH, 3), layout=engine)
 
 
-def picture(figure: Figure, name: str, kind: str, title: str, alt: str) -> Picture:
-    """Write a figure as PNG and SVG without date and software."""
-    png, svg = io.BytesIO(), io.BytesIO()
-    figure.savefig(png, format="png", dpi=_DPI, metadata={"Software": None})
-    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+def picture(
+    figure: Figure,
+    name: str,
+    kind: str,
+    title: str,
+    alt: str,
+    *,
+    endings: Sequence[str] = tuple(_FORMATS),
+) -> Picture:
+    """Write a figure as PNG, SVG and PDF, or some of them, without date and software."""
+    # Laid out once: by itself the layout is found anew for every file, which takes longest.
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    files = {}
+    for ending in endings:
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=ending, **_FORMATS[ending])
+        files[ending] = buffer.getvalue()
     width, height = (round(inches * _SHOWN) for inches in figure.get_size_inches())
-    return Picture(name, kind, title, alt, png.getvalue(), svg.getvalue(), width, height)
+    return Picture(name, kind, title, alt, files, width, height)

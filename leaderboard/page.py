@@ -15,8 +15,34 @@ from results.schema import ModelFacts
 
 CAPTIONS = {
     "heat-map": "One panel a detector, on one colour scale; white is chance.",
-    "curves": "Real and forged images are damaged alike; the dotted line is chance.",
+    "slope": (
+        "Means over the cells that count, as in the summary; in parentheses what is lost. The "
+        "dotted line is chance."
+    ),
+    "curves": (
+        "Real and forged images are damaged alike; the dotted line is chance. Bands are 95 % "
+        "intervals from resampled clusters of images; neighbouring bands share their luck, so that "
+        "bands that overlap may still differ."
+    ),
     "roc": "Of several models, the mean of their curves at each rate of false alarms.",
+    "det": (
+        "DET: both errors, low rates drawn large; nearer to the lower left is better, the dotted "
+        "diagonals are chance and equal errors. Of several models, the mean of their ROC curves."
+    ),
+    "scores": (
+        "Histograms of P(fake) of single images, each row scaled to its own peak; on the right the "
+        "share called fake at 0.5: for real images false alarms, for a generator's those found. "
+        "Mean over models."
+    ),
+    "reliability": (
+        "On the dotted line P(fake) can be taken at its word; a point is as large as the share of "
+        "images in its bin. It holds for the share of fakes that the test sets have, and no other."
+    ),
+    "cost": "Farther up and left is better; the dashed line is the best that a cost buys.",
+    "ranks": (
+        "Mean ranks, 1 is best. A bar joins detectors that are not told apart (Nemenyi, 5 %); none "
+        "are where p (Friedman) is above 0.05."
+    ),
     "embedding": (
         "t-SNE of the features of test images: neighbours are alike, distances between groups and "
         "the size of a group mean nothing. The number is measured in the space itself."
@@ -28,6 +54,14 @@ CAPTIONS = {
     ),
     "training": "One line a model. Long curves: faint as measured, bold the running mean.",
 }
+# What stands above a figure that is folded away.
+NAMES = {
+    "det": "Errors against each other",
+    "scores": "Scores by generator",
+    "reliability": "Calibration",
+    "cost": "Accuracy against cost",
+    "ranks": "Ranks",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +72,8 @@ class ProtocolSection:
         summary: A row a contender.
         tables: The headline metric's tables; ``more`` the other metrics'.
         pictures: Matrix, curves, ROC.
+        more_pictures: Those that are folded away.
+        refused: Why there is no critical-difference diagram, or None.
     """
 
     view: ProtocolView
@@ -45,6 +81,13 @@ class ProtocolSection:
     tables: Sequence[Table]
     more: Sequence[Table]
     pictures: Sequence[Picture]
+    more_pictures: Sequence[Picture] = ()
+    refused: str | None = None
+
+    @property
+    def more_figures(self) -> str:
+        """Name the figures that are folded away."""
+        return ", ".join(NAMES[picture.kind].lower() for picture in self.more_pictures)
 
     @property
     def metrics(self) -> list[str]:
@@ -123,6 +166,7 @@ def render(
         synthetic=any(dataset.synthetic for dataset in facts.data.values()),
         random_starts=_random_starts(rows),
         captions=CAPTIONS,
+        names=NAMES,
         counts=_counts(contents),
     )
 

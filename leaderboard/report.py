@@ -7,17 +7,24 @@ from pathlib import Path
 import pandas as pd
 
 from leaderboard.ablation import ablation_table
+from leaderboard.cost import cost_chart, cost_table
+from leaderboard.critical import compared, critical_diagram
 from leaderboard.drawing import Picture
 from leaderboard.embedding import embedding_pictures
 from leaderboard.errors import LeaderboardError
-from leaderboard.figures import robustness_curves, roc_curves, training_curves
+from leaderboard.figures import robustness_curves, training_curves
 from leaderboard.heatmap import heat_map
+from leaderboard.histograms import score_histograms, score_table
 from leaderboard.literature import literature_tables
 from leaderboard.overlays import overlay_pictures
 from leaderboard.page import ProtocolSection, render
+from leaderboard.reliability import reliability_diagram, reliability_table
+from leaderboard.roc import det_curves, mean_curves, roc_curves
+from leaderboard.slope import slope_chart, slope_table
 from leaderboard.table import WRITERS, Table
 from leaderboard.tables import cells_frame, protocol_tables
 from leaderboard.view import ProtocolView, views
+from results.errors import UndefinedError
 from results.evaluation import RunContents, evaluate_contents
 from results.files import atomic_write
 from results.literature import Literature, is_here, read_literature
@@ -85,13 +92,8 @@ def _section(
     tables += literature_tables(view, literature)
     for table in tables:
         _write_table(folder, table)
-    drawn = [
-        heat_map(view) if view.is_matrix else None,
-        robustness_curves(view) if view.damaged else None,
-        roc_curves(view, contents),
-    ]
-    pictures = [picture for picture in drawn if picture]
-    for picture in pictures:
+    pictures, more, refused = _pictures(view, contents)
+    for picture in (*pictures, *more):
         _write_picture(folder, picture)
     summary, *others = tables
     headline = [t for t in others if t.metric == view.metric and t.level == view.level]
@@ -101,7 +103,36 @@ def _section(
         tables=headline,
         more=[table for table in others if table not in headline],
         pictures=pictures,
+        more_pictures=more,
+        refused=refused,
     )
+
+
+def _pictures(
+    view: ProtocolView, contents: RunContents
+) -> tuple[list[Picture], list[Picture], str | None]:
+    """Draw one protocol: what the page shows, what it folds away, and why there are no ranks."""
+    curves, slopes = mean_curves(view, contents), slope_table(view)
+    main = [
+        heat_map(view) if view.is_matrix else None,
+        slope_chart(view, slopes) if len(slopes) else None,
+        robustness_curves(view, contents) if view.damaged else None,
+        roc_curves(view, curves) if curves else None,
+    ]
+    scores, bins = score_table(view, contents), reliability_table(view, contents)
+    costs = cost_table(view)
+    more = [
+        det_curves(view, curves) if curves else None,
+        score_histograms(view, scores) if len(scores) else None,
+        reliability_diagram(view, bins) if len(bins) else None,
+        cost_chart(view, costs) if len(costs) > 1 else None,
+    ]
+    refused = None
+    try:
+        more.append(critical_diagram(view, compared(view, contents)))
+    except UndefinedError as error:
+        refused = str(error)
+    return [each for each in main if each], [each for each in more if each], refused
 
 
 def _training_pictures(contents: RunContents) -> list[Picture]:
@@ -121,9 +152,9 @@ def _write_table(folder: Path, table: Table) -> None:
 
 
 def _write_picture(folder: Path, picture: Picture) -> None:
-    """Write a figure in both of its forms."""
-    atomic_write(folder / "figures" / f"{picture.name}.png", picture.png)
-    atomic_write(folder / "figures" / f"{picture.name}.svg", picture.svg)
+    """Write a figure in each of its forms."""
+    for ending, content in picture.files.items():
+        atomic_write(folder / "figures" / f"{picture.name}.{ending}", content)
 
 
 def _csv(table: pd.DataFrame) -> str:

@@ -225,7 +225,7 @@ def _view(
     entries = {(contenders[e.detector, e.seed], e.training): e for e in contents.entries(name)}
     here = tuple(dict.fromkeys(contender for contender, _ in entries))
     trainings = contents.trainings(name)
-    tests = _tests(expansion)
+    tests = named_tests(expansion)
     results: dict[tuple[Contender, str, Test, str, str], Result] = {}
     models: dict[tuple[Contender, str], ModelFacts] = {}
     for contender, training in product(here, trainings):
@@ -262,7 +262,7 @@ def _cell_key(cell: CellRecord) -> tuple[str, str, str, str, str]:
     return cell.training, cell.role, cell.test, cell.condition, cell.level
 
 
-def _tests(expansion: Expansion) -> dict[tuple[str, str], Test]:
+def named_tests(expansion: Expansion) -> dict[tuple[str, str], Test]:
     """Name the test sets; the role is added where two roles have a set of one name."""
     pairs = dict.fromkeys((cell.test.role, cell.test.name) for cell in expansion.cells)
     names = [name for _, name in pairs]

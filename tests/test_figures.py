@@ -1,6 +1,9 @@
 """Figures: the same bytes again, the numbers that were measured, no place for surprises."""
 
 import io
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,10 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from leaderboard.cost import cost_chart, cost_table
 from leaderboard.curves import mean_roc
 from leaderboard.drawing import WIDTH, Picture, short
-from leaderboard.figures import robustness_curves, roc_curves, training_curves
+from leaderboard.figures import robustness_curves, training_curves
 from leaderboard.heatmap import heat_map
+from leaderboard.histograms import score_histograms, score_table
+from leaderboard.reliability import reliability_diagram, reliability_table
+from leaderboard.roc import det_curves, mean_curves, roc_curves
+from leaderboard.slope import slope_chart, slope_table
 from leaderboard.view import ProtocolView, views
 from results.evaluation import RunContents, evaluate_contents
 from results.metrics import roc
@@ -30,23 +38,35 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunContents, list[P
     return lay_out(make_run(folder, protocols=protocols, detectors=["mfclip", "xception"]))
 
 
-def test_figures_drawn_twice_have_the_same_bytes(
-    small: tuple[RunContents, list[ProtocolView]],
+DRAWERS: dict[str, Callable[[RunContents, ProtocolView, ProtocolView], Picture]] = {
+    "heat-map": lambda _, matrix, __: heat_map(matrix),
+    "roc": lambda contents, matrix, _: roc_curves(matrix, mean_curves(matrix, contents)),
+    "det": lambda contents, matrix, _: det_curves(matrix, mean_curves(matrix, contents)),
+    "curves": lambda contents, _, damage: robustness_curves(damage, contents),
+    "scores": lambda contents, matrix, _: score_histograms(matrix, score_table(matrix, contents)),
+    "reliability": lambda contents, matrix, _: reliability_diagram(
+        matrix, reliability_table(matrix, contents)
+    ),
+    "slope": lambda _, matrix, __: slope_chart(matrix, slope_table(matrix)),
+    "cost": lambda _, matrix, __: cost_chart(matrix, cost_table(matrix)),
+    "training": lambda contents, _, __: training_curves(
+        "mfclip", [m for m in contents.models.values() if m.detector == "mfclip"][:1]
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", DRAWERS)
+def test_a_figure_drawn_twice_has_the_same_bytes(
+    small: tuple[RunContents, list[ProtocolView]], kind: str
 ) -> None:
     contents, (matrix, damage) = small
-    models = [model for model in contents.models.values() if model.detector == "mfclip"]
-    drawers: list[Callable[[], Picture | None]] = [
-        lambda: heat_map(matrix),
-        lambda: roc_curves(matrix, contents),
-        lambda: robustness_curves(damage),
-        lambda: training_curves("mfclip", models),
-    ]
-    for draw in drawers:
-        first, second = draw(), draw()
-        assert first is not None
-        assert first == second
-        assert b"<dc:date>" not in first.svg
-        assert b"Software" not in first.png
+    first, second = (DRAWERS[kind](contents, matrix, damage) for _ in range(2))
+    assert first == second
+    assert first.kind == kind
+    assert set(first.files) == {"png", "svg", "pdf"}
+    assert b"CreationDate" not in first.files["pdf"]
+    assert b"<dc:date>" not in first.svg
+    assert b"Software" not in first.png
 
 
 @pytest.mark.parametrize("number", [1, 12])
@@ -72,7 +92,7 @@ def test_no_roc_figure_is_made_without_two_classes(tmp_path: Path) -> None:
     contents, (view,) = lay_out(
         make_run(tmp_path, samples=samples, protocols=["cross-dataset"], detectors=["xception"])
     )
-    assert roc_curves(view, contents) is None
+    assert mean_curves(view, contents) == []
 
 
 def test_a_mean_curve_is_the_vertical_mean() -> None:
@@ -90,3 +110,23 @@ def test_a_short_name_keeps_both_ends() -> None:
     assert len(shortened) == 22
     assert shortened.startswith("a-very")
     assert shortened.endswith("v2.5")
+
+
+def test_figures_have_the_same_bytes_in_another_process() -> None:
+    code = (
+        "import hashlib; from leaderboard.drawing import new_figure, picture\n"
+        "with new_figure() as figure:\n"
+        "    figure.subplots().plot([0, 1], label='a \N{EN DASH} b'); figure.legend()\n"
+        "    drawn = picture(figure, 'n', 'roc', 't', 'a')\n"
+        "print([hashlib.sha256(drawn.files[e]).hexdigest() for e in sorted(drawn.files)])"
+    )
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(printed) == 1
