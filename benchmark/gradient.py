@@ -69,7 +69,16 @@ class GradientTraining:
             data: Its batches.
             engine: The store of models and whom to tell.
             accelerator: From ``make_accelerator``.
+
+        Raises:
+            BenchmarkError: The detector could tell the class by the place in the batch.
         """
+        if detector.card.batch_dependent is not None and job.recipe.balanced:
+            raise BenchmarkError(
+                f"{job.title}: its scores depend on the place in the batch, and balanced batches "
+                f"hold the real images first: use a recipe with balanced: false, not "
+                f"'{job.recipe.name}'"
+            )
         self._job, self._recipe = job, job.recipe
         self._detector, self._data, self._accelerator = detector, data, accelerator
         self._folder = engine.models.resume_folder(job.id)

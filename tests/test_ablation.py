@@ -199,6 +199,35 @@ def test_rows_of_a_study_are_chosen_by_their_labels() -> None:
     assert chosen.reference == "full"
 
 
+@pytest.mark.parametrize("study", ["ablation-mfclip", "demonstration"])
+def test_rows_that_know_their_place_in_a_batch_train_on_mixed_ones(study: str) -> None:
+    found = []
+    for entry in load_study(study).detectors:
+        if entry.detector == "mfclip-release" or entry.options.get("positions") == "row":
+            found.append(entry.name)
+            recipe = load_recipe(entry.recipe or "")
+            assert not recipe.balanced
+            assert recipe.batch_size <= 24
+    assert found
+
+
+def test_balanced_batches_are_refused_where_the_place_would_tell_the_class(tmp_path: Path) -> None:
+    row = {"detector": "mfclip", "options": {"positions": "row"}}
+    study = Study.model_validate(
+        {
+            "name": "place",
+            "title": "Place",
+            "protocols": [{"protocol": "cross-forgery", "train_on": ["EFS"]}],
+            "detectors": [{**row, "recipe": write_recipe(tmp_path)}],
+            "size": "tiny",
+            "seeds": [0],
+        }
+    )
+    data = write_dataset(tmp_path / "data", count=4)
+    with pytest.raises(BenchmarkError, match="balanced batches hold the real images first: use"):
+        benchmark.run(study, data=data, out=tmp_path / "run", store=tmp_path / "store")  # type: ignore[operator]
+
+
 DEMONSTRATION = load_study("demonstration")
 
 
