@@ -19,7 +19,7 @@ _TRUTH = ("pooled", "headline", "seen")
 _RUN = ("run", "study", "data", "synthetic")
 
 
-def cells(runs: Path | Sequence[Path]) -> pd.DataFrame:
+def cells(runs: Path | str | Sequence[Path | str]) -> pd.DataFrame:
     """Read the records of some runs as one table: a row a cell and metric.
 
     Args:
