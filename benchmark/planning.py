@@ -16,7 +16,8 @@ from benchmark.models import AS_IS, TrainJob, train_job
 from benchmark.progress import Progress
 from benchmark.recipe import Recipe, default_recipe, load_recipe
 from benchmark.sampling import Rows
-from protocols.conditions import CLEAN, Condition
+from detectors import detector_class
+from protocols.conditions import ATTACKS, CLEAN, Condition
 from protocols.expansion import Expansion, TrainingSet, expand
 from protocols.overlaps import overlaps
 from protocols.samples import COLUMNS, fingerprint
@@ -179,7 +180,8 @@ def make_plan(study: Study, manifests: Mapping[str, Manifest], samples: pd.DataF
             for detector in study.detectors:
                 for seed in study.seeds:
                     job = None
-                    if training.gap is None:
+                    gap = training.gap or _spared(expansion.protocol, detector)
+                    if gap is None:
                         job = _job(
                             study, detector, seed, training, samples=samples, encoding=of_encoding
                         )
@@ -190,7 +192,7 @@ def make_plan(study: Study, manifests: Mapping[str, Manifest], samples: pd.DataF
                             detector=detector.name,
                             seed=seed,
                             model=job.id if job else None,
-                            gap=training.gap,
+                            gap=gap,
                         )
                     )
                     if job is not None:
@@ -265,12 +267,33 @@ def load_protocols(study: Study) -> tuple[Protocol, ...]:
         )
     for protocol in protocols:
         for condition in protocol.expanded_conditions:
-            if condition.stage != "crop":
+            if condition.name.startswith(ATTACKS):
+                _check_attack(protocol, condition)
+            elif condition.stage != "crop":
                 raise BenchmarkError(
                     f"{protocol.name}: '{condition.name}' is for stage {condition.stage}, but a "
                     "manifest holds face crops: say stage: crop, which is another test"
                 )
     return protocols
+
+
+def _check_attack(protocol: Protocol, condition: Condition) -> None:
+    """Raise BenchmarkError unless an attack is where a detector's gradient is."""
+    if condition.stage != "model":
+        raise BenchmarkError(
+            f"{protocol.name}: '{condition.name}' is for stage {condition.stage}, but it follows "
+            "the gradient of the detector that is scored: say stage: model"
+        )
+
+
+def _spared(protocol: Protocol, detector: StudyDetector) -> str | None:
+    """Say why a detector has no part in a protocol with attacks, or None."""
+    if all(condition.stage != "model" for condition in protocol.expanded_conditions):
+        return None
+    card = detector_class(detector.detector).card
+    if card.fit == "gradient":
+        return None
+    return f"attacks follow a gradient, and {card.title} is not trained by one (fit: {card.fit})"
 
 
 def chosen(asked: StudyProtocol, expansion: Expansion) -> list[TrainingSet]:

@@ -24,6 +24,7 @@ from benchmark.data.images import image_tensor
 from benchmark.data.source import ImageSource
 from benchmark.engine import Engine
 from benchmark.perturbations import apply
+from benchmark.perturbations.attacks import attacked
 from benchmark.sampling import Rows
 from detectors.base import Detector, Known
 from detectors.transform import Transform
@@ -243,6 +244,7 @@ class _Scorer:
         self._source, self._models = source, models
         self._noise_seed, self._batch_size = noise_seed, batch_size
         self._ids = source.samples["sample_id"].to_numpy()
+        self._fake = (source.samples["label"] == "fake").to_numpy()
         self._shard: tuple[str, int] | None = None
         self._arrays: dict[int, npt.NDArray[np.uint8]] = {}
 
@@ -250,11 +252,16 @@ class _Scorer:
         """Give the scores of one unit."""
         if (unit.dataset, unit.shard) != self._shard:
             self._shard, self._arrays = (unit.dataset, unit.shard), {}
-        prepared = self._prepare(unit)
+        attacks = unit.condition.stage == "model"
+        prepared = {} if attacks else self._prepare(unit)
         parts = []
         for model, rows in unit.rows.items():
             detector = self._models[model]
-            inputs = [prepared[row, detector.transform] for row in rows.tolist()]
+            inputs = (
+                self._attacked(unit.condition, detector, rows.tolist())
+                if attacks
+                else [prepared[row, detector.transform] for row in rows.tolist()]
+            )
             scores = {
                 "model": model,
                 "dataset": unit.dataset,
@@ -275,17 +282,39 @@ class _Scorer:
         transforms = {self._models[model].transform for model in unit.rows}
         prepared: dict[tuple[int, Transform], Tensor] = {}
         for row in unit.images.tolist():
-            if row not in self._arrays:
-                self._arrays[row] = self._source.array(row)
             pixels = apply(
                 unit.condition,
-                self._arrays[row],
+                self._array(row),
                 noise_seed=self._noise_seed,
                 sample_id=self._ids[row],
             )
             image = image_tensor(pixels)
             prepared |= {(row, transform): transform(image) for transform in transforms}
         return prepared
+
+    def _attacked(
+        self, condition: Condition, detector: Detector, rows: Sequence[int]
+    ) -> list[Tensor]:
+        """Prepare the images that are made against this very detector."""
+        inputs: list[Tensor] = []
+        for start in range(0, len(rows), self._batch_size):
+            part = list(rows[start : start + self._batch_size])
+            moved = attacked(
+                condition,
+                [self._array(row) for row in part],
+                self._fake[part].tolist(),
+                detector,
+                noise_seed=self._noise_seed,
+                sample_ids=self._ids[part].tolist(),
+            )
+            inputs += [detector.transform(image_tensor(pixels)) for pixels in moved]
+        return inputs
+
+    def _array(self, row: int) -> npt.NDArray[np.uint8]:
+        """Decode an image once a shard."""
+        if row not in self._arrays:
+            self._arrays[row] = self._source.array(row)
+        return self._arrays[row]
 
 
 def _forward(

@@ -85,6 +85,8 @@ class Condition:
 
 
 CLEAN = Condition()
+ATTACKS = "adversarial/"
+"""How the names begin of what follows a detector's own gradient: stage ``model``."""
 
 
 def values_of(level: Value) -> tuple[float, ...]:

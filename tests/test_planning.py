@@ -61,7 +61,8 @@ def plan_of(folder: Path, *protocols: str, change: pd.DataFrame | None = None) -
 
 def previewed(name: str, folder: Path, **options: object) -> list[PlanTable]:
     data = write_manifests(load_protocol(name), folder)
-    study = study_of(name, detectors=["spectrum"], size="tiny")
+    # trained by gradients, or protocols with attacks would leave it out
+    study = study_of(name, detectors=["xception"], size="tiny")
     return preview(study, data=data, store=folder / "store", **options)  # type: ignore[arg-type]
 
 

@@ -1,0 +1,236 @@
+"""White-box attacks keep their bound, work, and depend on the sample alone."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from numpy.typing import NDArray
+from torch import Tensor
+
+import benchmark
+from benchmark.data.images import image_tensor
+from benchmark.definition import Study, StudyDetector, StudyProtocol
+from benchmark.errors import BenchmarkError, PerturbationError
+from benchmark.perturbations.attacks import attacked
+from benchmark.planning import load_protocols
+from protocols import UnknownNameError, load_protocol
+from protocols.conditions import Condition, condition
+from protocols.schema import Perturbed
+from results.attacks import attack_success
+from results.errors import ResultError
+from results.store import load_scores, read_run
+from tests.small_data import SMALL, Small, write_dataset, write_recipe
+
+pytest.importorskip("art", reason="forgerybench[attacks] is not installed")
+
+Pixels = NDArray[np.uint8]
+MakePixels = Callable[..., Pixels]
+ATTACKS = ["adversarial/fgsm", "adversarial/pgd", "adversarial/apgd"]
+LABELS = [True, False, True, False]
+
+
+class Blind(Small):
+    def forward(self, inputs: Tensor) -> Tensor:
+        with torch.no_grad():
+            return super().forward(inputs)
+
+
+@pytest.fixture
+def images(draw: MakePixels) -> list[Pixels]:
+    return [draw(40, 32, seed) for seed in range(3)] + [draw(30, 30, 3)]
+
+
+@pytest.fixture
+def detector(images: list[Pixels]) -> Small:
+    """One whose scores of two images are above those of the others, and right for all."""
+    for seed in range(100):
+        torch.manual_seed(seed)
+        found = Small(untrained=True).eval()
+        logits = found.logits([image_tensor(image) for image in images])
+        low, high = logits[[1, 3]].max(), logits[[0, 2]].min()
+        if low < high:
+            with torch.no_grad():
+                found.head.bias.sub_((low + high) / 2)
+            return found
+    raise AssertionError("no seed gives such a detector")
+
+
+def attack(
+    name: str, severity: int, images: list[Pixels], detector: Small, ids: str = "abcd"
+) -> list[Pixels]:
+    what = condition(name, severity, "model", "test")
+    labels = LABELS[: len(images)]
+    return attacked(what, images, labels, detector, noise_seed=1, sample_ids=list(ids))
+
+
+def margins(images: list[Pixels], detector: Small) -> Tensor:
+    logits = detector.logits([image_tensor(image) for image in images])
+    return logits * torch.tensor([1.0 if label else -1.0 for label in LABELS[: len(images)]])
+
+
+@pytest.mark.parametrize("severity", [1, 4])
+@pytest.mark.parametrize("name", ATTACKS)
+def test_an_attack_keeps_its_bound_and_works_on_both_classes(
+    images: list[Pixels], detector: Small, name: str, severity: int
+) -> None:
+    before = [image.copy() for image in images]
+    found = attack(name, severity, images, detector)
+    bound = [1, 2, 4, 8][severity - 1]
+    for image, old, new in zip(images, before, found, strict=True):
+        np.testing.assert_array_equal(image, old)
+        assert new.dtype == np.uint8
+        assert np.abs(new.astype(int) - old).max() in ({0, bound} if "apgd" in name else {bound})
+    after = margins(found, detector)
+    weaker = after < margins(images, detector)
+    if name == "adversarial/apgd":  # what withstands comes back with the random start
+        assert (after < 0).any()
+    else:
+        assert weaker.all()
+
+
+def test_more_steps_find_more(images: list[Pixels], detector: Small) -> None:
+    fgsm, pgd, apgd = (margins(attack(name, 2, images, detector), detector) for name in ATTACKS)
+    assert pgd.mean() <= fgsm.mean() + 1e-4
+    assert (apgd < 0).sum() >= (fgsm < 0).sum() > 0
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_an_attack_depends_on_the_sample_alone(
+    images: list[Pixels], detector: Small, name: str
+) -> None:
+    together = attack(name, 3, images, detector)
+    np.random.seed(7)  # noqa: NPY002 - global state must play no part
+    expected = np.random.random()  # noqa: NPY002
+    np.random.seed(7)  # noqa: NPY002
+    for place in (3, 0, 2, 1):
+        what = condition(name, 3, "model", "test")
+        alone = attacked(
+            what,
+            [images[place]],
+            [LABELS[place]],
+            detector,
+            noise_seed=1,
+            sample_ids=["abcd"[place]],
+        )
+        differing = np.abs(alone[0].astype(int) - together[place])
+        # A gradient's sign may turn where it is nought but for rounding.
+        assert (differing > 0).mean() < 0.01
+    assert np.random.random() == expected  # noqa: NPY002
+
+
+def test_the_weights_and_their_training_stay_as_they_are(
+    images: list[Pixels], detector: Small
+) -> None:
+    weights = [parameter.detach().clone() for parameter in detector.parameters()]
+    attack("adversarial/pgd", 4, images, detector)
+    for before, parameter in zip(weights, detector.parameters(), strict=True):
+        assert torch.equal(before, parameter)
+        assert parameter.requires_grad
+        assert parameter.grad is None
+
+
+def test_what_is_found_transfers_to_a_detector_like_the_surrogate(
+    images: list[Pixels], detector: Small
+) -> None:
+    target = copy.deepcopy(detector)
+    with torch.no_grad():
+        for parameter in target.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    found = attack("adversarial/pgd", 4, images, detector)
+    assert margins(found, target).mean() < margins(images, target).mean()
+
+
+def test_a_detector_without_gradient_is_told(images: list[Pixels]) -> None:
+    with pytest.raises(
+        PerturbationError, match="small gives no gradient with respect to the image"
+    ):
+        attack("adversarial/fgsm", 1, images, Blind(untrained=True).eval())
+
+
+def test_an_unknown_attack_is_told(images: list[Pixels], detector: Small) -> None:
+    with pytest.raises(UnknownNameError, match="no attack is called 'adversarial/fgms'; did you"):
+        attacked(
+            Condition("adversarial/fgms", 1, stage="model"),
+            images,
+            LABELS,
+            detector,
+            noise_seed=1,
+            sample_ids=list("abcd"),
+        )
+
+
+@pytest.mark.slow
+def test_a_run_scores_attacks_and_leaves_out_what_has_no_gradient(tmp_path: Path) -> None:
+    protocol = load_protocol("adversarial")
+    attacks = [Perturbed(perturbation=name, severities=(4,), stage="model") for name in ATTACKS]
+    short = protocol.model_copy(update={"name": "short", "conditions": ("clean", *attacks)})
+    path = tmp_path / "short.yaml"
+    path.write_text(yaml.safe_dump(short.model_dump(mode="json", exclude_defaults=True)))
+    wanted = Study(
+        name="attacks",
+        title="Attacks",
+        protocols=(StudyProtocol(protocol=str(path)),),
+        detectors=(
+            StudyDetector(detector=SMALL, label="small", recipe=write_recipe(tmp_path)),
+            StudyDetector(detector="spectrum"),
+        ),
+        size="tiny",
+        seeds=(0,),
+    )
+    data = write_dataset(tmp_path / "data", count=8)
+    out = tmp_path / "run"
+    benchmark.run(wanted, data=data, out=out, store=tmp_path / "store")  # type: ignore[operator]
+    (spared,) = [entry for entry in read_run(out).entries if entry.detector == "spectrum"]
+    assert spared.model is None
+    assert spared.gap is not None
+    assert "attacks follow a gradient" in spared.gap
+    scores = load_scores(out)
+    fake = scores["sample_id"].str.contains("checker|tint", regex=True)
+    margin = scores["logit"].where(fake, -scores["logit"]).groupby(scores["condition"]).mean()
+    keys = {what.name: what.key for what in short.expanded_conditions}
+    assert margin[keys["adversarial/pgd"]] < margin["clean"] - 0.05
+    assert margin[keys["adversarial/pgd"]] <= margin[keys["adversarial/fgsm"]] + 1e-3
+    test = set(scores[scores["condition"] != "clean"]["sample_id"])
+    tables = [
+        scores[(scores["condition"] == key) & scores["sample_id"].isin(test)].sort_values(
+            "sample_id"
+        )
+        for key in ("clean", *(keys[name] for name in ATTACKS))
+    ]
+    labels = tables[0]["sample_id"].str.contains("checker|tint", regex=True).to_numpy()
+    success = [attack_success(labels, tables[0]["logit"], each["logit"]) for each in tables[1:]]
+    # After so few steps all logits lie below the threshold, from where none has to be turned.
+    assert all(share is not None for share in success)
+
+
+def test_an_attack_at_another_stage_is_refused(tmp_path: Path) -> None:
+    protocol = load_protocol("adversarial").model_dump(mode="json", exclude_defaults=True)
+    stated = [{"perturbation": ATTACKS[0], "severities": [1], "stage": "crop"}]
+    path = tmp_path / "wrong.yaml"
+    path.write_text(yaml.safe_dump(protocol | {"name": "wrong", "conditions": stated}))
+    wanted = Study(
+        name="wrong",
+        title="Wrong",
+        protocols=(StudyProtocol(protocol=str(path)),),
+        detectors=(StudyDetector(detector=SMALL),),
+        size="tiny",
+        seeds=(0,),
+    )
+    with pytest.raises(
+        BenchmarkError, match=r"'adversarial/fgsm' is for stage crop, .* stage: mod"
+    ):
+        load_protocols(wanted)
+
+
+def test_success_counts_what_was_right_and_is_wrong() -> None:
+    labels = [1, 1, 1, 0, 0]
+    clean = [2.0, 1.0, -1.0, -3.0, 1.0]  # right, right, wrong, right, wrong
+    found = [-1.0, 1.0, -2.0, 0.5, -4.0]
+    assert attack_success(labels, clean, found) == pytest.approx(2 / 3)
+    assert attack_success([1], [-1.0], [-2.0]) is None
+    with pytest.raises(ResultError, match="3 labels, 2 clean and 3 attacked"):
+        attack_success([1, 1, 0], [1.0, 2.0], [1.0, 2.0, 3.0])
