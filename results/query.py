@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import pandas as pd
 
 from results.errors import ResultError
-from results.schema import CellRecord, Entry, Record, RunFacts
+from results.schema import CellRecord, Entry, Record, RunFacts, Value
 from results.store import read_run, records
 
-# What a cell says of itself beside its numbers.
-_CELL = tuple(n for n in CellRecord.model_fields if n not in ("metrics", "other_reals"))
+# What a cell says of itself beside its numbers, and what a number says of itself.
+_CELL = tuple(n for n, f in CellRecord.model_fields.items() if get_origin(f.annotation) is not dict)
+_NUMBERS = tuple(n for n, f in Value.model_fields.items() if float in get_args(f.annotation))
 _MODEL = ("protocol", "protocol_version", "protocol_hash", "model", "detector", "title")
 _TRAINED = ("size", "init", "seed")
 _WHOLE = ("protocol_version", "seed", "severity", "n_real", "n_fake", "n_missing", "n_orphans")
@@ -28,8 +29,8 @@ def cells(runs: Path | str | Sequence[Path | str]) -> pd.DataFrame:
     Returns:
         ``run`` (the folder as given), ``study``, ``data`` (the fingerprint of the cell's dataset),
         ``synthetic``; protocol, model and training; all that ``CellRecord`` states; then
-        ``metric``, its ``value`` and whatever else stands with it, and the ``reason`` where there
-        is no value (NaN). A training set without a model has one row with the reason alone.
+        ``metric`` and what ``Value`` states, NaN where there is no value but a ``reason``. A
+        training set without a model has one row with the reason alone.
 
     Raises:
         ResultError: No run is given, one is given twice, or a file is missing or wrong.
@@ -47,11 +48,10 @@ def cells(runs: Path | str | Sequence[Path | str]) -> pd.DataFrame:
         for record in found:
             rows += _rows(folder, facts, record)
         rows += [_gap(folder, entry, facts) for entry in facts.entries if entry.model is None]
-    first = (*_RUN, *_MODEL, *_TRAINED, *_CELL, "metric", "value")
-    stated = dict.fromkeys(name for row in rows for name in row)
-    table = pd.DataFrame(rows, columns=list(dict.fromkeys((*first, *stated))))
+    columns = (*_RUN, *_MODEL, *_TRAINED, *_CELL, "metric", *Value.model_fields)
+    table = pd.DataFrame(rows, columns=list(dict.fromkeys(columns)))
     kinds = dict.fromkeys(_WHOLE, "Int64") | dict.fromkeys((*_TRUTH, "synthetic"), "boolean")
-    return table.astype({**kinds, "value": "float64", "prevalence": "float64"})
+    return table.astype({**kinds, **dict.fromkeys((*_NUMBERS, "prevalence"), "float64")})
 
 
 def _rows(folder: Path, facts: RunFacts, record: Record) -> list[dict[str, Any]]:

@@ -64,7 +64,7 @@ def test_a_model_card_is_read_back_by_the_hubs_library(
     assert found == expected
     assert made.written == len(expected)
     assert made.left_out > 0
-    assert {r.metric_type for r in read} == {"roc_auc", "average_precision", "accuracy", "eer"}
+    assert {r.metric_type for r in read} >= {"roc_auc", "average_precision", "accuracy", "eer"}
     assert all(r.dataset_args and r.dataset_args["synthetic"] is True for r in read)
     raw = yaml.safe_load(made.text.split("---")[1])
     assert model_index_to_eval_results(raw["model-index"]) == ("Spectrum", read)
