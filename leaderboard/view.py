@@ -14,7 +14,7 @@ from results.evaluation import RunContents
 from results.schema import CellRecord, ModelFacts, Record, Value
 
 SMALL = 100
-LOWER_IS_BETTER = frozenset({"EER"})
+LOWER_IS_BETTER = frozenset({"EER", "FPR@TPR=95%", "FPR", "FPR@val", "log-loss", "Brier", "ECE"})
 
 
 class Contender(NamedTuple):

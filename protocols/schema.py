@@ -31,7 +31,30 @@ __all__ = [
 ]
 
 Level = Literal["image", "video"]
-Metric = Literal["AUC", "AP", "EER", "ACC"]
+Metric = Literal[
+    "AUC",
+    "AP",
+    "AP-balanced",
+    "EER",
+    "TPR@FPR=0.1%",
+    "TPR@FPR=1%",
+    "TPR@FPR=5%",
+    "FPR@TPR=95%",
+    "pAUC",
+    "ACC",
+    "BACC",
+    "F1",
+    "TPR",
+    "FPR",
+    "ACC@val",
+    "BACC@val",
+    "F1@val",
+    "TPR@val",
+    "FPR@val",
+    "log-loss",
+    "Brier",
+    "ECE",
+]
 Summary = Literal[
     "mean-seen",
     "mean-unseen",

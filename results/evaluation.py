@@ -1,6 +1,5 @@
 """From scores to records: every number of a run, recomputed without torch and the images."""
 
-from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -9,16 +8,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from protocols import Cell, Expansion, ImageSet, Protocol, expand
-from results.errors import ResultError
-from results.metrics import accuracy, auc, average_precision, eer, probability
+from protocols import CLEAN, Cell, Expansion, ImageSet, Protocol, expand
+from results.checking import Counts
+from results.clusters import clusters
+from results.confusion import best_threshold
+from results.errors import ResultError, UndefinedError
+from results.joint import Joint
+from results.measures import BESIDE, Measured
+from results.metrics import probability
+from results.model_scores import SEPARATOR, ModelScores, sample_keys
 from results.schema import CellRecord, Entry, ModelFacts, OtherReals, Record, RunFacts, Value
-from results.store import content_hash, read_model, read_run, read_samples, read_scores, scores_path
+from results.store import read_model, read_run, read_samples, scores_path
 
-Metric = Callable[[npt.ArrayLike, npt.ArrayLike], float]
-# Rank metrics compare the two classes; without both there is nothing to compare.
-RANK_METRICS: Mapping[str, Metric] = {"AUC": auc, "AP": average_precision, "EER": eer}
-_SEPARATOR = "\x1f"
 UNFINISHED = "not scored yet: the same forgerybench run goes on"
 
 
@@ -34,6 +35,9 @@ class Scored(NamedTuple):
     labels: npt.NDArray[np.int64]
     scores: npt.NDArray[np.floating]
     threshold: float
+
+
+NO_THRESHOLD = Value(value=None, reason="no threshold was carried here")
 
 
 class RunContents:
@@ -65,6 +69,8 @@ class RunContents:
         ids = dict.fromkeys(entry.model for entry in self.facts.entries if entry.model)
         self.models: dict[str, ModelFacts] = {model: read_model(run, model) for model in ids}
         self._scores: dict[str, ModelScores] = {}
+        self._joint: dict[str, Joint] = {}
+        self._thresholds: dict[tuple[str, str, bytes], Value] = {}
 
     def entries(self, protocol: str) -> list[Entry]:
         """Give the entries of one protocol, in the run's order."""
@@ -76,7 +82,7 @@ class RunContents:
         sets = self.expansions[protocol].training_sets
         return [training.name for training in sets if training.name in asked]
 
-    def scores(self, model: str) -> "ModelScores":
+    def scores(self, model: str) -> ModelScores:
         """Read the scores of a model, once."""
         if model not in self._scores:
             self._scores[model] = ModelScores(self.run, model, self.samples, self._positions)
@@ -98,6 +104,39 @@ class RunContents:
             return Scored(labels, logits, 0.0)
         return self._videos(rows, labels, logits)
 
+    def joint(self, protocol: str) -> Joint:
+        """Give the resamples of a protocol, planned once."""
+        if protocol not in self._joint:
+            self._joint[protocol] = Joint(self, protocol)
+        return self._joint[protocol]
+
+    def measured(self, model: str, cell: Cell, carried: Value = NO_THRESHOLD) -> Measured:
+        """Give what the metrics of a cell are computed of; ``carried`` is its threshold."""
+        scored = self.scored(model, cell)
+        return Measured(scored.labels, scored.scores, level=cell.level, carried=carried)
+
+    def threshold(self, model: str, validation: npt.NDArray[np.int64], level: str) -> Value:
+        """Choose a model's threshold on the validation samples of its training set."""
+        key = (model, level, validation.tobytes())
+        if key not in self._thresholds:
+            self._thresholds[key] = self._threshold(model, validation, level)
+        return self._thresholds[key]
+
+    def _threshold(self, model: str, validation: npt.NDArray[np.int64], level: str) -> Value:
+        """Choose it, or say why there is none."""
+        unscored = self.scores(model).n_missing(CLEAN.key, validation)
+        if unscored:
+            told = f"{unscored} of {len(validation)} validation samples are not scored"
+            return Value(value=None, reason=f"no threshold: {told}")
+        labels = self._labels[validation]
+        scores = self.scores(model).logits(CLEAN.key, validation)
+        try:
+            if level == "video":
+                labels, scores, _ = self._videos(validation, labels, scores)
+            return Value(value=best_threshold(labels, scores))
+        except UndefinedError as error:
+            return Value(value=None, reason=f"no threshold on validation samples: {error}")
+
     def first_rows(self, cell: Cell) -> npt.NDArray[np.int64]:
         """Give a sample of each image or video of a cell, in the order of ``scored``."""
         rows = cell.test.rows
@@ -112,17 +151,22 @@ class RunContents:
         return not set(images.reals_sources) <= set(self.samples["source"].iloc[rows])
 
     @cached_property
+    def clusters(self) -> Counts:
+        """The cluster of every sample, by ``results.clusters``."""
+        return clusters(self.samples)
+
+    @cached_property
     def _labels(self) -> npt.NDArray[np.int64]:
         return (self.samples["label"] == "fake").to_numpy().astype(np.int64)
 
     @cached_property
     def _positions(self) -> pd.Index:
-        return pd.Index(_keys(self.samples))
+        return pd.Index(sample_keys(self.samples))
 
     @cached_property
     def _groups(self) -> npt.NDArray[np.int64]:
         """Number the videos, by dataset and group."""
-        names = self.samples["dataset"] + _SEPARATOR + self.samples["group"]
+        names = self.samples["dataset"] + SEPARATOR + self.samples["group"]
         return pd.factorize(names)[0].astype(np.int64)
 
     def _videos(
@@ -183,65 +227,6 @@ def _with_unfinished(run: Path, facts: RunFacts) -> RunFacts:
     return facts.model_copy(update={"entries": entries})
 
 
-class ModelScores:
-    """The logits of one model, by condition and position in the samples table.
-
-    Attributes:
-        hash: ``content_hash`` of the file's table.
-    """
-
-    def __init__(self, run: Path, model: str, samples: pd.DataFrame, positions: pd.Index) -> None:
-        """Read and index the scores of ``model``.
-
-        Raises:
-            ResultError: The file is missing or wrong, or scores a sample that the run lacks.
-        """
-        self._path = scores_path(run, model)
-        self._samples = samples
-        table = read_scores(run, model)
-        self.hash = content_hash(table)
-        at = positions.get_indexer(pd.Index(_keys(table)))
-        if (at < 0).any():
-            row = table.iloc[int((at < 0).argmax())]
-            raise ResultError(
-                f"{self._path}: scores '{row['sample_id']}' ({row['dataset']}), which is not in "
-                "samples.parquet"
-            )
-        self._logits: dict[str, npt.NDArray[np.float32]] = {}
-        values = table["logit"].to_numpy()
-        conditions, names = pd.factorize(table["condition"])
-        for code, name in enumerate(names):
-            column = np.full(len(samples), np.nan, dtype=np.float32)
-            here = conditions == code
-            column[at[here]] = values[here]
-            self._logits[str(name)] = column
-
-    def logits(self, condition: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """Give the logits of samples under a condition.
-
-        Args:
-            condition: Key of the condition.
-            rows: Positions in the samples table, shape (n,).
-
-        Returns:
-            float32, shape (n,), in the order of ``rows``.
-
-        Raises:
-            ResultError: One of them was not scored.
-        """
-        column = self._logits.get(condition)
-        logits = np.full(len(rows), np.nan, np.float32) if column is None else column[rows]
-        missing = np.isnan(logits)
-        if missing.any():
-            sample = self._samples.iloc[rows[int(missing.argmax())]]
-            raise ResultError(
-                f"{self._path}: {int(missing.sum())} of {len(rows)} scores are missing under "
-                f"condition {condition}, first '{sample['sample_id']}' ({sample['dataset']}); "
-                "score the rest: the same forgerybench run again"
-            )
-        return logits
-
-
 def evaluate(run: Path) -> list[Record]:
     """Compute every record of a run from its scores.
 
@@ -275,6 +260,13 @@ def _record(contents: RunContents, name: str, model: str, trainings: list[str]) 
     expansion, facts = contents.expansions[name], contents.models[model]
     protocol = expansion.protocol
     cells = [cell for cell in expansion.cells if cell.training in trainings]
+    thresholds = {
+        training.name: {
+            level: contents.threshold(model, training.val, level) for level in protocol.levels
+        }
+        for training in expansion.training_sets
+        if training.name in trainings
+    }
     return Record(
         protocol=name,
         protocol_version=protocol.version,
@@ -291,17 +283,27 @@ def _record(contents: RunContents, name: str, model: str, trainings: list[str]) 
             if role in contents.facts.data
         },
         scores=contents.scores(model).hash,
-        cells=[_cell_record(contents, model, cell, protocol.metrics) for cell in cells],
+        cells=[
+            _cell_record(contents, protocol, model, cell, thresholds[cell.training][cell.level])
+            for cell in cells
+        ],
+        thresholds=thresholds,
     )
 
 
 def _cell_record(
-    contents: RunContents, model: str, cell: Cell, metrics: tuple[str, ...]
+    contents: RunContents, protocol: Protocol, model: str, cell: Cell, threshold: Value
 ) -> CellRecord:
     """Compute the numbers of one cell."""
     scored = contents.scored(model, cell)
     n_fake = int(scored.labels.sum())
     n_real = len(scored.labels) - n_fake
+    measured = Measured(scored.labels, scored.scores, level=cell.level, carried=threshold)
+    names = (*protocol.metrics, *(BESIDE if cell.condition.name == "clean" else ()))
+    values = measured.values(dict.fromkeys(names))
+    headline = protocol.metrics[0]
+    joint = contents.joint(protocol.name)
+    values[headline] = joint.with_interval(model, cell, headline, values[headline])
     return CellRecord(
         training=cell.training,
         test=cell.test.name,
@@ -320,7 +322,7 @@ def _cell_record(
         n_missing=cell.test.n_missing,
         n_orphans=cell.test.n_orphans,
         prevalence=n_fake / (n_real + n_fake) if n_real + n_fake else None,
-        metrics={name: _value(name, scored, n_real, n_fake, cell.level) for name in metrics},
+        metrics=values,
         other_reals=_other_reals(contents, model, cell),
     )
 
@@ -336,23 +338,8 @@ def _other_reals(contents: RunContents, model: str, cell: Cell) -> dict[str, Oth
             sources=list(alternative.reals_sources),
             n_real=n_real,
             n_fake=n_fake,
-            auc=_value("AUC", scored, n_real, n_fake, cell.level),
+            auc=Measured(
+                scored.labels, scored.scores, level=cell.level, carried=NO_THRESHOLD
+            ).value("AUC"),
         )
     return found
-
-
-def _value(name: str, scored: Scored, n_real: int, n_fake: int, level: str) -> Value:
-    """Compute one metric, or say why there is none."""
-    if n_real + n_fake == 0:
-        return Value(value=None, reason=f"no {level}s")
-    if name == "ACC":
-        return Value(value=accuracy(scored.labels, scored.scores, scored.threshold))
-    if n_real == 0 or n_fake == 0:
-        absent = "forged" if n_real else "real"
-        return Value(value=None, reason=f"one class only, no {absent} {level}s")
-    return Value(value=RANK_METRICS[name](scored.labels, scored.scores))
-
-
-def _keys(table: pd.DataFrame) -> "pd.Series[str]":
-    """Name each row's sample by dataset and id."""
-    return table["dataset"] + _SEPARATOR + table["sample_id"]

@@ -5,7 +5,7 @@ Each metric is written once, for both.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from results.errors import ResultError, UndefinedError
 # TPR at FPR x needs this many real samples above the threshold, or it is the noise of a few.
 EXPECTED_ABOVE = 10
 _SHIFT = 32
+Weights = npt.NDArray[np.integer[Any]]
 
 
 class Roc(NamedTuple):
@@ -244,7 +245,7 @@ class Order:
         self._ends = _ends(values)
         self._distinct = values[self._ends]
 
-    def ranked(self, weights: Counts) -> Ranked:
+    def ranked(self, weights: Weights) -> Ranked:
         """Rank resamples.
 
         Args:
@@ -255,7 +256,7 @@ class Order:
             Counts of shape (b, k + 1).
         """
         # Both classes are added up at once, the fakes in the upper half of a whole number.
-        sums = weights.take(self._of, axis=-1)
+        sums: Counts = weights.take(self._of, axis=-1).astype(np.int64, copy=False)
         sums *= self._unit
         np.cumsum(sums, axis=-1, out=sums)
         if len(self._ends) < len(self._of):

@@ -12,11 +12,12 @@ import numpy.typing as npt
 
 from results.checking import Bools, Counts, Floats, Names
 from results.errors import ResultError, UndefinedError
-from results.ranked import Order, Ranked
+from results.ranked import Order, Ranked, Weights
 
 RESAMPLES = 2000
 FEWEST_CLUSTERS = 5
 _BLOCK_VALUES = 2**17  # of float64: what fits a core's own cache
+_KEPT_VALUES = 2**26  # of 16 bits: cells share their weights, whose drawing takes longest
 
 RankMetric = Callable[[Ranked], Floats]
 # A metric of sums: of the resamples' sums of some columns, shape (..., m), to shape (...).
@@ -74,6 +75,7 @@ class Draws:
                 f"needs {FEWEST_CLUSTERS}"
             )
         self._strata = _strata(occurs)
+        self._kept: npt.NDArray[np.uint16] | None = None
 
     @classmethod
     def of_cell(
@@ -103,15 +105,24 @@ class Draws:
                 row[stratum] = np.bincount(rng.integers(0, size, size), minlength=size)
         return weights
 
-    def blocks(self, width: int) -> Iterator[tuple[slice, Counts]]:
+    def blocks(self, width: int) -> Iterator[tuple[slice, Weights]]:
         """Give all weights, block by block, for work of ``width`` values a draw.
 
-        Memory is bounded: what a block of draws fills is about a megabyte, or one draw's.
+        Memory is bounded: what a block of draws fills is about a megabyte, or one draw's, beside
+        the weights, which are kept up to 128 MiB.
         """
+        number = sum(map(len, self._strata))
+        # A weight is at most the number of clusters, so that it fits where all are kept.
+        if self._kept is None and number * self.resamples <= _KEPT_VALUES and number < 2**16:
+            self._kept = self.weights(0, self.resamples).astype(np.uint16)
         step = max(1, _BLOCK_VALUES // max(width, 1))
         for start in range(0, self.resamples, step):
             stop = min(start + step, self.resamples)
-            yield slice(start, stop), self.weights(start, stop)
+            yield slice(start, stop), self._slice(start, stop)
+
+    def _slice(self, start: int, stop: int) -> Weights:
+        """Give weights that are kept, or draw them."""
+        return self.weights(start, stop) if self._kept is None else self._kept[start:stop]
 
 
 def rank_replicates(

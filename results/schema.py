@@ -133,10 +133,19 @@ class RunFacts(_Strict):
 
 
 class Value(_Strict):
-    """A number, or the reason why there is none."""
+    """A number, or the reason why there is none.
+
+    Attributes:
+        reason: Why there is no value.
+        low: Lower end of the value's 95 % interval, ``high`` the upper; None where it has none.
+        no_interval: Why there is none, where one was asked for.
+    """
 
     value: float | None
     reason: str | None = None
+    low: float | None = None
+    high: float | None = None
+    no_interval: str | None = None
 
 
 class OtherReals(_Strict):
@@ -170,7 +179,8 @@ class CellRecord(_Strict):
         prevalence: n_fake / (n_real + n_fake).
         n_missing: Samples of the selection that could not be read.
         n_orphans: Forged images left out since their source has no real ones.
-        metrics: AUC, AP, EER, ACC in [0, 1].
+        metrics: By the names of ``results.measures.NAMES``: the protocol's, and those beside them
+            where nothing is damaged. The headline metric has an interval.
         other_reals: By policy, the same test with other real images.
     """
 
@@ -204,6 +214,8 @@ class Record(_Strict):
         data: Fingerprints by role.
         scores: ``content_hash`` of the scores that the numbers come from.
         cells: Every cell of every training set that the model stands for.
+        thresholds: By training set and level, the threshold of greatest balanced accuracy on its
+            validation samples: a logit for images, P(fake) for videos.
     """
 
     schema_: Literal[1] = Field(default=SCHEMA, alias="schema")
@@ -219,3 +231,4 @@ class Record(_Strict):
     data: dict[str, str]
     scores: str
     cells: list[CellRecord]
+    thresholds: dict[str, dict[str, Value]] = Field(default_factory=dict)

@@ -178,7 +178,8 @@ def _scores(
     expansion: Expansion, entry: Entry, samples: pd.DataFrame, rng: np.random.Generator
 ) -> pd.DataFrame:
     strength = dict(zip(DETECTORS, (1.6, 1.1, 0.7, 0.5), strict=True)).get(entry.detector, 1.0)
-    rows = expansion.rows(entry.training)
+    training = next(t for t in expansion.training_sets if t.name == entry.training)
+    rows = np.union1d(expansion.rows(entry.training), training.val)
     chosen = samples.iloc[rows]
     seen = np.zeros(len(samples), dtype=bool)
     for cell in expansion.cells:

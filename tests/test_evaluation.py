@@ -11,10 +11,12 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from protocols import Protocol, load_protocol
+from results.confusion import best_threshold
 from results.errors import ResultError
 from results.evaluation import RunContents, evaluate
 from results.metrics import probability
 from results.schema import Record
+from results.statistics import delong_interval
 from results.store import read_samples, read_scores, write_samples, write_scores
 from tests.fake_run import Generator, fake_samples, make_run
 
@@ -94,6 +96,67 @@ def test_a_one_class_cell_has_no_rank_metric_and_says_why(tmp_path: Path) -> Non
             assert value.value is None
             assert value.reason == f"one class only, no {absent} images"
         assert cells[name].metrics["ACC"].value is not None
+
+
+def test_the_headline_metric_has_an_interval_or_the_reason_why_not(tmp_path: Path) -> None:
+    run = make_run(tmp_path, protocols=["cross-generator"], detectors=["mfclip"])
+    cells = {cell.test: cell.metrics for cell in only(evaluate(run), "StyleGAN").cells}
+    auc = cells["DFDC-mixed"]["AUC"]
+    assert auc.low is not None
+    assert auc.high is not None
+    assert auc.value is not None
+    assert 0 < auc.low < auc.value < auc.high < 1
+    few = cells["StableDiffusion-2.1"]["AUC"]
+    assert (few.value is None, few.low, few.high) == (False, None, None)
+    assert few.no_interval == (
+        "a class is of fewer than 5 independent clusters, so there is no interval"
+    )
+
+
+def test_without_videos_the_interval_is_nearly_that_of_delong(tmp_path: Path) -> None:
+    samples = fake_samples([Generator("G", "EFS", "GAN", "src", 150)], {"src": 150})
+    samples["group"] = samples["sample_id"]
+    run = make_run(tmp_path, samples=samples, protocols=["cross-generator"], detectors=["mfclip"])
+    (cell,) = evaluate(run)[0].cells
+    contents = RunContents(run)
+    scored = contents.scored(
+        evaluate(run)[0].model, contents.expansions["cross-generator"].cells[0]
+    )
+    expected = delong_interval(scored.labels, scored.scores)
+    auc = cell.metrics["AUC"]
+    assert auc.low == pytest.approx(expected.low, abs=0.005)
+    assert auc.high == pytest.approx(expected.high, abs=0.005)
+
+
+def test_the_threshold_of_validation_samples_is_carried_to_the_tests(tmp_path: Path) -> None:
+    run = make_run(tmp_path, protocols=[VIDEO], detectors=["mfclip"])
+    record = only(evaluate(run), "FS")
+    samples = read_samples(run).set_index("sample_id")
+    logits = read_scores(run, record.model).set_index("sample_id")["logit"]
+    here = samples[(samples["split"] == "val") & (samples["source"] == "dfdc-faces")]
+    threshold = best_threshold(here["label"] == "fake", logits[here.index])
+    assert record.thresholds["FS"]["image"].value == threshold
+    of_videos = record.thresholds["FS"]["video"].value
+    assert of_videos is not None
+    assert 0 < of_videos < 1
+    cell = next(c for c in record.cells if (c.test, c.level) == ("FS", "image"))
+    test = samples[(samples["split"] == "test") & (samples["source"] == "dfdc-faces")]
+    real = logits[test.index][test["label"] == "real"]
+    assert cell.metrics["FPR@val"].value == pytest.approx((real > threshold).mean())
+
+
+def test_without_validation_scores_there_is_no_threshold_and_the_rest_stands(
+    tmp_path: Path,
+) -> None:
+    run = make_run(tmp_path, protocols=["cross-forgery"], detectors=["mfclip"])
+    model = "mfclip-cross-forgery-FS-0"
+    scores = read_scores(run, model)
+    write_scores(run, model, scores[~scores["sample_id"].str.contains("/val/")])
+    metrics = only(evaluate(run), "FS").cells[0].metrics
+    assert metrics["BACC"].value is not None
+    assert metrics["BACC@val"].reason == (
+        "no threshold: 230 of 230 validation samples are not scored"
+    )
 
 
 def test_samples_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
