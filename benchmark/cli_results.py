@@ -163,8 +163,8 @@ def inspect(
     )
     errors = found.errors
     rows = [
-        [str(row["sample_id"]), row["kind"], str(row["generator"]), f"{row['logit']:+.3f}",
-         f"{row['p_fake']:.4f}"]
+        [str(row["sample_id"]), row["kind"], str(row["generator"]), f"{row['logit']:+.2f}",
+         f"{row['p_fake']:.3f}"]
         for row in errors.table.to_dict("records")
     ]  # fmt: skip
     note = "; ".join(

@@ -54,7 +54,7 @@ def score_histograms(view: ProtocolView, table: pd.DataFrame) -> Picture:
     shown = [c.label for c in view.contenders if c.label in set(table["contender"])]
     kinds = list(dict.fromkeys(table["kind"]))
     kinds.sort(key=lambda kind: (kind != REAL, kind))
-    columns = min(3, columns_of(len(shown)))
+    columns = columns_of(len(shown), most=3)
     height = 0.27 * len(kinds) + 0.75
     with new_figure() as figure:
         axes = panels(figure, len(shown), columns=columns, height=height, sharey=True)

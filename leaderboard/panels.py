@@ -43,9 +43,9 @@ def panels(figure: Figure, number: int, *, columns: int, height: float, sharey: 
     return list(grid[:number])
 
 
-def columns_of(number: int) -> int:
+def columns_of(number: int, most: int = 4) -> int:
     """Tell how many panels stand side by side, rows evenly filled."""
-    return math.ceil(number / math.ceil(number / 4))
+    return math.ceil(number / math.ceil(number / most))
 
 
 def label_left(axes: Sequence[Axes], columns: int, label: str) -> None:
