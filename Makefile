@@ -64,5 +64,9 @@ perturbation-page: $(INSTALLED) ## Write the perturbations' levels and pictures 
 detector-page: $(INSTALLED) ## Write the detectors' cards into docs
 	$(BIN)/python -m detectors.page docs/detector-catalog.md
 
+detector-page: $(INSTALLED) ## Count the detectors and write their table into docs/detectors.md
+	$(BIN)/python -m detectors.counting
+	$(BIN)/python -m benchmark.listing docs/detectors.md
+
 clean: ## Remove the virtual environment and the runs
 	rm -rf $(VENV) runs build dist

@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from benchmark import __version__
 from benchmark.arguments import read_data, read_list, read_study
+from benchmark.cli_bench import bench_app, list_detectors, show_app
 from benchmark.cli_data import data_app
 from benchmark.cli_results import list_published, results_app
 from benchmark.console import EXIT_ERROR, error_console, fail, out_console, print_table, told
@@ -25,6 +26,9 @@ app = typer.Typer(
 list_app = typer.Typer(no_args_is_help=True, help="List what there is.")
 app.add_typer(data_app, name="data")
 app.add_typer(list_app, name="list")
+app.add_typer(show_app, name="show")
+app.add_typer(bench_app, name="bench")
+list_app.command("detectors")(told(list_detectors))
 app.add_typer(results_app)
 list_app.command("published")(list_published)
 
@@ -35,7 +39,8 @@ DataOption = Annotated[
 ]
 OutOption = Annotated[Path, typer.Option("--out", help="Folder of the run; continued if there.")]
 DetectorsOption = Annotated[
-    str | None, typer.Option("--detectors", help="Names, separated by commas.")
+    str | None,
+    typer.Option("--detectors", help="Names, separated by commas; all: what needs no download."),
 ]
 SizeOption = Annotated[str | None, typer.Option("--size", help="tiny (CPU) or base (published).")]
 RecipeOption = Annotated[
@@ -125,8 +130,10 @@ def run(
     checkpoint_seconds: CheckpointOption = 60.0,
 ) -> None:
     """Train, score and report a protocol or study on your images."""
+    study = read_study(target, detectors, size, recipe, seeds, train_on)
+    _tell_left_out(study, detectors)
     _run(
-        read_study(target, detectors, size, recipe, seeds, train_on),
+        study,
         data=read_data(data),
         out=out,
         store=store,
@@ -157,6 +164,7 @@ def plan(
     from benchmark.preview import preview
 
     study = read_study(target, detectors, size, recipe, seeds, train_on)
+    _tell_left_out(study, detectors)
     for table in preview(
         study, data=read_data(data), out=out, store=store, allow_missing=allow_missing
     ):
@@ -298,20 +306,6 @@ def score(
         raise typer.Exit(EXIT_ERROR)
 
 
-@list_app.command("detectors")
-@told
-def list_detectors() -> None:
-    """List the detectors of the catalog."""
-    from detectors.cards import CARDS
-
-    rows = [
-        [c.name, c.title, str(c.year), c.kind, c.fit, c.paper]
-        for c in CARDS.values()
-        if not c.sanity
-    ]
-    print_table("Detectors", ["name", "title", "year", "kind", "fit", "paper"], rows)
-
-
 @list_app.command("protocols")
 @told
 def list_protocols() -> None:
@@ -355,6 +349,21 @@ def _show_pieces(left: Any, took: Any) -> None:
         seconds = estimate(piece, took)
         rows.append([piece.name, "unknown" if seconds is None else f"{seconds:.0f}"])
     print_table(f"Pieces without a record: {len(rows)}", ["piece", "seconds, estimated"], rows)
+
+
+def _tell_left_out(study: Any, detectors: str | None) -> None:
+    """Say which detectors ``all`` does not stand for at this size, if it was asked for."""
+    from benchmark.definition import ALL
+    from benchmark.listing import without_downloads
+
+    if ALL in (read_list(detectors) or []) and (left_out := without_downloads(study.size)[1]):
+        names = ", ".join(left_out)
+        out_console.print(
+            f"[yellow]all leaves out {len(left_out)} that start from published weights at size "
+            f"{study.size}; name them to download:[/] {names}",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _run(study: Any, **options: Any) -> None:

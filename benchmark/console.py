@@ -1,6 +1,6 @@
 """What the commands share: two consoles, tables, and errors as one line with an exit code."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -51,10 +51,21 @@ def fail(message: str) -> None:
 
 def print_table(title: str, columns: list[str], rows: list[list[str]], note: str = "") -> None:
     """Print a table; names in it are text, never markup."""
+    print_sections(title, columns, {"": rows}, note)
+
+
+def print_sections(
+    title: str, columns: list[str], sections: Mapping[str, list[list[str]]], note: str = ""
+) -> None:
+    """Print a table whose rows stand under headings; names in it are text, never markup."""
     table = Table(title=title, title_justify="left", title_style="bold", caption=note or None)
     table.caption_justify = "left"
     for number, column in enumerate(columns):
         table.add_column(column, overflow="fold", no_wrap=number == 0)  # a name is copied whole
-    for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
+    for heading, rows in sections.items():
+        if heading:
+            table.add_row(f"[bold]{escape(heading)}[/]")
+        for row in rows:
+            table.add_row(*(escape(cell) for cell in row))
+        table.add_section()
     out_console.print(table)

@@ -8,10 +8,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from benchmark.errors import BenchmarkError
+from benchmark.listing import without_downloads
 from protocols.errors import UnknownNameError
 from protocols.reading import is_file_name, load_named, names_in, read_yaml
 from protocols.schema import load_protocol, protocol_names
 
+ALL = "all"
 _FOLDER = files("benchmark") / "studies"
 
 
@@ -104,7 +106,8 @@ def study_of(
     Args:
         target: Name of a protocol or study, or the path of a file of either.
         detectors: Names; needed for a protocol, and in place of a study's own. A name that the
-            study gives one of its own stands for that, options and recipe included.
+            study gives one of its own stands for that, options and recipe included. ``all`` stands
+            for what ``benchmark.listing.without_downloads`` gives.
         size: In place of a study's own; a protocol needs it.
         recipe: For every detector.
         seeds: In place of a study's own; a protocol has the seed 0.
@@ -134,6 +137,7 @@ def study_of(
         raise UnknownNameError("protocol or study", target, [*study_names(), *protocol_names()])
     changes: dict[str, Any] = {}
     if detectors:
+        detectors = _spelt_out(detectors, size or study.size)
         stated = {detector.name: detector for detector in study.detectors}
         changes["detectors"] = tuple(
             stated.get(name, StudyDetector(detector=name)) for name in detectors
@@ -170,6 +174,12 @@ def checked(study: Study) -> Study:
             f"{', '.join(names)}"
         )
     return study
+
+
+def _spelt_out(names: Sequence[str], size: str) -> list[str]:
+    """Put the names that ``all`` stands for in its place."""
+    lists = [without_downloads(size)[0] if name == ALL else [name] for name in names]
+    return [name for some in lists for name in some]
 
 
 def _holds_study(target: str) -> bool:

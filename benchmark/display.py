@@ -24,6 +24,7 @@ _PHASES = {
     "train": "Training",
     "score": "Scoring",
     "report": "Writing the report",
+    "cost": "Measuring",
 }
 
 

@@ -4,7 +4,6 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
-from inspect import signature
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +11,7 @@ import torch
 from filelock import FileLock
 
 from benchmark.data.source import ImageSource
-from benchmark.definition import Study, checked, study_of
+from benchmark.definition import Study, StudyDetector, checked, study_of
 from benchmark.engine import Engine
 from benchmark.environment import environment, resolve_device
 from benchmark.errors import BenchmarkError
@@ -32,7 +31,9 @@ from benchmark.progress import Progress
 from benchmark.provenance import EnergyMeter, provenance
 from benchmark.scoring import Group, ScoreStore, plan_groups, score
 from benchmark.training import train
+from detectors.card import Card
 from detectors.catalog import detector_class
+from detectors.counting import option_names
 from leaderboard.report import PAGE, report
 from results.files import atomic_write, json_text, read_json
 from results.schema import RunFacts
@@ -161,10 +162,7 @@ def check_detectors(study: Study) -> None:
     """
     for entry in study.detectors:
         found = detector_class(entry.detector)
-        builders = [vars(cls)["__init__"] for cls in found.__mro__ if "__init__" in vars(cls)]
-        taken = [p for builder in builders for p in signature(builder).parameters.values()]
-        known = {p.name for p in taken if p.kind is not p.VAR_KEYWORD}
-        known -= {"self", "args", "size", "taxa", "untrained"}
+        known = option_names(found)
         unknown = sorted(set(entry.options) - known)
         if unknown:
             raise BenchmarkError(
@@ -173,13 +171,23 @@ def check_detectors(study: Study) -> None:
         lacking = sorted(found.card.needs - _SUPPLIED)
         if lacking:
             raise BenchmarkError(f"{entry.name} needs {', '.join(lacking)}, which no manifest has")
-        if found.card.batches == "balanced":
-            recipe = recipe_of(entry, study.size)
-            if not recipe.balanced:
-                raise BenchmarkError(
-                    f"{entry.name} trains on batches of which half are real: recipe "
-                    f"'{recipe.name}' has balanced: false"
-                )
+        _check_batches(entry, found.card, study.size)
+
+
+def _check_batches(entry: StudyDetector, card: Card, size: str) -> None:
+    """Refuse a recipe whose batches a detector cannot train on."""
+    recipe = recipe_of(entry, size)
+    if card.batches == "balanced" and not recipe.balanced:
+        raise BenchmarkError(
+            f"{entry.name} trains on batches of which half are real: recipe "
+            f"'{recipe.name}' has balanced: false"
+        )
+    most = card.batch_dependent
+    if card.fit == "gradient" and most is not None and recipe.batch_size > most:
+        raise BenchmarkError(
+            f"{entry.name} trains on batches of {most} at most: recipe '{recipe.name}' has "
+            f"batch_size: {recipe.batch_size}"
+        )
 
 
 def left_to_score(out: Path, plan: Plan) -> tuple[Group, ...]:

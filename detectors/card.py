@@ -1,7 +1,8 @@
 """What is known of a detector before it is built: its card."""
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
 
 Fit = Literal["gradient", "estimator", "none"]
 Kind = Literal["spatial", "frequency", "vision-language", "foundation", "floor"]
@@ -40,6 +41,8 @@ class Card:
             it is another detector, which publishing leaves out.
         batches: Training batches that its loss takes: ``any``, or ``balanced`` ones, half real.
         batch_dependent: None, or the chunk size on which its scores depend.
+        random_base: Options, beside ``pretrained=False``, that build the size ``base`` from random
+            weights with nothing fetched: for counting and timing.
     """
 
     name: str
@@ -57,3 +60,4 @@ class Card:
     definition: Literal["training", "weights"] = "training"
     batches: Literal["any", "balanced"] = "any"
     batch_dependent: int | None = None
+    random_base: Mapping[str, Any] = field(default_factory=dict, hash=False)

@@ -3,19 +3,18 @@
 Ratios are medians of pairs measured one after the other: a machine that slows down slows both.
 """
 
-import ctypes
-import gc
 import json
-import os
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
 
-Call = Callable[[], object]
+from benchmark.measuring import Call, hardware, held_bytes, is_own_time, peak_bytes, seconds, wait
+
+__all__ = ["Call", "Row", "hardware", "has_half_precision", "is_own_time", "markdown", "paired"]
+__all__ += ["peak_megabytes", "seconds", "wait", "write_report"]
 Row = dict[str, Any]
 
 
@@ -47,72 +46,10 @@ def paired(calls: Mapping[str, Call], rounds: int, device: torch.device) -> dict
     return found
 
 
-def seconds(call: Call, device: torch.device) -> float:
-    """Time one call.
-
-    On a CPU with one thread it is the process's own time, which others on the machine hardly
-    change; otherwise the time on the wall.
-    """
-    clock = time.process_time if is_own_time(device) else time.perf_counter
-    wait(device)
-    began = clock()
-    call()
-    wait(device)
-    return clock() - began
-
-
-def is_own_time(device: torch.device) -> bool:
-    """Tell whether times are the process's own."""
-    return device.type == "cpu" and torch.get_num_threads() == 1
-
-
-def wait(device: torch.device) -> None:
-    """Wait until the device has done what it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
 def peak_megabytes(call: Call, device: torch.device) -> float:
-    """Give the most memory that ``call`` takes on top of what is taken already, in MB.
-
-    On a GPU it is what torch's allocator hands out; on a CPU the process's resident memory, by
-    Linux's high-water mark, so that libraries' own buffers count and the figure is coarse.
-    """
-    gc.collect()
-    if device.type == "cuda":
-        wait(device)
-        torch.cuda.reset_peak_memory_stats(device)
-        at_first = torch.cuda.memory_allocated(device)
-        call()
-        wait(device)
-        return (torch.cuda.max_memory_allocated(device) - at_first) / 1e6
-    ctypes.CDLL("libc.so.6").malloc_trim(0)  # what was freed is given back, or it hides the peak
-    before = _resident("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    call()
-    return (_resident("VmHWM") - before) / 1e6
-
-
-def _resident(field: str) -> float:
-    """Read a size in bytes from the process's status."""
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith(f"{field}:"):
-            return 1024.0 * int(line.split()[1])
-    raise OSError(f"/proc/self/status has no {field}")
-
-
-def hardware(device: torch.device) -> str:
-    """Say what was measured on, without naming the machine."""
-    if device.type == "cuda":
-        return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
-    with Path("/proc/cpuinfo").open(encoding="utf-8") as file:
-        flags = {flag for line in file if line.startswith("flags") for flag in line.split()}
-    units = [flag for flag in ("avx512f", "avx512_bf16", "amx_bf16") if flag in flags]
-    threads = torch.get_num_threads()
-    cores = len(os.sched_getaffinity(0))
-    has = ", ".join(units) or "no avx512"
-    clock = "the process's own time" if is_own_time(device) else "time on the wall"
-    return f"{cores}-core CPU ({has}), threads: {threads}, torch {torch.__version__}; {clock}"
+    """Give the most memory that ``call`` takes on top of what is taken already, in MB."""
+    before = held_bytes(device)
+    return (peak_bytes(call, device) - before) / 1e6
 
 
 def has_half_precision(device: torch.device) -> bool:

@@ -22,6 +22,24 @@ _RADFORD = (
     "Radford et al., Learning Transferable Visual Models From Natural Language Supervision, ICML "
     "2021 (arXiv 2103.00020)"
 )
+# The towers of CLIP ViT-B/16, for random ones.
+_IMAGE_B16 = {
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "projection_dim": 512,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "image_size": 224,
+    "patch_size": 16,
+}
+_TEXT_B16 = {
+    "hidden_size": 512,
+    "intermediate_size": 2048,
+    "projection_dim": 512,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 8,
+    "vocab_size": 49_408,
+}
 _TINY = "tiny: a small tower of random weights for CPUs and tests, no CLIP at all"
 
 CLIP_LINEAR = Card(
@@ -127,6 +145,7 @@ CLIP_FINETUNE = Card(
     "random weights for CPUs and tests, no CLIP at all",
     fit="gradient",
     needs=frozenset({"prompts"}),
+    random_base={"image_encoder": _IMAGE_B16, "text_encoder": _TEXT_B16},
     **_CLIP,
 )
 
@@ -140,6 +159,7 @@ CLIP_CLASSES = Card(
     "classes, but a free vector in place of each class's text. base: CLIP ViT-B/16. " + _TINY,
     fit="gradient",
     needs=frozenset({"prompts"}),
+    random_base={"image_encoder": _IMAGE_B16},
     **_CLIP,
 )
 

@@ -1,0 +1,71 @@
+"""The commands on detectors themselves: what they cost, what their cards say, which there are."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmark.arguments import read_list
+from benchmark.console import error_console, out_console, print_sections, print_table, told
+
+# Nothing here may import torch at the top: --help and the lists stay light.
+bench_app = typer.Typer(no_args_is_help=True, help="Measure what things cost.")
+show_app = typer.Typer(no_args_is_help=True, help="Show all that is known of one thing.")
+
+
+@bench_app.command("detectors")
+@told
+def bench_detectors(
+    detectors: Annotated[
+        str | None, typer.Option("--detectors", help="Names, separated by commas [default: all].")
+    ] = None,
+    size: Annotated[str, typer.Option("--size", help="tiny (CPU) or base (published).")] = "tiny",
+    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Images a forward pass.")] = 8,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Timed passes.")] = 5,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the table and the figure.")
+    ] = None,
+) -> None:
+    """Measure parameters, FLOPs, images a second and memory, each detector in its own process."""
+    from benchmark.cost import Setting, measure_costs
+    from benchmark.display import Display
+    from leaderboard.cost_table import COLUMNS, cost_notes, cost_rows
+
+    names = [] if detectors == "all" else read_list(detectors) or []
+    setting = Setting(
+        size=size,  # type: ignore[arg-type]  # measure_costs checks it
+        device=device,
+        batch=batch,
+        rounds=rounds,
+        threads=threads,
+    )
+    with Display(error_console) as display:
+        found = measure_costs(names, setting, display)
+    notes = "\n".join(cost_notes(*found))
+    print_table("Cost of detectors", list(COLUMNS), cost_rows(found.costs), notes)
+    if out is not None:
+        from leaderboard.cost_table import write_costs
+
+        for path in write_costs(out, *found):
+            out_console.print(f"Written: {path}", highlight=False, soft_wrap=True)
+
+
+@show_app.command("detector")
+@told
+def show_detector(
+    name: Annotated[str, typer.Argument(help="Its name in the catalog.")],
+) -> None:
+    """Show a detector's whole card."""
+    from benchmark.listing import card_facts
+
+    title, facts = card_facts(name)
+    print_table(title, ["what", "on the card"], facts)
+
+
+def list_detectors() -> None:
+    """List the detectors of the catalog by group."""
+    from benchmark.listing import COLUMNS, NOTE, listing
+
+    print_sections("Detectors", list(COLUMNS), listing(), NOTE)
