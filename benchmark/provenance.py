@@ -20,8 +20,8 @@ from benchmark.environment import describe, host
 ROOT = Path(__file__).parents[1]
 DISTRIBUTION = "forgerybench"
 # What can change a number; results that lie beside the code cannot.
-_CODE = ("benchmark", "detectors", "protocols", "results", "leaderboard")
-_CODE += (":(exclude)results/published",)
+_PACKAGES = ("benchmark", "detectors", "protocols", "results", "leaderboard")
+_CODE = (*_PACKAGES, ":(exclude)results/published")
 
 
 def provenance(device: torch.device) -> dict[str, Any]:
