@@ -1,11 +1,17 @@
 """Cells that several tables show: numbers, means with what they cover, differences, ranges."""
 
-from leaderboard.table import BEST, DASH, POOLED, SEEN, SMALL, TableCell
+from leaderboard.table import DASH, POOLED, SEEN, SMALL, TableCell
 from leaderboard.view import Result, Summary
 
 
-def value_cell(result: Result, metric: str, best: bool = False) -> TableCell:
-    """Show one number of one contender with its marks, or why there is none."""
+def value_cell(result: Result, metric: str, place: str | None = None) -> TableCell:
+    """Show one number of one contender with its interval and marks, or why there is none.
+
+    Args:
+        result: The cell of the contender.
+        metric: One of its metrics.
+        place: ``BEST``, ``SECOND`` or None.
+    """
     value, record = result.value(metric), result.record
     if record is None or value.value is None:
         return TableCell(DASH, reason=value.reason, title=value.reason or "")
@@ -15,15 +21,22 @@ def value_cell(result: Result, metric: str, best: bool = False) -> TableCell:
             (SEEN, result.cell.seen),
             (SMALL, result.small),
             (POOLED, result.pooled),
-            (BEST, best),
         )
         if holds
     }
+    marks |= {place} if place else set()
     title = (
         f"{result.contender.label}, {result.cell.training} to {result.test.label}: "
         f"{record.n_real} real, {record.n_fake} forged; {record.reals}"
     )
-    return TableCell(f"{value.value:.3f}", raw=value.value, marks=frozenset(marks), title=title)
+    title += f"; no interval: {value.no_interval}" if value.no_interval else ""
+    interval = interval_text(value.low, value.high)
+    return TableCell(f"{value.value:.3f}", interval, value.value, frozenset(marks), title=title)
+
+
+def interval_text(low: float | None, high: float | None) -> str:
+    """Show the ends of an interval; nothing where there is none."""
+    return "" if low is None or high is None else f"{low:.3f}{DASH}{high:.3f}"
 
 
 def summary_cell(summary: Summary) -> TableCell:

@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from leaderboard.drawing import Picture
-from leaderboard.table import BEST, DASH, LEGEND, REPORTED, SEEN, SIGNS, Table
+from leaderboard.table import BEST, DASH, LEGEND, REPORTED, SECOND, SEEN, SIGNS, Table
 from leaderboard.view import ProtocolView
 from results.evaluation import RunContents
 from results.schema import ModelFacts
@@ -236,7 +236,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["data_uri"] = _data_uri
-    environment.globals.update(LEGEND=LEGEND, SEEN=SEEN, SIGNS=SIGNS, BEST=BEST, DASH=DASH)
+    environment.globals.update(
+        LEGEND=LEGEND, SEEN=SEEN, SIGNS=SIGNS, BEST=BEST, SECOND=SECOND, DASH=DASH
+    )
     return environment
 
 

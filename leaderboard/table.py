@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from tabulate import tabulate
 
 DASH = "\N{EN DASH}"
-SEEN, SMALL, POOLED, BEST = "seen", "small", "pooled", "best"
+SEEN, SMALL, POOLED, BEST, SECOND = "seen", "small", "pooled", "best", "second"
 REPORTED, REPEATED = "reported", "repeated"
 LEGEND = {
     SEEN: "in brackets: the forgeries were seen in training",
     SMALL: "° fewer than 100 real or forged samples, or a mean over such: not ranked",
     POOLED: "ᵖ the real images are of other sources too: telling sources apart helps; in no mean",
     BEST: "bold: the best detector of this cell",
+    SECOND: "underlined: the second best of three or more",
     REPORTED: "† reported: published by others, not measured here; never ranked or averaged",
     REPEATED: "‡ the source prints the same numbers for another cell too",
 }
@@ -42,7 +43,7 @@ class TableCell:
         text: What it says; ``DASH`` where there is no value.
         detail: What stands in parentheses after it (on the page: small, below it).
         raw: The number at full precision, for CSV; None where there is none.
-        marks: Some of ``SEEN, SMALL, POOLED, BEST, REPORTED, REPEATED``.
+        marks: Some of ``SEEN, SMALL, POOLED, BEST, SECOND, REPORTED, REPEATED``.
         reason: Why there is no value.
         title: More about it, shown when a reader points at it.
     """
@@ -194,8 +195,10 @@ def _markdown_cell(cell: TableCell, numbers: dict[str, int]) -> str:
     """Write one cell with its marks."""
     if cell.text == DASH:
         return f"{DASH} [{numbers[cell.reason]}]" if cell.reason else DASH
-    text = _markdown(_whole(cell))
+    text = _markdown(cell.text)
     text = f"**{text}**" if BEST in cell.marks else text
+    text = f"<u>{text}</u>" if SECOND in cell.marks else text
+    text += f" ({_markdown(cell.detail)})" if cell.detail else ""
     text = f"*{text}*" if REPORTED in cell.marks else text
     text = f"[{text}]" if SEEN in cell.marks else text
     return text + "".join(sign for mark, (sign, _) in SIGNS.items() if mark in cell.marks)
@@ -205,8 +208,10 @@ def _latex_cell(cell: TableCell, numbers: dict[str, int]) -> str:
     """Write one cell with its marks."""
     if cell.text == DASH:
         return f"--$^{{{numbers[cell.reason]}}}$" if cell.reason else "--"
-    text = _latex(_whole(cell))
+    text = _latex(cell.text)
     text = f"\\textbf{{{text}}}" if BEST in cell.marks else text
+    text = f"\\underline{{{text}}}" if SECOND in cell.marks else text
+    text += f" {{\\scriptsize ({_latex(cell.detail)})}}" if cell.detail else ""
     text = f"\\textit{{{text}}}" if REPORTED in cell.marks else text
     text = f"[{text}]" if SEEN in cell.marks else text
     signs = "".join(sign for mark, (_, sign) in SIGNS.items() if mark in cell.marks)

@@ -1,12 +1,13 @@
 """The tables of a run: matrices, conditions, summaries, and every cell in one long table."""
 
+import re
 from collections.abc import Iterable
 
 import pandas as pd
 
 from leaderboard.cells import number_range, signed, summary_cell, value_cell
 from leaderboard.summary import summary_table
-from leaderboard.table import DASH, SMALL, Section, Table, TableCell
+from leaderboard.table import BEST, DASH, SECOND, SMALL, Section, Table, TableCell
 from leaderboard.view import ProtocolView, Result, counted, is_better, summarise
 from protocols.conditions import shown
 
@@ -29,14 +30,14 @@ def matrix_table(view: ProtocolView, metric: str, level: str) -> Table:
         (result.contender, result.cell.training, result.test): result
         for result in view.at(view.base, level)
     }
-    best = _best(results.values(), metric)
+    places = _places(results.values(), metric)
     with_mean = view.has(seen=False)
     sections = []
     for contender in view.contenders:
         rows = []
         for training in view.trainings:
             row = [results[contender, training, test] for test in view.tests]
-            cells = [value_cell(result, metric, result in best) for result in row]
+            cells = [value_cell(result, metric, places.get(result)) for result in row]
             if with_mean:
                 unseen = summarise((r for r in row if not r.cell.seen), metric)
                 cells.append(summary_cell(unseen))
@@ -52,7 +53,7 @@ def matrix_table(view: ProtocolView, metric: str, level: str) -> Table:
         columns=(*(test.label for test in view.tests), *([UNSEEN_MEAN] if with_mean else [])),
         head=_counts(view, results.values(), with_mean),
         sections=tuple(sections),
-        notes=tuple(_reals_notes(results.values())),
+        notes=(*_interval_notes(results.values(), metric), *_reals_notes(results.values())),
     )
 
 
@@ -156,19 +157,25 @@ def _long_row(view: ProtocolView, result: Result) -> dict[str, object]:
         "n_orphans": result.cell.test.n_orphans,
         "prevalence": record.prevalence if record else None,
     }
-    values = {metric: result.value(metric) for metric in view.protocol.metrics}
+    values = {str(metric): result.value(metric) for metric in view.protocol.metrics}
+    sure = values[view.metric]
     row |= {metric: value.value for metric, value in values.items()}
+    row |= {f"{view.metric} low": sure.low, f"{view.metric} high": sure.high}
+    beside = record.metrics if record else {}
+    row |= {metric: value.value for metric, value in beside.items() if metric not in values}
     others = record.other_reals if record else {}
     for policy in ("training-source", "stated", "pooled"):
         row[f"AUC, {policy}"] = others[policy].auc.value if policy in others else None
     reasons = [f"{name}: {value.reason}" for name, value in values.items() if value.reason]
+    row["no_interval"] = sure.no_interval
     row["reason"] = f"no model: {result.gap}" if record is None else "; ".join(reasons)
     return row
 
 
 def _name(view: ProtocolView, metric: str, level: str) -> str:
     """Name the files of a table."""
-    return f"{view.name}-{metric}" + (f"-{level}" if len(view.protocol.levels) > 1 else "")
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", metric).strip("-")
+    return f"{view.name}-{stem}" + (f"-{level}" if len(view.protocol.levels) > 1 else "")
 
 
 def _condition_cell(results: list[Result], metric: str, clean: float | None) -> TableCell:
@@ -223,20 +230,36 @@ def _reals_notes(results: Iterable[Result]) -> list[str]:
     return notes
 
 
-def _best(results: Iterable[Result], metric: str) -> set[Result]:
-    """Find the best contender of every cell that is large enough to rank at least two."""
+def _interval_notes(results: Iterable[Result], metric: str) -> list[str]:
+    """Say what the intervals of a table are, where it has some."""
+    values = [result.value(metric) for result in results]
+    notes = []
+    if any(value.low is not None for value in values):
+        notes.append(
+            "In parentheses: 95 % interval by resampling clusters (videos, persons, pairs), for "
+            "these trained models; cells that share real images share their luck"
+        )
+    notes += dict.fromkeys(f"No interval: {v.no_interval}" for v in values if v.no_interval)
+    return notes
+
+
+def _places(results: Iterable[Result], metric: str) -> dict[Result, str]:
+    """Find the best contenders of every cell that is large enough to rank, and of three the second.
+
+    Equal values share a place; two that are best leave no second.
+    """
     cells: dict[tuple[str, str], list[tuple[float, Result]]] = {}
     for result in results:
         value = result.value(metric).value
         if value is not None and not result.small:
             where = (result.cell.training, result.test.label)
             cells.setdefault(where, []).append((value, result))
-    found = set()
+    found: dict[Result, str] = {}
     for ranked in cells.values():
-        if len(ranked) < 2:
-            continue
-        top = ranked[0][0]
-        for value, _ in ranked:
-            top = value if is_better(metric, value, top) else top
-        found |= {result for value, result in ranked if value == top}
+        for value, result in ranked:
+            better = sum(is_better(metric, other, value) for other, _ in ranked)
+            if better == 0 and len(ranked) > 1:
+                found[result] = BEST
+            elif better == 1 and len(ranked) > 2:
+                found[result] = SECOND
     return found

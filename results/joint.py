@@ -114,10 +114,7 @@ class Joint:
             return self._known[key]
         fewest = self.fewest(cell)
         if self._draws is None or fewest < FEWEST_CLUSTERS:
-            raise UndefinedError(
-                f"a class is of fewer than {FEWEST_CLUSTERS} independent clusters, so there is no "
-                "interval"
-            )
+            raise UndefinedError(f"a class is of fewer than {FEWEST_CLUSTERS} independent clusters")
         scored = self._contents.scored(model, cell)
         rows = self._contents.first_rows(cell)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -125,7 +122,7 @@ class Joint:
                 self._draws, scored.labels, scored.scores, {name: RANKED[name]}, rows=rows
             )[name]
         if not np.isfinite(found).all():
-            raise UndefinedError("a class is absent from some resamples, so there is no interval")
+            raise UndefinedError("a class is absent from some resamples")
         # Means over seeds and ranks ask for these again; those under damage are too many to keep.
         if cell.condition.key == self._base:
             self._known[key] = found

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -68,6 +69,26 @@ def test_a_small_cell_is_never_best(laid_out: dict[str, ProtocolView]) -> None:
     assert any(
         "best" in c.marks for c in matrix_table(laid_out["cross-generator"], "EER", "image").cells()
     )
+
+
+def test_the_second_best_is_underlined_and_every_large_cell_has_its_interval(
+    laid_out: dict[str, ProtocolView],
+) -> None:
+    table = matrix_table(laid_out["cross-generator"], "AUC", "image")
+    column = table.columns.index("StyleGAN")
+    cells = [dict(section.rows)["DFDC-mixed"][column] for section in table.sections]
+    ordered = sorted(cells, key=lambda cell: -(cell.raw or 0))
+    assert [cell.marks & {"best", "second"} for cell in ordered[:3]] == [
+        {"best"},
+        {"second"},
+        set(),
+    ]
+    assert all(re.fullmatch("0\\.\\d{3}\N{EN DASH}0\\.\\d{3}", cell.detail) for cell in cells)
+    assert "<u>" in to_markdown(table)
+    assert "\\underline{" in to_latex(table)
+    few = dict(table.sections[0].rows)["DFDC-mixed"][table.columns.index("StableDiffusion-2.1")]
+    assert few.detail == ""
+    assert "No interval: a class is of fewer than 5 independent clusters" in table.notes
 
 
 def test_the_best_eer_is_the_smallest(laid_out: dict[str, ProtocolView]) -> None:
