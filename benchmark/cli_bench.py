@@ -22,7 +22,7 @@ def bench_detectors(
     size: Annotated[str, typer.Option("--size", help="tiny (CPU) or base (published).")] = "tiny",
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
     batch: Annotated[int, typer.Option("--batch", min=1, help="Images a forward pass.")] = 8,
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Timed passes.")] = 5,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="How often it is timed.")] = 5,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for the table and the figure.")

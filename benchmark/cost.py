@@ -1,5 +1,6 @@
 """What detectors cost: each is built from random weights and timed in a process of its own."""
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -21,6 +22,9 @@ from detectors.counting import build_random, count_flops, noise, numbers_of
 from detectors.errors import DetectorError
 from leaderboard.cost_table import Cost
 
+# A round is at least as long: a clock of the process may tick in milliseconds.
+_LEAST_SECONDS = 0.2
+
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
@@ -30,7 +34,8 @@ class Setting:
         size: ``tiny`` or ``base``.
         device: ``auto``, ``cpu`` or ``cuda``.
         batch: Images a forward pass; fewer where a card pins less.
-        rounds: Timed forward passes, after one that is not.
+        rounds: How often it is timed, after two passes that do not count; a round is as many
+            passes as take 0.2 s.
         threads: Of torch on a CPU; None: its own number.
     """
 
@@ -118,7 +123,13 @@ def measure_here(name: str, group: str, setting: Setting) -> tuple[Cost, str]:
         detector.answer(inputs, known).float().cpu()
 
     peak = peak_bytes(call, device) - before
-    rates = [batch / seconds(call, device) for _ in range(setting.rounds)]
+    repeats = math.ceil(_LEAST_SECONDS / max(seconds(call, device), 1e-6))
+
+    def calls() -> None:
+        for _ in range(repeats):
+            call()
+
+    rates = [batch * repeats / seconds(calls, device) for _ in range(setting.rounds)]
     rate = median(rates)
     parameters, trained, side = numbers_of(detector)
     cost = Cost(

@@ -15,6 +15,7 @@ from leaderboard.panels import (
     measured,
     panels,
     styles,
+    unit_ticks,
     which,
 )
 from leaderboard.view import ProtocolView, summarise
@@ -77,6 +78,7 @@ def cost_chart(view: ProtocolView, table: pd.DataFrame) -> Picture:
                     linestyle="",
                 )  # fmt: skip
             axis.set_xscale("log")
+            unit_ticks(axis.xaxis)
             axis.xaxis.set_major_formatter(EngFormatter(sep=""))
             axis.xaxis.set_minor_formatter(NullFormatter())
             axis.set_xlabel(cost)

@@ -4,16 +4,18 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator
 from tabulate import tabulate
 
 from leaderboard.drawing import FAINT, INK, Picture, new_figure, picture
 from leaderboard.numbers import with_unit
-from leaderboard.panels import apart, legend, styles
+from leaderboard.panels import apart, legend, styles, unit_ticks
 from leaderboard.table import DASH
 from results.files import atomic_write
 
@@ -141,7 +143,9 @@ def rate_chart(costs: Sequence[Cost], measured: Mapping[str, str]) -> Picture | 
                 rows["parameters"], rows["images_per_second"], color=look.colour, linestyle="",
                 marker=look.marker, markersize=7, markeredgecolor="white", markeredgewidth=0.6,
             )  # fmt: skip
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         _name_points(axis, table, room=height - 1.1)
+        unit_ticks(axis.xaxis, axis.yaxis)
         axis.set_xlabel("parameters")
         axis.set_ylabel("images per second")
         keys = [
@@ -181,8 +185,18 @@ def _name_points(axis: Axes, table: pd.DataFrame, *, room: float) -> None:
     # Of two at one rate the larger stands lower, so that its line does not cross the other's.
     order = table.sort_values(["images_per_second", "parameters"], ascending=[True, False])
     heights = (np.log10(order["images_per_second"]) - low) / span
-    line = {"arrowstyle": "-", "color": FAINT, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 4}
-    for row, height in zip(order.itertuples(), apart(list(heights), gap), strict=True):
+    placed = apart(list(heights), gap)
+    if min(placed) < 0 or max(placed) > 1:  # too many around one rate: evenly, from end to end
+        placed = list(np.linspace(0, 1, len(order)))
+    line: dict[str, Any] = {
+        "arrowstyle": "-",
+        "color": FAINT,
+        "linewidth": 0.5,
+        "shrinkA": 2,
+        "shrinkB": 4,
+    }
+    line["relpos"] = (0, 0.5)
+    for row, height in zip(order.itertuples(), placed, strict=True):
         axis.annotate(
             str(row.detector), (row.parameters, row.images_per_second), xytext=(1.04, height),
             textcoords="axes fraction", va="center", fontsize=8.5, color=INK,

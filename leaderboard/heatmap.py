@@ -32,6 +32,9 @@ def heat_map(view: ProtocolView) -> Picture:
                 axis.set_visible(False)
                 continue
             _matrix(axis, view, view.contenders[index], colours)
+            # A longer title would run into the next matrix.
+            room = max(10, int(width * len(view.tests) / 0.095))
+            axis.set_title(short(view.contenders[index].label, room), loc="left")
             _label_tests(axis, view, width, is_last=index + columns >= len(axes))
             _label_trainings(axis, view, is_first=index % columns == 0)
         bar = figure.colorbar(colours, ax=axes, fraction=0.03, pad=0.015, aspect=25)
@@ -101,7 +104,6 @@ def _matrix(axis: Axes, view: ProtocolView, contender: Contender, colours: Scala
     )
     axis.grid(visible=False)
     axis.tick_params(length=0)
-    axis.set_title(contender.label, loc="left")
 
 
 def _contrasting(colours: ScalarMappable, value: float) -> str:

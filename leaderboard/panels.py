@@ -9,11 +9,14 @@ import matplotlib as mpl
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
 from scipy.optimize import isotonic_regression
 
 from leaderboard.drawing import WIDTH
+from leaderboard.numbers import with_unit
 from leaderboard.view import Contender, ProtocolView, Result, counted
 
 Colour = tuple[float, float, float]
@@ -82,11 +85,29 @@ def contender_keys(contenders: Sequence[Contender], *, line: bool = True) -> lis
 def legend(figure: Figure, keys: Sequence[Line2D]) -> None:
     """Put a legend below the panels, as many entries side by side as fit."""
     width, height = figure.get_size_inches()
-    needed = sum(0.6 + 0.075 * len(str(key.get_label())) for key in keys)
-    columns = max(1, min(len(keys), int(len(keys) * width / needed)))
+    needed = [0.6 + 0.075 * len(str(key.get_label())) for key in keys]
+    columns = _most_columns(needed, width)
     lines = math.ceil(len(keys) / columns)
     figure.set_size_inches(width, height + 0.2 * (lines - 1))
     figure.legend(handles=keys, loc="outside lower center", ncols=columns)
+
+
+def _most_columns(needed: Sequence[float], width: float) -> int:
+    """Tell how many columns of a legend fit, filled one by one, each as wide as its widest."""
+    for columns in range(len(needed), 1, -1):
+        short, long = divmod(len(needed), columns)
+        ends = np.cumsum([short + 1] * long + [short] * (columns - long))
+        widths = [max(part) for part in np.split(np.asarray(needed), ends[:-1])]
+        if sum(widths) <= width:
+            return columns
+    return 1
+
+
+def unit_ticks(*sides: Axis) -> None:
+    """Write the ticks of logarithmic axes with units: matplotlib's own are formulas."""
+    for side in sides:
+        side.set_major_formatter(lambda value, _: with_unit(value))
+        side.set_minor_formatter(NullFormatter())
 
 
 def apart(heights: Sequence[float], gap: float) -> list[float]:
