@@ -28,8 +28,6 @@ def block_table(view: ProtocolView) -> pd.DataFrame:
         A row a test set, a column a detector; test sets that have none are left out.
     """
     values: dict[tuple[str, str], dict[tuple[str, int], float]] = {}
-    detectors = {contender.detector: _name(view, contender.detector) for contender in
-                 view.contenders}  # fmt: skip
     for result in view.at(view.base, view.level):
         value = result.value(view.metric).value
         if value is not None and result.cell.headline and not result.cell.seen:
@@ -39,11 +37,11 @@ def block_table(view: ProtocolView) -> pd.DataFrame:
     whole = {key: found for key, found in values.items() if len(found) == len(view.contenders)}
     table = pd.DataFrame(whole).T
     if table.empty:
-        return pd.DataFrame(columns=list(detectors.values()))
+        return pd.DataFrame(columns=list(view.detectors.values()))
     over_seeds = table.T.groupby(level=0, sort=False).mean().T
     order = [test.label for test in view.tests if test.label in over_seeds.index]
     blocks = over_seeds.groupby(level=0, sort=False).mean().loc[order]
-    return blocks.rename(columns=detectors)
+    return blocks.rename(columns=view.detectors)
 
 
 def compared(view: ProtocolView, contents: RunContents) -> CriticalDifference:
@@ -105,9 +103,3 @@ def _elbow(
     text = f"{short(name, 26)} ({rank:.2f})"
     shift, align = (-0.05, "right") if on_left else (0.05, "left")
     axis.text(side + shift, depth, text, ha=align, va="center", fontsize=8.5, clip_on=False)
-
-
-def _name(view: ProtocolView, detector: str) -> str:
-    """Name a detector without its seed."""
-    first = next(c for c in view.contenders if c.detector == detector)
-    return first.label.removesuffix(f", seed {first.seed}")

@@ -18,6 +18,7 @@ from leaderboard.histograms import score_histograms, score_table
 from leaderboard.literature import literature_tables
 from leaderboard.overlays import overlay_pictures
 from leaderboard.page import ProtocolSection, render
+from leaderboard.ranks import ranks_table, seeds_table
 from leaderboard.reliability import reliability_diagram, reliability_table
 from leaderboard.roc import det_curves, mean_curves, roc_curves
 from leaderboard.slope import slope_chart, slope_table
@@ -85,6 +86,7 @@ def _section(
 ) -> ProtocolSection:
     """Build one protocol's tables and figures."""
     tables = protocol_tables(view)
+    tables[1:1] = [t for t in (ranks_table(view, contents), seeds_table(view, contents)) if t]
     reference = contents.facts.reference
     if reference in {contender.detector for contender in view.contenders}:
         assert reference is not None

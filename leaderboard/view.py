@@ -113,6 +113,13 @@ class ProtocolView:
         return self.protocol.name
 
     @property
+    def detectors(self) -> dict[str, str]:
+        """Names of the detectors without their seeds, by what the study calls them."""
+        return {
+            who.detector: who.label.removesuffix(f", seed {who.seed}") for who in self.contenders
+        }
+
+    @property
     def metric(self) -> str:
         """The headline metric."""
         return self.protocol.metrics[0]

@@ -5,7 +5,7 @@ draws, so that they agree with each other.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from protocols import Cell, ImageSet
 from results.checking import Counts, Floats
 from results.errors import UndefinedError
 from results.measures import RANKED
-from results.ranking import Ranking, ranking
+from results.ranking import Ranking, over_cells, ranking
 from results.resampling import FEWEST_CLUSTERS, Draws, rank_replicates
 from results.schema import Value
 from results.statistics import OverSeeds, Replicated, bootstrap_interval, over_seeds
@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 
 # One detector's models of a training set, by training seed.
 Models = Mapping[int, str]
+
+
+class Ranked(NamedTuple):
+    """Detectors by their means over cells; ``means`` has those with interval, by detector."""
+
+    ranking: Ranking
+    means: dict[str, OverSeeds]
 
 
 class Joint:
@@ -51,8 +58,8 @@ class Joint:
         self._draws = Draws(self._compact(parts), parts) if parts else None
 
     def with_interval(self, model: str, cell: Cell, name: str, value: Value) -> Value:
-        """Add the 95 % interval of a rank metric to its value, or the reason why there is none."""
-        if value.value is None or name not in RANKED:
+        """Add the 95 % interval of a metric to its value, or the reason why there is none."""
+        if value.value is None:
             return value
         try:
             found = self.replicates(model, cell, name)
@@ -81,7 +88,7 @@ class Joint:
         name: str,
         *,
         higher_is_better: bool,
-    ) -> Ranking:
+    ) -> Ranked:
         """Rank detectors by the mean of a rank metric over cells.
 
         Args:
@@ -101,17 +108,21 @@ class Joint:
             ]
             for detector, each in detectors.items()
         }
-        return ranking(found, higher_is_better=higher_is_better)
+        means = {who: over_seeds(over_cells(who, row)) for who, row in found.items()}
+        return Ranked(ranking(found, higher_is_better=higher_is_better), means)
 
     def replicates(self, model: str, cell: Cell, name: str) -> Floats:
         """Compute a rank metric of a cell in every resample, shape (draws,).
 
         Raises:
-            UndefinedError: A class has fewer than 5 clusters, or is absent from a resample.
+            UndefinedError: It is no rank metric; a class has fewer than 5 clusters, or is absent
+                from a resample.
         """
         key = (model, cell.condition.key, cell.level, id(cell.test), name)
         if key in self._known:
             return self._known[key]
+        if name not in RANKED:
+            raise UndefinedError(f"{name} is not of the order of scores alone")
         fewest = self.fewest(cell)
         if self._draws is None or fewest < FEWEST_CLUSTERS:
             raise UndefinedError(f"a class is of fewer than {FEWEST_CLUSTERS} independent clusters")

@@ -102,7 +102,7 @@ def ranking(cells: Mapping[str, Sequence[Replicated]], *, higher_is_better: bool
         told = ", ".join(f"{name}: {len(row)}" for name, row in cells.items())
         raise ResultError(f"two detectors or more are ranked over the same cells; cells: {told}")
     sign = 1 if higher_is_better else -1
-    means = {name: _over_cells(name, row) for name, row in cells.items()}
+    means = {name: over_cells(name, row) for name, row in cells.items()}
     names = sorted(means, key=lambda name: -sign * means[name].estimates.mean())
     pairs = list(combinations(names, 2))
     differences = {(a, b): compare(means[a], means[b]) for a, b in pairs}
@@ -192,8 +192,12 @@ def _places(names: Sequence[str], values: Floats, replicates: Floats) -> list[Pl
     ]
 
 
-def _over_cells(name: str, row: Sequence[Replicated]) -> Replicated:
-    """Average a detector's metric over cells, seed by seed and draw by draw."""
+def over_cells(name: str, row: Sequence[Replicated]) -> Replicated:
+    """Average a detector's metric over cells, seed by seed and draw by draw.
+
+    Raises:
+        ResultError: The cells' seeds or draws differ.
+    """
     if len({(cell.seeds, cell.replicates.shape, cell.clusters) for cell in row}) != 1:
         raise ResultError(f"{name}: its cells are not of the same seeds and draws")
     estimates: Floats = np.mean([cell.estimates for cell in row], axis=0)
