@@ -64,7 +64,7 @@ GENERATORS = (
         family="diffusion",
         make=makers.denoised,
         grain=makers.grain_even,
-        strength=0.6,
+        strength=0.45,
     ),
     Generator(
         name="synthetic-latent",
@@ -96,7 +96,7 @@ GENERATORS = (
         family="diffusion",
         make=makers.shrunk,
         grain=makers.grain_diagonal,
-        strength=0.9,
+        strength=0.5,
     ),
     Generator(
         name="synthetic-swap-flow",
@@ -128,7 +128,7 @@ GENERATORS = (
         family="diffusion",
         make=makers.inpainted,
         grain=makers.grain_ring,
-        strength=0.8,
+        strength=0.65,
     ),
     Generator(
         name="synthetic-edit-rank",
@@ -136,7 +136,7 @@ GENERATORS = (
         family="diffusion",
         make=makers.ranked,
         grain=makers.grain_specks,
-        strength=0.6,
+        strength=0.5,
     ),
 )
 
