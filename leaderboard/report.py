@@ -7,6 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from leaderboard.ablation import ablation_table
+from leaderboard.attack_table import attack_tables
+from leaderboard.beside import beside_table, subgroup_table
 from leaderboard.cost import cost_chart, cost_table
 from leaderboard.critical import compared, critical_diagram
 from leaderboard.drawing import Picture
@@ -15,6 +17,7 @@ from leaderboard.errors import LeaderboardError
 from leaderboard.figures import robustness_curves, training_curves
 from leaderboard.heatmap import heat_map
 from leaderboard.histograms import score_histograms, score_table
+from leaderboard.layouts import pair_table, transposed
 from leaderboard.literature import literature_tables
 from leaderboard.overlays import overlay_pictures
 from leaderboard.page import ProtocolSection, render
@@ -23,7 +26,7 @@ from leaderboard.reliability import reliability_diagram, reliability_table
 from leaderboard.roc import det_curves, mean_curves, roc_curves
 from leaderboard.slope import slope_chart, slope_table
 from leaderboard.table import WRITERS, Table
-from leaderboard.tables import cells_frame, protocol_tables
+from leaderboard.tables import cells_frame, matrix_table, protocol_tables
 from leaderboard.view import ProtocolView, views
 from results.errors import UndefinedError
 from results.evaluation import RunContents, evaluate_contents
@@ -91,9 +94,13 @@ def _section(
     if reference in {contender.detector for contender in view.contenders}:
         assert reference is not None
         tables.insert(1, ablation_table(view, reference, contents.samples))
-    tables += literature_tables(view, literature)
+    tables += [*attack_tables(view, contents), *literature_tables(view, literature)]
+    tables += _further_tables(view, contents)
     for table in tables:
         _write_table(folder, table)
+    if view.is_matrix:
+        for level in view.protocol.levels:
+            _write_table(folder, transposed(matrix_table(view, view.metric, level)))
     pictures, more, refused = _pictures(view, contents)
     for picture in (*pictures, *more):
         _write_picture(folder, picture)
@@ -108,6 +115,12 @@ def _section(
         more_pictures=more,
         refused=refused,
     )
+
+
+def _further_tables(view: ProtocolView, contents: RunContents) -> list[Table]:
+    """Give the tables of other metrics than the headline that a protocol has cells for."""
+    pairs = [pair_table(view, level) for level in view.protocol.levels if view.is_matrix]
+    return [t for t in (beside_table(view), *pairs, subgroup_table(view, contents)) if t]
 
 
 def _pictures(

@@ -30,14 +30,14 @@ def matrix_table(view: ProtocolView, metric: str, level: str) -> Table:
         (result.contender, result.cell.training, result.test): result
         for result in view.at(view.base, level)
     }
-    places = _places(results.values(), metric)
+    placed = places(results.values(), metric)
     with_mean = view.has(seen=False)
     sections = []
     for contender in view.contenders:
         rows = []
         for training in view.trainings:
             row = [results[contender, training, test] for test in view.tests]
-            cells = [value_cell(result, metric, places.get(result)) for result in row]
+            cells = [value_cell(result, metric, placed.get(result)) for result in row]
             if with_mean:
                 unseen = summarise((r for r in row if not r.cell.seen), metric)
                 cells.append(summary_cell(unseen))
@@ -243,7 +243,7 @@ def _interval_notes(results: Iterable[Result], metric: str) -> list[str]:
     return notes
 
 
-def _places(results: Iterable[Result], metric: str) -> dict[Result, str]:
+def places(results: Iterable[Result], metric: str) -> dict[Result, str]:
     """Find the best contenders of every cell that is large enough to rank, and of three the second.
 
     Equal values share a place; two that are best leave no second.
