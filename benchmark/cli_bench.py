@@ -44,7 +44,10 @@ def bench_detectors(
     with Display(error_console) as display:
         found = measure_costs(names, setting, display)
     notes = "\n".join(cost_notes(*found))
-    print_table("Cost of detectors", list(COLUMNS), cost_rows(found.costs), notes)
+    sections: dict[str, list[list[str]]] = {}
+    for name, group, *numbers in cost_rows(found.costs):
+        sections.setdefault(group, []).append([name, *numbers])
+    print_sections("Cost of detectors", [COLUMNS[0], *COLUMNS[2:]], sections, notes)
     if out is not None:
         from leaderboard.cost_table import write_costs
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import EngFormatter, NullFormatter
 
 from leaderboard.drawing import FAINT, Picture, new_figure, picture
 from leaderboard.errors import LeaderboardError
@@ -79,8 +78,6 @@ def cost_chart(view: ProtocolView, table: pd.DataFrame) -> Picture:
                 )  # fmt: skip
             axis.set_xscale("log")
             unit_ticks(axis.xaxis)
-            axis.xaxis.set_major_formatter(EngFormatter(sep=""))
-            axis.xaxis.set_minor_formatter(NullFormatter())
             axis.set_xlabel(cost)
         label_left(axes, columns, view.metric)
         shown = [contender for contender in looks if contender.label in set(table["contender"])]

@@ -19,7 +19,7 @@ from leaderboard.panels import apart, legend, styles, unit_ticks
 from leaderboard.table import DASH
 from results.files import atomic_write
 
-COLUMNS = ("detector", "group", "parameters", "trained", "input", "FLOPs", "images/s", "± %", "MB")
+COLUMNS = ("detector", "group", "params", "trained", "input", "FLOPs", "images/s", "± %", "MB")
 _LABEL_HEIGHT = 0.17  # inches
 
 

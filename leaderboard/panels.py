@@ -12,11 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import EngFormatter, NullFormatter
 from scipy.optimize import isotonic_regression
 
 from leaderboard.drawing import WIDTH
-from leaderboard.numbers import with_unit
 from leaderboard.view import Contender, ProtocolView, Result, counted
 
 Colour = tuple[float, float, float]
@@ -106,7 +105,7 @@ def _most_columns(needed: Sequence[float], width: float) -> int:
 def unit_ticks(*sides: Axis) -> None:
     """Write the ticks of logarithmic axes with units: matplotlib's own are formulas."""
     for side in sides:
-        side.set_major_formatter(lambda value, _: with_unit(value))
+        side.set_major_formatter(EngFormatter(sep=""))
         side.set_minor_formatter(NullFormatter())
 
 
