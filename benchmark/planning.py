@@ -291,9 +291,13 @@ def _spared(protocol: Protocol, detector: StudyDetector) -> str | None:
     if all(condition.stage != "model" for condition in protocol.expanded_conditions):
         return None
     card = detector_class(detector.detector).card
-    if card.fit == "gradient":
+    if card.fit != "gradient":
+        why = f"is not trained by one (fit: {card.fit})"
+    elif not card.image_gradient:
+        why = "gives none with respect to the image"
+    else:
         return None
-    return f"attacks follow a gradient, and {card.title} is not trained by one (fit: {card.fit})"
+    return f"attacks follow a gradient, and {card.title} {why}"
 
 
 def chosen(asked: StudyProtocol, expansion: Expansion) -> list[TrainingSet]:

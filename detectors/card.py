@@ -41,6 +41,8 @@ class Card:
             it is another detector, which publishing leaves out.
         batches: Training batches that its loss takes: ``any``, or ``balanced`` ones, half real.
         batch_dependent: None, or the chunk size on which its scores depend.
+        image_gradient: Whether the logit has a gradient with respect to the pixels, which attacks
+            follow; of no matter unless ``fit`` is ``gradient``.
         random_base: Options, beside ``pretrained=False``, that build the size ``base`` from random
             weights with nothing fetched: for counting and timing.
     """
@@ -60,4 +62,5 @@ class Card:
     definition: Literal["training", "weights"] = "training"
     batches: Literal["any", "balanced"] = "any"
     batch_dependent: int | None = None
+    image_gradient: bool = True
     random_base: Mapping[str, Any] = field(default_factory=dict, hash=False)

@@ -79,6 +79,11 @@ class Condition:
         return f"{self.name}.v{self.version}@{self.severity}[{self.stage}]"
 
     @property
+    def is_attack(self) -> bool:
+        """Whether it follows a detector's gradient."""
+        return self.name.startswith(ATTACKS)
+
+    @property
     def label(self) -> str:
         """Name it for a reader."""
         return "clean" if self.name == "clean" else f"{self.name} {self.severity}"

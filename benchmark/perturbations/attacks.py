@@ -152,7 +152,7 @@ def _check_gradient(model: _Classifier, image: Image, detector: Detector) -> Non
     if gradient is None or not torch.isfinite(gradient).all() or not gradient.any():
         raise PerturbationError(
             f"{detector.card.name} gives no gradient with respect to the image, which white-box "
-            "attacks need: leave it out of the study"
+            "attacks need: say image_gradient=False on its card, and it is a stated gap"
         )
 
 

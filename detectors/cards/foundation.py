@@ -176,6 +176,7 @@ PROBE = Card(
     licence="Apache-2.0 (code and DINOv2's weights; other backbones have their own)",
     pretraining="the backbone's own; DINOv2: LVD-142M",
     fit="gradient",
+    image_gradient=False,
     definition="weights",
 )
 

@@ -43,6 +43,7 @@ MFCLIP_RELEASE = Card(
     fit="gradient",
     needs=frozenset({"prompts"}),
     batch_dependent=24,
+    image_gradient=False,
 )
 
 DETECTORS = {
