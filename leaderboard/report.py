@@ -8,7 +8,6 @@ import pandas as pd
 
 from leaderboard.ablation import ablation_table
 from leaderboard.attack_table import attack_tables
-from leaderboard.attack_table import attack_tables
 from leaderboard.beside import beside_table, subgroup_table
 from leaderboard.cost import cost_chart, cost_table
 from leaderboard.critical import compared, critical_diagram
