@@ -1,6 +1,7 @@
 """What stands beside the headline metric: error rates, thresholds carried over, subgroups."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from leaderboard.cells import summary_cell
 from leaderboard.table import DASH, SMALL, Section, Table, TableCell
@@ -31,8 +32,7 @@ def beside_table(view: ProtocolView) -> Table | None:
     rows = []
     for contender in view.contenders:
         results = view.of(contender, view.base, view.level, seen)
-        # A training set without a model has no metrics at all, which its other tables tell.
-        cells = [summary_cell(summarise(results, metric)) for metric in metrics]
+        cells = [_mean_cell(results, metric) for metric in metrics]
         rows.append((contender.label, tuple(cells)))
     return Table(
         name=f"{view.name}-beside",
@@ -49,6 +49,14 @@ def beside_table(view: ProtocolView) -> Table | None:
             "AP-balanced: as if both classes were as many. Lower is better for EER, FPR, ECE",
         ),
     )
+
+
+def _mean_cell(results: list[Result], metric: str) -> TableCell:
+    """Show a mean, or why there is none and what the first cell lacks."""
+    cell = summary_cell(summarise(results, metric))
+    lacking = [r.value(metric).reason for r in results if r.cell.headline]
+    first = next((reason for reason in lacking if reason), None)
+    return replace(cell, reason=f"{cell.reason}, since {first}") if cell.reason and first else cell
 
 
 def subgroup_table(view: ProtocolView, contents: RunContents) -> Table | None:
