@@ -80,7 +80,7 @@ def test_the_levels_are_the_published_ones(name: str) -> None:
 
 def test_what_is_not_in_that_table_is_the_projects_own() -> None:
     own = {name for name in names() if name not in PUBLISHED}
-    assert all(name.startswith("real-world/") for name in own)
+    assert all(name.startswith(("evasion/", "real-world/")) for name in own)
 
 
 def test_titles_differ() -> None:
@@ -329,6 +329,17 @@ def test_gamma_brightens_half_of_the_samples_and_darkens_the_others() -> None:
         int(perturbed("real-world/gamma", 5, grey(128), f"{i}.png")[0, 0, 0]) for i in range(20)
     }
     assert found == {round(255 * (128 / 255) ** 2.5), round(255 * (128 / 255) ** 0.4)}
+
+
+def test_fingerprint_removal_takes_the_finest_trace_and_leaves_the_picture() -> None:
+    ramp = np.linspace(60, 180, 128)[None, :, None] * np.ones((128, 1, 3))
+    board = 6.0 * (np.indices((128, 128)).sum(axis=0) % 2 * 2 - 1)[..., None]
+    image = np.rint(ramp + board).astype(np.uint8)
+    for severity in range(1, 6):
+        found = perturbed("evasion/fingerprint-removal", severity, image).astype(float)
+        inner = (slice(16, -16), slice(16, -16))
+        assert np.abs((found * np.sign(board))[inner].mean()) < 0.25 * 6
+        assert np.abs(found - ramp)[inner].mean() < 3
 
 
 @pytest.mark.parametrize("value", [30, 128, 200])

@@ -50,7 +50,7 @@ def psnr(image: Pixels, other: Pixels) -> float:
 def test_what_has_levels_is_implemented_and_the_other_way_round() -> None:
     for name in names():
         assert callable(function_of(name)), name
-    for suite in ("deeperforensics", "imagenet-c", "real-world"):
+    for suite in ("deeperforensics", "evasion", "imagenet-c", "real-world"):
         module = import_module(f"benchmark.perturbations.{suite.replace('-', '_')}")
         written = {
             f"{suite}/{function.__name__.replace('_', '-')}"
@@ -64,7 +64,7 @@ def test_what_has_levels_is_implemented_and_the_other_way_round() -> None:
 
 
 def test_every_condition_of_the_robustness_protocol_can_be_applied(draw: MakePixels) -> None:
-    for what in load_protocol("robustness").expanded_conditions:
+    for what in load_protocol("robustness-basic").expanded_conditions:
         assert apply(what, draw(), noise_seed=1, sample_id="a").shape == (48, 64, 3)
 
 

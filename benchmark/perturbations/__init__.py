@@ -24,6 +24,7 @@ Perturb = Callable[..., Image]
 # ``suite/some-name`` is the function ``some_name`` of the suite's module.
 SUITES = {
     "deeperforensics": "benchmark.perturbations.deeperforensics",
+    "evasion": "benchmark.perturbations.evasion",
     "imagenet-c": "benchmark.perturbations.imagenet_c",
     "real-world": "benchmark.perturbations.real_world",
 }
