@@ -1,7 +1,7 @@
 """From a study and its data to all that is to be done: what ``plan`` prints and ``run`` does."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from benchmark.models import AS_IS, TrainJob, train_job
 from benchmark.progress import Progress
 from benchmark.recipe import Recipe, default_recipe, load_recipe
 from benchmark.sampling import Rows
-from detectors import detector_class
+from benchmark.transfer import lacks_gradient, surrogate_of
 from protocols.conditions import ATTACKS, CLEAN, Condition
 from protocols.expansion import Expansion, TrainingSet, expand
 from protocols.overlaps import overlaps
@@ -42,6 +42,7 @@ class Plan:
         entries: Every training set x detector x seed, with its model or gap.
         needs: Model id -> condition -> rows to score.
         encoding: What every image goes through; None: it is taken as it is.
+        surrogates: (Model id, name of a surrogate) -> the model that its attacks are made on.
     """
 
     study: Study
@@ -53,6 +54,7 @@ class Plan:
     entries: tuple[Entry, ...]
     needs: Mapping[str, Mapping[Condition, Rows]]
     encoding: Encoding | None
+    surrogates: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     @property
     def noise_seed(self) -> int:
@@ -175,6 +177,7 @@ def make_plan(study: Study, manifests: Mapping[str, Manifest], samples: pd.DataF
     jobs: dict[str, TrainJob] = {}
     entries: list[Entry] = []
     needs: dict[str, dict[Condition, Rows]] = {}
+    surrogates: dict[tuple[str, str], str] = {}
     for asked, expansion in zip(study.protocols, expansions, strict=True):
         for training in chosen(asked, expansion):
             for detector in study.detectors:
@@ -197,6 +200,11 @@ def make_plan(study: Study, manifests: Mapping[str, Manifest], samples: pd.DataF
                     )
                     if job is not None:
                         jobs.setdefault(job.id, job)
+                        for name, other in _surrogates(study, expansion.protocol).items():
+                            made_on = _job(
+                                study, other, seed, training, samples=samples, encoding=of_encoding
+                            )
+                            surrogates[job.id, name] = made_on.id
                         _add_needs(needs.setdefault(job.id, {}), expansion, training)
     if not jobs:
         reasons = sorted({entry.gap for entry in entries if entry.gap})
@@ -211,6 +219,7 @@ def make_plan(study: Study, manifests: Mapping[str, Manifest], samples: pd.DataF
         entries=tuple(entries),
         needs=needs,
         encoding=encoding,
+        surrogates=surrogates,
     )
 
 
@@ -288,16 +297,16 @@ def _check_attack(protocol: Protocol, condition: Condition) -> None:
 
 def _spared(protocol: Protocol, detector: StudyDetector) -> str | None:
     """Say why a detector has no part in a protocol with attacks, or None."""
-    if all(condition.stage != "model" for condition in protocol.expanded_conditions):
+    if all(c.stage != "model" or c.surrogate for c in protocol.expanded_conditions):
         return None
-    card = detector_class(detector.detector).card
-    if card.fit != "gradient":
-        why = f"is not trained by one (fit: {card.fit})"
-    elif not card.image_gradient:
-        why = "gives none with respect to the image"
-    else:
-        return None
-    return f"attacks follow a gradient, and {card.title} {why}"
+    lacking = lacks_gradient(detector)
+    return f"attacks follow a gradient, and {lacking}" if lacking else None
+
+
+def _surrogates(study: Study, protocol: Protocol) -> dict[str, StudyDetector]:
+    """Find the detectors of a study that a protocol's attacks are made on, by name."""
+    names = [c.surrogate for c in protocol.expanded_conditions if c.surrogate]
+    return {name: surrogate_of(study, protocol.name, name) for name in dict.fromkeys(names)}
 
 
 def chosen(asked: StudyProtocol, expansion: Expansion) -> list[TrainingSet]:

@@ -44,6 +44,8 @@ _UNIT_KEY = ["model", "dataset", "condition", "sample_id"]
 
 Needs = Mapping[str, Mapping[Condition, Rows]]
 """Model id -> condition -> rows of the samples table that it must be scored on."""
+Surrogates = Mapping[tuple[str, str], str]
+"""(Model id, name of a surrogate) -> id of the model that its attacks are made on."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -209,6 +211,7 @@ def score(
     load: Callable[[str], Detector],
     *,
     noise_seed: int,
+    surrogates: Surrogates | None = None,
 ) -> None:
     """Compute and store every unit of ``groups``.
 
@@ -218,17 +221,30 @@ def score(
         store: Where finished units go.
         load: Gives the trained detector of a model id.
         noise_seed: Seed of the perturbed pixels, from the protocol.
+        surrogates: On which models the attacks of conditions with a surrogate are made.
     """
+    surrogates = surrogates or {}
     for number, group in enumerate(groups, start=1):
-        models = {model: load(model).to(engine.device).eval() for model in group.models}
-        title = f"{len(models)} models" + (f", group {number}" if len(groups) > 1 else "")
+        needed = dict.fromkeys((*group.models, *_surrogates(group, surrogates)))
+        models = {model: load(model).to(engine.device).eval() for model in needed}
+        title = f"{len(group.models)} models" + (f", group {number}" if len(groups) > 1 else "")
         engine.progress.job(title, group.scores)
-        scorer = _Scorer(engine.source, models, noise_seed, engine.batch_size)
+        scorer = _Scorer(engine.source, models, surrogates, noise_seed, engine.batch_size)
         for unit in group.units:
             table = scorer.score(unit)
             store.add(unit, table)
             engine.progress.advance(len(table))
         engine.progress.finish()
+
+
+def _surrogates(group: Group, surrogates: Surrogates) -> list[str]:
+    """Name the models that attacks on a group's models are made on, where they are others."""
+    return [
+        surrogates[model, unit.condition.surrogate]
+        for unit in group.units
+        if unit.condition.surrogate
+        for model in unit.rows
+    ]
 
 
 class _Scorer:
@@ -238,10 +254,11 @@ class _Scorer:
         self,
         source: ImageSource,
         models: Mapping[str, Detector],
+        surrogates: Surrogates,
         noise_seed: int,
         batch_size: int,
     ) -> None:
-        self._source, self._models = source, models
+        self._source, self._models, self._surrogates = source, models, surrogates
         self._noise_seed, self._batch_size = noise_seed, batch_size
         self._ids = source.samples["sample_id"].to_numpy()
         self._fake = (source.samples["label"] == "fake").to_numpy()
@@ -255,10 +272,15 @@ class _Scorer:
         attacks = unit.condition.stage == "model"
         prepared = {} if attacks else self._prepare(unit)
         parts = []
+        moved: dict[tuple[str, bytes], list[npt.NDArray[np.uint8]]] = {}
         for model, rows in unit.rows.items():
-            detector = self._models[model]
+            detector, name = self._models[model], unit.condition.surrogate
+            # Victims of one surrogate share its images; other rows would be other batches.
+            key = (self._surrogates[model, name] if name else model, rows.tobytes())
+            if attacks and key not in moved:
+                moved[key] = self._attacked(unit.condition, self._models[key[0]], rows.tolist())
             inputs = (
-                self._attacked(unit.condition, detector, rows.tolist())
+                [detector.transform(image_tensor(pixels)) for pixels in moved[key]]
                 if attacks
                 else [prepared[row, detector.transform] for row in rows.tolist()]
             )
@@ -294,12 +316,12 @@ class _Scorer:
 
     def _attacked(
         self, condition: Condition, detector: Detector, rows: Sequence[int]
-    ) -> list[Tensor]:
-        """Prepare the images that are made against this very detector."""
-        inputs: list[Tensor] = []
+    ) -> list[npt.NDArray[np.uint8]]:
+        """Give the images that are made against a detector."""
+        found: list[npt.NDArray[np.uint8]] = []
         for start in range(0, len(rows), self._batch_size):
             part = list(rows[start : start + self._batch_size])
-            moved = attacked(
+            found += attacked(
                 condition,
                 [self._array(row) for row in part],
                 self._fake[part].tolist(),
@@ -307,8 +329,7 @@ class _Scorer:
                 noise_seed=self._noise_seed,
                 sample_ids=self._ids[part].tolist(),
             )
-            inputs += [detector.transform(image_tensor(pixels)) for pixels in moved]
-        return inputs
+        return found
 
     def _array(self, row: int) -> npt.NDArray[np.uint8]:
         """Decode an image once a shard."""

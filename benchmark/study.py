@@ -239,6 +239,7 @@ def _score(out: Path, plan: Plan, engine: Engine) -> None:
         scores,
         lambda model: engine.models.load(plan.jobs[model]),
         noise_seed=plan.noise_seed,
+        surrogates=plan.surrogates,
     )
     scores.merge(list(plan.jobs))
 

@@ -97,10 +97,10 @@ def _damage_panel(axis: Axes, view: ProtocolView, name: str, table: pd.DataFrame
             markersize=5, linewidth=1.5,
         )  # fmt: skip
     axis.axhline(0.5, color=FAINT, linewidth=0.8, linestyle=":")
-    known = perturbations()[name]
-    axis.set_title(known.title, loc="left")
-    axis.set_xlabel(f"severity / {known.parameter}")
     conditions = [condition for condition in view.damaged if condition.name == name]
+    known, surrogate = perturbations()[conditions[0].perturbation], conditions[0].surrogate
+    axis.set_title(f"{known.title} on {surrogate}" if surrogate else known.title, loc="left")
+    axis.set_xlabel(f"severity / {known.parameter}")
     ticks = ["clean", *(f"{c.severity}\n{shown(c.value)}" for c in conditions)]
     axis.set_xticks([0, *(condition.severity for condition in conditions)], ticks)
 

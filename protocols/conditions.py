@@ -56,7 +56,8 @@ class Condition:
     """What was done to an image before it was scored.
 
     Attributes:
-        name: ``clean``, or suite/perturbation.
+        name: ``clean``, or suite/perturbation; ``adversarial/...:detector`` where an attack is made
+            on that surrogate and not on the detector that is scored.
         severity: 0 for clean, else from 1.
         version: The perturbation's version.
         stage: Where in the chain from video to model it acts.
@@ -77,6 +78,16 @@ class Condition:
         if self.name == "clean":
             return "clean"
         return f"{self.name}.v{self.version}@{self.severity}[{self.stage}]"
+
+    @property
+    def perturbation(self) -> str:
+        """What is done, as suite/perturbation, on whichever detector."""
+        return self.name.partition(":")[0]
+
+    @property
+    def surrogate(self) -> str | None:
+        """Name the detector that an attack is made on; None: the one that is scored."""
+        return self.name.partition(":")[2] or None
 
     @property
     def is_attack(self) -> bool:
@@ -126,7 +137,9 @@ def perturbations() -> dict[str, Perturbation]:
     }
 
 
-def condition(name: str, severity: int, stage: Stage, where: str) -> Condition:
+def condition(
+    name: str, severity: int, stage: Stage, where: str, surrogate: str | None = None
+) -> Condition:
     """Look a condition up in the published levels.
 
     Raises:
@@ -142,4 +155,5 @@ def condition(name: str, severity: int, stage: Stage, where: str) -> Condition:
             f"{where}: {name} has the severities 1 to {len(entry.levels)}, not {severity}"
         )
     value = entry.levels[severity - 1]
-    return Condition(name, severity, entry.version, stage, entry.parameter, value)
+    full = f"{name}:{surrogate}" if surrogate else name
+    return Condition(full, severity, entry.version, stage, entry.parameter, value)

@@ -5,11 +5,21 @@ import json
 from collections.abc import Mapping
 from functools import cached_property
 from importlib.resources import files
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    SerializerFunctionWrapHandler,
+    Tag,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
-from protocols.conditions import CLEAN, Condition, Stage, condition
+from protocols.conditions import ATTACKS, CLEAN, Condition, Stage, condition
 from protocols.errors import ProtocolError
 from protocols.reading import load_named, names_in
 from protocols.selection import SMALLEST, Budget, Cap, Each, Reals, Selection
@@ -67,12 +77,30 @@ Summary = Literal[
 
 
 class Perturbed(BaseModel):
-    """One perturbation at some severities."""
+    """One perturbation at some severities.
+
+    Attributes:
+        surrogate: Of an attack: the detector whose gradient is followed, trained on the same images
+            with the same seed as the one that is scored. None: the one that is scored.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     perturbation: str
     severities: tuple[int, ...] = Field(min_length=1)
     stage: Stage
+    surrogate: str | None = None
+
+    @model_validator(mode="after")
+    def _attacks_alone_have_surrogates(self) -> Self:
+        if self.surrogate and not self.perturbation.startswith(ATTACKS):
+            raise ValueError(f"surrogate is for attacks ({ATTACKS}...), not {self.perturbation}")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_default(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Runs keep their protocols as they were written: a new key must not make them others.
+        found: dict[str, Any] = write(self)
+        return {key: value for key, value in found.items() if key != "surrogate" or value}
 
 
 class Aligned(BaseModel):
@@ -207,7 +235,7 @@ class Protocol(BaseModel):
                 found.append(CLEAN)
                 continue
             found.extend(
-                condition(entry.perturbation, severity, entry.stage, self.name)
+                condition(entry.perturbation, severity, entry.stage, self.name, entry.surrogate)
                 for severity in entry.severities
             )
         return tuple(found)

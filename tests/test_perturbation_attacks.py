@@ -43,8 +43,7 @@ class Blind(Small):
     card: ClassVar[Card] = replace(Small.card, name="blind", title="Blind", image_gradient=False)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        with torch.no_grad():
-            return super().forward(inputs)
+        return super().forward(inputs.detach())
 
 
 @pytest.fixture
@@ -236,6 +235,73 @@ def test_a_run_scores_attacks_and_leaves_out_what_has_no_gradient(tmp_path: Path
         assert success is not None
         assert success > 0.3
         assert roc_auc_score(fake, found) < before - 0.2
+
+
+def transfer(tmp_path: Path, surrogate: str, *detectors: StudyDetector) -> Study:
+    stated = load_protocol("adversarial-transfer").model_dump(mode="json", exclude_defaults=True)
+    entry = {"perturbation": ATTACKS[1], "severities": [4], "stage": "model"}
+    stated |= {"name": "transfer", "conditions": ["clean", entry | {"surrogate": surrogate}]}
+    path = tmp_path / "transfer.yaml"
+    path.write_text(yaml.safe_dump(stated))
+    return Study(
+        name="transfer",
+        title="Transfer",
+        protocols=(StudyProtocol(protocol=str(path)),),
+        detectors=detectors,
+        size="tiny",
+        seeds=(0,),
+    )
+
+
+@pytest.mark.slow
+def test_attacks_on_a_surrogate_are_scored_by_all_detectors(tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, steps=60, evaluate_every=60)
+    blind = StudyDetector(
+        detector="tests.test_perturbation_attacks:Blind",
+        label="blind",
+        options={"width": 12},
+        recipe=recipe,
+    )
+    small = StudyDetector(detector=SMALL, label="small", recipe=recipe)
+    data = write_dataset(tmp_path / "data", count=8)
+    wanted = transfer(tmp_path, "small", blind, small, StudyDetector(detector="spectrum"))
+    out = tmp_path / "run"
+    benchmark.run(wanted, data=data, out=out, store=tmp_path / "store")  # type: ignore[operator]
+    assert all(entry.model for entry in read_run(out).entries)
+    scores = load_scores(out).set_index(["model", "sample_id", "condition"])["logit"].unstack()
+    attacked_at = "adversarial/pgd:small.v1@4[model]"
+    scores = scores.dropna()
+    fake = scores.index.get_level_values("sample_id").str.contains("checker|tint", regex=True)
+    sign = np.where(fake, 1, -1)
+    loss = (scores["clean"] - scores[attacked_at]) * sign
+    means = loss.groupby(level="model").mean()
+    assert len(means) == 3
+    assert all(means[model] > 1 for model in means.index if not model.startswith("spectrum"))
+
+
+def test_a_surrogate_must_be_there_and_have_a_gradient(tmp_path: Path) -> None:
+    data = write_dataset(tmp_path / "data", count=2)
+    small = StudyDetector(detector=SMALL, label="small", recipe=write_recipe(tmp_path))
+    spectrum = StudyDetector(detector="spectrum")
+    for surrogate, told in (
+        ("xception", r"the surrogate 'xception', which study 'transfer' has 0 times among small"),
+        ("spectrum", r"'spectrum' cannot be the surrogate.*not trained by one \(fit: estimator\)"),
+    ):
+        with pytest.raises(BenchmarkError, match=told):
+            benchmark.run(  # type: ignore[operator]
+                transfer(tmp_path, surrogate, small, spectrum),
+                data=data,
+                out=tmp_path / "run",
+                store=tmp_path / "store",
+            )
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_surrogate_is_for_attacks_alone() -> None:
+    with pytest.raises(
+        ValueError, match=r"surrogate is for attacks \(adversarial/\.\.\.\), not real"
+    ):
+        Perturbed(perturbation="real-world/jpeg", severities=(1,), stage="crop", surrogate="small")
 
 
 def test_an_attack_at_another_stage_is_refused(tmp_path: Path) -> None:

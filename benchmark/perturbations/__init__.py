@@ -77,6 +77,6 @@ def function_of(name: str) -> Perturb:
 
 def random_stream(condition: Condition, noise_seed: int, sample_id: str) -> np.random.Generator:
     """Build the generator that one sample's perturbation draws from, equal at all severities."""
-    key = "\x1f".join((str(noise_seed), condition.name, str(condition.version), sample_id))
+    key = "\x1f".join((str(noise_seed), condition.perturbation, str(condition.version), sample_id))
     digest = hashlib.sha256(key.encode()).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))

@@ -52,9 +52,9 @@ def attacked(
         PerturbationError: The toolbox is not installed, or the detector has no gradient.
         UnknownNameError: There is no such attack.
     """
-    if condition.name not in perturbations() or not condition.name.startswith(ATTACKS):
+    if condition.perturbation not in perturbations() or not condition.is_attack:
         known = [name for name in perturbations() if name.startswith(ATTACKS)]
-        raise UnknownNameError("attack", condition.name, known)
+        raise UnknownNameError("attack", condition.perturbation, known)
     found: list[Image] = [image.copy() for image in images]
     with _still(detector):
         for places in _by_size(images):
@@ -114,7 +114,7 @@ def _attack(
     )
     bound, *steps = values_of(condition.value)
     options: dict[str, Any] = {"eps": bound / 255, "batch_size": len(pixels)}
-    kind = condition.name.removeprefix(ATTACKS)
+    kind = condition.perturbation.removeprefix(ATTACKS)
     if kind == "fgsm":
         return cast(Pixels, FastGradientMethod(classifier, **options).generate(pixels, targets))
     options |= {"max_iter": int(steps[0]), "verbose": False}
