@@ -25,6 +25,8 @@ from protocols.schema import Aligned, Protocol, load_protocol
 from results.schema import Dataset, Entry
 
 MISSING_HASH = "missing"
+GENERIC = "data"
+"""The one role of protocols that take any manifest."""
 _CHECK_WORKERS = 4
 
 Data = Mapping[str, Path | str] | Path | str
@@ -93,6 +95,8 @@ def bind(
                 f"the roles {', '.join(roles)} need a manifest each: --data ROLE=MANIFEST"
             )
         data = {roles[0]: data}
+    elif roles == [GENERIC] and len(data) == 1:
+        data = {GENERIC: next(iter(data.values()))}  # its name is the user's own word for it
     unknown = sorted(set(data) - set(roles))
     if unknown:
         raise BenchmarkError(f"no role is called '{unknown[0]}'; the roles are {', '.join(roles)}")

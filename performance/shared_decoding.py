@@ -38,7 +38,7 @@ def main() -> None:
         samples = verified_samples({"data": manifest}, allow_missing=False, progress=Progress())
         rows = np.arange(min(options.images, len(samples)))
         detector = create_detector("xception", size="tiny", untrained=True)
-        conditions = load_protocol("robustness").expanded_conditions
+        conditions = load_protocol("robustness-basic").expanded_conditions
         needs = {f"m{i}": dict.fromkeys(conditions, rows) for i in range(options.models)}
         seconds = {}
         for group_size in (options.models, 1):

@@ -35,7 +35,7 @@ DETECTORS = {
     "clip-linear": ("CLIP linear", "gradient", ("total",)),
     "spectrum": ("Spectrum", "estimator", ()),
 }
-PROTOCOLS = ("cross-generator", "cross-forgery", "cross-dataset", "robustness")
+PROTOCOLS = ("cross-generator", "cross-forgery", "cross-dataset", "robustness-basic")
 
 
 def fake_samples(

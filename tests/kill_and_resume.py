@@ -29,7 +29,7 @@ name: killed
 title: Killed and resumed
 protocols:
   - {protocol: cross-forgery}
-  - {protocol: robustness}
+  - {protocol: robustness-basic}
 detectors:
   - {detector: xception}
   - {detector: mfclip}

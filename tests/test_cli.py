@@ -145,7 +145,7 @@ def test_data_index_makes_a_manifest_that_runs(tmp_path: Path) -> None:
         ({"--detectors": "mfclp"}, "no detector is called 'mfclp'; did you mean 'mfclip'?"),
         ({"--detectors": "nowhere:Thing"}, "there is no module 'nowhere'"),
         ({"--data": "nowhere.csv"}, "nowhere.csv"),
-        ({"--data": "faces=nowhere.csv"}, "no role is called 'faces'; the roles are data"),
+        ({"--data": "faces=nowhere.csv"}, "nowhere.csv"),
         ({"--size": "huge"}, "--size is tiny or base, not 'huge'"),
         ({"--recipe": "tinny"}, "no recipe is called 'tinny'; did you mean 'tiny'"),
         ({"--seeds": "0,x"}, "--seeds are whole numbers from 0, not 'x'"),

@@ -180,7 +180,7 @@ def test_reals_of_other_sources_are_marked_pooled(tmp_path: Path) -> None:
 
 def test_pooling_one_source_with_itself_is_not_pooling(tmp_path: Path) -> None:
     samples = fake_samples([Generator("G", "EFS", "GAN", "src", 20)], {"src": 20})
-    run = make_run(tmp_path, samples=samples, protocols=["robustness"], detectors=["mfclip"])
+    run = make_run(tmp_path, samples=samples, protocols=["robustness-basic"], detectors=["mfclip"])
     assert not any(cell.pooled for cell in evaluate(run)[0].cells)
 
 

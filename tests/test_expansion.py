@@ -121,7 +121,7 @@ def test_an_unreadable_sample_is_selected_nowhere_and_counted() -> None:
 
 def test_every_condition_stands_in_every_cell() -> None:
     samples = make_samples({"G1": "a"}, ("a",))
-    expansion = own(samples, "robustness")
+    expansion = own(samples, "robustness-basic")
     assert len(expansion.cells) == 13
     assert len({cell.condition.key for cell in expansion.cells}) == 13
     assert set(expansion.rows("all")) == set(samples.index[samples["split"] == "test"])

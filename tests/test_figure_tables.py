@@ -32,7 +32,7 @@ def lay_out(run: Path) -> LaidOut:
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> LaidOut:
     folder = tmp_path_factory.mktemp("run")
-    protocols = ["cross-forgery", "robustness"]
+    protocols = ["cross-forgery", "robustness-basic"]
     return lay_out(make_run(folder, protocols=protocols, detectors=["mfclip", "spectrum"]))
 
 

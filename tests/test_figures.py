@@ -34,7 +34,7 @@ def lay_out(run: Path) -> tuple[RunContents, list[ProtocolView]]:
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunContents, list[ProtocolView]]:
     folder = tmp_path_factory.mktemp("run")
-    protocols = ["cross-forgery", "robustness"]
+    protocols = ["cross-forgery", "robustness-basic"]
     return lay_out(make_run(folder, protocols=protocols, detectors=["mfclip", "xception"]))
 
 

@@ -28,7 +28,7 @@ CELL = "cross-generator/checker/tint"
 def fake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_run(
         tmp_path_factory.mktemp("fake"),
-        protocols=["cross-forgery", "robustness"],
+        protocols=["cross-forgery", "robustness-basic"],
         detectors=["xception", "spectrum"],
     )
 
@@ -63,12 +63,12 @@ def test_the_surest_errors_come_first_and_all_are_counted(fake: Path) -> None:
 
 def test_a_condition_is_named_as_the_records_or_by_severity(fake: Path) -> None:
     contents = RunContents(fake)
-    protocol = contents.expansions["robustness"].protocol
+    protocol = contents.expansions["robustness-basic"].protocol
     damaged = protocol.expanded_conditions[2]
-    (training,) = contents.trainings("robustness")
-    (test,) = {cell.test.name for cell in contents.expansions["robustness"].cells}
+    (training,) = contents.trainings("robustness-basic")
+    (test,) = {cell.test.name for cell in contents.expansions["robustness-basic"].cells}
     for name in (damaged.key, f"{damaged.name}@{damaged.severity}"):
-        _, cell = find_cell(contents, f"robustness/{training}/{test}/{name}", "spectrum")
+        _, cell = find_cell(contents, f"robustness-basic/{training}/{test}/{name}", "spectrum")
         assert cell.condition == damaged
 
 

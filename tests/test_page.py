@@ -43,7 +43,7 @@ def test_hostile_names_are_shown_and_never_run(tmp_path: Path) -> None:
 
 def test_the_page_needs_nothing_beside_itself_and_its_links_lead_somewhere(tmp_path: Path) -> None:
     _, tags = page(
-        tmp_path, protocols=["cross-forgery", "robustness"], detectors=["mfclip", "spectrum"]
+        tmp_path, protocols=["cross-forgery", "robustness-basic"], detectors=["mfclip", "spectrum"]
     )
     outside = [a for a in tags.addresses if not a.startswith(("data:", "#"))]
     assert outside

@@ -12,10 +12,12 @@ from filelock import FileLock
 import benchmark
 from benchmark.definition import Study, StudyDetector, StudyProtocol, load_study, study_of
 from benchmark.errors import BenchmarkError
+from benchmark.planning import bind
 from benchmark.progress import Progress
 from benchmark.recipe import load_recipe
 from benchmark.study import check_detectors
 from protocols.errors import ProtocolError
+from protocols.schema import load_protocol
 from results.store import load_scores, read_run, read_samples, records
 from tests.small_data import SMALL, write_dataset, write_recipe
 
@@ -294,18 +296,28 @@ def test_a_run_that_failed_does_not_stand_in_the_way(
 
 
 def test_a_frame_condition_on_crops_is_refused(manifest: Path, recipe: str, tmp_path: Path) -> None:
-    text = (Path(benchmark.__file__).parents[1] / "protocols" / "robustness.yaml").read_text()
+    text = (Path(benchmark.__file__).parents[1] / "protocols" / "robustness-basic.yaml").read_text()
     own = tmp_path / "own.yaml"
-    own.write_text(text.replace("name: robustness", "name: own").replace("crop}", "frame}"))
+    own.write_text(text.replace("name: robustness-basic", "name: own").replace("crop}", "frame}"))
     with pytest.raises(BenchmarkError, match="is for stage frame, but a manifest holds face crops"):
         run(manifest, recipe, tmp_path / "run", study=study(recipe, protocol=str(own)))
 
 
 def test_roles_are_bound_by_name(manifest: Path, recipe: str, tmp_path: Path) -> None:
-    with pytest.raises(BenchmarkError, match="no role is called 'ffpp'; the roles are data"):
-        benchmark.run(study(recipe), data={"ffpp": manifest}, out=tmp_path / "run")  # type: ignore[operator]
+    named = study(recipe, protocol="genface-cross-forgery")
+    with pytest.raises(BenchmarkError, match="no role is called 'ffpp'; the roles are genface"):
+        benchmark.run(named, data={"ffpp": manifest}, out=tmp_path / "run")  # type: ignore[operator]
     with pytest.raises(BenchmarkError, match="no manifest is bound to data: --data data=MANIFEST"):
         benchmark.run(study(recipe), data={}, out=tmp_path / "run")  # type: ignore[operator]
+
+
+def test_a_generic_protocol_takes_one_manifest_by_any_name(manifest: Path) -> None:
+    generic, named = load_protocol("cross-generator"), load_protocol("genface-cross-forgery")
+    assert list(bind([generic], {"faces": manifest})) == ["data"]
+    with pytest.raises(BenchmarkError, match="the roles are data"):
+        bind([generic], {"faces": manifest, "more": manifest})
+    with pytest.raises(BenchmarkError, match="the roles are genface"):
+        bind([named], {"faces": manifest})
 
 
 def test_a_training_set_is_chosen_by_name(manifest: Path, recipe: str, tmp_path: Path) -> None:
@@ -382,7 +394,7 @@ def test_a_wrong_request_is_told_what_to_do(
 def test_every_study_that_ships_is_valid() -> None:
     quickstart = load_study("quickstart")
     assert [p.protocol for p in quickstart.protocols] == [
-        "cross-generator", "cross-forgery", "cross-dataset", "robustness",
+        "cross-generator", "cross-forgery", "cross-dataset", "robustness-basic",
     ]  # fmt: skip
 
 

@@ -30,7 +30,7 @@ DETECTORS = ["mfclip", "clip-linear"]
 
 def damaged() -> Protocol:
     """Cross-generator under the conditions of robustness."""
-    robustness = load_protocol("robustness").model_dump()
+    robustness = load_protocol("robustness-basic").model_dump()
     changes = {name: robustness[name] for name in ("conditions", "summaries")}
     return Protocol.model_validate(load_protocol("cross-generator").model_dump() | changes)
 

@@ -100,7 +100,7 @@ def test_the_best_eer_is_the_smallest(laid_out: dict[str, ProtocolView]) -> None
 
 
 def test_damage_is_shown_as_the_difference_from_clean(laid_out: dict[str, ProtocolView]) -> None:
-    table = condition_table(laid_out["robustness"], "AUC", "image")
+    table = condition_table(laid_out["robustness-basic"], "AUC", "image")
     clean, first, *_ = row(table, "MFCLIP", "real-world/jpeg")
     assert table.columns == ("clean", "1", "3", "5")
     assert clean.raw is not None
