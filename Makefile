@@ -61,12 +61,10 @@ protocol-page: $(INSTALLED) ## Write the protocols' diagrams into docs/protocols
 perturbation-page: $(INSTALLED) ## Write the perturbations' levels and pictures into docs
 	$(BIN)/python -m benchmark.perturbations.page docs
 
-detector-page: $(INSTALLED) ## Write the detectors' cards into docs
-	$(BIN)/python -m detectors.page docs/detector-catalog.md
-
-detector-page: $(INSTALLED) ## Count the detectors and write their table into docs/detectors.md
+detector-page: $(INSTALLED) ## Count the detectors and write their pages into docs
 	$(BIN)/python -m detectors.counting
 	$(BIN)/python -m benchmark.listing docs/detectors.md
+	$(BIN)/python -m detectors.page docs/detector-catalog.md
 
 clean: ## Remove the virtual environment and the runs
 	rm -rf $(VENV) runs build dist

@@ -96,7 +96,7 @@ GENERATORS = (
         family="diffusion",
         make=makers.shrunk,
         grain=makers.grain_diagonal,
-        strength=0.5,
+        strength=0.6,
     ),
     Generator(
         name="synthetic-swap-flow",
@@ -128,7 +128,7 @@ GENERATORS = (
         family="diffusion",
         make=makers.inpainted,
         grain=makers.grain_ring,
-        strength=0.65,
+        strength=0.75,
     ),
     Generator(
         name="synthetic-edit-rank",
@@ -136,7 +136,7 @@ GENERATORS = (
         family="diffusion",
         make=makers.ranked,
         grain=makers.grain_specks,
-        strength=0.5,
+        strength=0.55,
     ),
 )
 
