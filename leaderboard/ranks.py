@@ -23,12 +23,15 @@ def ranks_table(view: ProtocolView, contents: RunContents) -> Table | None:
     protocol has no others) that are large enough, and of which every detector has every seed.
 
     Returns:
-        A row a detector, the best first; None where there are fewer than two detectors.
+        A row a detector, the best first; None where there are fewer than two detectors, or no cell
+        that counts.
     """
     if len(view.detectors) < 2:
         return None
     seen = not view.has(seen=False)
     cells = _ranked_cells(view, contents.joint(view.name), seen=seen)
+    if not cells:
+        return None
     try:
         rows = _rows(view, _ranked(view, contents.joint(view.name), cells))
     except UndefinedError as error:
