@@ -21,7 +21,7 @@ quickstart: $(INSTALLED) ## Run the whole benchmark on an embedded synthetic set
 	$(BIN)/forgerybench quickstart
 
 test: $(INSTALLED) ## Run the tests (under 10 minutes on 2 cores)
-	$(BIN)/python -m pytest -m 'not slow'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow' --numprocesses 2 --dist loadfile
 
 test-all: $(INSTALLED) ## Run the tests and the deep sweeps
 	$(BIN)/python -m pytest
