@@ -172,7 +172,8 @@ def _cells(found: Paired | None, *, is_reference: bool) -> list[TableCell]:
     marks = frozenset({SMALL} if found.small else ())
     value = TableCell(f"{found.value:.3f}", raw=found.value, marks=marks)
     if is_reference:
-        return [value, TableCell("0", f"n {found.seeds}", 0.0)]
+        told = "one seed" if found.spread is None else f"n {found.seeds}"
+        return [value, TableCell("0", told, 0.0)]
     spread = "one seed" if found.spread is None else f"sd {found.spread:.3f}, n {found.seeds}"
     text = f"{found.difference:+.3f}".replace("-", "\N{MINUS SIGN}")
     return [value, TableCell(text, spread, found.difference, marks)]
