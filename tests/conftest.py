@@ -10,6 +10,8 @@ from PIL import Image
 
 # As the command line does: spinning threads starve each other on shared cores.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+# A console that finds it when it is made keeps that width; tests set their own later.
+os.environ.pop("COLUMNS", None)
 
 FACES = Path(__file__).parents[2] / "shared" / "data" / "faces"
 
