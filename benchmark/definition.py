@@ -117,24 +117,7 @@ def study_of(
         BenchmarkError: Something is missing or contradictory.
         UnknownNameError: Neither a protocol nor a study has that name.
     """
-    if target in study_names() or _holds_study(target):
-        study = load_study(target)
-        if train_on is not None:
-            raise BenchmarkError(f"'{target}' is a study: it states train_on for each protocol")
-    elif target in protocol_names() or is_file_name(target):
-        if not detectors or size is None:
-            lacking = "no detectors: add --detectors" if not detectors else "no size: add --size"
-            raise BenchmarkError(f"'{target}' is a protocol and names {lacking}")
-        study = Study(
-            name=Path(target).stem,
-            title=load_protocol(target).title,
-            protocols=(StudyProtocol(protocol=target),),
-            detectors=tuple(StudyDetector(detector=name) for name in detectors),
-            size=size,
-            seeds=(0,),
-        )
-    else:
-        raise UnknownNameError("protocol or study", target, [*study_names(), *protocol_names()])
+    study = _stated(target, detectors, size, train_on)
     changes: dict[str, Any] = {}
     if detectors:
         detectors = _spelt_out(detectors, size or study.size)
@@ -155,6 +138,32 @@ def study_of(
             p.model_copy(update={"train_on": tuple(train_on)}) for p in study.protocols
         )
     return checked(study.model_copy(update=changes))
+
+
+def _stated(
+    target: str,
+    detectors: Sequence[str] | None,
+    size: Literal["tiny", "base"] | None,
+    train_on: Sequence[str] | None,
+) -> Study:
+    """Read a study, or make one of a protocol, which lacks detectors, size and seeds."""
+    if target in study_names() or _holds_study(target):
+        if train_on is not None:
+            raise BenchmarkError(f"'{target}' is a study: it states train_on for each protocol")
+        return load_study(target)
+    if target not in protocol_names() and not is_file_name(target):
+        raise UnknownNameError("protocol or study", target, [*study_names(), *protocol_names()])
+    if not detectors or size is None:
+        lacking = "no detectors: add --detectors" if not detectors else "no size: add --size"
+        raise BenchmarkError(f"'{target}' is a protocol and names {lacking}")
+    return Study(
+        name=Path(target).stem,
+        title=load_protocol(target).title,
+        protocols=(StudyProtocol(protocol=target),),
+        detectors=tuple(StudyDetector(detector=name) for name in detectors),
+        size=size,
+        seeds=(0,),
+    )
 
 
 def checked(study: Study) -> Study:

@@ -1,7 +1,7 @@
 """A study carried out: check the data, train what is missing, score it, write the report."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 from filelock import FileLock
 
+from benchmark.data.manifest import Manifest
 from benchmark.data.source import ImageSource
 from benchmark.definition import Study, StudyDetector, checked, study_of
 from benchmark.engine import Engine
@@ -95,7 +96,6 @@ def run(
         ProtocolError, DetectorError, ResultError: Likewise, for their parts.
     """
     study = _asked(study, detectors, size=size, recipe=recipe, seeds=seeds, train_on=train_on)
-    progress, out = progress or Progress(), Path(out)
     if threads is not None:
         torch.set_num_threads(threads)
     where = resolve_device(device)
@@ -108,24 +108,44 @@ def run(
     )
     if rank() > 0:
         follow(where, make_engine, train)
-        return out / PAGE
+        return Path(out) / PAGE
     check_detectors(study)
     manifests = bind(load_protocols(study), data, allow_missing=allow_missing)
     refuse_unfit(study, manifests)
-    with locked(out):
-        samples, fresh = run_samples(out, manifests, allow_missing, progress)
-        plan = make_plan(study, manifests, samples)
-        source = ImageSource(samples, plan.roots, encoding=plan.encoding)
-        facts = run_facts(out, plan, batch_size=BATCH_SIZE, versions=environment(where))
-        engine = make_engine(source=source, progress=progress)
-        if not fresh and _is_work_left(out, plan, engine.models):
-            refuse_changed(manifests, samples, allow_missing, progress)
-        write_samples(out, samples)
-        write_run(out, facts)
-        _carry_out(out, plan, facts, engine)
-        progress.phase("report", 1)
-        page: Path = report(out)
-        return page
+    with locked(Path(out)):
+        return _lead(
+            study,
+            Path(out),
+            manifests,
+            make_engine,
+            allow_missing=allow_missing,
+            progress=progress or Progress(),
+        )
+
+
+def _lead(
+    study: Study,
+    out: Path,
+    manifests: Mapping[str, Manifest],
+    make_engine: Callable[..., Engine],
+    *,
+    allow_missing: bool,
+    progress: Progress,
+) -> Path:
+    """Carry out a study in a folder that is locked, as its first process or its only one."""
+    samples, fresh = run_samples(out, manifests, allow_missing, progress)
+    plan = make_plan(study, manifests, samples)
+    source = ImageSource(samples, plan.roots, encoding=plan.encoding)
+    engine = make_engine(source=source, progress=progress)
+    facts = run_facts(out, plan, batch_size=BATCH_SIZE, versions=environment(engine.device))
+    if not fresh and _is_work_left(out, plan, engine.models):
+        refuse_changed(manifests, samples, allow_missing, progress)
+    write_samples(out, samples)
+    write_run(out, facts)
+    _carry_out(out, plan, facts, engine)
+    progress.phase("report", 1)
+    page: Path = report(out)
+    return page
 
 
 def _asked(study: Study | str, detectors: Sequence[str] | None, **changes: Any) -> Study:
