@@ -157,3 +157,17 @@ def data_reencode(
         copy = reencode(found, out, side=side, quality=quality, on_progress=display.advance)
         display.finish()
     out_console.print(f"Manifest: {copy}", highlight=False, soft_wrap=True)
+
+
+@data_app.command("embedded")
+@told
+def data_embedded(
+    out: Annotated[Path, typer.Argument(help="The folder to make.")],
+    seed: Annotated[int, typer.Option("--seed", help="Seed of people and pictures.", min=0)] = 0,
+) -> None:
+    """Draw the embedded synthetic set: real and forged faces by a program, for any protocol."""
+    from benchmark.data.embedded import generate
+
+    with error_console.status("Drawing the embedded synthetic set"):
+        manifest = generate(out, seed=seed)
+    out_console.print(f"Manifest: {manifest}", highlight=False, soft_wrap=True)

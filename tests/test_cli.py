@@ -200,3 +200,24 @@ def test_a_report_of_no_run_is_one_line(tmp_path: Path) -> None:
 def test_names_are_never_markup(manifest: Path, tmp_path: Path) -> None:
     done = call("data", "check", tmp_path / "[bold]x[/bold].csv")
     assert "[bold]x[/bold].csv" in error(done)
+
+
+def test_the_embedded_set_is_drawn_where_one_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def generate(root: Path, *, seed: int) -> Path:
+        asked.append((root, seed))
+        return root / "manifest.csv"
+
+    monkeypatch.setattr("benchmark.data.embedded.generate", generate)
+    done = call("data", "embedded", tmp_path / "set", "--seed", 3)
+    assert done.exit_code == 0, done.output
+    assert asked == [(tmp_path / "set", 3)]
+    assert f"Manifest: {tmp_path / 'set' / 'manifest.csv'}" in done.stdout
+
+
+def test_the_embedded_set_overwrites_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "letters.txt").write_text("dear", encoding="utf-8")
+    assert f"error: {tmp_path}" in error(call("data", "embedded", tmp_path))
