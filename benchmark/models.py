@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 # Raised by every change of the trainer that can change what is learnt.
 TRAINING_VERSION = 1
 # Modules of ``detectors`` that every detector shares and that make none of them another.
-_CONTRACT = {"base", "card", "cards", "catalog", "errors", "inference", "pretrained", "weights"}
+_CONTRACT = {"base", "card", "cards", "catalog", "errors", "inference", "loading"}
+_CONTRACT |= {"pretrained", "weights"}
 FACTS, HOST, TENSORS = "facts.json", "host.json", "model.safetensors"
 AS_IS = "as-is"
 
@@ -158,15 +159,19 @@ def _built_on(source: ast.Module) -> list[str]:
 
 
 def _identify(value: Any) -> Any:
-    """Stand in for an option: a local folder of weights by the hash of what it holds."""
-    if not (isinstance(value, str) and Path(value).is_dir()):
+    """Stand in for an option: a local file or folder of weights by the hash of what it holds."""
+    if not isinstance(value, str):
+        return value
+    path = Path(value)
+    if path.is_file():
+        return f"sha256:{_file_hash(path)}"
+    if not path.is_dir():
         return value
     digest = hashlib.sha256()
-    for path in sorted(Path(value).rglob("*")):
-        if path.is_file():
-            with path.open("rb") as file:
-                digest.update(path.name.encode())
-                digest.update(hashlib.file_digest(file, "sha256").digest())
+    for held in sorted(path.rglob("*")):
+        if held.is_file():
+            digest.update(held.name.encode())
+            digest.update(bytes.fromhex(_file_hash(held)))
     return f"sha256:{digest.hexdigest()}"
 
 

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from detectors.base import Detector, Size
 from detectors.errors import DetectorError
-from detectors.pretrained import Pretrained, check_fit, read_weights, resolve
+from detectors.loading import check_fit
+from detectors.pretrained import Pretrained, read_weights, resolve
 
 TINY_SIDE = 128
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

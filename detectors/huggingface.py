@@ -10,8 +10,8 @@ from torch import Tensor
 from detectors.base import Detector, Size
 from detectors.cards.foundation import HUGGINGFACE
 from detectors.errors import DetectorError, WeightsError
-from detectors.mfclip.clip import quiet_loading, refuse_gaps
-from detectors.pretrained import fingerprint, read_json, tensor_files, weights_folder
+from detectors.loading import load_strictly, read_json
+from detectors.pretrained import fingerprint, tensor_files, weights_folder
 
 Labels = Mapping[str, Sequence[str | int]]
 
@@ -62,7 +62,14 @@ class HuggingFace(Detector):
             config = AutoConfig.for_model(fields.pop("model_type"), **fields)
             self.network: Any = classes.from_config(config)
         else:
-            self.network = _loaded(folder)
+            from transformers import AutoModelForImageClassification
+
+            self.network = load_strictly(
+                AutoModelForImageClassification,
+                folder,
+                name=str(folder),
+                failed="fits no image classifier of transformers",
+            )
             self.init = f"weights:{fingerprint(tensor_files(folder))}"
             self.mark_trained()
         self.network.requires_grad_(False)
@@ -135,23 +142,3 @@ def _inputs(folder: Path) -> dict[str, Any]:
     if not all(isinstance(each, list) and len(each) == 3 for each in (mean, std)):
         raise WeightsError(f"{path}: image_mean and image_std of three channels are not there")
     return {"side": sides.pop(), "mean": mean, "std": std}
-
-
-def _loaded(folder: Path) -> Any:
-    """Load the classifier in ``folder``, every tensor of it."""
-    from transformers import AutoModelForImageClassification
-
-    with quiet_loading():
-        try:
-            model, report = AutoModelForImageClassification.from_pretrained(
-                folder,
-                dtype=torch.float32,
-                use_safetensors=True,
-                local_files_only=True,
-                output_loading_info=True,
-            )
-        except (RuntimeError, ValueError, OSError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise WeightsError(f"{folder}: no image classifier fits it ({reason})") from error
-    refuse_gaps(report, folder)
-    return model

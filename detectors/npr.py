@@ -12,7 +12,8 @@ from detectors.base import Detector, Size
 from detectors.card import Card
 from detectors.cards.frequency import NPR as CARD
 from detectors.errors import DetectorError, WeightsError
-from detectors.pretrained import Pretrained, check_fit, read_weights, renamed
+from detectors.loading import check_fit
+from detectors.pretrained import Pretrained, read_weights, renamed
 from detectors.streams import follow_quickly
 from detectors.transform import NativeCrop, Transform
 

@@ -1,20 +1,17 @@
 """Published weights that a detector starts from: where they are and how they are read."""
 
 import hashlib
-import json
 import pickle
 import re
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from detectors.errors import WeightsError
+from detectors.loading import read_json, read_tensors
 from detectors.weights import hub_folder
 
 Pretrained = bool | str | None
@@ -98,17 +95,6 @@ def fingerprint(files: Iterable[Path]) -> str:
     return digest.hexdigest()[:12]
 
 
-def read_tensors(files: Iterable[Path]) -> dict[str, Tensor]:
-    """Read all tensors of ``files`` to the CPU."""
-    tensors: dict[str, Tensor] = {}
-    for path in files:
-        try:
-            tensors.update(load_file(path))
-        except (OSError, SafetensorError) as error:
-            raise WeightsError(f"{path}: cannot be read as safetensors ({error})") from error
-    return tensors
-
-
 def read_weights(source: str, detector: str) -> tuple[dict[str, Tensor], str]:
     """Read the tensors of a Hub repository, a local folder or a local file.
 
@@ -171,40 +157,3 @@ def renamed(
         if name is not None:
             ours[name] = tensor
     return ours
-
-
-def check_fit(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], source: object) -> None:
-    """Raise WeightsError unless ``tensors`` are those of ``wanted``, by name and shape.
-
-    ``source`` names them in the message, which lists what is wrong on both sides.
-    """
-    shared = wanted.keys() & tensors.keys()
-    problems = {
-        "missing": wanted.keys() - tensors.keys(),
-        "unknown": tensors.keys() - wanted.keys(),
-        "of another shape": {name for name in shared if wanted[name].shape != tensors[name].shape},
-    }
-    said = [
-        f"{len(names)} tensors are {problem}: {', '.join(sorted(names)[:5])}"
-        for problem, names in problems.items()
-        if names
-    ]
-    if said:
-        raise WeightsError(f"{source}: {'; '.join(said)}")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises:
-        WeightsError: There is none in the file.
-    """
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise WeightsError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
-        raise WeightsError(f"{path}: not JSON ({error})") from error
-    if not isinstance(value, dict):
-        raise WeightsError(f"{path}: not a JSON object")
-    return value

@@ -13,8 +13,8 @@ from detectors.backbones import TINY_SIDE, load_trunk
 from detectors.base import Detector, Size
 from detectors.cards.foundation import PROBE
 from detectors.errors import DetectorError, WeightsError
-from detectors.mfclip.clip import quiet_loading, refuse_gaps
-from detectors.pretrained import fingerprint, read_json, tensor_files, weights_folder
+from detectors.loading import load_strictly, read_json
+from detectors.pretrained import fingerprint, tensor_files, weights_folder
 
 PUBLISHED = "timm/vit_large_patch14_dinov2.lvd142m"
 # Heads of other tasks, which a checkpoint may hold beside the network.
@@ -190,19 +190,13 @@ def _load_transformers(folder: Path) -> tuple[Any, dict[str, Any]]:
     path = folder / "preprocessor_config.json"
     facts = read_json(path)
     statistics = _statistics(facts.get("image_mean"), facts.get("image_std"), path)
-    with quiet_loading():
-        try:
-            model, report = AutoModel.from_pretrained(
-                folder,
-                dtype=torch.float32,
-                use_safetensors=True,
-                local_files_only=True,
-                output_loading_info=True,
-            )
-        except (RuntimeError, ValueError, OSError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise WeightsError(f"{folder}: no image network fits it ({reason})") from error
-    refuse_gaps(report, folder, begin=_HEADS)
+    model = load_strictly(
+        AutoModel,
+        folder,
+        name=str(folder),
+        failed="fits no image network of transformers",
+        begin=_HEADS,
+    )
     network = getattr(model, "vision_model", model)
     fields = network.config.to_dict()
     return network, {"transformers": fields, **statistics}

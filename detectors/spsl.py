@@ -10,7 +10,8 @@ from detectors.base import Detector, Size
 from detectors.card import Card
 from detectors.cards.frequency import SPSL as CARD
 from detectors.errors import DetectorError
-from detectors.pretrained import Pretrained, check_fit, read_weights, renamed, resolve
+from detectors.loading import check_fit
+from detectors.pretrained import Pretrained, read_weights, renamed, resolve
 from detectors.streams import IMAGENET, Stream, fill_streams
 
 Depth = Literal["shallow", "full"]

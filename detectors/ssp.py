@@ -12,7 +12,8 @@ from detectors.base import Detector, Size
 from detectors.card import Card
 from detectors.cards.frequency import SSP as CARD
 from detectors.filters import srm_kernels
-from detectors.pretrained import Pretrained, check_fit, read_weights, renamed, resolve
+from detectors.loading import check_fit
+from detectors.pretrained import Pretrained, read_weights, renamed, resolve
 from detectors.streams import follow_quickly
 from detectors.textures import Cutter, texture
 

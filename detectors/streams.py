@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from detectors.backbones import BACKBONES
 from detectors.base import Size
-from detectors.pretrained import check_fit, read_weights
+from detectors.loading import check_fit
+from detectors.pretrained import read_weights
 
 IMAGENET = BACKBONES["xception"]
 MIDDLE = range(4, 12)  # blocks of equal width, which can be left out

@@ -12,10 +12,11 @@ from torch.nn import functional as F
 
 from detectors.base import Detector, Size
 from detectors.errors import DetectorError, WeightsError
+from detectors.loading import read_json
 from detectors.mfclip.clip import Tuning, origin_of
 from detectors.mfclip.readers import TextReader
 from detectors.mfclip.vision import ClipImage
-from detectors.pretrained import Pretrained, read_json, resolve, tensor_files, weights_folder
+from detectors.pretrained import Pretrained, resolve, tensor_files, weights_folder
 
 PUBLISHED = "openai/clip-vit-large-patch14"
 ATTENTION = ("q_proj", "k_proj", "v_proj", "out_proj")

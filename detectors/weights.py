@@ -1,19 +1,18 @@
 """A trained detector as a folder, after the Hub's conventions: safetensors and config.json."""
 
 import json
-import os
 import secrets
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from detectors.cards import CATALOG
 from detectors.catalog import detector_class
 from detectors.errors import WeightsError
+from detectors.loading import check_fit, read_json, read_tensors
 
 if TYPE_CHECKING:
     from detectors.base import Detector
@@ -68,24 +67,10 @@ def load(cls: "type[D]", name: str) -> "D":
     except TypeError as error:
         raise WeightsError(f"{folder / CONFIG}: {error}") from error
     detector.init = config["init"]
-    _load_tensors(detector, folder / TENSORS)
-    return detector.eval()
-
-
-def _load_tensors(detector: "Detector", path: Path) -> None:
-    """Fill ``detector`` strictly: every tensor there, none over, equal shapes."""
-    try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{path}: cannot be read as safetensors ({error})") from error
-    wanted = detector.state_dict()
-    if missing := sorted(wanted.keys() - tensors.keys()):
-        raise WeightsError(f"{path}: {len(missing)} tensors are missing: {_some(missing)}")
-    if unexpected := sorted(tensors.keys() - wanted.keys()):
-        raise WeightsError(f"{path}: {len(unexpected)} tensors are unknown: {_some(unexpected)}")
-    if other := [name for name, t in tensors.items() if t.shape != wanted[name].shape]:
-        raise WeightsError(f"{path}: {len(other)} tensors have another shape: {_some(other)}")
+    tensors = read_tensors([folder / TENSORS])
+    check_fit(tensors, detector.state_dict(), folder / TENSORS)
     detector.load_state_dict(tensors)
+    return detector.eval()
 
 
 def hub_folder(name: str, patterns: list[str]) -> Path:
@@ -117,19 +102,9 @@ def hub_folder(name: str, patterns: list[str]) -> Path:
 
 def _config(path: Path) -> dict[str, Any]:
     """Read and check ``config.json``."""
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise WeightsError(f"{path}: {os.strerror(error.errno or 0)}") from error
-    except ValueError as error:
-        raise WeightsError(f"{path}: not JSON ({error})") from error
-    if not isinstance(config, dict) or config.get("format") != 1:
+    config = read_json(path)
+    if config.get("format") != 1:
         raise WeightsError(f"{path}: not a detector of format 1")
     if not (isinstance(config.get("options"), dict) and isinstance(config.get("init"), str)):
         raise WeightsError(f"{path}: 'options' and 'init' must be there")
     return config
-
-
-def _some(names: list[str]) -> str:
-    """List the first five of ``names``."""
-    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

@@ -164,13 +164,15 @@ def test_sharded_weights_are_taken(tower: CLIPVisionModelWithProjection, tmp_pat
 
 def test_a_missing_layer_is_never_random(folder: Path) -> None:
     rewrite(folder, {}, drop="visual_projection.weight")
-    with pytest.raises(WeightsError, match=r"1 tensors missing: visual_projection\.weight$"):
+    with pytest.raises(WeightsError, match=r"1 tensors are missing: visual_projection\.weight$"):
         ClipLinear(size="tiny", pretrained=str(folder))
 
 
 def test_an_unknown_layer_is_named(folder: Path) -> None:
     rewrite(folder, {"vision_model.adapter.weight": torch.zeros(2)})
-    with pytest.raises(WeightsError, match=r"1 tensors unknown: vision_model\.adapter\.weight$"):
+    with pytest.raises(
+        WeightsError, match=r"1 tensors are unknown: vision_model\.adapter\.weight$"
+    ):
         ClipLinear(size="tiny", pretrained=str(folder))
 
 

@@ -49,3 +49,15 @@ def test_ones_own_detector_counts_with_what_it_takes_from_here(
     before = code_hash("mine_alone:Mine")
     edit(monkeypatch, "detectors.filters")
     assert code_hash("mine_alone:Mine") != before
+
+
+@pytest.mark.parametrize("name", ["weights.pth", "folder"])
+def test_weights_that_an_option_names_count_by_what_they_hold(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.mkdir() if name == "folder" else path.touch()
+    held = path / "model.safetensors" if path.is_dir() else path
+    held.write_bytes(b"first")
+    before = models._identify(str(path))
+    held.write_bytes(b"other")
+    assert models._identify(str(path)) != before
+    assert models._identify("xception") == "xception"

@@ -8,13 +8,11 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors.torch import save_file
 
 from detectors import WeightsError
+from detectors.loading import check_fit, read_json, read_tensors
 from detectors.pretrained import (
     Pretrained,
-    check_fit,
     fingerprint,
     read_checkpoint,
-    read_json,
-    read_tensors,
     read_weights,
     renamed,
     resolve,

@@ -1,14 +1,13 @@
 """Pretrained CLIP towers, loaded strictly."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import torch
-from safetensors import SafetensorError
 
-from detectors.errors import DetectorError, WeightsError
+from detectors.errors import DetectorError
+from detectors.loading import load_strictly
 
 if TYPE_CHECKING:
     from transformers import CLIPTextModelWithProjection, CLIPVisionModelWithProjection
@@ -119,56 +118,12 @@ def origin_of(hashes: Iterable[str | None]) -> str:
 
 def _loaded(model_class: Any, source: str, *, other: tuple[str, ...]) -> Any:
     """Load a tower from safetensors; ``other`` begins the names that it may leave over."""
-    try:
-        with quiet_loading():
-            model, report = model_class.from_pretrained(
-                source, output_loading_info=True, use_safetensors=True, dtype=torch.float32
-            )
-    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise WeightsError(
-            f"CLIP weights '{source}' are no folder and not to be had from the Hub, or cannot be "
-            f"read: {reason}; name a folder, or use '{SCRATCH}'"
-        ) from error
-    refuse_gaps(report, f"CLIP weights '{source}'", begin=(*other, _OF_NEITHER), end=_COUNTED)
-    return model
-
-
-def refuse_gaps(
-    report: Mapping[str, Any], source: object, *, begin: tuple[str, ...] = (), end: str = "\0"
-) -> None:
-    """Raise WeightsError unless a network was filled whole, by transformers' loading report.
-
-    Args:
-        report: From ``from_pretrained(..., output_loading_info=True)``.
-        source: What was loaded, for the message.
-        begin: How the names of tensors begin that may be left over.
-        end: How they may end.
-    """
-    over = [
-        name
-        for name in report["unexpected_keys"]
-        if not name.startswith(begin) and not name.endswith(end)
-    ]
-    faults = {"missing": report["missing_keys"], "unknown": over}
-    for what, names in {**faults, "of another shape": report["mismatched_keys"]}.items():
-        if names:
-            listed = ", ".join(sorted(map(str, names))[:5])
-            raise WeightsError(f"{source}: {len(names)} tensors {what}: {listed}")
-
-
-@contextmanager
-def quiet_loading() -> Iterator[None]:
-    """Silence transformers' loading report and bar for a while: what they say is checked."""
-    from transformers.utils import logging
-
-    log: Any = logging
-    verbosity, bar = log.get_verbosity(), log.is_progress_bar_enabled()
-    log.set_verbosity_error()
-    log.disable_progress_bar()
-    try:
-        yield
-    finally:
-        log.set_verbosity(verbosity)
-        if bar:
-            log.enable_progress_bar()
+    return load_strictly(
+        model_class,
+        source,
+        name=f"CLIP weights '{source}'",
+        failed="are no folder and not to be had from the Hub, or cannot be read",
+        advice=f"; name a folder, or use '{SCRATCH}'",
+        begin=(*other, _OF_NEITHER),
+        end=_COUNTED,
+    )
