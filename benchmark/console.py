@@ -58,8 +58,13 @@ def print_sections(
     title: str, columns: list[str], sections: Mapping[str, list[list[str]]], note: str = ""
 ) -> None:
     """Print a table whose rows stand under headings; names in it are text, never markup."""
-    table = Table(title=title, title_justify="left", title_style="bold", caption=note or None)
-    table.caption_justify = "left"
+    table = Table(
+        title=escape(title),
+        title_justify="left",
+        title_style="bold",
+        caption=escape(note) or None,
+        caption_justify="left",
+    )
     for number, column in enumerate(columns):
         table.add_column(column, overflow="fold", no_wrap=number == 0)  # a name is copied whole
     for heading, rows in sections.items():

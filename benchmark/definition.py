@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from benchmark.errors import BenchmarkError
 from benchmark.listing import without_downloads
 from protocols.errors import UnknownNameError
-from protocols.reading import is_file_name, load_named, names_in, read_yaml
+from protocols.reading import is_file_name, load_named, names_in, read_text, read_yaml
 from protocols.schema import load_protocol, protocol_names
 
 ALL = "all"
@@ -196,5 +196,5 @@ def _holds_study(target: str) -> bool:
     path = Path(target)
     if not is_file_name(target) or not path.is_file():
         return False
-    raw = read_yaml(path.read_text(encoding="utf-8"), path.name)
+    raw = read_yaml(read_text(path), path.name)
     return isinstance(raw, dict) and "detectors" in raw

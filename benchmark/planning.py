@@ -85,7 +85,8 @@ def bind(
         allow_missing: A role may be left without one; what needs it is then a stated gap.
 
     Raises:
-        BenchmarkError: A role is unbound or unknown; all roles are listed.
+        BenchmarkError: A role is unbound or unknown, where all roles are listed; or two roles are
+            bound to one manifest.
         ManifestError: A manifest cannot be read.
     """
     roles = sorted({role for protocol in protocols for role in protocol.roles})
@@ -106,7 +107,15 @@ def bind(
             f"no manifest is bound to {', '.join(unbound)}: --data {unbound[0]}=MANIFEST"
             + ("; or leave them out with --allow-missing" if data else "")
         )
-    return {role: read_manifest(Path(data[role])) for role in roles if role in data}
+    bound: dict[Path, str] = {}
+    for role in (role for role in roles if role in data):
+        other = bound.setdefault(Path(data[role]).resolve(), role)
+        if other != role:
+            raise BenchmarkError(
+                f"{data[role]} is bound to '{other}' and to '{role}': what one of them trains on "
+                "would count as unseen in the other; give each role a manifest of its own"
+            )
+    return {role: read_manifest(Path(data[role])) for role in bound.values()}
 
 
 def stated_samples(manifests: Mapping[str, Manifest]) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """What a run would do, as tables; none of it is done."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,11 +21,21 @@ from benchmark.planning import (
 from benchmark.study import check_detectors, left_to_score
 from leaderboard.ablation import prompt_count
 from leaderboard.cells import number_range
+from protocols.conditions import CLEAN
 from protocols.expansion import Cell, Expansion
-from protocols.overlaps import Overlap, overlaps
+from protocols.overlaps import KINDS, Overlap, overlaps, unstated
+from protocols.schema import Protocol
 
 # A stored score: a float32 logit and its share of the three text columns, measured.
 _BYTES_A_SCORE = 14
+_KINDS = {
+    "sha256": "file (sha256)",
+    "identity": "person (identity)",
+    "pair": "edit and original (pair)",
+    "group": "video (group)",
+}
+# Of a name on two sides: digests are long.
+_FIRST = 40
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,15 +75,14 @@ def preview(
     manifests = bind(load_protocols(study), data, allow_missing=allow_missing)
     plan = make_plan(study, manifests, _unverified(manifests))
     models = ModelStore(store or default_store())
-    tables = [
-        table
-        for expansion in plan.expansions
-        for table in (
+    tables = []
+    for expansion in plan.expansions:
+        found = _found_overlaps(expansion, plan)
+        tables += [
             _training_table(expansion, plan),
-            _test_table(expansion, plan),
-            *_overlap_tables(expansion, plan),
-        )
-    ]
+            _test_table(expansion, plan, _looked_for(plan.samples, found)),
+            *_overlap_tables(found, expansion.protocol.title),
+        ]
     return [*tables, _work_table(plan, models, out)]
 
 
@@ -107,7 +116,7 @@ def _training_table(expansion: Expansion, plan: Plan) -> PlanTable:
             k = prompt_count(plan.samples.iloc[training.rows]) if len(training.rows) else 0
             cells = [c for c in expansion.cells if c.training == training.name]
             gaps = sum(c.test.gap is not None for c in cells)
-            told = f"{len(cells)}" + (f" ({gaps} are gaps)" if gaps else "")
+            told = f"{len(cells)}" + (f" ({gaps} of them gaps)" if gaps else "")
             numbers = [str(number) for number in (*counts, k)]
             rows.append([training.name, *numbers, training.statement, told, training.gap or ""])
     missing = int((plan.samples["problem"] != "").sum())
@@ -115,8 +124,9 @@ def _training_table(expansion: Expansion, plan: Plan) -> PlanTable:
         "K: distinct prompts of a training set; at K = 2 they say no more than the class",
         *([f"encoding {plan.encoding_name}"] if plan.encoding else []),
         *([f"{missing} images are missing"] if missing else []),
+        *_idle_caps(protocol, plan.samples),
     ]
-    return PlanTable(
+    return _table(
         title=f"{protocol.title} (version {protocol.version}, {protocol.hash})",
         columns=["train on", "real", "fake", "val", "K", "real images", "cells a model", "gap"],
         rows=rows,
@@ -124,7 +134,7 @@ def _training_table(expansion: Expansion, plan: Plan) -> PlanTable:
     )
 
 
-def _test_table(expansion: Expansion, plan: Plan) -> PlanTable:
+def _test_table(expansion: Expansion, plan: Plan, looked_for: str) -> PlanTable:
     """Show the test sets of one protocol; those that differ by training set, as ranges."""
     real = (plan.samples["label"] == "real").to_numpy()
     asked = {e.training for e in plan.entries if e.protocol == expansion.protocol.name}
@@ -144,30 +154,76 @@ def _test_table(expansion: Expansion, plan: Plan) -> PlanTable:
             [name, role, number_range(n_real), number_range(n_fake), "; ".join(statements),
              ", ".join(also), "yes" if counts else "no", "; ".join(gaps)]
         )  # fmt: skip
-    return PlanTable(
+    return _table(
         title=f"{expansion.protocol.title}: tests",
         columns=["test on", "role", "real", "fake", "real images", "also", "in means", "gap"],
         rows=rows,
+        note=f"{_conditions(expansion.protocol)}\n{looked_for}",
     )
 
 
-def _overlap_tables(expansion: Expansion, plan: Plan) -> list[PlanTable]:
-    """Show what stands on two sides, if anything does: one row a training set, side and kind."""
+def _table(title: str, columns: list[str], rows: list[list[str]], note: str) -> PlanTable:
+    """Leave out the columns in which nothing stands."""
+    kept = [number for number in range(len(columns)) if any(row[number] for row in rows)]
+    return PlanTable(
+        title=title,
+        columns=[columns[number] for number in kept],
+        rows=[[row[number] for number in kept] for row in rows],
+        note=note,
+    )
+
+
+def _conditions(protocol: Protocol) -> str:
+    """Say under which conditions images are scored."""
+    stated: dict[tuple[str, str], list[int]] = {}
+    for condition in protocol.expanded_conditions:
+        stated.setdefault((condition.name, condition.stage), []).append(condition.severity)
+    told = [
+        name if name == CLEAN.name else f"{name} {' '.join(map(str, severities))} [{stage}]"
+        for (name, stage), severities in stated.items()
+    ]
+    return f"Conditions: {', '.join(told)}"
+
+
+def _idle_caps(protocol: Protocol, samples: pd.DataFrame) -> list[str]:
+    """Name the generators that are capped and not there: a cap may be misspelt."""
+    capped = {name for selection in protocol.train for name in selection.caps}
+    absent = sorted(capped - set(samples["generator"]))
+    return [f"no image is of {', '.join(absent)}, for which there are caps"] if absent else []
+
+
+def _looked_for(samples: pd.DataFrame, found: Sequence[Overlap]) -> str:
+    """Say what was looked for on two sides, and what could not be."""
+    absent = unstated(samples)
+    known = ", ".join(_KINDS[kind] for kind in KINDS if kind not in absent)
+    told = f"Looked for on two sides: {known}; {'see below' if found else 'nothing found'}"
+    if absent:
+        unknown = ", ".join(_KINDS[kind] for kind in absent)
+        told += f". Not looked for, since no manifest states it: {unknown}"
+    return told
+
+
+def _found_overlaps(expansion: Expansion, plan: Plan) -> list[Overlap]:
+    """List the overlaps of the training sets that are asked for."""
     asked = {e.training for e in plan.entries if e.protocol == expansion.protocol.name}
+    return [each for each in overlaps(expansion, plan.samples) if each.training in asked]
+
+
+def _overlap_tables(found: Sequence[Overlap], title: str) -> list[PlanTable]:
+    """Show what stands on two sides, if anything does: one row a training set, side and kind."""
     rows: dict[tuple[str, str, str], list[Overlap]] = {}
-    for found in overlaps(expansion, plan.samples):
-        if found.training in asked:
-            rows.setdefault((found.training, found.side, found.kind), []).append(found)
+    for each in found:
+        rows.setdefault((each.training, each.side, each.kind), []).append(each)
     if not rows:
         return []
     shown = [
-        [*key, number_range([each.number for each in found]), found[0].first,
-         ", ".join(each.other for each in found)]
-        for key, found in rows.items()
+        [training, side, _KINDS[kind], number_range([each.number for each in alike]),
+         alike[0].first[:_FIRST], ", ".join(each.other for each in alike)]
+        for (training, side, kind), alike in rows.items()
     ]  # fmt: skip
     return [
         PlanTable(
-            title=f"Warning: {expansion.protocol.title} has the same on two sides",
+            title=f"Warning: {title} has the same on two sides",
             columns=["trained on", "split", "what", "how many", "first", "also in"],
             rows=shown,
             note="A detector may recognise them; a protocol with strict: true refuses them",

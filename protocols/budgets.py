@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from protocols.errors import ProtocolError
-from protocols.pool import Mask, Pool, Rows
+from protocols.pool import Pool, Rows
 from protocols.schema import Protocol
 from protocols.selecting import Named, Selector
 from protocols.selection import SMALLEST, Selection
@@ -34,7 +34,7 @@ def apply_budget(
             drawn[split], lacking = _drawn(pool, rows, sizes[split])
             if lacking is not None and short is None:
                 short = f"the budget is {sizes[split]} images a class in split {split}, {lacking}"
-        sources = pool.values("source", _mask(pool, drawn["train"]) & ~pool.fake)
+        sources = pool.values("source", pool.mask(drawn["train"]) & ~pool.fake)
         yield replace(
             training,
             rows=drawn["train"],
@@ -76,7 +76,7 @@ def _alone(selection: Selection, split: str, pool: Pool) -> Iterator[int]:
 
 def _drawn(pool: Pool, rows: Rows, size: int) -> tuple[Rows, str | None]:
     """Draw ``size`` images of each class, and say what there is too little of, if anything."""
-    chosen = _mask(pool, rows)
+    chosen = pool.mask(rows)
     forged, real = chosen & pool.fake, chosen & ~pool.fake
     if real.sum() < size:
         return rows, f"there are {int(real.sum())} real ones"
@@ -90,10 +90,3 @@ def _drawn(pool: Pool, rows: Rows, size: int) -> tuple[Rows, str | None]:
             return rows, f"'{generator}' has {count} of the {share} that are its share"
         kept = kept | pool.draw(forged & pool.isin("generator", (generator,)), share)
     return np.flatnonzero(kept).astype(np.int64), None
-
-
-def _mask(pool: Pool, rows: Rows) -> Mask:
-    """Give positions as a mask."""
-    mask = np.zeros(len(pool.fake), dtype=bool)
-    mask[rows] = True
-    return mask

@@ -7,7 +7,6 @@ disagree about which image belongs to which number.
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 
 from protocols.budgets import apply_budget
@@ -57,8 +56,7 @@ def expand(protocol: Protocol, samples: pd.DataFrame, unbound: Collection[str] =
     training_sets = tuple(apply_budget(protocol, found, pool))
     cells = tuple(_cells(protocol, pool, training_sets))
     if not training_sets or not cells:
-        what = "train" if not training_sets else "test"
-        raise ProtocolError(f"{protocol.name}: the manifest has no forged images to {what} on")
+        raise ProtocolError(f"{protocol.name}: {_nothing(protocol, pool, training_sets)}")
     return Expansion(
         protocol=protocol,
         training_sets=training_sets,
@@ -76,7 +74,9 @@ def _train(selection: Selection, pool: Pool) -> Iterator[tuple[TrainingSet, Sele
             yield TrainingSet(**vars(empty), val=empty.rows, val_reals=None), selection
             continue
         selector = Selector(pool, selection, named)
-        train, val = selector.training("train"), selector.training("val")
+        train = selector.training("train")
+        # Who does not train takes no part in choosing a step either.
+        val = selector.training("val", pool.values("generator", pool.forged(train.rows)))
         whole = replace(train, gap=train.gap or val.gap)
         yield TrainingSet(**vars(whole), val=val.rows, val_reals=val.reals), selection
 
@@ -140,12 +140,20 @@ def _is_seen(axis: str, training: TrainingSet, test: ImageSet, pool: Pool) -> bo
     if training.role != test.role:
         return False
 
-    def values(image_set: ImageSet) -> set[str]:
-        forged = np.zeros(len(pool.fake), dtype=bool)
-        forged[image_set.rows] = True
-        return set(pool.values(axis, forged & pool.fake))
+    here, there = (pool.values(axis, pool.forged(s.rows)) for s in (training, test))
+    return not set(here).isdisjoint(there)
 
-    return bool(values(training) & values(test))
+
+def _nothing(protocol: Protocol, pool: Pool, training_sets: tuple[TrainingSet, ...]) -> str:
+    """Say why there is nothing to train or to test on."""
+    if not training_sets:
+        for selection in protocol.train:
+            left_out = named_sets(selection, pool, ("train", "val", "test"))
+            if selection.all_but and left_out:
+                name = left_out[0].name.removeprefix("all but ")
+                return f"every forged image is of '{name}', so without it none is left to train on"
+    what = "test" if training_sets else "train"
+    return f"the manifest has no forged images to {what} on"
 
 
 def _refuse_repeated(protocol: Protocol, names: list[str], what: str = "training") -> None:

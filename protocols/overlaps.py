@@ -68,6 +68,13 @@ def overlaps(expansion: Expansion, samples: pd.DataFrame) -> list[Overlap]:
     return found
 
 
+def unstated(samples: pd.DataFrame) -> list[str]:
+    """List the kinds of overlap that cannot be found, since no sample states such a value."""
+    known = {kind: ~samples[kind].isin(_UNKNOWN) for kind in KINDS}
+    known["group"] &= samples["group"] != samples["sample_id"]
+    return [kind for kind in KINDS if not known[kind].any()]
+
+
 def _coded(samples: pd.DataFrame, kind: str) -> tuple[Rows, npt.NDArray[np.object_]]:
     """Number the values of a column; -1 where nothing is known."""
     values = samples[kind]

@@ -58,6 +58,16 @@ class Pool:
         chosen: Mask = here & (self.fake if fake else ~self.fake)
         return chosen
 
+    def mask(self, rows: Rows) -> Mask:
+        """Give positions as a mask."""
+        chosen = np.zeros(len(self.fake), dtype=bool)
+        chosen[rows] = True
+        return chosen
+
+    def forged(self, rows: Rows) -> Mask:
+        """Tell which samples are the forged ones among some positions."""
+        return self.mask(rows) & self.fake
+
     def counts(self, column: str, of: Mask) -> dict[str, int]:
         """Count some samples by the values of a column, in their order."""
         codes, names = self._coded(column)

@@ -1,15 +1,21 @@
 """Strict reading of YAML into models: an unknown or missing key names file, key and choices."""
 
+from collections.abc import Hashable
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from reprlib import Repr
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from yaml import YAMLError, safe_load
+from yaml import MappingNode, SafeLoader, YAMLError, load
+from yaml.constructor import ConstructorError
 
 from protocols.errors import ProtocolError, UnknownNameError
 
 _SUFFIXES = (".yaml", ".yml")
+# A few lines of aliases may stand for gigabytes of text.
+_SHORT = Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 3, 200, 200
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -42,7 +48,7 @@ def load_named(model: type[Model], kind: str, name: str, folder: Traversable) ->
         path = Path(name)
         if not path.is_file():
             raise ProtocolError(f"{name}: there is no such {kind} file")
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     elif name in names_in(folder):
         path = Path(f"{name}.yaml")
         text = (folder / path.name).read_text(encoding="utf-8")
@@ -57,15 +63,47 @@ def load_named(model: type[Model], kind: str, name: str, folder: Traversable) ->
 
 
 def read_yaml(text: str, where: str) -> object:
-    """Parse YAML text safely (no objects, no code).
+    """Parse YAML text safely (no objects, no code); a key that stands twice is refused.
 
     Raises:
-        ProtocolError: It is not YAML.
+        ProtocolError: It is not such YAML.
     """
     try:
-        return safe_load(text)
+        return load(text, _StrictLoader)  # noqa: S506 - a SafeLoader
     except YAMLError as error:
         raise ProtocolError(f"{where}: not YAML ({' '.join(str(error).split())})") from error
+    except RecursionError as error:
+        raise ProtocolError(f"{where}: not YAML that can be read (nested too deeply)") from error
+
+
+class _StrictLoader(SafeLoader):
+    """YAML's safe part, without its silence on keys that stand twice."""
+
+    def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Hashable, object]:
+        """Build a mapping whose keys differ."""
+        known: set[str] = set()
+        for key, _ in node.value:
+            name = str(key.value)
+            if name in known:
+                raise ConstructorError(
+                    None, None, f"the key '{name}' stands there twice", key.start_mark
+                )
+            known.add(name)
+        return super().construct_mapping(node, deep)
+
+
+def read_text(path: Path) -> str:
+    """Read a user's file.
+
+    Raises:
+        ProtocolError: It is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ProtocolError(
+            f"{path.name}: not UTF-8 text (byte {error.start}); save it as UTF-8"
+        ) from error
 
 
 def parse(model: type[Model], raw: object, where: str) -> Model:
@@ -97,6 +135,7 @@ def _sentence(model: type[BaseModel], error: ValidationError) -> str:
         return f"key '{path}' is missing{more}"
     if first["type"] == "literal_error":
         choices = first["ctx"]["expected"].replace("'", "").replace(" or ", ", ")
-        return f"'{path}' is {first['input']!r}, not one of {choices}{more}"
-    message = first["msg"][:1].lower() + first["msg"][1:]
-    return f"'{path}' is wrong: {message}, got {first['input']!r}{more}"
+        return f"'{path}' is {_SHORT.repr(first['input'])}, not one of {choices}{more}"
+    message = first["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    return f"'{path}' is wrong: {message}, got {_SHORT.repr(first['input'])}{more}"

@@ -140,6 +140,15 @@ def _track(encoding: object) -> str:
     return "as-is" if isinstance(encoding, str) else "aligned"
 
 
+def _kind(condition: object) -> str:
+    """Tell which of the two a condition means, likewise."""
+    return "clean" if isinstance(condition, str) else "perturbed"
+
+
+_Stated = Annotated[
+    Annotated[Literal["clean"], Tag("clean")] | Annotated[Perturbed, Tag("perturbed")],
+    Discriminator(_kind),
+]
 Encoding = Annotated[
     Annotated[Literal["as-is"], Tag("as-is")] | Annotated[Aligned, Tag("aligned")],
     Discriminator(_track),
@@ -177,7 +186,7 @@ class Protocol(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
-    version: int = Field(ge=1)
+    version: int = Field(ge=1, strict=True)
     title: str
     summary: str
     citation: str
@@ -186,7 +195,7 @@ class Protocol(BaseModel):
     noise_seed: int = Field(ge=0)
     train: tuple[Selection, ...] = Field(min_length=1)
     test: tuple[Selection, ...] = Field(min_length=1)
-    conditions: tuple[Literal["clean"] | Perturbed, ...] = Field(min_length=1)
+    conditions: tuple[_Stated, ...] = Field(min_length=1)
     metrics: tuple[Metric, ...] = Field(min_length=1)
     levels: tuple[Level, ...] = Field(min_length=1)
     summaries: tuple[Summary, ...] = ("mean-seen", "mean-unseen", "worst-unseen")
@@ -278,6 +287,10 @@ def _check(protocol: Protocol) -> None:
     for what, names in stated.items():
         if len(set(names)) < len(names):
             raise ProtocolError(f"{protocol.name}: a {what} stands there twice")
+    if CLEAN not in protocol.expanded_conditions:
+        raise ProtocolError(
+            f"{protocol.name}: its conditions lack clean, which the others are compared with"
+        )
 
 
 def _check_role(protocol: Protocol, role: str) -> None:

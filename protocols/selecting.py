@@ -74,12 +74,18 @@ def _where(selection: Selection, pool: Pool, splits: Sequence[str]) -> Mask:
 
 
 def _siblings(patterns: Sequence[Sequence[str]], values: Sequence[str]) -> list[tuple[str, ...]]:
-    """Put values that one group of patterns matches together, in the place of the first."""
-    groups: dict[object, list[str]] = {}
-    for value in values:
-        family = next((n for n, group in enumerate(patterns) if _matches(value, group)), value)
-        groups.setdefault(family, []).append(value)
-    return [tuple(group) for group in groups.values()]
+    """Put values that one group of patterns matches together, in the place of the first.
+
+    Groups that share a value are one.
+    """
+    groups = [[value] for value in values]
+    for family in patterns:
+        alike = [group for group in groups if any(_matches(value, family) for value in group)]
+        for group in alike[1:]:
+            alike[0] += group
+            groups.remove(group)
+    places = {value: place for place, value in enumerate(values)}
+    return [tuple(sorted(group, key=places.__getitem__)) for group in groups]
 
 
 def _matches(value: str, patterns: Sequence[str]) -> bool:
@@ -128,9 +134,16 @@ class Selector:
             return real & pool.isin("source", training.reals_sources)
         return real
 
-    def training(self, split: str) -> ImageSet:
-        """Select a split of a training set, capped and balanced as stated."""
+    def training(self, split: str, generators: Sequence[str] | None = None) -> ImageSet:
+        """Select a split of a training set, capped and balanced as stated.
+
+        Args:
+            split: ``train`` or ``val``.
+            generators: Whose forged images may be in it; None: all that the selection speaks of.
+        """
         forged = self.forged(split)
+        if generators is not None:
+            forged = forged & self._pool.isin("generator", generators)
         policy = self._first(split, forged)
         real = self.reals(policy, split, forged) if policy else np.zeros_like(forged)
         for generator, cap in self._selection.caps.items():

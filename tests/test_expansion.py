@@ -61,6 +61,26 @@ def test_no_image_of_another_split_or_generator_is_ever_selected_for_training() 
         assert set(samples.iloc[training.val]["split"]) == {"val"}
 
 
+def test_a_generator_that_does_not_train_takes_no_part_in_model_selection() -> None:
+    samples = make_samples({"G1": "a", "G3": "a"}, ("a",))
+    absent = (samples["generator"] == "G3") & (samples["split"] == "train")
+    training = own(samples[~absent].reset_index(drop=True), "cross-forgery").training_sets
+    rows = samples[~absent].iloc[training[0].val]
+    assert training[0].name == "EFS"
+    assert set(rows.loc[rows["label"] == "fake", "generator"]) == {"G1"}
+
+
+def test_siblings_that_share_a_value_are_all_one() -> None:
+    samples = make_samples({"G1": "a", "G2": "a", "G3": "a"}, ("a",))
+    train = load_protocol("cross-generator").model_dump()["train"][0]
+    two = {"all_but": True, "siblings": [["g1", "g2"], ["G3", "G2"]]}
+    with pytest.raises(ProtocolError, match=r"every forged image is of 'G1 \+ G2 \+ G3'"):
+        own(samples, train=[train | two])
+    one = {"all_but": True, "siblings": [["g3", "g1"]]}
+    names = [training.name for training in own(samples, train=[train | one]).training_sets]
+    assert names == ["all but G1 + G3", "all but G2"]
+
+
 def test_forgeries_without_real_images_of_their_source_take_the_pooled_ones_and_say_so() -> None:
     samples = make_samples({"G1": "a", "G3": "orphan"}, ("a", "b"))
     cells = {(c.training, c.test.name): c.test for c in own(samples).cells}
@@ -163,7 +183,8 @@ def test_all_but_one_trains_on_the_others_and_leaves_that_one_unseen() -> None:
 
 
 def test_all_but_the_only_forgery_is_no_training_set() -> None:
-    with pytest.raises(ProtocolError, match="no forged images to train on"):
+    sentence = "every forged image is of 'EFS', so without it none is left to train on"
+    with pytest.raises(ProtocolError, match=sentence):
         own(make_samples({"G1": "a"}, ("a",)), "leave-one-forgery-out")
 
 

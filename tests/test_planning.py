@@ -77,7 +77,7 @@ def test_the_plan_of_a_protocol_shows_training_sets_tests_and_work(
         assert table.rows
         for row in table.rows:
             told = dict(zip(table.columns, row, strict=True))
-            assert told["gap"] == ""
+            assert "gap" not in told
             assert told["real"] != "0"
             assert told["fake"] != "0"
     told = dict(work.rows)
@@ -110,7 +110,37 @@ def test_what_stands_on_two_sides_is_a_warning_of_the_plan(tmp_path: Path) -> No
     study = study_of("cross-generator", detectors=["spectrum"], size="tiny")
     warning = preview(study, data=data, store=tmp_path / "store")[2]
     assert warning.title == "Warning: Cross-generator has the same on two sides"
-    assert ["DDPM", "train", "identity", "1", "someone", "val, DDPM, StyleGAN3"] in warning.rows
+    assert [
+        "DDPM",
+        "train",
+        "person (identity)",
+        "1",
+        "someone",
+        "val, DDPM, StyleGAN3",
+    ] in warning.rows
+
+
+def test_a_plan_tells_its_conditions_and_what_could_not_be_looked_for(tmp_path: Path) -> None:
+    tests = previewed("robustness-basic", tmp_path)[1]
+    assert tests.note.startswith("Conditions: clean, real-world/jpeg 1 3 5 [crop], ")
+    told = "Looked for on two sides: file (sha256); nothing found. Not looked for, since no"
+    assert told in tests.note
+    assert tests.note.endswith("person (identity), edit and original (pair), video (group)")
+
+
+def test_a_cap_for_a_generator_that_is_not_there_is_told(tmp_path: Path) -> None:
+    train = load_protocol("cross-generator").model_dump(mode="json")["train"]
+    train[0]["caps"] = {"DDPN": {"train": 1, "val": 1}}
+    name = write_protocol(tmp_path, "own", train=train)
+    assert "no image is of DDPN, for which there are caps" in previewed(name, tmp_path)[0].note
+
+
+def test_one_manifest_has_one_role(tmp_path: Path) -> None:
+    protocol = load_protocol("df40-p1")
+    data = write_manifests(protocol, tmp_path)
+    one = dict.fromkeys(data, data["df40-ff"])
+    with pytest.raises(BenchmarkError, match=r"is bound to 'df40-ff' and to 'ffpp-c23'"):
+        bind([protocol], one)
 
 
 def test_a_strict_protocol_refuses_what_stands_on_two_sides(tmp_path: Path) -> None:

@@ -157,6 +157,20 @@ def test_an_unknown_protocol_is_told_what_it_may_have_meant() -> None:
             },
             r"real-world/jpeg has the severities 1 to 5, not 6",
         ),
+        (
+            {
+                "conditions": [
+                    {"perturbation": "real-world/jpeg", "severities": [1], "stage": "crop"}
+                ]
+            },
+            r"own: its conditions lack clean",
+        ),
+        ({"conditions": ["jpeg"]}, r"'conditions\.0\.clean' is 'jpeg', not one of clean"),
+        (
+            {"conditions": [{"perturbation": "x", "severities": [1], "stage": "image"}]},
+            r"'conditions\.0\.perturbed\.stage' is 'image', not one of video, frame, crop, model",
+        ),
+        ({"version": True}, r"'version' is wrong: input should be a valid integer, got True"),
     ],
 )
 def test_a_wrong_protocol_file_is_named_with_key_and_choices(
@@ -171,6 +185,36 @@ def test_yaml_cannot_build_objects(tmp_path: Path) -> None:
     path.write_text("!!python/object/apply:os.system ['true']")
     with pytest.raises(ProtocolError, match=r"own\.yaml: not YAML"):
         load_protocol(str(path))
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"name: own\ntitle: \xff\n", r"own\.yaml: not UTF-8 text \(byte 17\); save it as UTF-8"),
+        (b"name: own\nname: own\n", r"own\.yaml: not YAML \(the key 'name' stands there twice"),
+        (b"[" * 100_000, r"own\.yaml: not YAML that can be read \(nested too deeply\)"),
+        (b"", r"own\.yaml: a mapping is expected, found NoneType"),
+        (b"name: &a [*a]\n", r"'name' is wrong: input should be a valid string, got \[\["),
+    ],
+)
+def test_a_file_that_is_no_yaml_mapping_is_told_in_one_line(
+    tmp_path: Path, content: bytes, sentence: str
+) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ProtocolError, match=sentence) as told:
+        load_protocol(str(path))
+    assert "\n" not in str(told.value)
+
+
+def test_aliases_that_stand_for_gigabytes_cost_nothing(tmp_path: Path) -> None:
+    lines = ["version: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"name{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
+    path = tmp_path / "own.yaml"
+    path.write_text("\n".join([*lines, "title: *a11"]))
+    with pytest.raises(ProtocolError) as told:
+        load_protocol(str(path))
+    assert len(str(told.value)) < 1000
 
 
 def test_the_hash_follows_every_stated_value() -> None:
