@@ -50,6 +50,9 @@ SeedsOption = Annotated[str | None, typer.Option("--seeds", help="Training seeds
 TrainOnOption = Annotated[
     str | None, typer.Option("--train-on", help="Only these training sets, separated by commas.")
 ]
+ModelsOfOption = Annotated[
+    str | None, typer.Option("--train-on", help="Only models of this training set.")
+]
 StoreOption = Annotated[
     Path | None,
     typer.Option("--store", help="Trained models, shared by runs [default: the cache folder]."),
@@ -223,7 +226,7 @@ def report(run: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> Non
     """Rebuild records, tables, figures and page from a run's scores: no torch, no images."""
     from leaderboard.report import report as build
 
-    out_console.print(f"Report: {build(run)}", highlight=False, soft_wrap=True)
+    _tell_report(build(run))
 
 
 @app.command()
@@ -232,9 +235,7 @@ def embed(
     run: Annotated[Path, typer.Argument(help="Folder of a run.")],
     data: DataOption,
     detectors: DetectorsOption = None,
-    train_on: Annotated[
-        str | None, typer.Option("--train-on", help="Only models of this training set.")
-    ] = None,
+    train_on: ModelsOfOption = None,
     most: Annotated[int, typer.Option("--most", min=20, help="Images at most.")] = 800,
     store: StoreOption = None,
     device: DeviceOption = "auto",
@@ -254,7 +255,7 @@ def embed(
             device=device,
             progress=display,
         )
-    out_console.print(f"Report: {page}", highlight=False, soft_wrap=True)
+    _tell_report(page)
 
 
 @app.command()
@@ -263,9 +264,7 @@ def overlay(
     run: Annotated[Path, typer.Argument(help="Folder of a run on the embedded synthetic set.")],
     data: DataOption,
     detectors: DetectorsOption = None,
-    train_on: Annotated[
-        str | None, typer.Option("--train-on", help="Only models of this training set.")
-    ] = None,
+    train_on: ModelsOfOption = None,
     store: StoreOption = None,
     device: DeviceOption = "auto",
 ) -> None:
@@ -280,7 +279,7 @@ def overlay(
         store=store,
         device=device,
     )
-    out_console.print(f"Report: {page}", highlight=False, soft_wrap=True)
+    _tell_report(page)
 
 
 @app.command()
@@ -375,7 +374,12 @@ def _run(study: Any, **options: Any) -> None:
     with Display(error_console) as display:
         page = carry_out(study, progress=display, **options)
     if rank() == 0:  # of several processes one speaks
-        out_console.print(f"Report: {page}", highlight=False, soft_wrap=True)
+        _tell_report(page)
+
+
+def _tell_report(page: Path) -> None:
+    """Say where the report is."""
+    out_console.print(f"Report: {page}", highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Size = Literal["tiny", "base"]
+
+
+class Sides(NamedTuple):
+    """Side of a detector's input at each size, in pixels."""
+
+    tiny: int
+    base: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +88,7 @@ class Detector(nn.Module):
 
     Attributes:
         card: What is known of the detector without building it.
+        sides: Its input where it is built with no ``input_size``; None: it cannot be.
         init: Where its first weights came from: ``random``, ``imagenet``, ``clip:<hash>``,
             ``weights:<hash>`` for one's own; ``none`` where nothing is trained in steps.
         taxa: The kinds of image it is trained on, in the order that ``Batch.taxa`` counts.
@@ -88,6 +96,7 @@ class Detector(nn.Module):
     """
 
     card: ClassVar[Card]
+    sides: ClassVar[Sides | None] = None
     options: dict[str, Any]
     init: str = "random"
     trained: Tensor
@@ -101,7 +110,7 @@ class Detector(nn.Module):
     def __init__(
         self,
         *,
-        input_size: int,
+        input_size: int | None,
         size: Size,
         taxa: Iterable[Sequence[str]] = (),
         untrained: bool = False,
@@ -109,15 +118,13 @@ class Detector(nn.Module):
         """Set what all detectors share.
 
         Args:
-            input_size: Side S of the square input, in pixels.
+            input_size: Side S of the square input, in pixels; None is that of ``sides``.
             size: ``tiny`` for CPU and tests, ``base`` as published.
             taxa: (label, forgery, family, generator) of each kind of training image.
             untrained: Give logits before training too, instead of refusing.
         """
         super().__init__()
-        if size not in ("tiny", "base"):
-            raise DetectorError(f"{self.card.name} has the sizes tiny and base, not '{size}'")
-        self.transform = Transform(input_size)
+        self.transform = Transform(self.side_of(size, input_size))
         self.size = size
         self.taxa = tuple(Taxon(*taxon) for taxon in taxa)
         if {"prompts", "taxa"} & self.card.needs and not self.taxa:
@@ -127,6 +134,22 @@ class Detector(nn.Module):
             )
         self._allow_untrained = untrained
         self.register_buffer("trained", torch.tensor(False))
+
+    @classmethod
+    def side_of(cls, size: Size, input_size: int | None) -> int:
+        """Give the side of the input in pixels: the one asked for, or that of the size.
+
+        Raises:
+            DetectorError: There is no such size, or the side is no whole number above 0.
+        """
+        if size not in ("tiny", "base"):
+            raise DetectorError(f"{cls.card.name} has the sizes tiny and base, not '{size}'")
+        side = getattr(cls.sides, size, None) if input_size is None else input_size
+        if not isinstance(side, int) or side < 1:
+            raise DetectorError(
+                f"{cls.card.name}: input_size is a whole number of pixels, 1 or more, not {side}"
+            )
+        return side
 
     @property
     def device(self) -> torch.device:

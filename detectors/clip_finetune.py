@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from detectors.base import Batch, Detector, Size
+from detectors.base import Batch, Detector, Sides, Size
 from detectors.card import Card
 from detectors.cards import foundation as cards
 from detectors.errors import DetectorError
@@ -59,6 +59,7 @@ class ClipFinetune(Detector):
     """
 
     card: ClassVar[Card] = cards.CLIP_FINETUNE
+    sides = Sides(tiny=128, base=224)
     reads: ClassVar[Fle] = "packed"
     class_of_taxon: Tensor
     is_fake: Tensor
@@ -78,8 +79,8 @@ class ClipFinetune(Detector):
         spa: Spa = "none",
         beta: float = 1.0,
     ) -> None:
-        side, name = 128 if size == "tiny" else 224, self.card.name
-        super().__init__(input_size=side, size=size, taxa=taxa, untrained=untrained)
+        super().__init__(input_size=None, size=size, taxa=taxa, untrained=untrained)
+        side, name = self.transform.size, self.card.name
         if spa not in CLASS_MODES:
             raise DetectorError(f"{name}'s spa is {', '.join(CLASS_MODES)}, not '{spa}'")
         if SCRATCH in (image_encoder, text_encoder):

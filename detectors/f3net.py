@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from detectors.base import Detector, Size
+from detectors.base import Detector, Sides, Size
 from detectors.card import Card
 from detectors.cards.frequency import F3NET as CARD
 from detectors.errors import DetectorError
@@ -138,6 +138,7 @@ class F3Net(Detector):
     """
 
     card: ClassVar[Card] = CARD
+    sides = Sides(tiny=96, base=256)
 
     def __init__(
         self,
@@ -149,9 +150,8 @@ class F3Net(Detector):
         taxa: Iterable[Sequence[str]] = (),
         untrained: bool = False,
     ) -> None:
-        default = 96 if size == "tiny" else 256
-        side = default if input_size is None else input_size
-        super().__init__(input_size=side, size=size, taxa=taxa, untrained=untrained)
+        super().__init__(input_size=input_size, size=size, taxa=taxa, untrained=untrained)
+        side = self.transform.size
         if branches not in get_args(Branches):
             raise DetectorError(f"f3net has the branches both, fad and lfs, not '{branches}'")
         if side % 2:

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from detectors.base import Detector, Size
+from detectors.base import Detector, Sides, Size
 from detectors.cards.spatial import MESO4
 from detectors.errors import DetectorError
 
@@ -34,6 +34,7 @@ class Meso4(Detector):
     """
 
     card = MESO4
+    sides = Sides(tiny=128, base=256)
 
     def __init__(
         self,
@@ -44,9 +45,8 @@ class Meso4(Detector):
         taxa: Iterable[Sequence[str]] = (),
         untrained: bool = False,
     ) -> None:
-        default = 128 if size == "tiny" else 256
-        side = default if input_size is None else input_size
-        super().__init__(input_size=side, size=size, taxa=taxa, untrained=untrained)
+        super().__init__(input_size=input_size, size=size, taxa=taxa, untrained=untrained)
+        side = self.transform.size
         if pretrained:
             raise DetectorError(
                 "meso4 has no weights in safetensors to start from: leave pretrained out, or load "

@@ -14,7 +14,6 @@ from detectors.cards.spatial import MULTITASK, MULTITASK_BACKBONE
 from detectors.mfclip.clip import SCRATCH, Tuning
 from detectors.mfclip.model import MFCLIP
 from detectors.mfclip.patches import Choice
-from detectors.pretrained import Pretrained
 
 LEVELS = ("forgery", "family", "generator")
 
@@ -108,36 +107,18 @@ class MultitaskBackbone(BackboneDetector):
     """A backbone with one logit and a linear layer for each level of the taxonomy.
 
     Args:
-        size: ``tiny`` or ``base``.
-        pretrained: As for every backbone: by default the ImageNet weights for ``base``.
-        input_size: Side of the input in pixels; the backbone's own by default.
-        taxa: (label, forgery, family, generator) of each kind of training image.
-        untrained: Give logits before training too.
         backbone: A name of ``detectors.backbones.BACKBONES``.
         lambda_taxa: Weight of the mean loss over the levels.
+        shared: As ``BackboneDetector``; it needs ``taxa``.
     """
 
     card = MULTITASK_BACKBONE
 
     def __init__(
-        self,
-        *,
-        size: Size = "base",
-        pretrained: Pretrained = None,
-        input_size: int | None = None,
-        taxa: Iterable[Sequence[str]] = (),
-        untrained: bool = False,
-        backbone: str = "vit-b16",
-        lambda_taxa: float = 1.0,
+        self, *, backbone: str = "vit-b16", lambda_taxa: float = 1.0, **shared: Any
     ) -> None:
         self.backbone = backbone
-        super().__init__(
-            size=size,
-            pretrained=pretrained,
-            input_size=input_size,
-            taxa=taxa,
-            untrained=untrained,
-        )
+        super().__init__(**shared)
         self.lambda_taxa = lambda_taxa
         self.heads = TaxonomyHeads(self.network.get_classifier().in_features, self.taxa)
 

@@ -8,7 +8,7 @@ from timm.models.resnet import Bottleneck, ResNet
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from detectors.base import Detector, Size
+from detectors.base import Detector, Sides, Size
 from detectors.card import Card
 from detectors.cards.frequency import NPR as CARD
 from detectors.errors import DetectorError, WeightsError
@@ -57,6 +57,7 @@ class NPR(Detector):
     """
 
     card: ClassVar[Card] = CARD
+    sides = Sides(tiny=128, base=256)
     mean: Tensor
     std: Tensor
 
@@ -70,9 +71,8 @@ class NPR(Detector):
         taxa: Iterable[Sequence[str]] = (),
         untrained: bool = False,
     ) -> None:
-        default = 128 if size == "tiny" else 256
-        side = default if input_size is None else input_size
-        super().__init__(input_size=side, size=size, taxa=taxa, untrained=untrained)
+        super().__init__(input_size=input_size, size=size, taxa=taxa, untrained=untrained)
+        side = self.transform.size
         if resize not in get_args(Policy):
             raise DetectorError(f"npr has the policies resize and no_resize, not '{resize}'")
         if side % 2:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from detectors.base import Detector, Size
+from detectors.base import Detector, Sides, Size
 from detectors.card import Card
 from detectors.cards.frequency import PATCHCRAFT as CARD
 from detectors.errors import DetectorError
@@ -40,6 +40,7 @@ class PatchCraft(Detector):
     """
 
     card: ClassVar[Card] = CARD
+    sides = Sides(tiny=128, base=256)
     kernels: Tensor
 
     def __init__(
@@ -51,9 +52,9 @@ class PatchCraft(Detector):
         taxa: Iterable[Sequence[str]] = (),
         untrained: bool = False,
     ) -> None:
-        default, patch, self.grid, width = (128, 16, 4, 16) if size == "tiny" else (256, 32, 8, 32)
-        side = default if input_size is None else input_size
-        super().__init__(input_size=side, size=size, taxa=taxa, untrained=untrained)
+        super().__init__(input_size=input_size, size=size, taxa=taxa, untrained=untrained)
+        side = self.transform.size
+        patch, self.grid, width = (16, 4, 16) if size == "tiny" else (32, 8, 32)
         if pretrained:
             raise DetectorError(
                 "patchcraft has no pretrained weights: leave pretrained out, or load a trained one "

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from detectors.backbones import TINY_SIDE, load_trunk
-from detectors.base import Detector, Size
+from detectors.base import Detector, Sides, Size
 from detectors.cards.foundation import PROBE
 from detectors.errors import DetectorError, WeightsError
 from detectors.loading import load_strictly, read_json
@@ -48,6 +48,7 @@ class Probe(Detector):
     """
 
     card = PROBE
+    sides = Sides(tiny=TINY_SIDE, base=224)
     mean: Tensor
     std: Tensor
 
@@ -61,8 +62,7 @@ class Probe(Detector):
         taxa: Iterable[Sequence[str]] = (),
         untrained: bool = False,
     ) -> None:
-        side = (TINY_SIDE if size == "tiny" else 224) if input_size is None else input_size
-        super().__init__(input_size=side, size=size, taxa=taxa, untrained=untrained)
+        super().__init__(input_size=input_size, size=size, taxa=taxa, untrained=untrained)
         wanted = backbone or (_TINY if size == "tiny" else PUBLISHED)
         if isinstance(wanted, str) and pretrained is False:
             wanted = _of_timm(wanted)
@@ -71,7 +71,7 @@ class Probe(Detector):
             self.init = f"weights:{digest}"
         else:
             self.network, self.backbone = _built(wanted), dict(wanted)
-        _resize(self.network, side, self.backbone)
+        _resize(self.network, self.transform.size, self.backbone)
         self.network.requires_grad_(False).eval()
         parameters = inspect.signature(self.network.forward).parameters
         self._flags = {_INTERPOLATE: True} if _INTERPOLATE in parameters else {}

@@ -31,7 +31,7 @@ class RegressionDetector(Detector):
         *,
         numbers: int,
         pretrained: bool | str | None,
-        input_size: int,
+        input_size: int | None,
         size: Size,
         taxa: Iterable[Sequence[str]],
         untrained: bool,

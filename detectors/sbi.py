@@ -1,6 +1,5 @@
 """SBI: learns from real images and their blends with themselves; never sees a forgery."""
 
-from collections.abc import Iterable, Sequence
 from typing import Any, get_args
 
 import torch
@@ -8,11 +7,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from detectors.backbones import BackboneDetector
-from detectors.base import Batch, Size
+from detectors.base import Batch
 from detectors.blending import Mask, self_blended
 from detectors.cards.spatial import SBI as CARD
 from detectors.errors import DetectorError
-from detectors.pretrained import Pretrained
 
 
 class SBI(BackboneDetector):
@@ -25,13 +23,9 @@ class SBI(BackboneDetector):
     Source: Shiohara and Yamasaki, CVPR 2022 (arXiv 2204.08376).
 
     Args:
-        size: ``tiny`` or ``base``.
-        pretrained: As for every backbone: by default the ImageNet weights for ``base``.
-        input_size: Side of the input in pixels; the backbone's own by default (the paper's is 380).
-        taxa: Kinds of training image; kept, not used.
-        untrained: Give logits before training too.
         backbone: A name of ``detectors.backbones.BACKBONES``.
         mask: ``ellipse`` or ``polygon``, see ``detectors.blending.face_masks``.
+        shared: As ``BackboneDetector``; the paper's ``input_size`` is 380.
 
     Raises:
         WeightsError: The weights asked for are not to be had or do not fit.
@@ -41,26 +35,12 @@ class SBI(BackboneDetector):
     card = CARD
 
     def __init__(
-        self,
-        *,
-        size: Size = "base",
-        pretrained: Pretrained = None,
-        input_size: int | None = None,
-        taxa: Iterable[Sequence[str]] = (),
-        untrained: bool = False,
-        backbone: str = "efficientnet-b4",
-        mask: Mask = "polygon",
+        self, *, backbone: str = "efficientnet-b4", mask: Mask = "polygon", **shared: Any
     ) -> None:
         if mask not in get_args(Mask):
             raise DetectorError(f"sbi: mask is one of {', '.join(get_args(Mask))}, not '{mask}'")
         self.backbone = backbone
-        super().__init__(
-            size=size,
-            pretrained=pretrained,
-            input_size=input_size,
-            taxa=taxa,
-            untrained=untrained,
-        )
+        super().__init__(**shared)
         self.mask: Mask = mask
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from detectors.base import Known, Size
+from detectors.base import Known, Sides, Size
 from detectors.cards.floor import SHORTCUT
 from detectors.errors import InputError
 from detectors.files import FACTS
@@ -42,6 +42,7 @@ class Shortcut(RegressionDetector):
     """
 
     card = SHORTCUT
+    sides = Sides(tiny=128, base=256)
 
     def __init__(
         self,
@@ -52,11 +53,10 @@ class Shortcut(RegressionDetector):
         taxa: Iterable[Sequence[str]] = (),
         untrained: bool = False,
     ) -> None:
-        default = 128 if size == "tiny" else 256
         super().__init__(
             numbers=COLUMNS,
             pretrained=pretrained,
-            input_size=default if input_size is None else input_size,
+            input_size=input_size,
             size=size,
             taxa=taxa,
             untrained=untrained,

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from detectors.base import Known, Size
+from detectors.base import Known, Sides, Size
 from detectors.cards.frequency import SPECTRUM
 from detectors.filters import grey
 from detectors.regression import RegressionDetector
@@ -47,6 +47,7 @@ class Spectrum(RegressionDetector):
     """
 
     card = SPECTRUM
+    sides = Sides(tiny=128, base=256)
     radius: Tensor
     count: Tensor
 
@@ -59,8 +60,7 @@ class Spectrum(RegressionDetector):
         taxa: Iterable[Sequence[str]] = (),
         untrained: bool = False,
     ) -> None:
-        default = 128 if size == "tiny" else 256
-        side = default if input_size is None else input_size
+        side = self.side_of(size, input_size)
         frequency = torch.fft.fftfreq(side, d=1 / side, dtype=torch.float64).round()  # (S,)
         radius = torch.hypot(frequency[:, None], frequency[None, :]).floor().long().flatten()
         count = torch.bincount(radius).double()

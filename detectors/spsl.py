@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from detectors.base import Detector, Size
+from detectors.base import Detector, Sides, Size
 from detectors.card import Card
 from detectors.cards.frequency import SPSL as CARD
 from detectors.errors import DetectorError
@@ -67,6 +67,7 @@ class SPSL(Detector):
     """
 
     card: ClassVar[Card] = CARD
+    sides = Sides(tiny=128, base=256)
 
     def __init__(
         self,
@@ -78,9 +79,7 @@ class SPSL(Detector):
         taxa: Iterable[Sequence[str]] = (),
         untrained: bool = False,
     ) -> None:
-        default = 128 if size == "tiny" else 256
-        side = default if input_size is None else input_size
-        super().__init__(input_size=side, size=size, taxa=taxa, untrained=untrained)
+        super().__init__(input_size=input_size, size=size, taxa=taxa, untrained=untrained)
         if depth not in get_args(Depth):
             raise DetectorError(f"spsl has the depths shallow and full, not '{depth}'")
         self.depth = depth

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from detectors.base import Batch, Detector, Size
+from detectors.base import Batch, Detector, Sides, Size
 from detectors.card import Card
 from detectors.cards.frequency import SRM as CARD
 from detectors.filters import srm_kernels
@@ -147,6 +147,7 @@ class SRM(Detector):
     """
 
     card: ClassVar[Card] = CARD
+    sides = Sides(tiny=96, base=256)
     kernels: Tensor
 
     def __init__(
@@ -158,14 +159,12 @@ class SRM(Detector):
         taxa: Iterable[Sequence[str]] = (),
         untrained: bool = False,
     ) -> None:
-        default = 96 if size == "tiny" else 256
-        side = default if input_size is None else input_size
-        super().__init__(input_size=side, size=size, taxa=taxa, untrained=untrained)
+        super().__init__(input_size=input_size, size=size, taxa=taxa, untrained=untrained)
         source = resolve(pretrained, size=size, published=IMAGENET.published, detector="srm")
         self.colour, self.noise = Stream(size), Stream(size)
         if source is not None:
             self.init = fill_streams([self.colour, self.noise], source, "srm")
-        stems, places = self.colour.stems, map_side(side) ** 2
+        stems, places = self.colour.stems, map_side(self.transform.size) ** 2
         self.noise_of_maps = nn.ModuleList(NoiseOfMaps(channels) for channels in stems)
         self.attention = NoiseAttention(stems)
         self.attended = nn.Sequential(nn.BatchNorm2d(stems[1]), nn.ReLU())

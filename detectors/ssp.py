@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from detectors.backbones import BACKBONES, load_trunk
-from detectors.base import Detector, Size
+from detectors.base import Detector, Sides, Size
 from detectors.card import Card
 from detectors.cards.frequency import SSP as CARD
 from detectors.filters import srm_kernels
@@ -45,6 +45,7 @@ class SSP(Detector):
     """
 
     card: ClassVar[Card] = CARD
+    sides = Sides(tiny=128, base=256)
     mean: Tensor
     std: Tensor
     kernels: Tensor
@@ -59,9 +60,8 @@ class SSP(Detector):
         taxa: Iterable[Sequence[str]] = (),
         untrained: bool = False,
     ) -> None:
-        default = 128 if size == "tiny" else 256
-        side = default if input_size is None else input_size
-        super().__init__(input_size=side, size=size, taxa=taxa, untrained=untrained)
+        super().__init__(input_size=input_size, size=size, taxa=taxa, untrained=untrained)
+        side = self.transform.size
         source = resolve(pretrained, size=size, published=RESNET.published, detector="ssp")
         # As many as a grid would have: what the patches cover does not depend on their side.
         self.cutter = Cutter(patch, max(1, (side // patch) ** 2), detector="ssp")

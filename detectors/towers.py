@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from detectors.base import Detector, Size
+from detectors.base import Detector, Sides, Size
 from detectors.errors import DetectorError, WeightsError
 from detectors.loading import read_json
 from detectors.mfclip.clip import Tuning, origin_of
@@ -69,6 +69,7 @@ class TowerDetector(Detector):
         DetectorError: A tower is described although one is to be loaded.
     """
 
+    sides = Sides(tiny=128, base=224)
     tuning: ClassVar[Tuning] = "frozen"
 
     def __init__(
@@ -81,9 +82,8 @@ class TowerDetector(Detector):
         taxa: Iterable[Sequence[str]] = (),
         untrained: bool = False,
     ) -> None:
-        side = (128 if size == "tiny" else 224) if input_size is None else input_size
-        super().__init__(input_size=side, size=size, taxa=taxa, untrained=untrained)
-        name = self.card.name
+        super().__init__(input_size=input_size, size=size, taxa=taxa, untrained=untrained)
+        name, side = self.card.name, self.transform.size
         source = resolve(pretrained, size=size, published=PUBLISHED, detector=name)
         if source is not None and tower is not None:
             raise DetectorError(

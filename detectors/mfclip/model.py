@@ -126,18 +126,15 @@ class MFCLIP(Detector):
         shape = SHAPES.get(size, SHAPES["base"])  # an unknown size is refused by the base class
         super().__init__(input_size=shape.input_size, size=size, taxa=taxa, untrained=untrained)
         one_of("language", language, Language)
-        one_of("prediction", prediction, Prediction)
+        self.with_language = language == "prompts"
+        self._set_losses(prediction, train_teacher, lambda_cmc, lambda_kl, kl_temperature)
         self.transform = build_transform(shape.input_size, noise_input, resize)
-        self.lambda_cmc, self.lambda_kl = lambda_cmc, lambda_kl
-        self.prediction, self.kl_temperature = prediction, kl_temperature
-        self.train_teacher, self.with_language = train_teacher, language == "prompts"
         said = prompts_of(self.taxa, levels=levels, wording=wording, control=prompts)
-        width = shape.width
         if self.with_language:
             self.language = build_language(
                 shape, said, fle=fle, encoder=text_encoder, tuning=text_tuning
             )
-            width = self.language.outputs
+        width = self.language.outputs if self.with_language else shape.width
         self.vision = build_vision(
             shape,
             width=width,
@@ -150,12 +147,30 @@ class MFCLIP(Detector):
             positions=positions,
             widened=widened,
         )
-        if positions == "row":
-            self.card = replace(self.card, batch_dependent=PLACES)  # type: ignore[misc]
         self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 1))
         if self.with_language:
             self._build_alignment(said, width, spa, beta)
+        self._describe(positions)
+
+    def _set_losses(
+        self,
+        prediction: Prediction,
+        train_teacher: bool,
+        lambda_cmc: float,
+        lambda_kl: float,
+        kl_temperature: float,
+    ) -> None:
+        """Set what the losses are and how they weigh."""
+        one_of("prediction", prediction, Prediction)
+        self.prediction, self.train_teacher = prediction, train_teacher
+        self.lambda_cmc, self.lambda_kl = lambda_cmc, lambda_kl
+        self.kl_temperature = kl_temperature
+
+    def _describe(self, positions: Positions) -> None:
+        """Say where the first weights came from, and what scores depend on."""
         self.init = origin_of(tower.origin for tower in self._clip_towers())
+        if positions == "row":
+            self.card = replace(self.card, batch_dependent=PLACES)  # type: ignore[misc]
 
     def _build_alignment(self, prompts: Prompts, width: int, spa: Spa, beta: float) -> None:
         """Build what brings vision and language together."""
