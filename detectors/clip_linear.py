@@ -1,10 +1,13 @@
 """CLIP-linear (UnivFD): a frozen CLIP image tower and one linear layer."""
 
+from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
 from detectors.card import Card
 from detectors.cards.foundation import CLIP_LINEAR
 from detectors.errors import DetectorError
+from detectors.loading import check_fit
+from detectors.pretrained import fingerprint, read_checkpoint, renamed
 from detectors.towers import LinearTowerDetector
 from detectors.transform import InnerCrop, NativeCrop
 
@@ -21,18 +24,40 @@ class ClipLinear(LinearTowerDetector):
             the input's and the centre is taken, as the paper trains. ``centre``: the centre is
             taken out of the image's own pixels, as the paper validates; an image that is smaller
             is repeated.
+        head: A local file with the last layer alone, as UnivFD publishes it: the detector is then
+            trained. It belongs to the CLIP that ``pretrained`` names.
         shared: As ``TowerDetector``.
 
     Raises:
-        DetectorError: There is no such crop.
+        DetectorError: There is no such crop, or a last layer without its CLIP.
+        WeightsError: The last layer cannot be read or is another's.
     """
 
     card: ClassVar[Card] = CLIP_LINEAR
 
-    def __init__(self, *, crop: Crop = "whole", **shared: Any) -> None:
+    def __init__(self, *, crop: Crop = "whole", head: str | None = None, **shared: Any) -> None:
         super().__init__(**shared)
         if crop not in get_args(Crop):
             raise DetectorError(f"clip-linear's crop is {', '.join(get_args(Crop))}, not '{crop}'")
         if crop != "whole":
             cut = InnerCrop if crop == "resize" else NativeCrop
             self.transform = cut(self.transform.size)
+        if head is not None:
+            self._take_head(head)
+
+    def architecture(self) -> dict[str, Any]:
+        """Describe the tower; the last layer is saved with it."""
+        return {**super().architecture(), "head": None}
+
+    def _take_head(self, path: str) -> None:
+        """Fill the last layer from a file."""
+        if self.source is None:
+            raise DetectorError(
+                "clip-linear: a published last layer reads the embedding of a published CLIP: name "
+                "that in pretrained"
+            )
+        ours = renamed(read_checkpoint(Path(path)), [(r"^fc\.", "")])
+        check_fit(ours, self.head.state_dict(), path)
+        self.head.load_state_dict(ours)
+        self.init = f"{self.init}+weights:{fingerprint([Path(path)])}"
+        self.mark_trained()

@@ -7,7 +7,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from detectors.cards.foundation import EFFORT
+from detectors.pretrained import Names
 from detectors.towers import ATTENTION, PooledTowerDetector
+
+# Names of a published checkpoint -> ours. The frozen part is the product of U_r, S_r and V_r.
+_NAMES: Names = [
+    (r"^module\.", ""),
+    (r"\.[USV]_r$", None),
+    (r"\.embeddings\.position_ids$", None),
+    (r"^backbone\.", "image.tower.vision_model."),
+    (r"\.weight_main$", ".weight"),
+    (r"\.U_residual$", ".left"),
+    (r"\.S_residual$", ".value"),
+    (r"\.V_residual$", ".right"),
+]
 
 
 class ResidualLinear(nn.Module):
@@ -47,19 +60,23 @@ class Effort(PooledTowerDetector):
     Args:
         split: Split the weights by singular values, a minute or two for ViT-L/14; False where the
             parts are loaded anyway, as in a saved detector.
-        shared: As ``TowerDetector``.
+        shared: As ``TowerDetector``; ``pretrained`` may be a local file that the public code or
+            DeepfakeBench saved: the network is then trained.
 
     Source: Yan et al., ICML 2025.
     """
 
     card = EFFORT
+    names = _NAMES
 
     def __init__(self, *, split: bool = True, **shared: Any) -> None:
         super().__init__(**shared)
         for module in self.image.tower.modules():
             for name in ATTENTION:
                 if isinstance(layer := getattr(module, name, None), nn.Linear):
-                    setattr(module, name, ResidualLinear(layer, split=split))
+                    parts = ResidualLinear(layer, split=split and self.checkpoint is None)
+                    setattr(module, name, parts)
+        self.take_checkpoint()
 
     def architecture(self) -> dict[str, Any]:
         """Describe the tower, whose parts the saved ones replace."""

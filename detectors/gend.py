@@ -8,8 +8,18 @@ from torch.nn import functional as F
 
 from detectors.base import Batch
 from detectors.cards.foundation import GEND
-from detectors.errors import InputError
+from detectors.errors import InputError, WeightsError
+from detectors.loading import read_json
+from detectors.pretrained import Names, weights_folder
 from detectors.towers import PooledTowerDetector
+
+# Names of a published checkpoint -> ours.
+_NAMES: Names = [
+    (r"^feature_extractor\.visual_projection\.", None),
+    (r"\.embeddings\.position_ids$", None),
+    (r"^feature_extractor\.", "image.tower."),
+    (r"^model\.linear\.", "head."),
+]
 
 
 def alignment(features: Tensor, labels: Tensor) -> Tensor:
@@ -41,19 +51,40 @@ class GenD(PooledTowerDetector):
     Args:
         alignment_weight: Weight of the alignment, 0 or more.
         uniformity_weight: Weight of the uniformity, 0 or more.
-        shared: As ``TowerDetector``.
+        shared: As ``TowerDetector``; ``pretrained`` may be the published GenD on CLIP, a Hub
+            repository (``yermandy/GenD_CLIP_L_14``) or a local folder or file: it is then trained.
 
     Source: Yermakov et al. 2025.
     """
 
     card = GEND
     tuning = "layernorm"
+    names = _NAMES
 
     def __init__(
         self, *, alignment_weight: float = 0.1, uniformity_weight: float = 0.5, **shared: Any
     ) -> None:
         super().__init__(**shared)
         self.alignment_weight, self.uniformity_weight = alignment_weight, uniformity_weight
+        self.take_checkpoint()
+
+    def is_trained(self, source: str) -> bool:
+        """Say whether ``source`` is a file, or says that it is a GenD.
+
+        Raises:
+            WeightsError: It is one whose last layer reads features of any norm.
+        """
+        if super().is_trained(source):
+            return True
+        facts = read_json(weights_folder(source, "gend") / "config.json")
+        if facts.get("model_type") != "GenD":
+            return False
+        if facts.get("head") != "LinearNorm":
+            raise WeightsError(
+                f"{source}: config.json says head '{facts.get('head')}', not LinearNorm: gend's "
+                "last layer reads features of norm 1"
+            )
+        return True
 
     def features(self, inputs: Tensor) -> Tensor:
         """Give the (B, d) class token of norm 1; d is 1024 for base and 96 for tiny."""

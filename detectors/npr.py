@@ -13,13 +13,13 @@ from detectors.card import Card
 from detectors.cards.frequency import NPR as CARD
 from detectors.errors import DetectorError, WeightsError
 from detectors.loading import check_fit
-from detectors.pretrained import Pretrained, read_weights, renamed
+from detectors.pretrained import Names, Pretrained, read_weights, renamed
 from detectors.streams import follow_quickly
 from detectors.transform import NativeCrop, Transform
 
 Policy = Literal["resize", "no_resize"]
 # Names of the published checkpoint -> ours.
-_NAMES = [(r"^module\.", ""), (r"^fc1\.", "fc.")]
+_NAMES: Names = [(r"^module\.", ""), (r"^fc1\.", "fc.")]
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -87,6 +87,7 @@ class NPR(Detector):
             )
         if isinstance(pretrained, str):
             self.init = _fill(self.network, pretrained)
+            self.mark_trained()
         self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(_STD).view(1, 3, 1, 1), persistent=False)
         self.to(memory_format=torch.channels_last)

@@ -4,7 +4,7 @@ import hashlib
 import pickle
 import re
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -15,6 +15,8 @@ from detectors.loading import read_json, read_tensors
 from detectors.weights import hub_folder
 
 Pretrained = bool | str | None
+Names = Sequence[tuple[str, str | None]]
+"""From published names to ours: (pattern, replacement) of ``re.sub``, applied in order."""
 
 
 def resolve(pretrained: Pretrained, *, size: str, published: str, detector: str) -> str | None:
@@ -138,15 +140,13 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     return found
 
 
-def renamed(
-    tensors: Mapping[str, Tensor], names: Iterable[tuple[str, str | None]]
-) -> dict[str, Tensor]:
+def renamed(tensors: Mapping[str, Tensor], names: Names) -> dict[str, Tensor]:
     """Bring published names under ours.
 
     Args:
         tensors: By published name.
-        names: (pattern, replacement) of ``re.sub``, applied in order; a tensor whose name matches a
-            pattern without replacement is one that our network does not have, and is left out.
+        names: A tensor whose name matches a pattern without replacement is one that our network
+            does not have, and is left out.
     """
     ours = {}
     for published, tensor in tensors.items():

@@ -11,14 +11,14 @@ from detectors.card import Card
 from detectors.cards.frequency import SPSL as CARD
 from detectors.errors import DetectorError
 from detectors.loading import check_fit
-from detectors.pretrained import Pretrained, read_weights, renamed, resolve
+from detectors.pretrained import Names, Pretrained, read_weights, renamed, resolve
 from detectors.streams import IMAGENET, Stream, fill_streams
 
 Depth = Literal["shallow", "full"]
 # Below it a frequency is rounding (of float64), whose phase is noise; 8-bit images are far above.
 FLOOR = 1e-6
 # Names of a checkpoint of DeepfakeBench -> ours; its layer for other backbones is never run.
-_NAMES = [
+_NAMES: Names = [
     (r"^module\.", ""),
     (r"^backbone\.adjust_channel\.", None),
     (r"^backbone\.last_linear\.(1\.)?", "head."),
@@ -128,4 +128,5 @@ def _fill(detector: SPSL, source: str) -> str:
     scale = torch.tensor([1, 1, 1, 1 / detector.transform.size])
     ours["stream.network.conv1.weight"] = first * scale.view(1, 4, 1, 1)
     detector.load_state_dict(ours, strict=False)
+    detector.mark_trained()
     return f"weights:{digest}"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from detectors.backbones import BACKBONES, load_trunk
@@ -13,14 +13,14 @@ from detectors.card import Card
 from detectors.cards.frequency import SSP as CARD
 from detectors.filters import srm_kernels
 from detectors.loading import check_fit
-from detectors.pretrained import Pretrained, read_weights, renamed, resolve
+from detectors.pretrained import Names, Pretrained, read_weights, renamed, resolve
 from detectors.streams import follow_quickly
 from detectors.textures import Cutter, texture
 
 RESNET = BACKBONES["resnet50"]
 TRUNCATION = 3.0
 # Names of a checkpoint of the public code -> ours.
-_NAMES = [(r"^module\.", ""), (r"^srm\.kernel$", None), (r"^disc\.", "")]
+_NAMES: Names = [(r"^module\.", ""), (r"^srm\.kernel$", None), (r"^disc\.", "")]
 
 
 class SSP(Detector):
@@ -69,8 +69,7 @@ class SSP(Detector):
         self.enlarged = 256 if size == "base" else 64
         self.network = (RESNET.base if size == "base" else RESNET.tiny)(1)
         if source is not None:
-            digest = _fill(self.network, source)
-            self.init = "imagenet" if source == RESNET.published else f"weights:{digest}"
+            self.init = _fill(self, source)
         for buffer, values in zip(("mean", "std"), RESNET.statistics, strict=True):
             self.register_buffer(buffer, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("kernels", srm_kernels(), persistent=False)
@@ -117,14 +116,16 @@ class SSP(Detector):
         }
 
 
-def _fill(network: nn.Module, source: str) -> str:
-    """Fill the network from ImageNet weights or a trained SSP; return their fingerprint."""
+def _fill(detector: SSP, source: str) -> str:
+    """Fill the network from ImageNet weights or a trained SSP; return what ``init`` says."""
     tensors, digest = read_weights(source, "ssp")
     if not any(name.startswith(("disc.", "module.disc.")) for name in tensors):
-        return load_trunk(network, source, "ssp", RESNET.head)
+        load_trunk(detector.network, source, "ssp", RESNET.head)
+        return "imagenet" if source == RESNET.published else f"weights:{digest}"
     ours = renamed(tensors, _NAMES)
-    check_fit(ours, network.state_dict(), source)
+    check_fit(ours, detector.network.state_dict(), source)
     for name in ("fc.weight", "fc.bias"):
         ours[name] = -ours[name]  # there the logit is of being real
-    network.load_state_dict(ours)
-    return digest
+    detector.network.load_state_dict(ours)
+    detector.mark_trained()
+    return f"weights:{digest}"

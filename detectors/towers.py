@@ -12,11 +12,19 @@ from torch.nn import functional as F
 
 from detectors.base import Detector, Sides, Size
 from detectors.errors import DetectorError, WeightsError
-from detectors.loading import read_json
+from detectors.loading import check_fit, read_json
 from detectors.mfclip.clip import Tuning, origin_of
 from detectors.mfclip.readers import TextReader
 from detectors.mfclip.vision import ClipImage
-from detectors.pretrained import Pretrained, resolve, tensor_files, weights_folder
+from detectors.pretrained import (
+    Names,
+    Pretrained,
+    read_weights,
+    renamed,
+    resolve,
+    tensor_files,
+    weights_folder,
+)
 
 PUBLISHED = "openai/clip-vit-large-patch14"
 ATTENTION = ("q_proj", "k_proj", "v_proj", "out_proj")
@@ -54,7 +62,8 @@ class TowerDetector(Detector):
         size: ``tiny`` (a small random tower, input 128) or ``base`` (CLIP ViT-L/14, input 224).
         pretrained: False, True (``openai/clip-vit-large-patch14``), a Hub repository or a local
             folder of transformers' layout; by default True for ``base`` and False for ``tiny``.
-            A named tower is taken as it is, whatever its own size.
+            A named tower is taken as it is, whatever its own size. Some read the whole detector
+            too, as its authors trained it.
         tower: Fields of ``CLIPVisionConfig`` for a random tower; by default the size's.
         input_size: Side of the input in pixels, at least one patch; 128 or 224 by default.
         taxa: Kinds of training image.
@@ -63,6 +72,8 @@ class TowerDetector(Detector):
     Attributes:
         tuning: What of the tower is trained.
         image: The tower. A frozen one stays in evaluation mode even while the detector trains.
+        source: Folder of the CLIP that it was taken from, if any.
+        checkpoint: What the whole detector is to be read from, if anything.
 
     Raises:
         WeightsError: The weights asked for are not to be had or do not fit.
@@ -85,11 +96,13 @@ class TowerDetector(Detector):
         super().__init__(input_size=input_size, size=size, taxa=taxa, untrained=untrained)
         name, side = self.card.name, self.transform.size
         source = resolve(pretrained, size=size, published=PUBLISHED, detector=name)
-        if source is not None and tower is not None:
+        self.checkpoint = source if source is not None and self.is_trained(source) else None
+        clip = source if self.checkpoint is None else None
+        if clip is not None and tower is not None:
             raise DetectorError(
                 f"{name}: tower describes a random tower; leave it out or pass pretrained=False"
             )
-        self.source = None if source is None else clip_folder(source, name)
+        self.source = None if clip is None else clip_folder(clip, name)
         random = dict(tower or (_TINY_TOWER if size == "tiny" else _BASE_TOWER))
         encoder = random if self.source is None else str(self.source)
         self.image = ClipImage(encoder, size=side, tuning=self.tuning)
@@ -98,6 +111,10 @@ class TowerDetector(Detector):
         patch: int = config.patch_size
         if side < patch:
             raise DetectorError(f"{name}: input_size {side} is less than one patch ({patch})")
+
+    def is_trained(self, source: str) -> bool:
+        """Say whether ``source`` is the whole detector in its authors' names, and no CLIP."""
+        return False
 
     def features(self, inputs: Tensor) -> Tensor:
         """Give the (B, d) image embedding; d is 768 for base and 96 for tiny."""
@@ -131,12 +148,39 @@ class PooledTowerDetector(TowerDetector):
     """A tower and a layer of two outputs, real and fake, on the class token that CLIP projects.
 
     The logit is their difference, whose binary cross-entropy is the two-way cross-entropy.
+
+    Attributes:
+        names: Of a checkpoint of its authors, which may be a file of their training code.
     """
+
+    names: ClassVar[Names]
 
     def __init__(self, **shared: Any) -> None:
         super().__init__(**shared)
         self.image.tower.visual_projection.requires_grad_(False)  # not used
         self.head = nn.Linear(self.image.tower.config.hidden_size, 2)
+
+    def is_trained(self, source: str) -> bool:
+        """Say whether ``source`` is a local file: a CLIP is a folder or a Hub repository."""
+        return Path(source).is_file()
+
+    def take_checkpoint(self) -> None:
+        """Fill all from ``checkpoint``, if there is one; for when all layers are there.
+
+        Raises:
+            WeightsError: It cannot be read, or its tensors are not the detector's, each named.
+        """
+        if self.checkpoint is None:
+            return
+        tensors, digest = read_weights(self.checkpoint, self.card.name)
+        ours = renamed(tensors, self.names)
+        unused = ("trained", "image.tower.visual_projection.weight")
+        wanted = {name: t for name, t in self.state_dict().items() if name not in unused}
+        check_fit(ours, wanted, self.checkpoint)
+        self.load_state_dict(ours, strict=False)
+        nn.init.zeros_(self.image.tower.visual_projection.weight)
+        self.init = f"weights:{digest}"
+        self.mark_trained()
 
     def features(self, inputs: Tensor) -> Tensor:
         """Give the (B, d) class token; d is 1024 for base and 96 for tiny."""

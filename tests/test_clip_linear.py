@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -240,3 +241,25 @@ def test_each_crop_sees_what_it_says() -> None:
 def test_a_crop_that_there_is_not_is_refused() -> None:
     with pytest.raises(DetectorError, match="clip-linear's crop is whole, resize, centre, not 'x'"):
         ClipLinear(size="tiny", crop="x")  # type: ignore[arg-type]
+
+
+def test_the_published_last_layer_is_read_onto_its_clip(folder: Path, tmp_path: Path) -> None:
+    weight, bias = torch.randn(1, 24), torch.randn(1)
+    torch.save({"weight": weight, "bias": bias}, tmp_path / "fc.pth")
+    detector = ClipLinear(size="tiny", pretrained=str(folder), head=str(tmp_path / "fc.pth"))
+    assert detector.trained
+    assert re.fullmatch(r"clip:\w{12}\+weights:\w{12}", detector.init)
+    inputs = images(3, 128)
+    expected = (detector.features(inputs) @ weight.T + bias)[:, 0]
+    torch.testing.assert_close(detector(inputs), expected)
+    detector.save_pretrained(tmp_path / "saved")
+    (tmp_path / "fc.pth").unlink()
+    assert torch.equal(ClipLinear.from_pretrained(tmp_path / "saved")(inputs), detector(inputs))
+
+
+def test_a_last_layer_of_another_clip_or_of_none_is_refused(folder: Path, tmp_path: Path) -> None:
+    torch.save({"weight": torch.zeros(1, 768), "bias": torch.zeros(1)}, tmp_path / "fc.pth")
+    with pytest.raises(WeightsError, match=r"1 tensors are of another shape: weight$"):
+        ClipLinear(size="tiny", pretrained=str(folder), head=str(tmp_path / "fc.pth"))
+    with pytest.raises(DetectorError, match="a published last layer reads the embedding of a"):
+        ClipLinear(size="tiny", head=str(tmp_path / "fc.pth"))

@@ -1,10 +1,12 @@
 import copy
+from pathlib import Path
 
 import pytest
 import torch
 from peft import OSFConfig, inject_adapter_in_model
-from torch import nn
+from torch import Tensor, nn
 
+from detectors import WeightsError
 from detectors.effort import Effort, ResidualLinear
 
 
@@ -72,3 +74,40 @@ def test_every_linear_layer_of_attention_is_split_and_no_other() -> None:
     trained = {name for name, p in detector.named_parameters() if p.requires_grad}
     parts = {f"image.tower.{name}.{part}" for name in split for part in ("left", "value", "right")}
     assert trained == parts | {"head.weight", "head.bias"}
+
+
+PARTS = {"left": "U_residual", "value": "S_residual", "right": "V_residual"}
+
+
+def as_published(detector: Effort) -> dict[str, Tensor]:
+    """Name a detector's tensors as the public code does, which keeps some more."""
+    found = {}
+    for name, tensor in detector.state_dict().items():
+        where, _, part = name.replace("image.tower.vision_model.", "backbone.").rpartition(".")
+        if where.endswith("_proj"):
+            part = "weight_main" if part == "weight" else PARTS.get(part, part)
+            found[f"module.{where}.S_r"] = torch.ones(95)
+        if where and "visual_projection" not in where:
+            found[f"module.{where}.{part}"] = tensor
+    return found
+
+
+def test_a_published_checkpoint_is_read_and_answers_at_once(tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    trained, inputs = Effort(size="tiny").eval(), torch.rand(3, 3, 128, 128)
+    torch.save(as_published(trained), tmp_path / "effort.pth")
+    detector = Effort(size="tiny", pretrained=str(tmp_path / "effort.pth"))
+    assert detector.trained
+    assert detector.init.startswith("weights:")
+    assert torch.equal(detector.eval()(inputs), trained(inputs))
+    detector.save_pretrained(tmp_path / "saved")
+    assert torch.equal(Effort.from_pretrained(tmp_path / "saved")(inputs), trained(inputs))
+
+
+def test_a_checkpoint_of_another_network_is_refused_on_both_sides(tmp_path: Path) -> None:
+    tensors = as_published(Effort(size="tiny"))
+    tensors["module.backbone.adapter"] = tensors.pop("module.head.bias")
+    torch.save(tensors, tmp_path / "x.pth")
+    said = r"1 tensors are missing: head\.bias; 1 tensors are unknown: .*vision_model\.adapter$"
+    with pytest.raises(WeightsError, match=said):
+        Effort(size="tiny", pretrained=str(tmp_path / "x.pth"))

@@ -1,10 +1,14 @@
+import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
+from torch import Tensor
 from torch.nn import functional as F
 
-from detectors import InputError
+from detectors import InputError, WeightsError
 from detectors.base import Batch
 from detectors.gend import GenD, alignment, uniformity
 
@@ -71,3 +75,49 @@ def test_a_single_image_has_no_pair() -> None:
     )
     with pytest.raises(InputError, match="gend's losses are over pairs"):
         GenD(size="tiny").loss(batch)
+
+
+def as_published(detector: GenD) -> dict[str, Tensor]:
+    """Name a detector's tensors as the authors' code does."""
+    return {
+        name.replace("image.tower.", "feature_extractor.").replace("head.", "model.linear."): tensor
+        for name, tensor in detector.state_dict().items()
+        if name != "trained"
+    }
+
+
+def published(folder: Path, tensors: dict[str, Tensor], head: str = "LinearNorm") -> str:
+    folder.mkdir()
+    save_file(tensors, folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps({"model_type": "GenD", "head": head}))
+    return str(folder)
+
+
+def test_a_published_checkpoint_is_read_and_answers_at_once(tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    trained, inputs = GenD(size="tiny").eval(), torch.rand(3, 3, 128, 128)
+    tensors = as_published(trained)
+    tensors["feature_extractor.vision_model.embeddings.position_ids"] = torch.arange(65)
+    detector = GenD(size="tiny", pretrained=published(tmp_path / "gend", tensors))
+    assert detector.trained
+    assert detector.init.startswith("weights:")
+    assert torch.equal(detector.eval()(inputs), trained(inputs))
+    detector.save_pretrained(tmp_path / "saved")
+    assert torch.equal(GenD.from_pretrained(tmp_path / "saved")(inputs), trained(inputs))
+    torch.save({"state_dict": tensors}, tmp_path / "gend.ckpt")
+    again = GenD(size="tiny", pretrained=str(tmp_path / "gend.ckpt")).eval()
+    assert torch.equal(again(inputs), trained(inputs))
+
+
+def test_another_network_of_its_authors_is_refused_on_both_sides(tmp_path: Path) -> None:
+    tensors = as_published(GenD(size="tiny"))
+    tensors["feature_extractor.backbone.norm.weight"] = tensors.pop("model.linear.bias")
+    said = r"1 tensors are missing: head\.bias; 1 tensors are unknown: image\.tower\.backbone\.norm"
+    with pytest.raises(WeightsError, match=said):
+        GenD(size="tiny", pretrained=published(tmp_path / "gend", tensors))
+
+
+def test_a_last_layer_on_features_of_any_norm_is_refused(tmp_path: Path) -> None:
+    source = published(tmp_path / "gend", as_published(GenD(size="tiny")), head="linear")
+    with pytest.raises(WeightsError, match=r"config\.json says head 'linear', not LinearNorm"):
+        GenD(size="tiny", pretrained=source)

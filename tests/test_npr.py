@@ -56,6 +56,7 @@ def test_a_published_checkpoint_is_read_one_for_one(tmp_path: Path) -> None:
     torch.save({"model": published}, tmp_path / "x.pth")
     torch.manual_seed(3)
     detector = NPR(size="tiny", pretrained=str(tmp_path / "x.pth"))
+    assert detector.trained
     assert detector.init.startswith("weights:")
     assert detector.config()["options"]["pretrained"] is False
     inputs = images(2)

@@ -66,6 +66,7 @@ def test_a_checkpoint_of_deepfakebench_is_read_with_its_scale_of_the_phase(tmp_p
     torch.save(published, tmp_path / "x.pth")
     torch.manual_seed(3)
     detector = SPSL(size="tiny", depth="full", pretrained=str(tmp_path / "x.pth"))
+    assert detector.trained
     assert detector.init.startswith("weights:")
     colour = 2 * inputs - 1
     spectrum = torch.fft.fft2(colour.double().mean(dim=1, keepdim=True))

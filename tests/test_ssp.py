@@ -55,6 +55,7 @@ def test_a_trained_one_of_the_public_code_is_read_with_its_sign_turned(tmp_path:
     torch.save({**published, "srm.kernel": srm_kernels()}, tmp_path / "x.pth")
     torch.manual_seed(3)
     detector = SSP(size="tiny", pretrained=str(tmp_path / "x.pth"))
+    assert detector.trained
     assert detector.init.startswith("weights:")
     inputs = images(2)
     torch.testing.assert_close(detector.eval()(inputs), -trained.eval()(inputs))

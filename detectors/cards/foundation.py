@@ -52,7 +52,8 @@ CLIP_LINEAR = Card(
     fidelity="base: the paper's frozen CLIP ViT-L/14 image embedding (768) and one linear "
     "layer with binary cross-entropy; by default the shorter side is resized to 224 and the centre "
     "taken, where the paper crops 224 (from 256 in training: crop=resize, there at random places; "
-    "from native pixels in validation: crop=centre). " + _TINY,
+    "from native pixels in validation: crop=centre). The published last layer is read (head=file). "
+    + _TINY,
     fit="gradient",
     **_CLIP,
 )
@@ -96,7 +97,8 @@ C2P_CLIP = Card(
     "beside the binary cross-entropy of one linear layer on the embedding of norm 1, which alone "
     "scores. Not the paper's: one caption for all images (it writes one for each with ClipCap), "
     "so the contrast is between two texts; rank 6 on queries, keys and values and the weight of "
-    "the contrast are set here, since no training code was published. " + _TINY,
+    "the contrast are set here, since no training code was published. The published checkpoint is "
+    "not read: LoRA is merged into its tower and there are no texts to train on with. " + _TINY,
     fit="gradient",
     **_CLIP,
 )
@@ -104,15 +106,16 @@ C2P_CLIP = Card(
 GEND = Card(
     name="gend",
     title="GenD",
-    paper="Yermakov et al., Deepfake Detection that Generalizes Across Benchmarks, 2025 (arXiv "
-    "2508.06248)",
-    year=2025,
+    paper="Yermakov et al., Deepfake Detection that Generalizes Across Benchmarks, WACV 2026 "
+    "(arXiv 2508.06248)",
+    year=2026,
     kind="foundation",
     fidelity="the paper's tuning of the layer norms of CLIP ViT-L/14 alone, class token of norm 1, "
     "linear layer of two outputs (the logit is their difference), cross-entropy + 0.1 alignment "
     "within a class + 0.5 uniformity. Paired here means balanced batches, half real and half "
     "forged; the paper's pairs, the real video that a fake was made from in the same training "
-    "set, are the data's to have. Augmentation is the recipe's. " + _TINY,
+    "set, are the data's to have. Augmentation is the recipe's. The published checkpoint on CLIP "
+    "is read tensor for tensor; those on PE and DINOv3 are other networks, not here. " + _TINY,
     fit="gradient",
     batches="balanced",
     **_CLIP,
@@ -129,7 +132,7 @@ EFFORT = Card(
     "singular values into a frozen part of rank 1023 and a trainable one of rank 1 (196,704 "
     "parameters), and a layer of two outputs on the class token (2,050; the logit is their "
     "difference). As in the public code, no loss keeps the parts orthogonal: cross-entropy alone. "
-    "Augmentation is the recipe's. " + _TINY,
+    "Augmentation is the recipe's. Checkpoints of that code are read tensor for tensor. " + _TINY,
     fit="gradient",
     **_CLIP,
 )
