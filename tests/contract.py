@@ -5,17 +5,20 @@ import time
 from collections.abc import Sequence
 from io import BytesIO
 
+import pytest
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from detectors import (
-    create_detector,
-)
+from detectors import create_detector
 from detectors.base import Batch, Detector, Known
+from detectors.cards import CARDS
 from detectors.files import file_facts
 
+# The checks of the benchmark itself look at no image: tests/test_sanity.py.
+NAMES = sorted(name for name, card in CARDS.items() if not card.sanity)
+EVERY = pytest.mark.parametrize("name", NAMES)
 TOLERANCE = 1e-5
 STEPS = 30
 TAXA = (

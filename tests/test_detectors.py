@@ -6,6 +6,7 @@ said about logits here is said of a briefly trained detector whose logits are sh
 
 import copy
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,12 +17,10 @@ from typing import get_args
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
-from torch import Tensor
 
 from detectors import (
     CATALOG,
     Card,
-    DetectorError,
     InputError,
     UntrainedDetectorError,
     create_detector,
@@ -30,9 +29,11 @@ from detectors import (
 from detectors.base import Detector, Known
 from detectors.card import Need
 from detectors.cards import CARDS
+from detectors.cards.counts import counts
 from detectors.files import file_facts
 from tests.contract import (
-    TAXA,
+    EVERY,
+    NAMES,
     TOLERANCE,
     ask,
     briefly_trained,
@@ -46,16 +47,16 @@ from tests.contract import (
     varied_logits,
 )
 
-# The checks of the benchmark itself look at no image: tests/test_sanity.py.
-NAMES = sorted(name for name, card in CARDS.items() if not card.sanity)
-EVERY = pytest.mark.parametrize("name", NAMES)
 SECONDS = 15
-# Trainable parameters at size base with one logit, as the papers or timm count them.
+# Trainable parameters at size base with one logit, as papers, public code or timm count them; those
+# on CLIP are in tests/test_towers.py, rounded ones beside the networks that they are of.
 PUBLISHED = {
     "efficientnet-b4": 19_341_616 - (1792 * 1000 + 1000) + 1793,
     "meso4": 27_977,
+    "npr": 1_437_761,
     "resnet50-aug": 25_557_032 - (2048 * 1000 + 1000) + 2049,
     "sbi": 19_341_616 - (1792 * 1000 + 1000) + 1793,
+    "ssp": 25_557_032 - (2048 * 1000 + 1000) + 2049,
     "vit": 86_567_656 - (768 * 1000 + 1000) + 769,
     "xception": 22_855_952 - (2048 * 1000 + 1000) + 2049,
 }
@@ -255,78 +256,6 @@ def test_a_card_is_complete(name: str) -> None:
     assert "labels" not in card.needs, "a detector that is told the truth is none"
 
 
-@EVERY
-@pytest.mark.parametrize(
-    ("image", "said"),
-    [
-        (torch.zeros(3, 80, 80, dtype=torch.uint8), "got torch.uint8: divide 8-bit values by 255"),
-        (torch.full((3, 80, 80), 255.0), r"an image lies in \[0, 1\], got values from 255 to 255"),
-        (torch.full((3, 80, 80), -0.5), r"an image lies in \[0, 1\], got values from -0.5 to -0.5"),
-        (torch.full((3, 80, 80), torch.nan), r"an image lies in \[0, 1\], got values from nan"),
-        (torch.zeros(80, 80, 3), r"an image is a \(3, h, w\) tensor, got \(80, 80, 3\)"),
-        (torch.zeros(1, 80, 80), r"an image is a \(3, h, w\) tensor, got \(1, 80, 80\)"),
-        (torch.zeros(3, 0, 80), r"an image is a \(3, h, w\) tensor, got \(3, 0, 80\)"),
-    ],
-)
-def test_what_is_no_image_is_refused(name: str, image: Tensor, said: str) -> None:
-    detector, good = briefly_trained(name), easy_images()[0][0]
-    with pytest.raises(InputError, match=said):
-        detector.prepare(image)
-    with pytest.raises(InputError, match=said):
-        detector.logits([good, image])
-
-
-@EVERY
-def test_one_pixel_out_of_range_is_refused(name: str) -> None:
-    image = easy_images()[0][0].clone()
-    image[1, 17, 23] = 1.001
-    with pytest.raises(InputError, match=r"an image lies in \[0, 1\], got values from .* to 1"):
-        briefly_trained(name).prepare(image)
-
-
-@EVERY
-def test_no_image_is_refused(name: str) -> None:
-    with pytest.raises(InputError, match=f"{name} was given no image"):
-        briefly_trained(name).logits([])
-
-
-@EVERY
-def test_a_stack_of_images_is_taken_as_their_list(name: str) -> None:
-    detector, images = briefly_trained(name), list(easy_images()[0][:3])
-    known = known_for(detector, images)
-    stack = torch.stack(images)
-    assert torch.equal(detector.logits(images, known), detector.logits(stack, known))  # type: ignore[arg-type]
-
-
-@EVERY
-def test_an_unknown_size_or_option_is_refused(name: str) -> None:
-    with pytest.raises(DetectorError, match=f"{name} has the sizes tiny and base, not 'huge'"):
-        create_detector(name, size="huge", taxa=TAXA)
-    with pytest.raises(DetectorError, match=f"{name} takes other options: .*'colour'"):
-        create_detector(name, size="tiny", taxa=TAXA, colour="red")
-
-
-@EVERY
-def test_only_an_estimator_is_fitted_in_one_call(name: str) -> None:
-    detector = build(name)
-    if detector.card.fit == "estimator":
-        facts = detector.fit([easy_batch(detector)], [easy_batch(detector)])
-        assert all(isinstance(value, float) for value in facts.values())
-        return
-    said = f"{name} is trained by fit: {detector.card.fit}, not in one call"
-    with pytest.raises(DetectorError, match=said):
-        detector.fit([], [])
-
-
-@EVERY
-def test_a_need_that_is_not_met_is_said_before_training(name: str) -> None:
-    if {"prompts", "taxa"} & CARDS[name].needs:
-        with pytest.raises(DetectorError, match=f"{name} needs the taxonomy of its training"):
-            create_detector(name, size="tiny")
-    else:
-        assert create_detector(name, size="tiny").taxa == ()
-
-
 def test_detectors_of_one_input_size_share_the_prepared_tensor() -> None:
     detectors = [briefly_trained(name) for name in NAMES]
     hashes = {detector.transform.size: detector.transform.hash for detector in detectors}
@@ -375,6 +304,14 @@ def test_the_loss_looks_at_the_images_that_its_card_says(name: str) -> None:
 
 
 @EVERY
+def test_a_stack_of_images_is_taken_as_their_list(name: str) -> None:
+    detector, images = briefly_trained(name), list(easy_images()[0][:3])
+    known = known_for(detector, images)
+    stack = torch.stack(images)
+    assert torch.equal(detector.logits(images, known), detector.logits(stack, known))  # type: ignore[arg-type]
+
+
+@EVERY
 def test_only_a_detector_that_needs_files_looks_at_them(name: str) -> None:
     detector, images = briefly_trained(name), list(easy_images()[0][:4])
     facts = torch.tensor([file_facts(stored(image)) for image in images])
@@ -399,6 +336,16 @@ def test_the_base_size_has_the_published_parameters(name: str) -> None:
         detector = create_detector(name, pretrained=False)
     counts = [p.numel() for p in detector.parameters() if p.requires_grad]
     assert sum(counts) == PUBLISHED[name]
+
+
+@EVERY
+def test_the_numbers_on_a_card_are_counted(name: str) -> None:
+    said, held = CARDS[name].fidelity, counts()[name]["base"]
+    exact = [int(found.replace(",", "")) for found in re.findall(r"\d{1,3}(?:,\d{3})+", said)]
+    assert sum(exact) in (0, held.trained), "its parts add up to what is trained"
+    for millions in re.findall(r"([\d.]+) M parameters", said):
+        digits = len(millions.partition(".")[2])
+        assert float(millions) == round(held.parameters / 1e6, digits)
 
 
 def test_listing_the_detectors_loads_no_torch() -> None:
