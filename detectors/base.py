@@ -204,6 +204,7 @@ class Detector(nn.Module):
         Raises:
             UntrainedDetectorError: It was not trained, nor built with ``untrained=True``.
             InputError: There is no image, or one is not an image.
+            DetectorError: The answer is not one logit an image.
         """
         if not (bool(self.trained) or self._allow_untrained):
             raise UntrainedDetectorError(
@@ -219,6 +220,11 @@ class Detector(nn.Module):
                 prepared = [self.prepare(image) for image in images[start : start + chunk]]
                 inputs = torch.stack(prepared)
                 parts.append(self.answer(inputs, known.part(start, start + chunk)).float())
+                if parts[-1].shape != (len(inputs),):
+                    raise DetectorError(
+                        f"{self.card.name} gave {tuple(parts[-1].shape)} for {len(inputs)} images: "
+                        "forward gives one logit an image, (B,)"
+                    )
             return torch.cat(parts)
 
     def score(self, images: Sequence[Tensor], known: Known | None = None) -> Tensor:

@@ -52,9 +52,11 @@ class C2PClip(LinearTowerDetector):
         **shared: Any,
     ) -> None:
         super().__init__(**shared)
-        said = dict(CATEGORIES if categories is None else categories)
-        if set(said) != set(CATEGORIES):
-            raise DetectorError(f"c2p-clip's categories are real and fake, not {', '.join(said)}")
+        said = CATEGORIES if categories is None else categories
+        if not isinstance(said, Mapping) or set(said) != set(CATEGORIES):
+            raise DetectorError(
+                f"c2p-clip's categories are {{'real': text, 'fake': text}}, not {said}"
+            )
         texts = [f"{said[side]}. {caption}" for side in ("real", "fake")]
         self.weight = weight
         # Persistent: a detector that is rebuilt has no text tower to read them with.

@@ -5,6 +5,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
+from detectors.card import Card
 from detectors.cards import CATALOG
 from detectors.errors import DetectorError, UnknownDetectorError
 
@@ -21,13 +22,18 @@ def catalog_target(name: str) -> str:
     Raises:
         UnknownDetectorError: It is no name of the catalog or an entry point, nor such a target.
     """
-    if checkpoint_of(name) is not None:
+    if (checkpoint := checkpoint_of(name)) is not None:
+        if not checkpoint:
+            raise UnknownDetectorError("'hf:' names no checkpoint: hf:owner/name or hf:folder")
         return "detectors.huggingface:HuggingFace"
     own = {entry.name: entry.value for entry in entry_points(group=ENTRY_POINTS)}
     known = {**own, **CATALOG}
     if name not in known and ":" not in name:
         raise UnknownDetectorError(_unknown(name, list(known)))
-    return known.get(name, name)
+    target = known.get(name, name)
+    if not all(target.partition(":")):
+        raise UnknownDetectorError(f"detector '{target}': one's own is named package.module:Class")
+    return target
 
 
 def checkpoint_of(name: str) -> str | None:
@@ -52,6 +58,10 @@ def detector_class(name: str) -> "type[Detector]":
     found = _attribute(name, target)
     if not (isinstance(found, type) and issubclass(found, Detector)):
         raise DetectorError(f"'{target}' is no subclass of detectors.base.Detector")
+    if not isinstance(getattr(found, "card", None), Card):
+        raise DetectorError(f"'{target}' has no card: set card = Card(...) of detectors.card")
+    if found.forward is Detector.forward and found.answer is Detector.answer:
+        raise DetectorError(f"'{target}' defines no forward: (B, 3, S, S) inputs to (B,) logits")
     return found
 
 
@@ -61,9 +71,12 @@ def create_detector(name: str, **options: Any) -> "Detector":
     if (checkpoint := checkpoint_of(name)) is not None:
         options = {"checkpoint": checkpoint, **options}
     try:
-        return found(**options)
+        built = found(**options)
     except TypeError as error:
         raise DetectorError(f"{name} takes other options: {error}") from error
+    if "trained" not in vars(built).get("_buffers", {}):
+        raise DetectorError(f"{name}: its __init__ does not call super().__init__ first")
+    return built
 
 
 def _attribute(name: str, target: str) -> object:

@@ -1,13 +1,12 @@
 """CLIP-linear (UnivFD): a frozen CLIP image tower and one linear layer."""
 
-from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
 from detectors.card import Card
 from detectors.cards.foundation import CLIP_LINEAR
 from detectors.errors import DetectorError
 from detectors.loading import check_fit
-from detectors.pretrained import fingerprint, read_checkpoint, renamed
+from detectors.pretrained import read_weights, renamed
 from detectors.towers import LinearTowerDetector
 from detectors.transform import InnerCrop, NativeCrop
 
@@ -56,8 +55,9 @@ class ClipLinear(LinearTowerDetector):
                 "clip-linear: a published last layer reads the embedding of a published CLIP: name "
                 "that in pretrained"
             )
-        ours = renamed(read_checkpoint(Path(path)), [(r"^fc\.", "")])
+        tensors, digest = read_weights(path, "clip-linear")
+        ours = renamed(tensors, [(r"^fc\.", "")])
         check_fit(ours, self.head.state_dict(), path)
         self.head.load_state_dict(ours)
-        self.init = f"{self.init}+weights:{fingerprint([Path(path)])}"
+        self.init = f"{self.init}+weights:{digest}"
         self.mark_trained()

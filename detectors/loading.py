@@ -22,6 +22,9 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        held = ", ".join(sorted(each.name for each in path.parent.glob("*"))) or "nothing"
+        raise WeightsError(f"{path}: is not there; its folder holds {held}") from error
     except OSError as error:
         raise WeightsError(f"{path}: {error.strerror}") from error
     except ValueError as error:

@@ -80,14 +80,14 @@ class NPR(Detector):
         self.policy = resize
         self.transform = Transform(side) if resize == "resize" else NativeCrop(side)
         self.network = _network(size)
-        if pretrained is True:
+        if isinstance(pretrained, str):
+            self.init = _fill(self.network, pretrained)
+            self.mark_trained()
+        elif pretrained:
             raise WeightsError(
                 "npr starts from random weights: leave pretrained out, or pass a folder or file "
                 "with a trained network"
             )
-        if isinstance(pretrained, str):
-            self.init = _fill(self.network, pretrained)
-            self.mark_trained()
         self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(_STD).view(1, 3, 1, 1), persistent=False)
         self.to(memory_format=torch.channels_last)

@@ -33,8 +33,14 @@ def resolve(pretrained: Pretrained, *, size: str, published: str, detector: str)
         A Hub repository or local folder; None for random weights.
 
     Raises:
-        WeightsError: Published weights are asked of the size tiny, which has none.
+        WeightsError: Published weights are asked of the size tiny, which has none, or it is none of
+            the above.
     """
+    if not isinstance(pretrained, Pretrained):
+        raise WeightsError(
+            f"{detector}: pretrained is true, false or the name of a folder, a file or a Hub "
+            f"repository, not {pretrained!r}"
+        )
     if pretrained is None:
         pretrained = size == "base"
     if pretrained is True and size != "base":
@@ -130,7 +136,12 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     try:
         # weights_only: a pickled checkpoint can run code when it is read.
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
+    except pickle.UnpicklingError as error:
+        raise WeightsError(
+            f"{path}: holds more than tensors, which is not read, since it can run code: save its "
+            "state dict alone"
+        ) from error
+    except (OSError, RuntimeError, EOFError) as error:
         reason = str(error).strip().splitlines()[0]
         raise WeightsError(f"{path}: cannot be read as a checkpoint ({reason})") from error
     for key in ("state_dict", "model"):

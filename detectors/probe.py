@@ -64,6 +64,10 @@ class Probe(Detector):
     ) -> None:
         super().__init__(input_size=input_size, size=size, taxa=taxa, untrained=untrained)
         wanted = backbone or (_TINY if size == "tiny" else PUBLISHED)
+        if not isinstance(wanted, str | Mapping):
+            raise DetectorError(
+                f"probe: backbone is a name of timm, a Hub repository or a folder, not {wanted!r}"
+            )
         if isinstance(wanted, str) and pretrained is False:
             wanted = _of_timm(wanted)
         if isinstance(wanted, str):
@@ -126,12 +130,19 @@ def _of_timm(name: str) -> dict[str, Any]:
 
 def _built(described: Mapping[str, Any]) -> Any:
     """Build the network that ``described`` says, from random weights."""
-    if "timm" in described:
-        return timm.create_model(described["timm"], **described["arguments"] | {"num_classes": 0})
-    if "transformers" not in described:
+    if described.keys() == {"timm", "arguments", "mean", "std"}:
+        try:
+            return timm.create_model(
+                described["timm"], **described["arguments"] | {"num_classes": 0}
+            )
+        except RuntimeError as error:
+            raise DetectorError(
+                f"probe: timm cannot build '{described['timm']}': {error}"
+            ) from error
+    if described.keys() != {"transformers", "mean", "std"}:
         raise DetectorError(
-            "probe: a described backbone has timm or transformers, mean and std, not "
-            f"{', '.join(described)}"
+            "probe: a described backbone has timm and arguments, or transformers, beside mean and "
+            f"std; this one has {', '.join(described)}"
         )
     from transformers import AutoConfig, AutoModel
 

@@ -64,7 +64,7 @@ class SSP(Detector):
         side = self.transform.size
         source = resolve(pretrained, size=size, published=RESNET.published, detector="ssp")
         # As many as a grid would have: what the patches cover does not depend on their side.
-        self.cutter = Cutter(patch, max(1, (side // patch) ** 2), detector="ssp")
+        self.cutter = Cutter(patch, max(1, (side // max(patch, 1)) ** 2), detector="ssp")
         self.cutter.places(torch.empty(1, 3, side, side), training=False)
         self.enlarged = 256 if size == "base" else 64
         self.network = (RESNET.base if size == "base" else RESNET.tiny)(1)

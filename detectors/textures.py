@@ -17,9 +17,14 @@ class Cutter:
         side: Of a patch, in pixels.
         count: Patches of an image.
         detector: Name for messages.
+
+    Raises:
+        DetectorError: The patch has no pixel.
     """
 
     def __init__(self, side: int, count: int, *, detector: str) -> None:
+        if side < 1:
+            raise DetectorError(f"{detector}: a patch has 1 pixel or more a side, not {side}")
         self.side, self.count, self.detector = side, count, detector
 
     def places(self, images: Tensor, *, training: bool) -> Tensor:

@@ -44,5 +44,5 @@ def test_scores_do_not_depend_on_the_texts() -> None:
 
 
 def test_other_categories_are_refused() -> None:
-    with pytest.raises(DetectorError, match="c2p-clip's categories are real and fake, not forged"):
+    with pytest.raises(DetectorError, match=r"c2p-clip's categories are .*, not .*forged"):
         C2PClip(size="tiny", categories={"forged": "Deepfake"})

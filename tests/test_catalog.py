@@ -2,6 +2,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+import torch
 
 from detectors import CATALOG, DetectorError, UnknownDetectorError, create_detector, detector_class
 from detectors.cards import CARDS
@@ -23,6 +24,30 @@ class Mine(Detector):
     def __init__(self, *, size="tiny", taxa=(), untrained=False, level=0.0):
         super().__init__(input_size=32, size=size, taxa=taxa, untrained=untrained)
         self.level = level
+
+    def forward(self, inputs):
+        return inputs.mean(dim=(1, 2, 3))
+
+
+class Lent(Mine):
+    card = {"name": "mine"}
+
+
+class Silent(Detector):
+    card = Mine.card
+
+
+class Hasty(Mine):
+    def __init__(self, **options):
+        self.level = 1.0
+
+    def forward(self, inputs):
+        return inputs.mean(dim=(1, 2, 3))
+
+
+class Wide(Mine):
+    def forward(self, inputs):
+        return inputs
 
 
 class NoDetector:
@@ -123,3 +148,30 @@ def test_a_need_that_an_own_module_misses_is_its_own_error(own_module: str) -> N
 def test_an_option_that_a_detector_does_not_have_is_named(own_module: str) -> None:
     with pytest.raises(DetectorError, match=r"own_detectors:Mine takes other options: .*'depth'"):
         create_detector("own_detectors:Mine", depth=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Lent", "'own_detectors:Lent' has no card: set card = Card(...) of detectors.card"),
+        ("Silent", "'own_detectors:Silent' defines no forward: (B, 3, S, S) inputs to (B,) logits"),
+        ("Hasty", "own_detectors:Hasty: its __init__ does not call super().__init__ first"),
+        ("", "detector 'own_detectors:': one's own is named package.module:Class"),
+    ],
+)
+def test_what_a_class_lacks_to_be_a_detector_is_said(own_module: str, name: str, said: str) -> None:
+    with pytest.raises(DetectorError) as caught:
+        create_detector(f"{own_module}:{name}")
+    assert str(caught.value) == said
+
+
+def test_more_than_one_logit_an_image_is_refused(own_module: str) -> None:
+    detector = create_detector(f"{own_module}:Wide", untrained=True)
+    said = r"mine gave \(2, 3, 32, 32\) for 2 images: forward gives one logit an image"
+    with pytest.raises(DetectorError, match=said):
+        detector.logits([torch.zeros(3, 40, 40)] * 2)
+
+
+def test_a_checkpoint_has_a_name() -> None:
+    with pytest.raises(UnknownDetectorError, match="'hf:' names no checkpoint: hf:owner/name"):
+        create_detector("hf:")

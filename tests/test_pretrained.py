@@ -1,6 +1,7 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -109,7 +110,7 @@ def test_json_that_is_no_object_is_refused(tmp_path: Path, text: str, said: str)
     (tmp_path / "x.json").write_text(text)
     with pytest.raises(WeightsError, match=said):
         read_json(tmp_path / "x.json")
-    with pytest.raises(WeightsError, match=r"y\.json: No such file"):
+    with pytest.raises(WeightsError, match=r"y\.json: is not there; its folder holds x\.json$"):
         read_json(tmp_path / "y.json")
 
 
@@ -142,3 +143,15 @@ def test_what_does_not_fit_is_listed_on_both_sides() -> None:
     with pytest.raises(WeightsError, match=f"^{said}$"):
         check_fit(given, wanted, "here")
     check_fit(given, given, "here")
+
+
+def test_a_checkpoint_that_could_run_code_is_not_read(tmp_path: Path) -> None:
+    torch.save({"state_dict": {"x": Path("x")}}, tmp_path / "x.pth")
+    with pytest.raises(WeightsError, match=r"x\.pth: holds more than tensors, which is not read"):
+        read_checkpoint(tmp_path / "x.pth")
+
+
+@pytest.mark.parametrize("pretrained", [5, ["a"], 0.0])
+def test_what_names_no_weights_is_refused(pretrained: Any) -> None:
+    with pytest.raises(WeightsError, match="d: pretrained is true, false or the name of a folder"):
+        resolve(pretrained, size="base", published="owner/published", detector="d")

@@ -80,3 +80,5 @@ def test_weights_of_a_plain_resnet_fill_all_but_the_last_layer(tmp_path: Path) -
 def test_a_patch_that_does_not_fit_is_refused() -> None:
     with pytest.raises(DetectorError, match="ssp: a patch of 200 px does not fit"):
         SSP(size="tiny", patch=200)
+    with pytest.raises(DetectorError, match="ssp: a patch has 1 pixel or more a side, not 0"):
+        SSP(size="tiny", patch=0)

@@ -142,3 +142,15 @@ def test_lora_trains_while_the_rest_of_the_tower_stays() -> None:
     assert all(".lora_" in name for name in trained)
     assert {name.split(".lora_")[0].rsplit(".", 1)[1] for name in trained} == {"q_proj", "v_proj"}
     assert {p.shape[0] for name, p in detector.image.named_parameters() if ".lora_A" in name} == {2}
+
+
+@pytest.mark.parametrize(
+    ("tower", "said"),
+    [
+        ({"colour": 1}, "a tower is described by fields of CLIPVisionConfig, not colour"),
+        ({"hidden_size": 33}, "CLIPVisionConfig takes no such tower: .* hidden size .33. is not"),
+    ],
+)
+def test_a_tower_that_clip_does_not_have_is_refused(tower: dict[str, int], said: str) -> None:
+    with pytest.raises(DetectorError, match=said):
+        create_detector("clip-linear", size="tiny", tower=tower)

@@ -1,7 +1,7 @@
 """Pretrained CLIP towers, loaded strictly."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import torch
@@ -31,11 +31,12 @@ def vision_tower(source: str | dict[str, Any]) -> "CLIPVisionModelWithProjection
 
     Raises:
         WeightsError: There are no such weights, or they do not fill the tower.
+        DetectorError: There is no such configuration.
     """
     from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
     if isinstance(source, dict):
-        return CLIPVisionModelWithProjection(CLIPVisionConfig(**source))
+        return CLIPVisionModelWithProjection(_config(CLIPVisionConfig, source))
     tower = _loaded(CLIPVisionModelWithProjection, source, other=_OF_TEXT)
     return cast("CLIPVisionModelWithProjection", tower)
 
@@ -45,7 +46,7 @@ def text_tower(source: str | dict[str, Any]) -> "CLIPTextModelWithProjection":
     from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
     if isinstance(source, dict):
-        return CLIPTextModelWithProjection(CLIPTextConfig(**source))
+        return CLIPTextModelWithProjection(_config(CLIPTextConfig, source))
     tower = _loaded(CLIPTextModelWithProjection, source, other=_OF_VISION)
     return cast("CLIPTextModelWithProjection", tower)
 
@@ -114,6 +115,20 @@ def origin_of(hashes: Iterable[str | None]) -> str:
     if not known:
         return "random"
     return f"clip:{hashlib.sha256(' '.join(known).encode()).hexdigest()[:12]}"
+
+
+def _config(config_class: Any, fields: Mapping[str, Any]) -> Any:
+    """Describe a random tower; transformers itself keeps silent about a field that it has not."""
+    from huggingface_hub.errors import StrictDataclassError
+
+    name = config_class.__name__
+    if unknown := sorted(fields.keys() - config_class().to_dict().keys()):
+        raise DetectorError(f"a tower is described by fields of {name}, not {', '.join(unknown)}")
+    try:
+        return config_class(**fields)
+    except StrictDataclassError as error:
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise DetectorError(f"{name} takes no such tower: {reason}") from error
 
 
 def _loaded(model_class: Any, source: str, *, other: tuple[str, ...]) -> Any:
