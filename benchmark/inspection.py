@@ -10,8 +10,8 @@ from benchmark.data.checking import check
 from benchmark.data.manifest import Manifest
 from benchmark.data.source import ImageSource
 from benchmark.errors import BenchmarkError
-from benchmark.perturbations import apply
 from benchmark.planning import Data, bind, encoding_of
+from benchmark.stages import perturbed
 from leaderboard.hardest import Errors, Pixels, contact_sheet, find_cell, hardest
 from results.evaluation import RunContents
 from results.files import atomic_write
@@ -97,12 +97,7 @@ def _images(contents: RunContents, errors: Errors, data: Data) -> list[Pixels | 
     noise_seed = contents.expansions[errors.entry.protocol].protocol.noise_seed
     return [
         problem
-        or apply(
-            errors.cell.condition,
-            source.array(int(row)),
-            noise_seed=noise_seed,
-            sample_id=str(samples["sample_id"].iloc[row]),
-        )
+        or next(perturbed(errors.cell.condition, source, [int(row)], noise_seed=noise_seed))[1]
         for row, problem in zip(rows, problems, strict=True)
     ]
 

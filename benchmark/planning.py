@@ -16,8 +16,9 @@ from benchmark.models import AS_IS, TrainJob, train_job
 from benchmark.progress import Progress
 from benchmark.recipe import Recipe, default_recipe, load_recipe
 from benchmark.sampling import Rows
+from benchmark.stages import refuse_unfit as refuse_unfit_stages
 from benchmark.transfer import lacks_gradient, surrogate_of
-from protocols.conditions import ATTACKS, CLEAN, Condition
+from protocols.conditions import CLEAN, Condition
 from protocols.expansion import Expansion, TrainingSet, expand
 from protocols.overlaps import overlaps
 from protocols.samples import COLUMNS, fingerprint
@@ -241,6 +242,7 @@ def _expand(
 ) -> Expansion:
     """Expand a protocol; refuse what stands on two sides where it is strict."""
     expansion = expand(protocol, samples, set(protocol.roles) - set(manifests))
+    refuse_unfit_stages(expansion, samples)
     shared = overlaps(expansion, samples) if protocol.strict else []
     if shared:
         first, more = shared[0], len(shared) - 1
@@ -287,25 +289,7 @@ def load_protocols(study: Study) -> tuple[Protocol, ...]:
             f"study '{study.name}': its protocols have the noise seeds {sorted(seeds)}; one study "
             "has one, since its models share perturbed images"
         )
-    for protocol in protocols:
-        for condition in protocol.expanded_conditions:
-            if condition.name.startswith(ATTACKS):
-                _check_attack(protocol, condition)
-            elif condition.stage != "crop":
-                raise BenchmarkError(
-                    f"{protocol.name}: '{condition.name}' is for stage {condition.stage}, but a "
-                    "manifest holds face crops: say stage: crop, which is another test"
-                )
     return protocols
-
-
-def _check_attack(protocol: Protocol, condition: Condition) -> None:
-    """Raise BenchmarkError unless an attack is where a detector's gradient is."""
-    if condition.stage != "model":
-        raise BenchmarkError(
-            f"{protocol.name}: '{condition.name}' is for stage {condition.stage}, but it follows "
-            "the gradient of the detector that is scored: say stage: model"
-        )
 
 
 def _spared(protocol: Protocol, detector: StudyDetector) -> str | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmark.data.images import file_of
 from benchmark.data.manifest import Manifest
 from benchmark.definition import Study
 from benchmark.errors import BenchmarkError
@@ -96,7 +97,7 @@ def _unverified(manifests: Mapping[str, Manifest]) -> pd.DataFrame:
         )
     roots = {role: manifest.root for role, manifest in manifests.items()}
     there = [
-        (roots[dataset] / sample_id.partition("#")[0]).is_file()
+        (roots[dataset] / file_of(sample_id)).is_file()
         for dataset, sample_id in zip(samples["dataset"], samples["sample_id"], strict=True)
     ]
     samples["problem"] = ["" if found else "missing" for found in there]

@@ -23,9 +23,9 @@ from torch import Tensor
 from benchmark.data.images import image_tensor
 from benchmark.data.source import ImageSource
 from benchmark.engine import Engine
-from benchmark.perturbations import apply
 from benchmark.perturbations.attacks import attacked
 from benchmark.sampling import Rows
+from benchmark.stages import perturbed
 from detectors.base import Detector, Known
 from detectors.transform import Transform
 from protocols.conditions import Condition
@@ -303,13 +303,14 @@ class _Scorer:
         """Decode, perturb and resize each image of a unit once."""
         transforms = {self._models[model].transform for model in unit.rows}
         prepared: dict[tuple[int, Transform], Tensor] = {}
-        for row in unit.images.tolist():
-            pixels = apply(
-                unit.condition,
-                self._array(row),
-                noise_seed=self._noise_seed,
-                sample_id=self._ids[row],
-            )
+        made = perturbed(
+            unit.condition,
+            self._source,
+            unit.images.tolist(),
+            noise_seed=self._noise_seed,
+            decoded=self._array,
+        )
+        for row, pixels in made:
             image = image_tensor(pixels)
             prepared |= {(row, transform): transform(image) for transform in transforms}
         return prepared

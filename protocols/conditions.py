@@ -24,6 +24,8 @@ class Perturbation(BaseModel):
         title: Its name in figures.
         parameter: What the levels are values of, and its unit; several are divided by commas.
         levels: Severity 1, 2, ...: the value of the parameter, or a list of them.
+        stages: Where it can act: ``video`` on whole videos, ``frame`` before a face is cut out,
+            ``crop`` on the image of the face, ``model`` by a detector's gradient.
         note: What is odd in the published definition, if anything is.
     """
 
@@ -32,6 +34,7 @@ class Perturbation(BaseModel):
     title: str
     parameter: str
     levels: tuple[Value, ...] = Field(min_length=1)
+    stages: tuple[Stage, ...] = ("frame", "crop")
     note: str = ""
 
     @model_validator(mode="after")
@@ -97,7 +100,10 @@ class Condition:
     @property
     def label(self) -> str:
         """Name it for a reader."""
-        return "clean" if self.name == "clean" else f"{self.name} {self.severity}"
+        if self.name == "clean":
+            return "clean"
+        whole = f" ({self.stage})" if self.stage in ("video", "frame") else ""
+        return f"{self.name} {self.severity}{whole}"
 
 
 CLEAN = Condition()
@@ -144,7 +150,7 @@ def condition(
 
     Raises:
         UnknownNameError: No perturbation has that name.
-        ProtocolError: It has no such severity.
+        ProtocolError: It has no such severity, or cannot act at that stage.
     """
     table = perturbations()
     if name not in table:
@@ -153,6 +159,10 @@ def condition(
     if not 1 <= severity <= len(entry.levels):
         raise ProtocolError(
             f"{where}: {name} has the severities 1 to {len(entry.levels)}, not {severity}"
+        )
+    if stage not in entry.stages:
+        raise ProtocolError(
+            f"{where}: {name} cannot act at stage {stage}; say stage: {' or '.join(entry.stages)}"
         )
     value = entry.levels[severity - 1]
     full = f"{name}:{surrogate}" if surrogate else name

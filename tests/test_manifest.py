@@ -101,7 +101,7 @@ def test_frames_of_a_video_become_ids(tmp_path: Path) -> None:
             r"row 2 \('a\.png'\): 'label' is 'Real', not one of real, fake",
         ),
         (f"{HEADER},frame\n{REAL},1.5", r"row 2: 'frame' is not a whole number from 0"),
-        (f"{HEADER},frame\n{REAL.replace('png', 'mp4#frame=1')},1", r"in 'path' and in 'frame'"),
+        (f"{HEADER},frame\n{REAL.replace('png', 'mp4#frame=1')},1", r"stands in 'path' and in 'frame'"),
         (f"{HEADER},sha256\n{REAL},ABC", r"'sha256' is not 64 lower-case hexadecimal digits"),
         (b"\xff\xfep\x00a\x00", r"m\.csv: not UTF-8 text \(byte 0\); save it as UTF-8"),
     ],

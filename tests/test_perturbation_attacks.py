@@ -23,7 +23,7 @@ from benchmark.planning import load_protocols
 from detectors import CATALOG, create_detector, detector_class
 from detectors.base import Detector
 from detectors.card import Card
-from protocols import UnknownNameError, load_protocol
+from protocols import ProtocolError, UnknownNameError, load_protocol
 from protocols.conditions import Condition, condition
 from protocols.schema import Perturbed
 from results.attacks import attack_success
@@ -317,9 +317,8 @@ def test_an_attack_at_another_stage_is_refused(tmp_path: Path) -> None:
         size="tiny",
         seeds=(0,),
     )
-    with pytest.raises(
-        BenchmarkError, match=r"'adversarial/fgsm' is for stage crop, .* stage: mod"
-    ):
+    sentence = r"adversarial/fgsm cannot act at stage crop; say stage: model"
+    with pytest.raises(ProtocolError, match=sentence):
         load_protocols(wanted)
 
 

@@ -9,7 +9,6 @@ from PIL import Image
 
 from benchmark.perturbations import SUITES, names
 from benchmark.perturbations.page import PAGE, contact_sheet, drawn_faces, page
-from protocols import perturbations
 from tests.perturbation_quality import DRAWN, PHOTOGRAPHED, ROOT, photographs, quality
 
 KEYS = ["perturbation", "version", "severity"]
@@ -48,6 +47,6 @@ def test_a_sheet_has_a_picture_for_every_severity() -> None:
 
 def test_every_suite_has_its_sheet() -> None:
     for suite in SUITES:
-        rows = sum(name.startswith(f"{suite}/") for name in perturbations())
+        rows = sum(name.startswith(f"{suite}/") for name in names())
         with Image.open(ROOT / "docs" / "figures" / f"{suite}.jpg") as sheet:
             assert sheet.height == rows * (128 + 18 + 4) + 4

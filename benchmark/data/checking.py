@@ -9,7 +9,16 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from benchmark.data.images import FRAME, check_file, decode, decode_bytes, locate, read_bytes
+from benchmark.data.images import (
+    FRAME,
+    Place,
+    check_file,
+    cut,
+    decode,
+    decode_bytes,
+    locate,
+    read_bytes,
+)
 from benchmark.data.manifest import Manifest
 from benchmark.errors import ImageError
 from results.clusters import KEPT_TOGETHER
@@ -84,26 +93,28 @@ def examine(root: Path, sample_id: str, stated: str = "") -> Facts:
         stated: The sha256 its content must have; "" if none is known.
     """
     try:
-        path, frame = locate(root, sample_id)
+        place = locate(root, sample_id)
+        path = place.path
         if not path.exists():
             return Facts("missing")
-        if frame is not None:
-            return _examine_frame(path, frame, stated)
+        if place.frame is not None:
+            return _examine_frame(place, stated)
         data = read_bytes(path)
     except ImageError as error:
         return Facts(error.reason)
     digest = hashlib.sha256(data).hexdigest()
     try:
         decoded = decode_bytes(data, str(path))
+        height, width = cut(decoded.pixels, place).shape[:2]
     except ImageError as error:
         return Facts(_difference(digest, stated) or error.reason, digest, bytes=len(data))
-    height, width = decoded.pixels.shape[:2]
     problem = _difference(digest, stated)
     return Facts(problem, digest, width, height, decoded.format, len(data))
 
 
-def _examine_frame(path: Path, frame: int, stated: str) -> Facts:
+def _examine_frame(place: Place, stated: str) -> Facts:
     """Do what ``examine`` does for one frame of a video; the hash is of the whole video file."""
+    path = place.path
     size = check_file(path)
     try:
         with path.open("rb") as file:
@@ -111,7 +122,7 @@ def _examine_frame(path: Path, frame: int, stated: str) -> Facts:
     except OSError as error:
         return Facts(f"unreadable: {error.strerror}", bytes=size)
     try:
-        height, width = decode(path, frame).shape[:2]
+        height, width = cut(decode(path, place.frame), place).shape[:2]
     except ImageError as error:
         return Facts(_difference(digest, stated) or error.reason, digest, bytes=size)
     return Facts(_difference(digest, stated), digest, width, height, "video", size)

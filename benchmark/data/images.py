@@ -6,9 +6,11 @@ detectors' training pipelines ignore them.
 
 import io
 import os
+import re
 import struct
 import unicodedata
 import zlib
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,6 +31,9 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 MAX_PIXELS = 50_000_000
 MAX_BYTES = 256 * 1024 * 1024
 FRAME = "#frame="
+# As media fragments name a part of a picture: left, top, width, height in pixels.
+BOX = "xywh="
+_ID = re.compile(r"(.*?)(?:#frame=([^&#]*)(?:&xywh=([^&#]*))?|#xywh=([^&#]*))?", re.DOTALL)
 PNG_END = b"IEND\xaeB`\x82"
 # What Pillow's decoders raise on damaged files, found by fuzzing each format.
 DAMAGED = (
@@ -58,25 +63,75 @@ class Decoded(NamedTuple):
     format: str
 
 
-def read(root: Path, sample_id: str) -> Pixels:
+class Box(NamedTuple):
+    """Where a face is in an upright image, in pixels."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+class Place(NamedTuple):
+    """Where a sample's image is.
+
+    Attributes:
+        path: The file.
+        frame: Number of the frame if it is one of a video.
+        box: The part of the picture, if it is not the whole.
+    """
+
+    path: Path
+    frame: int | None
+    box: Box | None
+
+
+def read(root: Path, sample_id: str, change: Callable[[Pixels], Pixels] | None = None) -> Pixels:
     """Read one sample's image.
 
     Args:
         root: The manifest's root.
-        sample_id: As in the manifest: a relative path, for a video's frame with ``#frame=17``.
+        sample_id: As in the manifest: a relative path, for a video's frame with ``#frame=17``, for
+            a part of a picture with ``#xywh=10,20,224,224`` (``#frame=17&xywh=...``).
+        change: What is done to the whole picture before the part is cut out.
 
     Returns:
         (h, w, 3) uint8 RGB.
 
     Raises:
-        ImageError: The file is missing, leads out of ``root``, or is not one whole image.
+        ImageError: The file is missing, leads out of ``root``, or is not one whole image; or the
+            box leaves the picture.
     """
-    path, frame = locate(root, sample_id)
-    return decode(path, frame)
+    place = locate(root, sample_id)
+    pixels = decode(place.path, place.frame)
+    return cut(pixels if change is None else change(pixels), place)
 
 
-def locate(root: Path, sample_id: str) -> tuple[Path, int | None]:
-    """Find a sample's file, and the number of its frame if it is one of a video.
+def cut(pixels: Pixels, place: Place) -> Pixels:
+    """Cut the part that is the sample out of the (h, w, 3) picture.
+
+    Raises:
+        ImageError: The box leaves the picture.
+    """
+    if place.box is None:
+        return pixels
+    left, top, width, height = place.box
+    part = pixels[top : top + height, left : left + width]
+    if part.shape[:2] != (height, width):
+        whole = f"{pixels.shape[1]} x {pixels.shape[0]}"
+        raise ImageError(
+            str(place.path), f"box {left} {top} {width} {height} leaves the {whole} picture"
+        )
+    return np.ascontiguousarray(part)
+
+
+def file_of(sample_id: str) -> str:
+    """Give the path that a sample's id begins with."""
+    return _parts(sample_id)[0]
+
+
+def locate(root: Path, sample_id: str) -> Place:
+    """Find a sample's file, frame and box.
 
     Ids are in Unicode's composed form (NFC), file systems may hold the decomposed one: both are
     tried. A link that leads out of ``root`` is refused, for a hostile archive may bring one.
@@ -84,9 +139,11 @@ def locate(root: Path, sample_id: str) -> tuple[Path, int | None]:
     Raises:
         ImageError: There is no such file inside ``root``.
     """
-    name, marker, number = sample_id.partition(FRAME)
-    if marker and not (number.isascii() and number.isdigit()):
+    name, number, box = _parts(sample_id)
+    if number is not None and not (number.isascii() and number.isdigit()):
         raise ImageError(sample_id, f"'{number}' is no frame number; write {FRAME}17")
+    if box is not None and not re.fullmatch(r"[0-9]+,[0-9]+,[1-9][0-9]*,[1-9][0-9]*", box):
+        raise ImageError(sample_id, f"'{box}' is no box; write {BOX}left,top,width,height")
     base = Path(os.path.realpath(root))
     path = root / name
     try:
@@ -98,7 +155,18 @@ def locate(root: Path, sample_id: str) -> tuple[Path, int | None]:
     inside = Path(os.path.realpath(path)).is_relative_to(base)
     if ".." in PurePosixPath(name).parts or not inside:
         raise ImageError(str(path), "leads out of the manifest's folder")
-    return path, int(number) if marker else None
+    return Place(
+        path,
+        None if number is None else int(number),
+        None if box is None else Box(*map(int, box.split(","))),
+    )
+
+
+def _parts(sample_id: str) -> tuple[str, str | None, str | None]:
+    """Split an id into path, frame and box."""
+    found = _ID.fullmatch(sample_id)
+    assert found is not None  # it matches any text
+    return found[1], found[2], found[3] if found[3] is not None else found[4]
 
 
 def decode(path: Path, frame: int | None = None) -> Pixels:

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,6 +19,7 @@ from protocols.samples import COLUMNS, REQUIRED
 SUFFIXES = (".csv", ".parquet")
 # Fingerprints join values with control characters, so no value may hold one.
 CONTROL = r"[\x00-\x1f\x7f]"
+_BOX = "[0-9]{1,5} [0-9]{1,5} [1-9][0-9]{0,4} [1-9][0-9]{0,4}"
 
 Columns = dict[str, list[str]]
 
@@ -42,7 +44,8 @@ class Manifest:
 def read_manifest(path: Path) -> Manifest:
     """Read and validate a manifest.
 
-    The column ``path`` (and, for frames of videos, ``frame``) becomes ``sample_id``. Every value
+    The column ``path`` (with ``frame``, for frames of videos, and ``box``, for faces in larger
+    pictures) becomes ``sample_id``. Every value
     is text, exactly as it stands there: ``NA`` and ``null`` are names like any other, only the
     empty value is no value. A frame without a ``group`` gets its video's path as one.
 
@@ -182,7 +185,7 @@ def _check_header(header: list[str], path: Path) -> None:
 
 
 def _with_ids(table: pd.DataFrame, path: Path, first_row: int) -> pd.DataFrame:
-    """Check the values' text, and turn ``path`` and ``frame`` into ``sample_id``."""
+    """Check the values' text, and turn ``path``, ``frame`` and ``box`` into ``sample_id``."""
     if table.empty:
         raise ManifestError(f"{path}: the table has no rows, only the header")
     for name in table.columns:
@@ -198,17 +201,28 @@ def _with_ids(table: pd.DataFrame, path: Path, first_row: int) -> pd.DataFrame:
         odd = (table["sha256"] != "") & ~table["sha256"].str.fullmatch("[0-9a-f]{64}")
         _refuse(odd, path, first_row, "'sha256' is not 64 lower-case hexadecimal digits")
     table = table.rename(columns={"path": "sample_id"})
-    if "frame" not in table:
-        return table
-    frame = table.pop("frame")
-    wrong = (frame != "") & ~frame.str.fullmatch("[0-9]{1,9}")
-    _refuse(wrong, path, first_row, "'frame' is not a whole number from 0")
-    twice = (frame != "") & table["sample_id"].str.contains("#frame=", regex=False)
-    _refuse(twice, path, first_row, "the frame stands in 'path' and in 'frame'")
-    group = table.get("group", pd.Series("", index=table.index))
-    table["group"] = group.where((group != "") | (frame == ""), table["sample_id"])
-    numbers = frame.map(lambda text: f"#frame={int(text)}" if text else "")
-    table["sample_id"] = table["sample_id"] + numbers
+    return _with_parts(table, path, first_row) if {"frame", "box"} & set(table) else table
+
+
+def _with_parts(table: pd.DataFrame, path: Path, first_row: int) -> pd.DataFrame:
+    """Put the columns ``frame`` and ``box`` into the ids that they are parts of."""
+    none = pd.Series("", index=table.index)
+    frame, box = (table.pop(name) if name in table else none for name in ("frame", "box"))
+    for name, values, pattern, meant in (
+        ("frame", frame, "[0-9]{1,9}", "a whole number from 0"),
+        ("box", box, _BOX, "left, top, width and height in pixels, such as 10 20 224 224"),
+    ):
+        wrong = (values != "") & ~values.str.fullmatch(pattern)
+        _refuse(wrong, path, first_row, f"'{name}' is not {meant}")
+        twice = (values != "") & table["sample_id"].str.contains("#(?:frame|xywh)=", regex=True)
+        _refuse(twice, path, first_row, f"the frame or box stands in 'path' and in '{name}'")
+    own = (frame != "") | (box != "")
+    group = table.get("group", none)
+    table["group"] = group.where((group != "") | ~own, table["sample_id"])
+    frames = frame.map(lambda text: f"frame={int(text)}" if text else "")
+    boxes = box.map(lambda text: f"xywh={','.join(text.split())}" if text else "")
+    both = frames + np.where((frame != "") & (box != ""), "&", "") + boxes
+    table["sample_id"] += np.where(own, "#", "") + both
     return table
 
 

@@ -1,6 +1,6 @@
 """Images of a samples table by row, decoded once where memory allows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 
@@ -11,13 +11,15 @@ import torch
 from torch import Tensor
 
 from benchmark.data.encoding import Encoding
-from benchmark.data.images import image_tensor, locate, read, stored_facts
+from benchmark.data.images import Place, cut, image_tensor, locate, read, stored_facts
 from detectors.base import Known
 from detectors.card import Card
 from detectors.transform import Transform
 
 BUDGET_BYTES = 2 << 30
 _PIXELS = "pixels"
+
+Change = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.uint8]]
 
 
 class ImageSource:
@@ -58,15 +60,30 @@ class ImageSource:
 
     def array(self, row: int) -> npt.NDArray[np.uint8]:
         """Decode the sample at ``row``: (h, w, 3) RGB, in the study's encoding."""
-        pixels = read(self.roots[self._datasets[row]], self._ids[row])
+        return self._encoded(read(self.roots[self._datasets[row]], self._ids[row]), row)
+
+    def changed(self, row: int, change: Change) -> npt.NDArray[np.uint8]:
+        """Decode the sample at ``row`` as ``array`` does, its whole picture changed before."""
+        return self._encoded(read(self.roots[self._datasets[row]], self._ids[row], change), row)
+
+    def place(self, row: int) -> Place:
+        """Find the file, frame and box of the sample at ``row``."""
+        return locate(self.roots[self._datasets[row]], self._ids[row])
+
+    def cut(self, picture: npt.NDArray[np.uint8], row: int) -> npt.NDArray[np.uint8]:
+        """Cut the sample at ``row`` out of its whole picture, in the study's encoding."""
+        return self._encoded(cut(picture, self.place(row)), row)
+
+    def _encoded(self, pixels: npt.NDArray[np.uint8], row: int) -> npt.NDArray[np.uint8]:
+        """Bring an image to the study's encoding."""
         return pixels if self.encoding is None else self.encoding(pixels, self._ids[row])
 
     def facts(self, rows: Sequence[int]) -> Tensor:
         """Give the (n, F) float32 facts of the files at ``rows``: ``detectors.files.FACTS``."""
         for row in rows:
             if row not in self._facts:
-                path, frame = locate(self.roots[self._datasets[row]], self._ids[row])
-                self._facts[row] = stored_facts(path, frame)
+                place = self.place(row)
+                self._facts[row] = stored_facts(place.path, place.frame)
         return torch.tensor([self._facts[row] for row in rows], dtype=torch.float32)
 
     def known(self, rows: Sequence[int], card: Card) -> Known:

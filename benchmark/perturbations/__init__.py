@@ -31,8 +31,11 @@ SUITES = {
 
 
 def names() -> list[str]:
-    """List the perturbations of images, as ``suite/name``."""
-    return [name for name in perturbations() if name.partition("/")[0] in SUITES]
+    """List the perturbations of single images, as ``suite/name``."""
+    table = perturbations()
+    return [
+        name for name in table if name.partition("/")[0] in SUITES and "crop" in table[name].stages
+    ]
 
 
 def apply(condition: Condition, image: Image, *, noise_seed: int, sample_id: str) -> Image:

@@ -41,12 +41,12 @@ def page() -> str:
         if name not in SUITES:
             continue
         table = [
-            "| name | parameter | severity 1, 2, ... | version | note |",
-            "|---|---|---|---|---|",
+            "| name | parameter | severity 1, 2, ... | stages | version | note |",
+            "|---|---|---|---|---|---|",
         ]
         table += [
             f"| `{name}/{key}` | {each.parameter} | {' '.join(map(shown, each.levels))} | "
-            f"{each.version} | {each.note} |"
+            f"{', '.join(each.stages)} | {each.version} | {each.note} |"
             for key, each in suite.perturbations.items()
         ]
         lines += [
