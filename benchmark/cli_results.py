@@ -1,13 +1,16 @@
 """The commands on what runs have found: comparing and exporting."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from benchmark.arguments import read_data, read_list
 from benchmark.console import out_console, print_table, told
 from benchmark.errors import BenchmarkError
+
+if TYPE_CHECKING:
+    from results.comparing import Compared
 
 # Nothing here may import torch at the top: --help stays light. Added to the main command as they
 # are, without a name of their own.
@@ -31,16 +34,15 @@ def compare(
     ] = None,
     resamples: Annotated[
         int, typer.Option("--resamples", min=100, help="How many the intervals are from.")
-    ] = 2000,
+    ] = 1000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the resamples.")] = 0,
 ) -> None:
     """Compare the AUC of two detectors on the same samples, cell by cell."""
-    from results.comparing import Compared, compare_detectors, comparison_frame
-    from results.evaluation import RunContents
+    from results.comparing import compare_detectors, comparison_frame
     from results.files import atomic_write
 
     found = compare_detectors(
-        RunContents(run),
+        run,
         left,
         right,
         protocols=read_list(protocols),
@@ -48,22 +50,6 @@ def compare(
         resamples=resamples,
         seed=seed,
     )
-
-    def row(each: Compared) -> list[str]:
-        names = [each.protocol, each.cell.training, each.cell.test.name]
-        names += [each.cell.condition.label, each.cell.level, f"{each.n_real}+{each.n_fake}"]
-        values = ["" if value is None else f"{value:.3f}" for value in (each.left, each.right)]
-        if each.difference is None:
-            return [*names, *values, each.reason or "", "", ""]
-        value, low, high, p = each.difference
-        return [
-            *names,
-            *values,
-            f"{value:+.3f} ({low:+.3f} to {high:+.3f})",
-            f"{p:.2g}",
-            f"{each.adjusted:.2g}",
-        ]
-
     columns = ["protocol", "trained on", "test", "condition", "level", "real+forged"]
     columns += [found.left, found.right, "difference (95 %)", "p", "p, Holm"]
     seeds = sorted({each.seeds for each in found.cells})
@@ -75,11 +61,23 @@ def compare(
     if found.without:
         note += f" Neither has a model of {', '.join(found.without)}."
     title = f"AUC of {found.left} minus {found.right}"
-    print_table(title, columns, [row(each) for each in found.cells], note)
+    print_table(title, columns, [_compared_row(each) for each in found.cells], note)
     if out is not None:
         text = comparison_frame(found).to_csv(index=False, lineterminator="\n")
         atomic_write(out, text)
         out_console.print(f"Table: {out}", highlight=False, soft_wrap=True)
+
+
+def _compared_row(each: "Compared") -> list[str]:
+    """Give the row of one cell of both detectors."""
+    names = [each.protocol, each.cell.training, each.cell.test.name]
+    names += [each.cell.condition.label, each.cell.level, f"{each.n_real}+{each.n_fake}"]
+    values = ["" if value is None else f"{value:.3f}" for value in (each.left, each.right)]
+    if each.difference is None:
+        return [*names, *values, each.reason or "", "", ""]
+    value, low, high, p = each.difference
+    told = [f"{value:+.3f} ({low:+.3f} to {high:+.3f})", f"{p:.2g}", f"{each.adjusted:.2g}"]
+    return [*names, *values, *told]
 
 
 def _numbers(seeds: tuple[int, ...]) -> str:

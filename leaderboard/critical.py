@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from leaderboard.drawing import FAINT, INK, Picture, new_figure, picture, short
 from leaderboard.view import LOWER_IS_BETTER, ProtocolView
 from results.checking import Counts
-from results.clusters import clusters
 from results.errors import UndefinedError
 from results.evaluation import RunContents
 from results.ranking import CriticalDifference, critical_difference
@@ -54,11 +53,10 @@ def compared(view: ProtocolView, contents: RunContents) -> CriticalDifference:
     table = block_table(view)
     if table.empty:
         raise UndefinedError("no test set has unseen forgeries and a value of every detector")
-    together = clusters(contents.samples)
     of_block: dict[str, Counts] = {}
     for result in view.at(view.base, view.level):
         if result.test.label in table.index:
-            of_block[result.test.label] = together[result.cell.test.rows]
+            of_block[result.test.label] = contents.clusters[result.cell.test.rows]
     return critical_difference(table, of_block, higher_is_better=view.metric not in LOWER_IS_BETTER)
 
 

@@ -111,7 +111,7 @@ def _ranked_cells(view: ProtocolView, joint: Joint, *, seen: bool) -> list[Cell]
             found.setdefault((result.cell.training, result.test.label), []).append(result)
     whole = [each for each in found.values() if len(each) == len(view.contenders)]
     cells = [each[0].cell for each in whole]
-    return [cell for cell in cells if joint.fewest(cell) >= FEWEST_CLUSTERS]
+    return [cell for cell in cells if joint.fewest(cell, view.metric) >= FEWEST_CLUSTERS]
 
 
 def _ranked(view: ProtocolView, joint: Joint, cells: list[Cell]) -> Ranked:

@@ -158,16 +158,15 @@ def _long_row(view: ProtocolView, result: Result) -> dict[str, object]:
         "prevalence": record.prevalence if record else None,
     }
     values = {str(metric): result.value(metric) for metric in view.protocol.metrics}
-    sure = values[view.metric]
-    row |= {metric: value.value for metric, value in values.items()}
-    row |= {f"{view.metric} low": sure.low, f"{view.metric} high": sure.high}
-    beside = record.metrics if record else {}
-    row |= {metric: value.value for metric, value in beside.items() if metric not in values}
+    every = values | (record.metrics if record else {})
+    row |= {metric: value.value for metric, value in every.items()}
+    for metric, value in every.items():
+        row |= {f"{metric} low": value.low, f"{metric} high": value.high}
     others = record.other_reals if record else {}
     for policy in ("training-source", "stated", "pooled"):
         row[f"AUC, {policy}"] = others[policy].auc.value if policy in others else None
     reasons = [f"{name}: {value.reason}" for name, value in values.items() if value.reason]
-    row["no_interval"] = sure.no_interval
+    row["no_interval"] = values[view.metric].no_interval
     row["reason"] = f"no model: {result.gap}" if record is None else "; ".join(reasons)
     return row
 
@@ -237,7 +236,7 @@ def _interval_notes(results: Iterable[Result], metric: str) -> list[str]:
     if any(value.low is not None for value in values):
         notes.append(
             "In parentheses: 95 % interval by resampling clusters (videos, persons, pairs), for "
-            "these trained models; cells that share real images share their luck"
+            "these trained models and thresholds; cells that share real images share their luck"
         )
     notes += dict.fromkeys(f"No interval: {v.no_interval}" for v in values if v.no_interval)
     return notes

@@ -1,1 +1,27 @@
-"""Scores, records, metrics: everything computed from scores, without torch or the images."""
+"""Scores, records, metrics: everything computed from scores, without torch or the images.
+
+``load_scores``, ``records`` and ``compare`` are loaded when they are first asked for: an import of
+one module stays light.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from results.comparing import compare_detectors as compare
+    from results.store import load_scores, records
+
+__all__ = ["compare", "load_scores", "records"]
+_HOMES = {
+    "compare": "results.comparing:compare_detectors",
+    "load_scores": "results.store:load_scores",
+    "records": "results.store:records",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load one of ``__all__``."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'results' has no attribute '{name}'")
+    module, _, attribute = _HOMES[name].partition(":")
+    return getattr(import_module(module), attribute)

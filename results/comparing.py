@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +10,6 @@ import pandas as pd
 
 from protocols import Cell
 from results.checking import Counts
-from results.clusters import clusters
 from results.errors import ResultError, UndefinedError
 from results.evaluation import RunContents
 from results.metrics import auc
@@ -64,7 +64,7 @@ class Comparison(NamedTuple):
 
 
 def compare_detectors(
-    contents: RunContents,
+    run: RunContents | Path,
     left: str,
     right: str,
     *,
@@ -76,7 +76,7 @@ def compare_detectors(
     """Compare the AUC of two detectors of a run in every cell.
 
     Args:
-        contents: The run.
+        run: The run or its folder.
         left: A detector as the study calls it, or by its title; so ``right``.
         right: The other. Differences are left minus right.
         protocols: Only these; all if left out.
@@ -87,13 +87,14 @@ def compare_detectors(
     Raises:
         ResultError: A name is unknown; the two do not have the same cells; a score is missing.
     """
+    contents = RunContents(run) if isinstance(run, Path) else run
     names = (_detector(contents, left), _detector(contents, right))
     if names[0] == names[1]:
         raise ResultError(f"'{left}' and '{right}' are one detector: name two")
     chosen = _chosen("protocol", protocols, list(contents.expansions))
     known = [t for name in chosen for t in contents.trainings(name)]
     wanted = set(_chosen("training set", trainings, list(dict.fromkeys(known))))
-    drawing = _Drawing(clusters(contents.samples), resamples, seed)
+    drawing = _Drawing(contents.clusters, resamples, seed)
     found: list[Compared] = []
     without: list[str] = []
     for protocol in chosen:

@@ -71,6 +71,7 @@ class RunContents:
         self._scores: dict[str, ModelScores] = {}
         self._joint: dict[str, Joint] = {}
         self._thresholds: dict[tuple[str, str, bytes], Value] = {}
+        self._foreign: dict[int, bool] = {}
 
     def entries(self, protocol: str) -> list[Entry]:
         """Give the entries of one protocol, in the run's order."""
@@ -147,8 +148,11 @@ class RunContents:
 
     def has_foreign_reals(self, images: ImageSet) -> bool:
         """Tell whether real images stand there whose source has no forged ones in the set."""
-        rows = images.rows[self._labels[images.rows] == 1]
-        return not set(images.reals_sources) <= set(self.samples["source"].iloc[rows])
+        if id(images) not in self._foreign:
+            rows = images.rows[self._labels[images.rows] == 1]
+            forged = set(self.samples["source"].iloc[rows])
+            self._foreign[id(images)] = not set(images.reals_sources) <= forged
+        return self._foreign[id(images)]
 
     @cached_property
     def clusters(self) -> Counts:
@@ -295,15 +299,11 @@ def _cell_record(
     contents: RunContents, protocol: Protocol, model: str, cell: Cell, threshold: Value
 ) -> CellRecord:
     """Compute the numbers of one cell."""
-    scored = contents.scored(model, cell)
-    n_fake = int(scored.labels.sum())
-    n_real = len(scored.labels) - n_fake
-    measured = Measured(scored.labels, scored.scores, level=cell.level, carried=threshold)
+    measured = contents.measured(model, cell, threshold)
+    n_real, n_fake = measured.n_real, measured.n_fake
     names = (*protocol.metrics, *(BESIDE if cell.condition.name == "clean" else ()))
     values = measured.values(dict.fromkeys(names))
-    headline = protocol.metrics[0]
     joint = contents.joint(protocol.name)
-    values[headline] = joint.with_interval(model, cell, headline, values[headline])
     return CellRecord(
         training=cell.training,
         test=cell.test.name,
@@ -322,7 +322,7 @@ def _cell_record(
         n_missing=cell.test.n_missing,
         n_orphans=cell.test.n_orphans,
         prevalence=n_fake / (n_real + n_fake) if n_real + n_fake else None,
-        metrics=values,
+        metrics=joint.with_intervals(model, cell, measured, values),
         other_reals=_other_reals(contents, model, cell),
     )
 
@@ -332,14 +332,11 @@ def _other_reals(contents: RunContents, model: str, cell: Cell) -> dict[str, Oth
     found = {}
     for policy, alternative in cell.test.alternatives.items():
         scored = contents.scored_rows(model, cell, alternative.rows)
-        n_fake = int(scored.labels.sum())
-        n_real = len(scored.labels) - n_fake
+        measured = Measured(scored.labels, scored.scores, level=cell.level, carried=NO_THRESHOLD)
         found[str(policy)] = OtherReals(
             sources=list(alternative.reals_sources),
-            n_real=n_real,
-            n_fake=n_fake,
-            auc=Measured(
-                scored.labels, scored.scores, level=cell.level, carried=NO_THRESHOLD
-            ).value("AUC"),
+            n_real=measured.n_real,
+            n_fake=measured.n_fake,
+            auc=measured.value("AUC"),
         )
     return found

@@ -12,11 +12,11 @@ import numpy as np
 from protocols import Cell, ImageSet
 from results.checking import Counts, Floats
 from results.errors import UndefinedError
-from results.measures import RANKED
+from results.measures import CARRIED, NOT_RESAMPLED, ONE_SIDED, UNBOUNDED, Measured
 from results.ranking import Ranking, over_cells, ranking
-from results.resampling import FEWEST_CLUSTERS, Draws, rank_replicates
+from results.resampling import FEWEST_CLUSTERS, Draws
 from results.schema import Value
-from results.statistics import OverSeeds, Replicated, bootstrap_interval, over_seeds
+from results.statistics import Interval, OverSeeds, Replicated, bootstrap_interval, over_seeds
 
 if TYPE_CHECKING:
     from results.evaluation import RunContents
@@ -32,54 +32,90 @@ class Ranked(NamedTuple):
     means: dict[str, OverSeeds]
 
 
+class _Clusters(NamedTuple):
+    """How many clusters the real and the forged samples of a test set are."""
+
+    real: int
+    fake: int
+
+
 class Joint:
     """The resamples of one protocol of a run.
 
-    Cells of fewer than 5 clusters a class have no part in them: they would make every draw
-    impossible.
+    Test sets with a class of fewer than 5 clusters have no part in them: they would make every draw
+    impossible. One without any sample of a class has the resamples of the other.
     """
 
     def __init__(self, contents: "RunContents", protocol: str) -> None:
         """Plan the draws over all test sets of a protocol; nothing is drawn yet."""
         self._contents = contents
         expansion = contents.expansions[protocol]
-        conditions = expansion.protocol.expanded_conditions
-        self._base = min(conditions, key=lambda condition: condition.name != "clean").key
+        self._headline = expansion.protocol.metrics[0]
+        self._training = {training.name: training for training in expansion.training_sets}
         self._tests = {id(cell.test): cell.test for cell in expansion.cells}
-        self._fewest = {key: self._fewest_of(test) for key, test in self._tests.items()}
-        self._known: dict[tuple[str, str, str, int, str], Floats] = {}
+        self._clusters = {key: self._clusters_of(test) for key, test in self._tests.items()}
+        self._known: dict[tuple[str, str, str, int], Floats] = {}
         parts = [
             part
             for key, test in self._tests.items()
-            if self._fewest[key] >= FEWEST_CLUSTERS
+            if _is_drawn(self._clusters[key])
             for part in self._parts(test)
+            if len(part)
         ]
         parts = list({part.tobytes(): part for part in parts}.values())
         self._draws = Draws(self._compact(parts), parts) if parts else None
 
-    def with_interval(self, model: str, cell: Cell, name: str, value: Value) -> Value:
-        """Add the 95 % interval of a metric to its value, or the reason why there is none."""
-        if value.value is None:
-            return value
+    def with_intervals(
+        self, model: str, cell: Cell, measured: Measured, values: Mapping[str, Value]
+    ) -> dict[str, Value]:
+        """Add the 95 % interval of each metric to its value, or the reason why there is none.
+
+        Args:
+            model: Id of the model.
+            cell: The cell.
+            measured: What its metrics are computed of.
+            values: By name; what has no value is left as it is.
+        """
+        known = [name for name, value in values.items() if value.value is not None]
+        found: dict[str, Floats | str] = dict(NOT_RESAMPLED)
+        asked = [name for name in known if name not in found]
         try:
-            found = self.replicates(model, cell, name)
-            low, high, _ = bootstrap_interval(value.value, found, self.fewest(cell))
+            found |= self._resampled(model, cell, measured, asked)
         except UndefinedError as error:
-            return value.model_copy(update={"no_interval": str(error)})
-        return value.model_copy(update={"low": low, "high": high})
+            found |= dict.fromkeys(asked, str(error))
+        return {
+            name: self._with_interval(cell, name, value, found[name]) if name in known else value
+            for name, value in values.items()
+        }
+
+    def mean_interval(self, cells: Sequence[tuple[str, Cell]], name: str, value: float) -> Interval:
+        """Give the 95 % interval of a metric's mean over cells; over one, that of its value.
+
+        Args:
+            cells: Models' ids and cells, at least one.
+            name: One of ``results.measures.NAMES``.
+            value: The mean.
+
+        Raises:
+            UndefinedError: A cell has no replicates, or how sure the mean is cannot be told.
+        """
+        replicates: Floats = np.mean([self.replicates(*each, name) for each in cells], axis=0)
+        clusters = min(self.fewest(cell, name) for _, cell in cells)
+        return bootstrap_interval(value, replicates, clusters, in_unit=name not in UNBOUNDED)
 
     def over_seeds(self, models: Models, cell: Cell, name: str) -> OverSeeds:
-        """Summarise a rank metric of a cell over training seeds.
+        """Summarise a metric of a cell over training seeds.
 
         Args:
             models: A detector's models of the cell's training set, by seed.
             cell: The cell.
-            name: One of ``RANKED``.
+            name: One of ``results.measures.NAMES``.
 
         Raises:
             UndefinedError: The metric has no value, or how sure it is cannot be told.
         """
-        return over_seeds(self._replicated(models, cell, name, self.fewest(cell)))
+        found = self._replicated(models, cell, name, self.fewest(cell, name))
+        return over_seeds(found, in_unit=name not in UNBOUNDED)
 
     def ranking(
         self,
@@ -89,18 +125,18 @@ class Joint:
         *,
         higher_is_better: bool,
     ) -> Ranked:
-        """Rank detectors by the mean of a rank metric over cells.
+        """Rank detectors by the mean of a metric over cells.
 
         Args:
             detectors: By name the models of each cell's training set, in the order of ``cells``.
             cells: At least one, all of which have replicates.
-            name: One of ``RANKED``.
+            name: One of ``results.measures.NAMES``.
             higher_is_better: Whether greater is better.
 
         Raises:
             UndefinedError: A cell has no replicates, or nothing varies.
         """
-        clusters = min(map(self.fewest, cells))
+        clusters = min(self.fewest(cell, name) for cell in cells)
         found = {
             detector: [
                 self._replicated(models, cell, name, clusters)
@@ -108,46 +144,77 @@ class Joint:
             ]
             for detector, each in detectors.items()
         }
-        means = {who: over_seeds(over_cells(who, row)) for who, row in found.items()}
+        in_unit = name not in UNBOUNDED
+        means = {
+            who: over_seeds(over_cells(who, row), in_unit=in_unit) for who, row in found.items()
+        }
         return Ranked(ranking(found, higher_is_better=higher_is_better), means)
 
     def replicates(self, model: str, cell: Cell, name: str) -> Floats:
-        """Compute a rank metric of a cell in every resample, shape (draws,).
+        """Compute a metric of a cell in every resample, shape (draws,).
 
         Raises:
-            UndefinedError: It is no rank metric; a class has fewer than 5 clusters, or is absent
-                from a resample.
+            UndefinedError: It has no value, or none in a resample; a class has fewer than 5
+                clusters; or resamples do not tell how sure it is.
         """
-        key = (model, cell.condition.key, cell.level, id(cell.test), name)
-        if key in self._known:
+        key = (model, cell.condition.key, cell.level, id(cell.test))
+        if name == self._headline and key in self._known:
             return self._known[key]
-        if name not in RANKED:
-            raise UndefinedError(f"{name} is not of the order of scores alone")
-        fewest = self.fewest(cell)
-        if self._draws is None or fewest < FEWEST_CLUSTERS:
+        if name in NOT_RESAMPLED:
+            raise UndefinedError(NOT_RESAMPLED[name])
+        return self._resampled(model, cell, self._measured(model, cell), [name])[name]
+
+    def fewest(self, cell: Cell, name: str) -> int:
+        """Count the clusters of the class that has fewer of them, of those that a metric is of."""
+        clusters = self._clusters[id(cell.test)]
+        side = ONE_SIDED.get(name.removesuffix(CARRIED))
+        if side is not None:
+            return clusters.fake if side else clusters.real
+        return min(filter(None, clusters), default=0)
+
+    def _resampled(
+        self, model: str, cell: Cell, measured: Measured, names: Sequence[str]
+    ) -> dict[str, Floats]:
+        """Compute metrics that have a value in every resample, by name."""
+        if self._draws is None or not _is_drawn(self._clusters[id(cell.test)]):
             raise UndefinedError(f"a class is of fewer than {FEWEST_CLUSTERS} independent clusters")
-        scored = self._contents.scored(model, cell)
-        rows = self._contents.first_rows(cell)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            found = rank_replicates(
-                self._draws, scored.labels, scored.scores, {name: RANKED[name]}, rows=rows
-            )[name]
-        if not np.isfinite(found).all():
-            raise UndefinedError("a class is absent from some resamples")
-        # Means over seeds and ranks ask for these again; those under damage are too many to keep.
-        if cell.condition.key == self._base:
-            self._known[key] = found
+        absent = "a class is absent from some resamples"
+        try:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                found = measured.replicates(names, self._draws, self._contents.first_rows(cell))
+        except UndefinedError as error:
+            raise UndefinedError(absent) from error
+        if not all(np.isfinite(each).all() for each in found.values()):
+            raise UndefinedError(absent)
+        # Ranks, means over seeds and over cells ask for these again.
+        if self._headline in found:
+            key = (model, cell.condition.key, cell.level, id(cell.test))
+            self._known[key] = found[self._headline]
         return found
 
-    def fewest(self, cell: Cell) -> int:
-        """Count the clusters of the class of a cell that has fewer of them."""
-        return self._fewest[id(cell.test)]
+    def _with_interval(self, cell: Cell, name: str, value: Value, found: Floats | str) -> Value:
+        """Add what replicates tell to a value, or why there are none."""
+        assert value.value is not None
+        try:
+            if isinstance(found, str):
+                raise UndefinedError(found)
+            clusters, in_unit = self.fewest(cell, name), name not in UNBOUNDED
+            low, high, _ = bootstrap_interval(value.value, found, clusters, in_unit=in_unit)
+        except UndefinedError as error:
+            return value.model_copy(update={"no_interval": str(error)})
+        return value.model_copy(update={"low": low, "high": high})
+
+    def _measured(self, model: str, cell: Cell) -> Measured:
+        """Give what the metrics of a cell are computed of."""
+        validation = self._training[cell.training].val
+        carried = self._contents.threshold(model, validation, cell.level)
+        return self._contents.measured(model, cell, carried)
 
     def _replicated(self, models: Models, cell: Cell, name: str, clusters: int) -> Replicated:
         """Give the estimates of a cell over seeds with their replicates."""
         estimates = []
         for model in models.values():
-            value = self._contents.measured(model, cell).value(name)
+            value = self._measured(model, cell).value(name)
             if value.value is None:
                 raise UndefinedError(value.reason or "no value")
             estimates.append(value.value)
@@ -163,9 +230,9 @@ class Joint:
         fake = (self._contents.samples["label"].iloc[test.rows] == "fake").to_numpy()
         return test.rows[~fake], test.rows[fake]
 
-    def _fewest_of(self, test: ImageSet) -> int:
-        """Count the clusters of the class that has fewer of them."""
-        return min(len(np.unique(self._contents.clusters[part])) for part in self._parts(test))
+    def _clusters_of(self, test: ImageSet) -> _Clusters:
+        """Count the clusters of both classes."""
+        return _Clusters(*(len(np.unique(self._contents.clusters[p])) for p in self._parts(test)))
 
     def _compact(self, parts: Iterable[Counts]) -> Counts:
         """Number the clusters that occur in a part from 0: no others need to be drawn."""
@@ -174,3 +241,8 @@ class Joint:
         found: Counts = np.searchsorted(here, clusters).astype(np.int64)
         # Samples of other clusters are in no part and in no cell.
         return np.minimum(found, len(here) - 1)
+
+
+def _is_drawn(clusters: _Clusters) -> bool:
+    """Tell whether each class that a test set has is of enough clusters."""
+    return any(clusters) and min(filter(None, clusters)) >= FEWEST_CLUSTERS

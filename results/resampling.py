@@ -14,7 +14,7 @@ from results.checking import Bools, Counts, Floats, Names
 from results.errors import ResultError, UndefinedError
 from results.ranked import Order, Ranked, Weights
 
-RESAMPLES = 2000
+RESAMPLES = 1000
 FEWEST_CLUSTERS = 5
 _BLOCK_VALUES = 2**17  # of float64: what fits a core's own cache
 _KEPT_VALUES = 2**26  # of 16 bits: cells share their weights, whose drawing takes longest
@@ -181,12 +181,11 @@ def sum_replicates(
     Raises:
         ResultError: The samples are not as many as the clusters'.
     """
-    of = _clusters_of(draws, len(columns), rows)
-    number = int(draws.clusters.max()) + 1
-    sums = np.stack([np.bincount(of, column, number) for column in columns.T], axis=1)
+    here, of = np.unique(_clusters_of(draws, len(columns), rows), return_inverse=True)
+    sums = np.stack([np.bincount(of, column, len(here)) for column in columns.T], axis=1)
     found = {name: np.empty(draws.resamples) for name in metrics}
-    for at, weights in draws.blocks(number):
-        resampled = weights.astype(np.float64) @ sums
+    for at, weights in draws.blocks(len(here)):
+        resampled = weights.take(here, axis=-1).astype(np.float64) @ sums
         for name, metric in metrics.items():
             found[name][at] = metric(resampled)
     return found

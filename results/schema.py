@@ -180,7 +180,7 @@ class CellRecord(_Strict):
         n_missing: Samples of the selection that could not be read.
         n_orphans: Forged images left out since their source has no real ones.
         metrics: By the names of ``results.measures.NAMES``: the protocol's, and those beside them
-            where nothing is damaged. The headline metric has an interval.
+            where nothing is damaged; each with its interval or why it has none.
         other_reals: By policy, the same test with other real images.
     """
 

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
-from scipy.special import expit, logit
+from scipy.special import expit, logit, stdtr, stdtrit
 
 from results.checking import Counts, Floats, Names, two_classes
 from results.errors import ResultError, UndefinedError
@@ -328,7 +328,7 @@ def _ends(
     """Give the ends of a t-interval, on the scale of the logit or the value's own."""
     if variance == 0 or (in_unit and not 0 < value < 1):
         raise UndefinedError(f"nothing speaks against {value:g}: how sure it is cannot be told")
-    reach = float(stats.t.ppf((1 + LEVEL) / 2, freedom) * np.sqrt(variance))
+    reach = float(stdtrit(freedom, (1 + LEVEL) / 2) * np.sqrt(variance))
     if not in_unit:
         return value - reach, value + reach
     low, high = expit(logit(value) + np.array([-reach, reach]) / (value * (1 - value)))
@@ -352,6 +352,6 @@ def _difference(value: float, variance: float, freedom: float) -> Difference:
                 f"every resample differs by {value:g}: how uncertain that is cannot be told"
             )
         return Difference(0.0, 0.0, 0.0, 1.0)
-    reach = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * error
-    p = float(2 * stats.t.sf(abs(value) / error, freedom))
+    reach = float(stdtrit(freedom, (1 + LEVEL) / 2)) * error
+    p = float(2 * stdtr(freedom, -abs(value) / error))
     return Difference(value, value - reach, value + reach, p)

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ValidationError
 
@@ -202,10 +203,12 @@ def content_hash(table: pd.DataFrame) -> str:
             kind, parts = values.dtype.name, [values.astype(values.dtype.newbyteorder("<"))]
             data = b"".join(part.tobytes() for part in parts)
         else:
-            texts = [text.encode() for text in column]
-            lengths = np.array([len(text) for text in texts], dtype="<i8")
+            text = pa.array(column, pa.large_string())
+            whole = pa.ListArray.from_arrays([0, len(text)], text)
+            joined = pc.binary_join(whole, pa.scalar("", pa.large_string()))[0]
             # Lengths beside the joined text: no separator that a name could hold.
-            kind, data = "text", lengths.tobytes() + b"".join(texts)
+            lengths = pc.binary_length(text).to_numpy().astype("<i8")
+            kind, data = "text", lengths.tobytes() + joined.as_buffer().to_pybytes()
         digest.update(f"\n{name}\n{kind}\n{len(data)}\n".encode())
         digest.update(data)
     return digest.hexdigest()

@@ -98,7 +98,7 @@ def test_a_one_class_cell_has_no_rank_metric_and_says_why(tmp_path: Path) -> Non
         assert cells[name].metrics["ACC"].value is not None
 
 
-def test_the_headline_metric_has_an_interval_or_the_reason_why_not(tmp_path: Path) -> None:
+def test_metrics_have_an_interval_or_the_reason_why_not(tmp_path: Path) -> None:
     run = make_run(tmp_path, protocols=["cross-generator"], detectors=["mfclip"])
     cells = {cell.test: cell.metrics for cell in only(evaluate(run), "StyleGAN").cells}
     auc = cells["DFDC-mixed"]["AUC"]
@@ -106,9 +106,10 @@ def test_the_headline_metric_has_an_interval_or_the_reason_why_not(tmp_path: Pat
     assert auc.high is not None
     assert auc.value is not None
     assert 0 < auc.low < auc.value < auc.high < 1
-    few = cells["StableDiffusion-2.1"]["AUC"]
-    assert (few.value is None, few.low, few.high) == (False, None, None)
-    assert few.no_interval == "a class is of fewer than 5 independent clusters"
+    for name in ("AUC", "EER", "ACC@val"):
+        few = cells["StableDiffusion-2.1"][name]
+        assert (few.value is None, few.low, few.high) == (False, None, None)
+        assert few.no_interval == "a class is of fewer than 5 independent clusters"
 
 
 def test_without_videos_the_interval_is_nearly_that_of_delong(tmp_path: Path) -> None:

@@ -1,12 +1,17 @@
 """The draws of a protocol: one set for all cells, as sure of each as draws of its own."""
 
+from collections.abc import Iterable
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import results.resampling
+from protocols import Cell
 from results.errors import UndefinedError
-from results.evaluation import RunContents
+from results.evaluation import RunContents, evaluate_contents
 from results.joint import Joint
+from results.measures import NAMES
 from results.resampling import Draws
 from results.schema import Value
 from results.statistics import auc_interval
@@ -22,11 +27,30 @@ def contents(tmp_path_factory: pytest.TempPathFactory) -> RunContents:
     return RunContents(folder)
 
 
+def intervals(contents: RunContents, cell: Cell, names: Iterable[str]) -> dict[str, Value]:
+    measured = contents.measured(MODEL, cell, Value(value=0.2))
+    values = measured.values(names)
+    return contents.joint("cross-generator").with_intervals(MODEL, cell, measured, values)
+
+
+def large(contents: RunContents) -> Cell:
+    """Give a cell of two classes of many clusters, in which nothing is perfect."""
+    cells = contents.expansions["cross-generator"].cells
+    return next(c for c in cells if (c.training, c.test.name) == ("StyleGAN", "DFDC-mixed"))
+
+
+def sure(value: Value) -> tuple[float, float, float]:
+    """Give the lower end, the value and the upper end."""
+    assert value.low is not None
+    assert value.value is not None
+    assert value.high is not None
+    return value.low, value.value, value.high
+
+
 def test_joint_draws_are_as_sure_as_those_of_the_cell_alone(contents: RunContents) -> None:
-    joint = contents.joint("cross-generator")
     cells = [c for c in contents.expansions["cross-generator"].cells if c.training == "StyleGAN"]
     for cell in cells:
-        found = joint.with_interval(MODEL, cell, "AUC", contents.measured(MODEL, cell).value("AUC"))
+        found = intervals(contents, cell, ["AUC"])["AUC"]
         if cell.test.name == "StableDiffusion-2.1":
             assert found.no_interval == "a class is of fewer than 5 independent clusters"
             continue
@@ -46,13 +70,55 @@ def test_a_cell_does_not_depend_on_which_cells_were_asked_for_before(contents: R
     np.testing.assert_array_equal(used.replicates(MODEL, first, "AUC"), fresh)
 
 
-def test_a_metric_that_is_no_rank_metric_has_no_interval(contents: RunContents) -> None:
-    cell = contents.expansions["cross-generator"].cells[0]
+def test_every_metric_but_ece_has_an_interval_around_its_value(contents: RunContents) -> None:
+    cell = large(contents)
+    found = intervals(contents, cell, NAMES)
+    known = {name: value for name, value in found.items() if value.value is not None}
+    assert set(NAMES) - set(known) == {"TPR@FPR=0.1%", "TPR@FPR=1%", "TPR@FPR=5%"}
+    assert known.pop("ECE").no_interval == "resamples of ECE are biased upwards"
+    for name, value in known.items():
+        assert list(sure(value)) == sorted(set(sure(value))), name
+    for name in ("TPR@FPR=1%", "ECE"):
+        assert (found[name].low, found[name].high) == (None, None)
+
+
+def test_a_metric_is_as_sure_among_others_as_alone(contents: RunContents) -> None:
+    cell = large(contents)
+    names = ("EER", "BACC@val", "AUC", "Brier", "AP", "TPR")
+    together = intervals(contents, cell, names)
+    assert list(together) == list(names)
+    for name in names:
+        assert intervals(contents, cell, [name])[name] == together[name]
+
+
+def test_the_interval_of_a_mean_over_one_cell_is_the_cells(contents: RunContents) -> None:
+    cell = large(contents)
+    low, value, high = sure(intervals(contents, cell, ["AUC"])["AUC"])
     joint = contents.joint("cross-generator")
-    with pytest.raises(UndefinedError, match="ACC is not of the order of scores alone"):
-        joint.replicates(MODEL, cell, "ACC")
-    missing = Value(value=None, reason="why")
-    assert joint.with_interval(MODEL, cell, "ACC", missing) == missing
+    assert joint.mean_interval([(MODEL, cell)], "AUC", value)[:2] == (low, high)
+    twice = joint.mean_interval([(MODEL, cell)] * 2, "AUC", value)
+    assert twice[:2] == pytest.approx((low, high))
+    with pytest.raises(UndefinedError, match="resamples of ECE are biased upwards"):
+        joint.mean_interval([(MODEL, cell)], "ECE", 0.1)
+
+
+def test_a_set_of_one_class_has_intervals_of_its_rates(tmp_path: Path) -> None:
+    contents = RunContents(make_run(tmp_path, protocols=["cross-dataset"], detectors=["mfclip"]))
+    (record,) = (r for r in evaluate_contents(contents) if r.cells[0].training == "140k")
+    cells = {cell.test: cell for cell in record.cells}
+    reals = cells["lfw"].metrics
+    assert (reals["AUC"].value, reals["AUC"].no_interval) == (None, None)
+    assert list(sure(reals["FPR@val"])) == sorted(set(sure(reals["FPR@val"])))
+    few = cells["sdfd"].metrics["TPR@val"]
+    assert few.no_interval == "a class is of fewer than 5 independent clusters"
+
+
+def test_a_rate_is_as_sure_as_its_own_class_lets_it_be(contents: RunContents) -> None:
+    joint = contents.joint("cross-generator")
+    cells = contents.expansions["cross-generator"].cells
+    cell = next(c for c in cells if c.test.name == "SDXL")
+    fewest = {name: joint.fewest(cell, name) for name in ("AUC", "TPR@val", "FPR", "ACC")}
+    assert fewest == {"AUC": 6, "TPR@val": 6, "FPR": 122, "ACC": 6}
 
 
 def test_kept_weights_are_those_that_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,19 +3,16 @@
 from collections.abc import Callable
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 from scipy.special import logit
 
-from results.calibration import Calibration, misfits
-from results.clusters import clusters
-from results.confusion import Confusion, outcomes
 from results.errors import ResultError, UndefinedError
-from results.metrics import auc, average_precision, balanced_accuracy, brier, ece, eer
+from results.measures import UNBOUNDED, Measured
+from results.metrics import auc
 from results.ranked import Ranked
-from results.ranking import critical_difference, ranking
-from results.resampling import Draws, rank_replicates, sum_replicates
+from results.resampling import Draws
+from results.schema import Value
 from results.statistics import (
     Interval,
     Replicated,
@@ -28,169 +25,7 @@ from results.statistics import (
     over_seeds,
     replicate,
 )
-
-Drawn = tuple[np.ndarray, np.ndarray, np.ndarray]
-RANK = {"AUC": Ranked.auc, "AP": Ranked.average_precision, "EER": Ranked.eer}
-
-
-def table(**columns: list[str]) -> pd.DataFrame:
-    n = len(next(iter(columns.values())))
-    empty = dict.fromkeys(("identity", "pair", "sha256"), [""] * n)
-    names = [str(i) for i in range(n)]
-    return pd.DataFrame({"source": ["s"] * n, "group": names} | empty | columns)
-
-
-def videos(rng: np.random.Generator, per_class: int = 20, frames: int = 8) -> Drawn:
-    """Draw frames of real and forged videos, alike within a video; the AUC is 0.773 on average."""
-    cluster = np.repeat(np.arange(2 * per_class), frames)
-    labels = (cluster >= per_class).astype(int)
-    of_video = rng.normal(size=2 * per_class)[cluster]
-    return labels, of_video + 1.5 * labels + rng.normal(size=len(labels)), cluster
-
-
-def swaps(rng: np.random.Generator, number: int = 40, effect: float = 1.0) -> Drawn:
-    """Draw real images with five fakes of each, alike within such a set."""
-    cluster = np.repeat(np.arange(number), 6)
-    labels = np.tile([0, 1, 1, 1, 1, 1], number)
-    scores = rng.normal(size=number)[cluster] + effect * labels + rng.normal(size=len(labels))
-    return labels, scores, cluster
-
-
-def replicated(seed: int, mean: float, *, seeds: int = 1, spread: float = 0.02) -> Replicated:
-    rng = np.random.default_rng(seed)
-    estimates = mean + 0.01 * rng.normal(size=seeds)
-    replicates = estimates[:, None] + spread * rng.normal(size=(seeds, 500))
-    return Replicated(
-        seeds=tuple(range(seeds)), estimates=estimates, replicates=replicates, clusters=40
-    )
-
-
-# What hangs together
-
-
-def test_the_pairs_of_faceforensics_are_the_clusters() -> None:
-    pairs = [(f"{2 * i:03}", f"{2 * i + 1:03}") for i in range(70)]
-    rows = [name for a, b in pairs for name in (a, b, *(f"{a}_{b}", f"{b}_{a}") * 4)]
-    group = [f"{name}-{number}" for number, name in enumerate(rows)]
-    found = clusters(table(group=group, pair=[f"{int(r[:3]) // 2}" for r in rows]))
-    assert len(found) == 700
-    assert np.bincount(found).tolist() == [10] * 70
-
-
-def test_a_fake_is_connected_to_the_videos_it_was_made_from() -> None:
-    samples = table(
-        group=["a", "b", "c", "swap-ab", "swap-b"],
-        face=["", "", "", "a", "b"],
-        target=["", "", "", "b", ""],
-    )
-    assert clusters(samples).tolist() == [0, 1, 2, 3, 4]
-    assert clusters(samples, ["target"]).tolist() == [0, 1, 2, 1, 3]
-    assert clusters(samples, ["face", "target"]).tolist() == [0, 0, 1, 0, 0]
-    with pytest.raises(ResultError, match="no column 'from' of source videos; there are source"):
-        clusters(samples, ["from"])
-
-
-def test_names_are_told_apart_by_dataset_and_content_is_not() -> None:
-    samples = table(group=["1", "1", "2", "3"], dataset=["x", "y", "x", "y"], sha256=list("abcc"))
-    assert clusters(samples).tolist() == [0, 1, 2, 2]
-
-
-# Resamples
-
-
-def test_replicates_are_the_metrics_of_the_samples_drawn() -> None:
-    labels, scores, cluster = videos(np.random.default_rng(0), per_class=6, frames=3)
-    draws = Draws.of_cell(labels, cluster, resamples=100, seed=3)
-    found = rank_replicates(draws, labels, scores, RANK)
-    weights = draws.weights(0, 100)[:, cluster]
-    for number in (0, 50, 99):
-        rows = np.repeat(np.arange(len(labels)), weights[number])
-        for name, metric in (("AUC", auc), ("AP", average_precision), ("EER", eer)):
-            expected = metric(labels[rows], scores[rows])
-            assert found[name][number] == pytest.approx(expected, abs=1e-12)
-
-
-def test_rates_and_calibration_are_resampled_by_their_sums() -> None:
-    labels, scores, cluster = videos(np.random.default_rng(0), per_class=6, frames=3)
-    p = 1 / (1 + np.exp(-scores))
-    draws = Draws.of_cell(labels, cluster, resamples=100)
-    decided = sum_replicates(
-        draws,
-        outcomes(labels, scores, 0.5),
-        {"": lambda sums: Confusion.of_sums(sums).balanced_accuracy()},
-    )
-    calibrated = sum_replicates(
-        draws,
-        misfits(labels, p),
-        {
-            "brier": lambda sums: Calibration.of_sums(sums).brier(),
-            "ece": lambda sums: Calibration.of_sums(sums).ece(),
-        },
-    )
-    rows = np.repeat(np.arange(len(labels)), draws.weights(7, 8)[0, cluster])
-    expected = balanced_accuracy(labels[rows], scores[rows], 0.5)
-    assert decided[""][7] == pytest.approx(expected, abs=1e-12)
-    assert calibrated["brier"][7] == pytest.approx(brier(labels[rows], p[rows]), abs=1e-12)
-    assert calibrated["ece"][7] == pytest.approx(ece(labels[rows], p[rows]), abs=1e-12)
-
-
-def test_a_draw_depends_on_its_number_and_seed_alone() -> None:
-    labels, _, cluster = videos(np.random.default_rng(0))
-    draws = Draws.of_cell(labels, cluster, resamples=500, seed=1)
-    whole = draws.weights(0, 500)
-    assert (draws.weights(100, 103) == whole[100:103]).all()
-    assert (np.concatenate([weights for _, weights in draws.blocks(10_000)]) == whole).all()
-    other = Draws.of_cell(labels, cluster, resamples=500, seed=2)
-    assert (other.weights(0, 1) != whole[0]).any()
-    assert (whole[:, :20].sum(axis=1) == 20).all(), "as many real videos as there are"
-
-
-def test_every_class_of_every_cell_stays_in_every_draw() -> None:
-    # 20 real clusters for both cells, and 5 fakes of each: unstratified, some draw loses a cell.
-    cluster = np.arange(30)
-    parts = [np.arange(20), np.arange(20, 25), np.arange(25, 30)]
-    weights = Draws(cluster, parts, resamples=2000).weights(0, 2000)
-    for part in parts:
-        assert weights[:, part].sum(axis=1).min() > 0
-
-
-def test_a_cluster_alone_in_its_kind_is_not_in_every_draw() -> None:
-    # Cluster 0 alone has both classes.
-    cluster = np.r_[0, 0, np.arange(1, 41)]
-    labels = np.r_[0, 1, np.repeat([0, 1], 20)]
-    weights = Draws.of_cell(labels, cluster, resamples=200).weights(0, 200)
-    assert {0, 1, 2} <= set(weights[:, 0].tolist())
-
-
-def test_too_few_clusters_are_a_reason() -> None:
-    labels, _, cluster = videos(np.random.default_rng(0), per_class=4)
-    with pytest.raises(UndefinedError, match="a class are 4 independent clusters; an interval ne"):
-        Draws.of_cell(labels, cluster)
-    with pytest.raises(ResultError, match="10 resamples tell no interval: ask for 100 or more"):
-        Draws.of_cell(labels, cluster, resamples=10)
-
-
-def test_samples_that_do_not_fit_the_draws_are_refused() -> None:
-    labels, scores, cluster = videos(np.random.default_rng(0))
-    draws = Draws.of_cell(labels, cluster, resamples=100)
-    with pytest.raises(ResultError, match="319 samples, but the draws are of the clusters of 320"):
-        rank_replicates(draws, labels[1:], scores[1:], RANK)
-    rows = np.arange(1, 320)
-    assert len(rank_replicates(draws, labels[1:], scores[1:], RANK, rows=rows)["AUC"]) == 100
-
-
-def test_whether_a_metric_is_defined_is_asked_of_the_samples_and_not_of_their_draws() -> None:
-    # Clusters of unequal size: some draws have fewer than the 100 real samples that are needed.
-    cluster = np.r_[np.repeat(np.arange(10), [1, 19] * 5), np.arange(10, 20)]
-    labels = np.repeat([0, 1], [100, 10])
-    draws = Draws.of_cell(labels, cluster, resamples=100)
-    assert (draws.weights(0, 100)[:, cluster[:100]].sum(axis=1) < 100).any()
-    scores = np.random.default_rng(0).normal(size=110)
-    at_ten = replicate(draws, labels, {0: scores}, lambda ranked: ranked.tpr_at_fpr(0.1))
-    assert np.isfinite(at_ten.replicates).all()
-    with pytest.raises(UndefinedError, match="FPR 5 % needs 200 real samples, there are 100"):
-        replicate(draws, labels, {0: scores}, lambda ranked: ranked.tpr_at_fpr(0.05))
-
+from tests.drawn_scores import Drawn, replicated, swaps, videos
 
 # Intervals
 
@@ -237,6 +72,33 @@ def test_bootstrap_intervals_cover(
     draw: Callable[[np.random.Generator], Drawn], truth: float, least: float
 ) -> None:
     assert least <= share_covered(draw, clustered, truth, 600) <= 0.985
+
+
+@pytest.mark.slow
+def test_intervals_of_other_metrics_cover() -> None:
+    def measured(rng: np.random.Generator, number: int) -> tuple[Measured, Drawn]:
+        labels, scores, cluster = videos(rng, number)
+        drawn = (labels, scores - 0.75, cluster)
+        return Measured(*drawn[:2], level="image", carried=Value(value=0.3)), drawn
+
+    names = ("AP", "EER", "FPR@TPR=95%", "pAUC", "ACC", "BACC@val", "F1", "Brier", "log-loss")
+
+    def numbers(sample: Measured) -> dict[str, float]:
+        return {name: float(value.value or 0) for name, value in sample.values(names).items()}
+
+    rng = np.random.default_rng(0)
+    truth = numbers(measured(rng, 40_000)[0])
+    covered = dict.fromkeys(names, 0)
+    for _ in range(400):
+        sample, (labels, _, cluster) = measured(rng, 20)
+        draws = Draws.of_cell(labels, cluster, resamples=200)
+        values, replicates = numbers(sample), sample.replicates(names, draws)
+        for name in names:
+            found = bootstrap_interval(
+                values[name], replicates[name], draws.fewest, in_unit=name not in UNBOUNDED
+            )
+            covered[name] += found.low <= truth[name] <= found.high
+    assert all(0.915 <= number / 400 <= 0.99 for number in covered.values()), covered
 
 
 @pytest.mark.slow
@@ -411,104 +273,3 @@ def test_holm_steps_down() -> None:
         {"a": 0.03, "b": 0.06, "c": 0.06}
     )
     assert holm({}) == {}
-
-
-# Ranks
-
-
-def test_detectors_that_chance_could_swap_share_a_rank() -> None:
-    cells = {
-        "middle": [replicated(1, 0.81), replicated(2, 0.79)],
-        "worst": [replicated(3, 0.6), replicated(4, 0.6)],
-        "best": [replicated(5, 0.82), replicated(6, 0.8)],
-    }
-    found = ranking(cells)
-    places = {place.name: place for place in found.places}
-    order = sorted(cells, key=lambda name: -np.mean([c.estimates for c in cells[name]]))
-    assert [place.name for place in found.places] == order
-    assert (places["best"].rank, places["middle"].rank, places["worst"].rank) == (1, 1, 3)
-    assert found.ties == (tuple(order[:2]),)
-    assert (places["worst"].low, places["worst"].high, places["worst"].best) == (3, 3, 0)
-    assert places["best"].low == 1
-    assert sum(place.best for place in found.places) == pytest.approx(1)
-    assert places["worst"].borda == 0
-    assert sum(place.borda for place in found.places) == 2 * 3
-    assert found.adjusted[order[0], "worst"] >= found.differences[order[0], "worst"].p
-
-
-def test_cells_that_share_real_images_are_ranked_over_one_set_of_draws() -> None:
-    rng = np.random.default_rng(0)
-    reals, first, second = np.split(np.arange(300), [100, 200])
-    labels = np.repeat([0, 1, 1], 100)
-    draws = Draws(np.arange(300) // 2, [reals, first, second], resamples=300)
-    sets = [np.r_[reals, first], np.r_[reals, second]]
-    noise = rng.normal(size=300)
-    cells = {}
-    for name, effect in (("strong", 2.0), ("weak", 1.0)):
-        scores = effect * labels + noise + 0.5 * rng.normal(size=300)
-        cells[name] = [
-            replicate(draws, labels[rows], {0: scores[rows]}, Ranked.auc, rows=rows)
-            for rows in sets
-        ]
-    shared = np.corrcoef(*(cell.replicates[0] for cell in cells["weak"]))[0, 1]
-    assert shared > 0.2, "the luck of the real images is in both cells"
-    found = ranking(cells)
-    assert [(place.name, place.rank, place.borda) for place in found.places] == [
-        ("strong", 1, 2),
-        ("weak", 2, 0),
-    ]
-
-
-def test_a_lower_error_ranks_first() -> None:
-    cells = {"a": [replicated(0, 0.3)], "b": [replicated(1, 0.1)]}
-    found = ranking(cells, higher_is_better=False)
-    assert [place.name for place in found.places] == ["b", "a"]
-    assert found.places[0].mean == pytest.approx(0.1, abs=0.05)
-    assert [(place.mean_rank, place.rank) for place in found.places] == [(1, 1), (2, 2)]
-
-
-def test_a_ranking_takes_the_same_cells_of_all() -> None:
-    one = [replicated(0, 0.3)]
-    for cells in ({"a": one}, {"a": one, "b": one * 2}, {"a": one, "b": []}):
-        with pytest.raises(ResultError, match="ranked over the same cells; cells: a: 1"):
-            ranking(cells)
-    with pytest.raises(ResultError, match="b: its cells are not of the same seeds and draws"):
-        ranking({"a": one * 2, "b": [*one, replicated(0, 0.3, seeds=2)]})
-
-
-def blocks(number: int, detectors: int = 4) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
-    rng = np.random.default_rng(0)
-    values = 0.7 + 0.08 * np.arange(detectors) + 0.05 * rng.normal(size=(number, detectors))
-    names = [f"set{i}" for i in range(number)]
-    frame = pd.DataFrame(values, index=names, columns=list("abcdefgh")[:detectors])
-    return frame, {name: np.arange(3) + 3 * i for i, name in enumerate(names)}
-
-
-def test_critical_differences_are_demsars() -> None:
-    values, sets = blocks(14)
-    found = critical_difference(values, sets)
-    assert found.distance == pytest.approx(2.569 * np.sqrt(4 * 5 / (6 * 14)), abs=1e-3)
-    assert next(iter(found.ranks)) == "d"
-    assert sum(found.ranks.values()) == pytest.approx(1 + 2 + 3 + 4)
-    for (left, right), p in found.p_values.items():
-        apart = found.ranks[right] - found.ranks[left]
-        assert (p < 0.05) == (apart > found.distance)
-        told = any({left, right} <= set(group) for group in found.groups)
-        assert told == (apart <= found.distance)
-    mirrored = critical_difference(-values, sets, higher_is_better=False)
-    assert mirrored.ranks == found.ranks
-
-
-def test_critical_differences_over_dependent_or_few_blocks_are_refused() -> None:
-    values, sets = blocks(8)
-    critical_difference(values, sets)
-    with pytest.raises(UndefinedError, match="needs 8 independent blocks, there are 7"):
-        critical_difference(values.iloc[:7], sets)
-    with pytest.raises(UndefinedError, match="'set0' and 'set7' share images, videos or persons"):
-        critical_difference(values, sets | {"set7": np.array([1])})
-    with pytest.raises(UndefinedError, match="needs 3 detectors or more, there are 2"):
-        critical_difference(values[["a", "b"]], sets)
-    with pytest.raises(ResultError, match="'set3': its clusters are not given"):
-        critical_difference(values, {k: v for k, v in sets.items() if k != "set3"})
-    with pytest.raises(ResultError, match="'set2': a detector has no value"):
-        critical_difference(values.assign(a=values["a"].drop("set2")), sets)

@@ -1,0 +1,151 @@
+"""What is drawn together, and that resamples are of the samples drawn."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from results.calibration import Calibration, misfits
+from results.clusters import clusters
+from results.confusion import Confusion, outcomes
+from results.errors import ResultError, UndefinedError
+from results.metrics import auc, average_precision, balanced_accuracy, brier, ece, eer
+from results.ranked import Ranked
+from results.resampling import Draws, rank_replicates, sum_replicates
+from results.statistics import replicate
+from tests.drawn_scores import videos
+
+RANK = {"AUC": Ranked.auc, "AP": Ranked.average_precision, "EER": Ranked.eer}
+
+
+def table(**columns: list[str]) -> pd.DataFrame:
+    n = len(next(iter(columns.values())))
+    empty = dict.fromkeys(("identity", "pair", "sha256"), [""] * n)
+    names = [str(i) for i in range(n)]
+    return pd.DataFrame({"source": ["s"] * n, "group": names} | empty | columns)
+
+
+# What hangs together
+
+
+def test_the_pairs_of_faceforensics_are_the_clusters() -> None:
+    pairs = [(f"{2 * i:03}", f"{2 * i + 1:03}") for i in range(70)]
+    rows = [name for a, b in pairs for name in (a, b, *(f"{a}_{b}", f"{b}_{a}") * 4)]
+    group = [f"{name}-{number}" for number, name in enumerate(rows)]
+    found = clusters(table(group=group, pair=[f"{int(r[:3]) // 2}" for r in rows]))
+    assert len(found) == 700
+    assert np.bincount(found).tolist() == [10] * 70
+
+
+def test_a_fake_is_connected_to_the_videos_it_was_made_from() -> None:
+    samples = table(
+        group=["a", "b", "c", "swap-ab", "swap-b"],
+        face=["", "", "", "a", "b"],
+        target=["", "", "", "b", ""],
+    )
+    assert clusters(samples).tolist() == [0, 1, 2, 3, 4]
+    assert clusters(samples, ["target"]).tolist() == [0, 1, 2, 1, 3]
+    assert clusters(samples, ["face", "target"]).tolist() == [0, 0, 1, 0, 0]
+    with pytest.raises(ResultError, match="no column 'from' of source videos; there are source"):
+        clusters(samples, ["from"])
+
+
+def test_names_are_told_apart_by_dataset_and_content_is_not() -> None:
+    samples = table(group=["1", "1", "2", "3"], dataset=["x", "y", "x", "y"], sha256=list("abcc"))
+    assert clusters(samples).tolist() == [0, 1, 2, 2]
+
+
+# Resamples
+
+
+def test_replicates_are_the_metrics_of_the_samples_drawn() -> None:
+    labels, scores, cluster = videos(np.random.default_rng(0), per_class=6, frames=3)
+    draws = Draws.of_cell(labels, cluster, resamples=100, seed=3)
+    found = rank_replicates(draws, labels, scores, RANK)
+    weights = draws.weights(0, 100)[:, cluster]
+    for number in (0, 50, 99):
+        rows = np.repeat(np.arange(len(labels)), weights[number])
+        for name, metric in (("AUC", auc), ("AP", average_precision), ("EER", eer)):
+            expected = metric(labels[rows], scores[rows])
+            assert found[name][number] == pytest.approx(expected, abs=1e-12)
+
+
+def test_rates_and_calibration_are_resampled_by_their_sums() -> None:
+    labels, scores, cluster = videos(np.random.default_rng(0), per_class=6, frames=3)
+    p = 1 / (1 + np.exp(-scores))
+    draws = Draws.of_cell(labels, cluster, resamples=100)
+    decided = sum_replicates(
+        draws,
+        outcomes(labels, scores, 0.5),
+        {"": lambda sums: Confusion.of_sums(sums).balanced_accuracy()},
+    )
+    calibrated = sum_replicates(
+        draws,
+        misfits(labels, p),
+        {
+            "brier": lambda sums: Calibration.of_sums(sums).brier(),
+            "ece": lambda sums: Calibration.of_sums(sums).ece(),
+        },
+    )
+    rows = np.repeat(np.arange(len(labels)), draws.weights(7, 8)[0, cluster])
+    expected = balanced_accuracy(labels[rows], scores[rows], 0.5)
+    assert decided[""][7] == pytest.approx(expected, abs=1e-12)
+    assert calibrated["brier"][7] == pytest.approx(brier(labels[rows], p[rows]), abs=1e-12)
+    assert calibrated["ece"][7] == pytest.approx(ece(labels[rows], p[rows]), abs=1e-12)
+
+
+def test_a_draw_depends_on_its_number_and_seed_alone() -> None:
+    labels, _, cluster = videos(np.random.default_rng(0))
+    draws = Draws.of_cell(labels, cluster, resamples=500, seed=1)
+    whole = draws.weights(0, 500)
+    assert (draws.weights(100, 103) == whole[100:103]).all()
+    assert (np.concatenate([weights for _, weights in draws.blocks(10_000)]) == whole).all()
+    other = Draws.of_cell(labels, cluster, resamples=500, seed=2)
+    assert (other.weights(0, 1) != whole[0]).any()
+    assert (whole[:, :20].sum(axis=1) == 20).all(), "as many real videos as there are"
+
+
+def test_every_class_of_every_cell_stays_in_every_draw() -> None:
+    # 20 real clusters for both cells, and 5 fakes of each: unstratified, some draw loses a cell.
+    cluster = np.arange(30)
+    parts = [np.arange(20), np.arange(20, 25), np.arange(25, 30)]
+    weights = Draws(cluster, parts, resamples=2000).weights(0, 2000)
+    for part in parts:
+        assert weights[:, part].sum(axis=1).min() > 0
+
+
+def test_a_cluster_alone_in_its_kind_is_not_in_every_draw() -> None:
+    # Cluster 0 alone has both classes.
+    cluster = np.r_[0, 0, np.arange(1, 41)]
+    labels = np.r_[0, 1, np.repeat([0, 1], 20)]
+    weights = Draws.of_cell(labels, cluster, resamples=200).weights(0, 200)
+    assert {0, 1, 2} <= set(weights[:, 0].tolist())
+
+
+def test_too_few_clusters_are_a_reason() -> None:
+    labels, _, cluster = videos(np.random.default_rng(0), per_class=4)
+    with pytest.raises(UndefinedError, match="a class are 4 independent clusters; an interval ne"):
+        Draws.of_cell(labels, cluster)
+    with pytest.raises(ResultError, match="10 resamples tell no interval: ask for 100 or more"):
+        Draws.of_cell(labels, cluster, resamples=10)
+
+
+def test_samples_that_do_not_fit_the_draws_are_refused() -> None:
+    labels, scores, cluster = videos(np.random.default_rng(0))
+    draws = Draws.of_cell(labels, cluster, resamples=100)
+    with pytest.raises(ResultError, match="319 samples, but the draws are of the clusters of 320"):
+        rank_replicates(draws, labels[1:], scores[1:], RANK)
+    rows = np.arange(1, 320)
+    assert len(rank_replicates(draws, labels[1:], scores[1:], RANK, rows=rows)["AUC"]) == 100
+
+
+def test_whether_a_metric_is_defined_is_asked_of_the_samples_and_not_of_their_draws() -> None:
+    # Clusters of unequal size: some draws have fewer than the 100 real samples that are needed.
+    cluster = np.r_[np.repeat(np.arange(10), [1, 19] * 5), np.arange(10, 20)]
+    labels = np.repeat([0, 1], [100, 10])
+    draws = Draws.of_cell(labels, cluster, resamples=100)
+    assert (draws.weights(0, 100)[:, cluster[:100]].sum(axis=1) < 100).any()
+    scores = np.random.default_rng(0).normal(size=110)
+    at_ten = replicate(draws, labels, {0: scores}, lambda ranked: ranked.tpr_at_fpr(0.1))
+    assert np.isfinite(at_ten.replicates).all()
+    with pytest.raises(UndefinedError, match="FPR 5 % needs 200 real samples, there are 100"):
+        replicate(draws, labels, {0: scores}, lambda ranked: ranked.tpr_at_fpr(0.05))
