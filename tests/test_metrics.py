@@ -167,6 +167,21 @@ def test_decisions_equal_scikit_learn(seed: int, threshold: float) -> None:
     assert fpr(*given) == pytest.approx(1 - reference.recall_score(1 - labels, ~called))
 
 
+def test_float32_is_sorted_as_float64_is() -> None:
+    rng = np.random.default_rng(0)
+    limits = np.finfo(np.float32)
+    high, low, least = map(float, (limits.max, limits.tiny, limits.smallest_subnormal))
+    edges = [0.0, -0.0, low, -low, high, -high, least]
+    scores = np.concatenate([np.tile(edges, 8), rng.normal(size=500).round(1)]).astype(np.float32)
+    kept = scores.copy()
+    labels = rng.integers(0, 2, len(scores))
+    ours, theirs = rank(labels, scores), rank(labels, scores.astype(np.float64))
+    np.testing.assert_array_equal(ours.true, theirs.true)
+    np.testing.assert_array_equal(ours.false, theirs.false)
+    np.testing.assert_array_equal(ours.distinct, theirs.distinct)
+    np.testing.assert_array_equal(scores, kept)
+
+
 def test_a_set_of_one_class_has_its_rate_and_no_other() -> None:
     assert fpr([0, 0, 0, 0], [1.0, 0, 0, 0]) == 0.25
     assert tpr([1, 1], [1.0, 0]) == 0.5
