@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from benchmark.errors import BenchmarkError
+from benchmark.recipe import default_name
 from detectors.card import Card
 from detectors.cards import CARDS
 from detectors.cards.counts import counts
@@ -77,9 +78,11 @@ def card_facts(name: str) -> tuple[str, list[list[str]]]:
     facts += [
         ["fidelity", card.fidelity],
         ["trained by", card.fit],
+        ["recipe", _recipes(card)],
         ["needs", ", ".join(sorted(card.needs)) or "images and labels alone"],
         ["learns from", card.learns_from],
         ["made by", card.definition],
+        ["normalisation", card.normalisation],
         ["pretraining", card.pretraining],
         ["licence", card.licence],
         ["training batches", card.batches],
@@ -87,6 +90,13 @@ def card_facts(name: str) -> tuple[str, list[list[str]]]:
          else f"the image's place in a batch of {card.batch_dependent}"],
     ]  # fmt: skip
     return card.title, facts
+
+
+def _recipes(card: Card) -> str:
+    """Name the recipes that train a detector where none is asked for."""
+    if card.fit != "gradient":
+        return "none"
+    return ", ".join(default_name(card.name, size) for size in ("base", "tiny"))
 
 
 def page() -> str:

@@ -185,5 +185,10 @@ def load_recipe(name: str) -> Recipe:
 
 def default_recipe(detector: str, size: str) -> Recipe:
     """Give the detector's own recipe at this size if it has one, else the size's."""
+    return load_recipe(default_name(detector, size))
+
+
+def default_name(detector: str, size: str) -> str:
+    """Name that recipe; none is read."""
     own = f"{detector}-{size}"
-    return load_recipe(own if own in recipe_names() else size)
+    return own if own in recipe_names() else size

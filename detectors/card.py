@@ -7,6 +7,8 @@ from typing import Any, Literal, NamedTuple
 Fit = Literal["gradient", "estimator", "none"]
 Kind = Literal["spatial", "frequency", "vision-language", "foundation", "floor"]
 Need = Literal["mask", "landmarks", "views", "prompts", "taxa", "file", "labels"]
+SYMMETRIC = "to [-1, 1]"
+IMAGENET = "by mean and deviation of ImageNet"
 
 
 class Taxon(NamedTuple):
@@ -31,6 +33,7 @@ class Card:
         fidelity: What is exactly the paper's, what is not, and why.
         licence: Licence of the code and of the weights it is published with.
         pretraining: Data its published form was pretrained on, or ``none``.
+        normalisation: What the network, not ``prepare``, does to values in [0, 1] first.
         fit: How it is trained: by gradient steps, as an estimator in one call, or not at all.
         needs: What must be known beside images and training labels. ``prompts`` and ``taxa``: the
             taxonomy of the training images. ``file``: facts of the stored file. ``labels``: the
@@ -56,6 +59,7 @@ class Card:
     licence: str
     pretraining: str
     fit: Fit
+    normalisation: str = "none"
     needs: frozenset[Need] = frozenset()
     learns_from: Literal["both", "reals"] = "both"
     sanity: bool = False

@@ -44,7 +44,8 @@ def _section(card: Card) -> str:
     """Say what a card says."""
     facts = [f"*{card.title}.* {card.paper}."]
     facts.append(f"Fidelity: {card.fidelity.rstrip('.')}.")
-    told = f"Pretraining: {card.pretraining}. Licence: {card.licence}."
+    told = f"Normalisation: {card.normalisation}. Pretraining: {card.pretraining}."
+    told += f" Licence: {card.licence}."
     if card.needs:
         told += f" Needs: {', '.join(sorted(card.needs))}."
     if card.learns_from == "reals":

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -48,6 +48,8 @@ from tests.contract import (
 )
 
 SECONDS = 15
+# The mean standard deviation of what values are normalised by, and what a card says of it.
+SAID = {0.5: "to [-1, 1]", 0.23: "of ImageNet", 0.27: "of CLIP"}
 # Trainable parameters at size base with one logit, as papers, public code or timm count them; those
 # on CLIP are in tests/test_towers.py, rounded ones beside the networks that they are of.
 PUBLISHED = {
@@ -247,7 +249,8 @@ def test_a_card_is_complete(name: str) -> None:
     card = detector_class(name).card
     assert isinstance(card, Card)
     assert card.name == name
-    texts = (card.title, card.paper, card.fidelity, card.licence, card.pretraining)
+    texts = [card.title, card.paper, card.fidelity, card.licence, card.pretraining]
+    texts.append(card.normalisation)
     assert all(text and text == text.strip() for text in texts)
     assert 2017 <= card.year <= 2026
     assert card.kind in {"spatial", "frequency", "vision-language", "foundation", "floor"}
@@ -328,6 +331,16 @@ def test_only_a_detector_that_needs_files_looks_at_them(name: str) -> None:
 def test_a_tiny_detector_trains_in_seconds(name: str) -> None:
     # Of this process alone: what else runs on the machine does not count.
     assert timed_training(name)[1] < SECONDS
+
+
+@EVERY
+def test_a_card_says_how_values_are_normalised(name: str) -> None:
+    detector: Any = build(name)
+    buffers = dict(detector.named_buffers())
+    scales = [buffers.get(key) for key in ("std", "image.deviation", "vision.image.deviation")]
+    for scale in scales:
+        if scale is not None and scale.ndim > 1:
+            assert CARDS[name].normalisation.endswith((SAID[round(float(scale.mean()), 2)], "'s"))
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

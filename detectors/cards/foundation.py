@@ -10,12 +10,14 @@ class _OnClip(TypedDict):
 
     licence: str
     pretraining: str
+    normalisation: str
     definition: Literal["weights"]
 
 
 _CLIP: _OnClip = {
     "licence": "Apache-2.0 (code); the CLIP weights are MIT",
     "pretraining": "CLIP: 400 million image-text pairs (WIT-400M)",
+    "normalisation": "by mean and deviation of CLIP",
     "definition": "weights",
 }
 _RADFORD = (
@@ -178,6 +180,7 @@ PROBE = Card(
     "test network from random weights",
     licence="Apache-2.0 (code and DINOv2's weights; other backbones have their own)",
     pretraining="the backbone's own; DINOv2: LVD-142M",
+    normalisation="its backbone's",
     fit="gradient",
     image_gradient=False,
     definition="weights",
@@ -195,6 +198,7 @@ HUGGINGFACE = Card(
     "outputs are summed into one logit as the option labels says",
     licence="the checkpoint's",
     pretraining="the checkpoint's",
+    normalisation="the checkpoint's",
     fit="none",
     definition="weights",
 )

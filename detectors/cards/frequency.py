@@ -1,6 +1,6 @@
 """Cards of the detectors of spectra, noise and patches."""
 
-from detectors.card import Card
+from detectors.card import IMAGENET, SYMMETRIC, Card
 
 SPECTRUM = Card(
     name="spectrum",
@@ -33,6 +33,7 @@ SPSL = Card(
     "network of the same parts for CPUs and tests",
     licence="Apache-2.0 (code and ImageNet weights, timm); written from the paper",
     pretraining="ImageNet-1k",
+    normalisation=SYMMETRIC,
     fit="gradient",
 )
 
@@ -51,6 +52,7 @@ NPR = Card(
     "random. tiny: a narrow network of the same stages for CPUs and tests",
     licence="Apache-2.0; written from the paper, the public code has no licence",
     pretraining="none",
+    normalisation=IMAGENET,
     fit="gradient",
 )
 
@@ -71,6 +73,7 @@ PATCHCRAFT = Card(
     "and tests",
     licence="Apache-2.0; written from the paper",
     pretraining="none",
+    normalisation="to grey levels, [0, 255]",
     fit="gradient",
 )
 
@@ -90,6 +93,7 @@ SSP = Card(
     "here. tiny: timm's test network on patches enlarged to 64, for CPUs and tests",
     licence="Apache-2.0; written from the paper; BSD-3-Clause (ImageNet weights, torchvision)",
     pretraining="ImageNet-1k",
+    normalisation=IMAGENET,
     fit="gradient",
 )
 
@@ -111,6 +115,7 @@ F3NET = Card(
     "the same parts for CPUs and tests",
     licence="Apache-2.0 (code and ImageNet weights, timm); written from the paper",
     pretraining="ImageNet-1k",
+    normalisation=f"bands {SYMMETRIC}, windows in grey levels",
     fit="gradient",
 )
 
@@ -132,6 +137,7 @@ SRM = Card(
     "tiny: a narrow network of the same parts for CPUs and tests",
     licence="Apache-2.0 (code and ImageNet weights, timm); written from the paper",
     pretraining="ImageNet-1k",
+    normalisation=SYMMETRIC,
     fit="gradient",
 )
 

@@ -1,6 +1,6 @@
 """Cards of MFCLIP and its release."""
 
-from detectors.card import Card
+from detectors.card import SYMMETRIC, Card
 
 MFCLIP = Card(
     name="mfclip",
@@ -20,6 +20,7 @@ MFCLIP = Card(
     "feature maps to one token are 38.5 M and CLIP's vocabulary 25.3 M.",
     licence="Apache-2.0; written from the paper",
     pretraining="none",
+    normalisation=f"{SYMMETRIC}; the noise in grey levels",
     fit="gradient",
     needs=frozenset({"prompts"}),
 )
@@ -40,6 +41,7 @@ MFCLIP_RELEASE = Card(
     "is by validation AUC. tiny: a narrow network of the same parts for CPUs and tests",
     licence="Apache-2.0; written anew, the public code has no licence",
     pretraining="none",
+    normalisation="to grey levels, [0, 255]; the noise stays in [0, 1]",
     fit="gradient",
     needs=frozenset({"prompts"}),
     batch_dependent=24,

@@ -1,6 +1,6 @@
 """Cards of the detectors that look at pixels as they are."""
 
-from detectors.card import Card
+from detectors.card import IMAGENET, SYMMETRIC, Card
 
 MESO4 = Card(
     name="meso4",
@@ -30,6 +30,7 @@ XCEPTION = Card(
     "blocks for CPUs and tests; its numbers say nothing of the paper's",
     licence="Apache-2.0 (code and weights, timm)",
     pretraining="ImageNet-1k",
+    normalisation=SYMMETRIC,
     fit="gradient",
 )
 
@@ -46,6 +47,7 @@ EFFICIENTNET_B4 = Card(
     "timm's test network of the same blocks for CPUs and tests",
     licence="Apache-2.0 (code and weights, timm)",
     pretraining="ImageNet-1k",
+    normalisation=IMAGENET,
     fit="gradient",
 )
 
@@ -63,6 +65,7 @@ RESNET50_AUG = Card(
     "plateaus. tiny: timm's test network of the same kind for CPUs and tests",
     licence="Apache-2.0 (code, timm); BSD-3-Clause (weights, torchvision)",
     pretraining="ImageNet-1k",
+    normalisation=IMAGENET,
     fit="gradient",
 )
 
@@ -77,6 +80,7 @@ VIT = Card(
     "cross-entropy. tiny: timm's test network of the same blocks for CPUs and tests",
     licence="Apache-2.0 (code and weights, timm)",
     pretraining="ImageNet-21k, ImageNet-1k",
+    normalisation=SYMMETRIC,
     fit="gradient",
 )
 
@@ -95,6 +99,7 @@ SBI = Card(
     "is decided on validation forgeries. tiny: timm's test network for CPUs and tests",
     licence="Apache-2.0 (code, written from the paper, and weights, timm)",
     pretraining="ImageNet-1k",
+    normalisation=f"its backbone's; EfficientNet-B4: {IMAGENET}",
     fit="gradient",
     learns_from="reals",
 )
@@ -109,6 +114,7 @@ MULTITASK = Card(
     "cross-entropy for forgery, family and generator where MFCLIP has prompts",
     licence="Apache-2.0 (code)",
     pretraining="none",
+    normalisation=f"{SYMMETRIC}; the noise in grey levels",
     fit="gradient",
     needs=frozenset({"taxa"}),
 )
@@ -124,6 +130,7 @@ MULTITASK_BACKBONE = Card(
     "network of the same kind for CPUs and tests",
     licence="Apache-2.0 (code and weights, timm)",
     pretraining="ImageNet-21k, ImageNet-1k (ViT-B/16)",
+    normalisation=f"its backbone's; ViT-B/16: {SYMMETRIC}",
     fit="gradient",
     needs=frozenset({"taxa"}),
 )
