@@ -17,7 +17,7 @@ from benchmark.data.source import ImageSource
 from benchmark.errors import BenchmarkError
 from benchmark.perturbations import apply
 from benchmark.perturbations.videos import reencoded_frames
-from protocols.conditions import Condition
+from protocols.conditions import Condition, perturbations
 from protocols.expansion import Expansion
 
 # What an id must have for a stage, and what a manifest then lacks.
@@ -91,8 +91,9 @@ def refuse_unfit(expansion: Expansion, samples: pd.DataFrame) -> None:
         rows: npt.NDArray[np.int64] = cell.test.all_rows
         without = ids.iloc[rows][~ids.iloc[rows].str.contains(marker, regex=False)]
         if len(without):
+            other = "crop" in perturbations()[cell.condition.name].stages
             raise BenchmarkError(
                 f"{expansion.protocol.name}: '{cell.condition.name}' is for stage "
-                f"{cell.condition.stage}, but '{without.iloc[0]}' {lacking}, or say stage: crop, "
-                "which is another test"
+                f"{cell.condition.stage}, but '{without.iloc[0]}' {lacking}"
+                f"{', or say stage: crop, which is another test' if other else ''}"
             )

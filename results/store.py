@@ -204,6 +204,8 @@ def content_hash(table: pd.DataFrame) -> str:
             data = b"".join(part.tobytes() for part in parts)
         else:
             text = pa.array(column, pa.large_string())
+            if isinstance(text, pa.ChunkedArray):  # as text is that came from several tables
+                text = text.combine_chunks()
             whole = pa.ListArray.from_arrays([0, len(text)], text)
             joined = pc.binary_join(whole, pa.scalar("", pa.large_string()))[0]
             # Lengths beside the joined text: no separator that a name could hold.
