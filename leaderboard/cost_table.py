@@ -1,10 +1,12 @@
-"""What detectors cost, as a table and as a figure: rates against sizes."""
+"""What detectors cost, as ``bench`` measures it, as a table and as a figure: rates against sizes.
+
+What a cost buys in a run is in ``leaderboard.tradeoff``.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,14 +15,13 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 from tabulate import tabulate
 
-from leaderboard.drawing import FAINT, INK, Picture, new_figure, picture
+from leaderboard.drawing import Picture, new_figure, picture
 from leaderboard.numbers import with_unit
-from leaderboard.panels import apart, legend, styles, unit_ticks
+from leaderboard.panels import LABEL_HEIGHT, legend, name_points, styles, unit_ticks
 from leaderboard.table import DASH
 from results.files import atomic_write
 
 COLUMNS = ("detector", "group", "params", "trained", "input", "FLOPs", "images/s", "± %", "MB")
-_LABEL_HEIGHT = 0.17  # inches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +133,7 @@ def rate_chart(costs: Sequence[Cost], measured: Mapping[str, str]) -> Picture | 
         return None
     looks = styles(list(dict.fromkeys(table["group"])))
     with new_figure() as figure:
-        height = max(3.6, _LABEL_HEIGHT * len(table) + 1.1)
+        height = max(3.6, LABEL_HEIGHT * len(table) + 1.1)
         figure.set_size_inches(8.4, height)
         axis = figure.subplots()
         axis.set_xscale("log")
@@ -144,7 +145,11 @@ def rate_chart(costs: Sequence[Cost], measured: Mapping[str, str]) -> Picture | 
                 marker=look.marker, markersize=7, markeredgecolor="white", markeredgewidth=0.6,
             )  # fmt: skip
         axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        _name_points(axis, table, room=height - 1.1)
+        _spread(axis, table["images_per_second"])
+        name_points(
+            axis,
+            *(table[name].tolist() for name in ("detector", "parameters", "images_per_second")),
+        )
         unit_ticks(axis.xaxis, axis.yaxis)
         axis.set_xlabel("parameters")
         axis.set_ylabel("images per second")
@@ -171,37 +176,11 @@ def rate_table(costs: Sequence[Cost]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _name_points(axis: Axes, table: pd.DataFrame, *, room: float) -> None:
-    """Write the names in one column on the right, fastest on top, a faint line to each point."""
-    low, high = (
-        np.log10(table["images_per_second"].min()),
-        np.log10(table["images_per_second"].max()),
-    )
-    # As much room as the names need, even where all rates are alike.
+def _spread(axis: Axes, rates: "pd.Series[float]") -> None:
+    """Give the rates as much room as their names need, even where all are alike."""
+    low, high = np.log10(rates.min()), np.log10(rates.max())
     span = max(high - low, 0.3) * 1.1
-    low = (low + high - span) / 2
-    axis.set_ylim(10**low, 10 ** (low + span))
-    gap = _LABEL_HEIGHT / room
-    # Of two at one rate the larger stands lower, so that its line does not cross the other's.
-    order = table.sort_values(["images_per_second", "parameters"], ascending=[True, False])
-    heights = (np.log10(order["images_per_second"]) - low) / span
-    placed = apart(list(heights), gap)
-    if min(placed) < 0 or max(placed) > 1:  # too many around one rate: evenly, from end to end
-        placed = list(np.linspace(0, 1, len(order)))
-    line: dict[str, Any] = {
-        "arrowstyle": "-",
-        "color": FAINT,
-        "linewidth": 0.5,
-        "shrinkA": 2,
-        "shrinkB": 4,
-    }
-    line["relpos"] = (0, 0.5)
-    for row, height in zip(order.itertuples(), placed, strict=True):
-        axis.annotate(
-            str(row.detector), (row.parameters, row.images_per_second), xytext=(1.04, height),
-            textcoords="axes fraction", va="center", fontsize=8.5, color=INK,
-            arrowprops=line,
-        )  # fmt: skip
+    axis.set_ylim(10 ** ((low + high - span) / 2), 10 ** ((low + high + span) / 2))
 
 
 def _shown(number: float | None) -> str:

@@ -9,7 +9,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from leaderboard.drawing import FAINT, WIDTH, Picture, new_figure, picture, short
+from leaderboard.drawing import FAINT, WIDTH, Picture, file_stem, new_figure, picture, short
 from results.embeddings import embedded_models, read_embeddings
 from results.evaluation import RunContents
 
@@ -102,9 +102,8 @@ def _figure(contents: RunContents, training: str, models: Mapping[str, str]) -> 
         ]
         figure.legend(handles=keys, loc="outside lower center", ncols=len(keys))
         title = f"Embeddings, trained on {training}"
-        stem = "".join(c if c.isalnum() else "-" for c in training.lower())
         alt = f"{title}: t-SNE of test images by {', '.join(models.values())}"
-        return picture(figure, f"embedding-{stem}", "embedding", title, alt)
+        return picture(figure, f"embedding-{file_stem(training)}", "embedding", title, alt)
 
 
 def _panel(axis: Axes, contents: RunContents, model: str, label: str) -> list[str]:

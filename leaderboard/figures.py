@@ -1,18 +1,17 @@
 """The curves of a run over severity and over training steps."""
 
-import hashlib
-import re
 from collections.abc import Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from leaderboard.drawing import FAINT, Picture, new_figure, picture, short
+from leaderboard.drawing import FAINT, Picture, file_stem, new_figure, picture, short
 from leaderboard.panels import (
     Style,
     columns_of,
     contender_keys,
+    contender_styles,
     label_left,
     legend,
     panels,
@@ -41,7 +40,7 @@ def robustness_curves(view: ProtocolView, contents: RunContents) -> Picture:
         for axis, name in zip(axes, names, strict=True):
             _damage_panel(axis, view, name, table)
         label_left(axes, columns, view.metric)
-        legend(figure, contender_keys(view.contenders))
+        legend(figure, contender_keys(view))
         alt = f"{view.protocol.title}: {view.metric} over severity, by perturbation and detector"
         return picture(figure, f"{view.name}-curves", "curves", view.protocol.title, alt)
 
@@ -81,14 +80,66 @@ def training_curves(detector: str, models: Sequence[ModelFacts]) -> Picture:
         legend(figure, keys)
         title = models[0].title
         alt = f"{title}: losses and validation AUC over training steps"
-        return picture(figure, f"training-{_stem(detector)}", "training", title, alt)
+        return picture(figure, f"training-{file_stem(detector)}", "training", title, alt)
+
+
+def validation_curves(models: Sequence[ModelFacts]) -> Picture | None:
+    """Draw validation AUC over the share of training, a panel a detector, a line a training set.
+
+    Seeds of one training set share a line's look. The share is of the longest of a detector's
+    trainings.
+
+    Returns:
+        The figure; None where no model was validated in training.
+    """
+    history = pd.concat(
+        [pd.DataFrame(model.history).assign(number=i) for i, model in enumerate(models)]
+    )
+    if "val_auc" not in history or history["val_auc"].isna().all():
+        return None
+    found = history[["number", "step", "val_auc"]].dropna()
+    found["detector"] = [models[number].title for number in found["number"]]
+    looks = styles(list(dict.fromkeys(model.training for model in models)))
+    detectors = list(dict.fromkeys(found["detector"]))
+    columns = columns_of(len(detectors), most=6)
+    with new_figure() as figure:
+        axes = panels(figure, len(detectors), columns=columns, height=1.6, sharey=True)
+        for axis, detector in zip(axes, detectors, strict=True):
+            here = found[found["detector"] == detector]
+            for number, line in here.groupby("number", sort=False):
+                look = looks[models[int(str(number))].training]
+                share = 100 * line["step"] / here["step"].max()
+                axis.plot(
+                    share, line["val_auc"], color=look.colour, linestyle=look.dashes,
+                    linewidth=1.2, marker=look.marker, markersize=3,
+                )  # fmt: skip
+            axis.axhline(0.5, color=FAINT, linewidth=0.8, linestyle=":")
+            axis.set(
+                xlim=(0, 104), xticks=[0, 50, 100], ylim=(min(0.45, found["val_auc"].min()), 1.02)
+            )
+            axis.set_title(short(detector, 18), loc="left", fontsize=9)
+        label_left(axes, columns, "validation AUC")
+        for axis in axes[-columns:]:
+            axis.set_xlabel("% of steps")
+        legend(figure, [
+            Line2D(
+                [], [], color=look.colour, linestyle=look.dashes, marker=look.marker,
+                markersize=3, label=short(name),
+            )
+            for name, look in looks.items()
+        ])  # fmt: skip
+        alt = "Validation AUC over training, by detector and training set"
+        return picture(figure, "training", "validation", "All detectors", alt)
 
 
 def _damage_panel(axis: Axes, view: ProtocolView, name: str, table: pd.DataFrame) -> None:
     """Draw one perturbation: clean, then its severities with their levels."""
     rows = table[table["perturbation"] == name]
-    for contender, style in styles(view.contenders).items():
+    for contender, style in contender_styles(view).items():
         line = rows[rows["contender"] == contender.label]
+        if not style.marker:
+            axis.plot(line["severity"], line["value"], color=style.colour, linewidth=0.8, zorder=1)
+            continue
         axis.fill_between(
             line["severity"], line["low"], line["high"], color=style.colour, alpha=0.15, lw=0
         )
@@ -127,10 +178,3 @@ def _history_line(axis: Axes, rows: pd.DataFrame, name: str, look: Style) -> Non
     axis.plot(line["step"], line[name], color=look.colour, linewidth=0.5, alpha=0.25)
     smooth = line[name].rolling(max(5, len(line) // 20), center=True, min_periods=1).mean()
     axis.plot(line["step"], smooth, color=look.colour, linestyle=look.dashes, linewidth=1.5)
-
-
-def _stem(name: str) -> str:
-    """Name a file after a detector; what cannot stand in a file's name is told by a hash."""
-    if re.fullmatch(r"[A-Za-z0-9_-]+", name):
-        return name
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", name) + hashlib.sha256(name.encode()).hexdigest()[:6]

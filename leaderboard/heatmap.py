@@ -1,7 +1,8 @@
 """The heat map of a matrix: training sets x test sets, a panel a detector."""
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -16,28 +17,52 @@ from leaderboard.drawing import FAINT, INK, WIDTH, Picture, new_figure, picture,
 from leaderboard.table import DASH
 from leaderboard.view import LOWER_IS_BETTER, Contender, ProtocolView, Result, Test
 
+_MANY = 8  # matrices; more are drawn smaller, with two decimals
+
+
+class _Panel(NamedTuple):
+    """One matrix: its title, and the name, contender and training set of each row."""
+
+    title: str
+    rows: tuple[tuple[str, Contender, str], ...]
+
 
 def heat_map(view: ProtocolView) -> Picture:
-    """Draw the matrix of the headline metric, a panel a detector, on one scale around 0.5."""
+    """Draw the matrix of the headline metric on one scale around 0.5.
+
+    A panel a detector, a row a training set; with one training set a row a detector.
+    """
     name = "vlag_r" if view.metric in LOWER_IS_BETTER else "vlag"
     colours = ScalarMappable(Normalize(0, 1), mpl.colormaps[name])
-    columns = _matrix_columns(view)
+    drawn = _panels(view)
+    columns = _matrix_columns(view, len(drawn))
     with new_figure() as figure:
         keys = _matrix_keys(view)
-        width, lines = _size_matrices(figure, view, columns, len(keys))
-        grid = figure.subplots(math.ceil(len(view.contenders) / columns), columns, squeeze=False)
-        axes = list(grid.ravel()[: len(view.contenders)])
-        for index, axis in enumerate(grid.ravel()):
-            if index >= len(axes):
-                axis.set_visible(False)
+        width, lines = _size_matrices(figure, view, drawn, columns, len(keys))
+        grid = figure.subplots(math.ceil(len(drawn) / columns), columns, squeeze=False)
+        axes = list(grid.ravel())
+        for index, axis in enumerate(axes):
+            if index >= len(drawn):
+                axis.set_axis_off()
                 continue
-            _matrix(axis, view, view.contenders[index], colours)
+            _matrix(axis, view, drawn[index], colours)
             # A longer title would run into the next matrix.
             room = max(10, int(width * len(view.tests) / 0.095))
-            axis.set_title(short(view.contenders[index].label, room), loc="left")
-            _label_tests(axis, view, width, is_last=index + columns >= len(axes))
-            _label_trainings(axis, view, is_first=index % columns == 0)
-        bar = figure.colorbar(colours, ax=axes, fraction=0.03, pad=0.015, aspect=25)
+            axis.set_title(short(drawn[index].title, room), loc="left")
+            under = None
+            if index + columns >= len(axes):
+                under = axis
+            elif index + columns >= len(drawn):
+                under = axes[index + columns]
+            if under is not None:
+                _label_tests(axis, view, width, under)
+            _label_rows(axis, drawn[index], is_first=index % columns == 0)
+        # As high as it needs to be read, however many matrices there are.
+        rows = len(axes) // columns
+        bar = figure.colorbar(
+            colours, ax=axes, fraction=0.03, pad=0.015, aspect=25, anchor=(0, 1),
+            shrink=min(1, 3 / rows),
+        )  # fmt: skip
         bar.set_label(f"{view.metric} (0.5: chance)")
         bar.outline.set_visible(False)
         figure.legend(handles=keys, loc="outside lower center", ncols=math.ceil(len(keys) / lines))
@@ -45,26 +70,42 @@ def heat_map(view: ProtocolView) -> Picture:
         return picture(figure, f"{view.name}-heat-map", "heat-map", view.protocol.title, alt)
 
 
-def _matrix_columns(view: ProtocolView) -> int:
+def _panels(view: ProtocolView) -> list[_Panel]:
+    """Lay the matrices out."""
+    if len(view.trainings) == 1 and len(view.contenders) > 1:
+        (training,) = view.trainings
+        rows = tuple((contender.label, contender, training) for contender in view.contenders)
+        return [_Panel(f"trained on {training}", rows)]
+    return [
+        _Panel(who.label, tuple((training, who, training) for training in view.trainings))
+        for who in view.contenders
+    ]
+
+
+def _matrix_columns(view: ProtocolView, number: int) -> int:
     """Tell how many matrices stand side by side: fewer when they are wide, rows evenly filled."""
     fit = 4 if len(view.tests) <= 3 else 3 if len(view.tests) == 4 else 2
-    rows = math.ceil(len(view.contenders) / fit)
-    return math.ceil(len(view.contenders) / rows)
+    if number > _MANY:
+        fit = max(2, min(4, 26 // len(view.tests)))
+    rows = math.ceil(number / fit)
+    return math.ceil(number / rows)
 
 
 def _size_matrices(
-    figure: Figure, view: ProtocolView, columns: int, n_keys: int
+    figure: Figure, view: ProtocolView, drawn: Sequence[_Panel], columns: int, n_keys: int
 ) -> tuple[float, int]:
     """Make the figure as large as its cells need, no larger.
 
     Returns:
         Width of a cell in inches, and how many lines the legend takes.
     """
-    rows = math.ceil(len(view.contenders) / columns)
-    names = 0.075 * max(len(short(name)) for name in view.trainings) + 0.4
+    rows = math.ceil(len(drawn) / columns)
+    named = [name for name, _, _ in drawn[0].rows]
+    names = 0.075 * max(len(short(name)) for name in named) + 0.4
     side = (WIDTH - names - 1) / columns / len(view.tests) * 0.95
     side = min(side, 1.1)
-    height = min(0.44, max(0.3, 3.4 / len(view.trainings))) * len(view.trainings) + 0.35
+    least, most = (0.22, 0.22) if len(drawn) > _MANY else (0.3, 0.44)
+    height = min(most, max(least, 3.4 / len(named))) * len(named) + 0.35
     longest = max(len(short(test.label)) for test in view.tests)
     below = (0.085 if len(view.tests) > 8 else 0.06) * longest + 0.5
     width = max(6.5, min(WIDTH, columns * len(view.tests) * side * 1.05 + names + 1))
@@ -73,22 +114,25 @@ def _size_matrices(
     return side, lines
 
 
-def _matrix(axis: Axes, view: ProtocolView, contender: Contender, colours: ScalarMappable) -> None:
+def _matrix(axis: Axes, view: ProtocolView, drawn: _Panel, colours: ScalarMappable) -> None:
     """Draw one matrix: value, seen outline, hatched small cells, a dash where there is none."""
-    results = view.of(contender, view.base, view.level)
-    many = len(view.tests) > 8
-    values = np.full((len(view.trainings), len(view.tests)), np.nan)
-    for result in results:
-        row, column = view.trainings.index(result.cell.training), view.tests.index(result.test)
-        value = result.value(view.metric).value
-        _mark(axis, result, (column, row), is_missing=value is None)
-        if value is not None:
+    many = len(view.tests) > 8 or len(view.contenders) > _MANY
+    values = np.full((len(drawn.rows), len(view.tests)), np.nan)
+    for row, (_, contender, training) in enumerate(drawn.rows):
+        for result in view.of(contender, view.base, view.level):
+            if result.cell.training != training:
+                continue
+            column = view.tests.index(result.test)
+            value = result.value(view.metric).value
+            _mark(axis, result, (column, row), is_missing=value is None)
+            if value is None:
+                continue
             values[row, column] = value
-            ink = _contrasting(colours, value)
-            text = f"{value:.2f}" if many else f"{value:.3f}"
-            middle = (column + 0.5, row + 0.5)
-            size = 7.5 if many else 9
-            axis.text(*middle, text, ha="center", va="center", color=ink, size=size, zorder=3)
+            axis.text(
+                column + 0.5, row + 0.5, f"{value:.2f}" if many else f"{value:.3f}",
+                ha="center", va="center", color=_contrasting(colours, value),
+                size=7.5 if many else 9, zorder=3,
+            )  # fmt: skip
     sns.heatmap(
         values,
         ax=axis,
@@ -114,10 +158,12 @@ def _contrasting(colours: ScalarMappable, value: float) -> str:
     return "white" if luminance < 0.25 else INK
 
 
-def _label_tests(axis: Axes, view: ProtocolView, width: float, *, is_last: bool) -> None:
-    """Name the test sets under the last matrix of a column, slanted where they would collide."""
-    if not is_last:
-        return
+def _label_tests(axis: Axes, view: ProtocolView, width: float, under: Axes) -> None:
+    """Name the test sets under a matrix, slanted where they would collide.
+
+    ``under`` is the matrix itself, or the empty place below it, which the names are written into
+    so that they push no other matrix away.
+    """
     labels = [_test_label(view, test) for test in view.tests]
     longest = max(len(line) for label in labels for line in label.split("\n"))
     slant: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
@@ -125,17 +171,26 @@ def _label_tests(axis: Axes, view: ProtocolView, width: float, *, is_last: bool)
         slant = {"rotation": 0, "ha": "center"}
     elif len(labels) > 8:
         slant = {"rotation": 90, "ha": "center"}
-    axis.set_xticks([column + 0.5 for column in range(len(labels))], labels, **slant)
+    middles = [column + 0.5 for column in range(len(labels))]
+    if under is axis:
+        axis.set_xticks(middles, labels, **slant)
+        return
+    under.set_xlim(axis.get_xlim())
+    for middle, label in zip(middles, labels, strict=True):
+        text = under.text(
+            middle, 1.1, label, va="top", fontsize=8.5, transform=under.get_xaxis_transform(),
+            **slant,
+        )  # fmt: skip
+        text.set_in_layout(False)
 
 
-def _label_trainings(axis: Axes, view: ProtocolView, *, is_first: bool) -> None:
-    """Name the training sets beside the first matrix of a row."""
+def _label_rows(axis: Axes, drawn: _Panel, *, is_first: bool) -> None:
+    """Name the rows beside the first matrix of a row of matrices."""
     if is_first:
-        axis.set_yticks(
-            [row + 0.5 for row in range(len(view.trainings))],
-            [short(name) for name in view.trainings],
-        )
-        axis.set_ylabel("trained on")
+        middles = [row + 0.5 for row in range(len(drawn.rows))]
+        axis.set_yticks(middles, [short(name) for name, _, _ in drawn.rows])
+        if len({who for _, who, _ in drawn.rows}) == 1:
+            axis.set_ylabel("trained on")
 
 
 def _mark(axis: Axes, result: Result, at: tuple[int, int], *, is_missing: bool) -> None:

@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 
 from leaderboard.drawing import FAINT, INK, Picture, new_figure, picture, short
-from leaderboard.panels import columns_of, measured, panels, which
+from leaderboard.panels import BLUE, columns_of, measured, panels, which
 from leaderboard.view import Contender, ProtocolView
 from results.evaluation import RunContents
 from results.metrics import probability
@@ -54,13 +55,13 @@ def score_histograms(view: ProtocolView, table: pd.DataFrame) -> Picture:
     shown = [c.label for c in view.contenders if c.label in set(table["contender"])]
     kinds = list(dict.fromkeys(table["kind"]))
     kinds.sort(key=lambda kind: (kind != REAL, kind))
-    columns = columns_of(len(shown), most=3)
+    columns = columns_of(len(shown), most=3 if len(shown) <= 9 else 5)
     height = 0.27 * len(kinds) + 0.75
     with new_figure() as figure:
         axes = panels(figure, len(shown), columns=columns, height=height, sharey=True)
         for axis, label in zip(axes, shown, strict=True):
             _ridges(axis, table[table["contender"] == label], kinds)
-            axis.set_title(short(label, 34), loc="left")
+            axis.set_title(short(label, 34 if columns <= 3 else 22), loc="left")
         axes[0].set_yticks(range(len(kinds)), [short(kind) for kind in kinds])
         axes[0].set_ylim(len(kinds) - 0.7, -1)
         for axis in axes[-columns:]:
@@ -72,19 +73,24 @@ def score_histograms(view: ProtocolView, table: pd.DataFrame) -> Picture:
 
 def _ridges(axis: Axes, table: pd.DataFrame, kinds: list[str]) -> None:
     """Draw one detector's histograms, one above the other, each scaled to its own peak."""
-    edges = np.linspace(0, 1, BINS + 1)
+    corners = np.repeat(np.linspace(0, 1, BINS + 1), 2)
+    outlines: list[np.ndarray] = []
+    inks: list[str] = []
+    rows: list[int] = []
     axis.axvline(0.5, color=INK, linewidth=0.8, linestyle=":", zorder=3)
     for row, kind in enumerate(kinds):
         here = table[table["kind"] == kind]
         if here.empty:
             continue
         heights = here["share"].to_numpy() / here["share"].max() * _PEAK
-        tops = np.append(row - heights, row)
-        colour = FAINT if kind == REAL else "#0173b2"
-        axis.fill_between(edges, tops, row, step="post", color=colour, alpha=0.75, lw=0, zorder=2)
-        axis.axhline(row, color=FAINT, linewidth=0.5)
+        tops = np.pad(np.repeat(row - heights, 2), 1, constant_values=row)
+        outlines.append(np.column_stack([corners, tops]))
+        inks.append(FAINT if kind == REAL else BLUE)
+        rows.append(row)
         text = f"{100 * here['called'].iloc[0]:.0f} %"
         axis.text(1.02, row, text, va="bottom", fontsize=8, color=INK)
+    axis.add_collection(PolyCollection(outlines, facecolors=inks, alpha=0.75, lw=0, zorder=2))
+    axis.hlines(rows, 0, 1.26, color=FAINT, linewidth=0.5)
     axis.text(1.02, -0.95, "called fake", va="bottom", fontsize=7.5, color=FAINT)
     axis.set(xlim=(0, 1.26), xticks=[0, 0.25, 0.5, 0.75, 1])
     axis.set_xticklabels(["0", "", "0.5", "", "1"])

@@ -13,21 +13,28 @@ from leaderboard.view import ProtocolView
 from results.evaluation import RunContents
 from results.schema import ModelFacts
 
+FEW = 4  # training figures that are shown at once; more are folded away
+_OTHERS = (
+    " Where there are more than eight detectors, those are coloured that are best on average "
+    "(undamaged images, unseen forgeries where there are any); tables name the others."
+)
 CAPTIONS = {
-    "heat-map": "One panel a detector, on one colour scale; white is chance.",
+    "heat-map": "All on one colour scale; white is chance.",
     "slope": (
         "Means over the cells that count, as in the summary; in parentheses what is lost. The "
-        "dotted line is chance."
+        "dotted line is chance. Of more than eight detectors the best on unseen forgeries are "
+        "coloured."
     ),
     "curves": (
         "Real and forged images are damaged alike; the dotted line is chance. Bands are 95 % "
         "intervals from resampled clusters of images; neighbouring bands share their luck, so that "
-        "bands that overlap may still differ."
+        "bands that overlap may still differ." + _OTHERS
     ),
-    "roc": "Of several models, the mean of their curves at each rate of false alarms.",
+    "roc": "Of several models, the mean of their curves at each rate of false alarms." + _OTHERS,
     "det": (
         "DET: both errors, low rates drawn large; nearer to the lower left is better, the dotted "
         "diagonals are chance and equal errors. Of several models, the mean of their ROC curves."
+        + _OTHERS
     ),
     "scores": (
         "Histograms of P(fake) of single images, each row scaled to its own peak; on the right the "
@@ -38,7 +45,10 @@ CAPTIONS = {
         "On the dotted line P(fake) can be taken at its word; a point is as large as the share of "
         "images in its bin. It holds for the share of fakes that the test sets have, and no other."
     ),
-    "cost": "Farther up and left is better; the dashed line is the best that a cost buys.",
+    "cost": (
+        "Farther up and left is better. Filled and joined by the dashed line: no other detector "
+        "that costs as little is better."
+    ),
     "ranks": (
         "Mean ranks, 1 is best. A bar joins detectors that are not told apart (Nemenyi, 5 %); none "
         "are where p (Friedman) is above 0.05."
@@ -51,6 +61,11 @@ CAPTIONS = {
         "Drawn faces of the embedded set. Above: framed, the patches that the noise branch sees, "
         "where there is one. Below: where the evidence for a forgery lies (HiResCAM), bright for "
         "much, each scaled to its own maximum. A map shows where, and proves no reason why."
+    ),
+    "validation": (
+        "One line a model, by its training set. The panels share their vertical axis; a hundred "
+        "per cent are the steps of the detector's longest training. Losses, detector by detector, "
+        "are folded away below."
     ),
     "training": "One line a model. Long curves: faint as measured, bold the running mean.",
 }
@@ -160,6 +175,7 @@ def render(
         facts=facts,
         sections=sections,
         training_pictures=training_pictures,
+        few=FEW,
         embedding_pictures=embedding_pictures,
         rows=rows,
         recipes=_recipes(rows),

@@ -15,13 +15,17 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, NullFormatter
 from scipy.optimize import isotonic_regression
 
-from leaderboard.drawing import WIDTH
-from leaderboard.view import Contender, ProtocolView, Result, counted
+from leaderboard.drawing import FAINT, INK, WIDTH, short
+from leaderboard.view import LOWER_IS_BETTER, Contender, ProtocolView, Result, counted, summarise
 
 Colour = tuple[float, float, float]
 Dashes = Literal["-", "--", "-.", ":"]
 _MARKERS = "osD^vPX*<>"
 _DASHES: tuple[Dashes, ...] = ("-", "--", "-.", ":")
+TOLD_APART = 8  # as many colours as most colour-blind readers tell apart
+_OTHER = (0.74, 0.74, 0.74)
+BLUE = "#0173b2"  # the first of seaborn's "colorblind"
+LABEL_HEIGHT = 0.17  # inches
 Key = TypeVar("Key", bound=Hashable)
 
 
@@ -58,8 +62,10 @@ def label_left(axes: Sequence[Axes], columns: int, label: str) -> None:
 
 def colours(number: int) -> list[Colour]:
     """Give colours that most colour-blind readers tell apart."""
-    if number <= 8:
-        return list(sns.color_palette("colorblind", 8))[:number]
+    if number <= TOLD_APART:
+        # Its eighth is grey, which is for what has no colour of its own; its last takes that place.
+        palette = sns.color_palette("colorblind", 10)
+        return [*palette[:7], palette[9]][:number]
     # Without its last tenth, which is too light for lines on white.
     return [(r, g, b) for r, g, b, _ in mpl.colormaps["viridis"](np.linspace(0, 0.9, number))]
 
@@ -70,15 +76,37 @@ def styles(keys: Sequence[Key]) -> dict[Key, Style]:
     return {key: Style(*look) for key, look in zip(keys, looks, strict=False)}
 
 
-def contender_keys(contenders: Sequence[Contender], *, line: bool = True) -> list[Line2D]:
-    """Explain colours and markers, on a line or alone."""
-    return [
-        Line2D(
-            [], [], color=look.colour, marker=look.marker, markersize=5, label=contender.label,
-            linestyle="-" if line else "",
-        )
-        for contender, look in styles(contenders).items()
-    ]  # fmt: skip
+def contender_styles(view: ProtocolView) -> dict[Contender, Style]:
+    """Give each contender its look.
+
+    Of more than ``TOLD_APART`` the best have one, by the mean of the headline metric over
+    ``measured`` on undamaged images; the others are grey, without a marker.
+    """
+    if len(view.contenders) <= TOLD_APART:
+        return styles(view.contenders)
+    means = {c: summarise(measured(view, c), view.metric, strict=False) for c in view.contenders}
+    sign = 1 if view.metric in LOWER_IS_BETTER else -1
+    order = sorted(
+        view.contenders,
+        key=lambda c: np.inf if means[c].value is None else sign * (means[c].value or 0),
+    )
+    best = [c for c in view.contenders if c in order[:TOLD_APART]]
+    looks = styles(best)
+    return {c: looks.get(c, Style(_OTHER, "", "-")) for c in view.contenders}
+
+
+def contender_keys(view: ProtocolView) -> list[Line2D]:
+    """Explain colours and markers."""
+    looks = contender_styles(view)
+    keys = [
+        Line2D([], [], color=look.colour, marker=look.marker, markersize=5, label=contender.label)
+        for contender, look in looks.items()
+        if look.marker
+    ]
+    others = sum(not look.marker for look in looks.values())
+    if others:
+        keys.append(Line2D([], [], color=_OTHER, label=f"{others} others, on average worse"))
+    return keys
 
 
 def legend(figure: Figure, keys: Sequence[Line2D]) -> None:
@@ -128,6 +156,37 @@ def apart(heights: Sequence[float], gap: float) -> list[float]:
     found = np.empty(len(placed))
     found[order] = level + steps
     return [float(height) for height in found]
+
+
+def name_points(axis: Axes, names: Sequence[str], x: Sequence[float], y: Sequence[float]) -> None:
+    """Write names in one column on the right, a faint line from each to its point.
+
+    Call it when figure size, scales and limits of the axes are set.
+
+    Args:
+        axis: Panel with the points; its limits are widened to hold the names.
+        names: What the points are; long ones are shortened.
+        x: Where each point is, along the axis below.
+        y: The same along the axis at the left.
+    """
+    room = axis.get_subplotspec().get_gridspec().nrows  # type: ignore[union-attr]
+    inches = float(axis.figure.get_size_inches()[1]) / room - 1.1  # type: ignore[union-attr]
+    place = axis.transData + axis.transAxes.inverted()
+    at = place.transform(np.column_stack([x, y]))
+    # Of two at one height the one farther right stands lower: no line crosses another.
+    order = np.lexsort((-at[:, 0], at[:, 1]))
+    heights = apart(list(at[order, 1]), LABEL_HEIGHT / inches)
+    if min(heights) < 0 or max(heights) > 1:  # too many at one height: evenly, from end to end
+        heights = list(np.linspace(0, 1, len(order)))
+    line = {
+        "arrowstyle": "-", "color": FAINT, "linewidth": 0.5, "shrinkA": 2, "shrinkB": 4,
+        "relpos": (0, 0.5),
+    }  # fmt: skip
+    for index, height in zip(order, heights, strict=True):
+        axis.annotate(
+            short(names[index], 30), (x[index], y[index]), xytext=(1.04, height),
+            textcoords="axes fraction", va="center", fontsize=8.5, color=INK, arrowprops=line,
+        )  # fmt: skip
 
 
 def measured(view: ProtocolView, contender: Contender) -> list[Result]:

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from leaderboard.drawing import FAINT, INK, WIDTH, Picture, new_figure, picture, short
-from leaderboard.panels import columns_of, label_left, measured, panels, styles, which
+from leaderboard.panels import BLUE, columns_of, label_left, measured, panels, which
 from leaderboard.view import Contender, ProtocolView
 from results.calibration import BINS, calibration
 from results.evaluation import RunContents
@@ -43,15 +43,14 @@ def reliability_table(view: ProtocolView, contents: RunContents) -> pd.DataFrame
 def reliability_diagram(view: ProtocolView, table: pd.DataFrame) -> Picture:
     """Draw ``reliability_table``, which has a row at least."""
     shown = [c for c in view.contenders if c.label in set(table["contender"])]
-    columns = columns_of(len(shown))
-    looks = styles(view.contenders)
+    columns = columns_of(len(shown), most=4 if len(shown) <= 8 else 6)
     with new_figure() as figure:
         axes = panels(
             figure, len(shown), columns=columns, height=min(WIDTH / columns, 4.2), sharey=True
         )
         for axis, contender in zip(axes, shown, strict=True):
-            _panel(axis, table[table["contender"] == contender.label], looks[contender].colour)
-            axis.set_title(short(contender.label, 30), loc="left")
+            _panel(axis, table[table["contender"] == contender.label])
+            axis.set_title(short(contender.label, 30 if columns <= 4 else 17), loc="left")
         for axis in axes[-columns:]:
             axis.set_xlabel("mean P(fake) in a bin")
         label_left(axes, columns, "share of fakes in it")
@@ -60,15 +59,15 @@ def reliability_diagram(view: ProtocolView, table: pd.DataFrame) -> Picture:
         return picture(figure, f"{view.name}-reliability", "reliability", title, alt)
 
 
-def _panel(axis: Axes, rows: pd.DataFrame, colour: tuple[float, float, float]) -> None:
+def _panel(axis: Axes, rows: pd.DataFrame) -> None:
     """Draw one detector: a point a bin, as large as the share of images in it."""
     axis.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8, linestyle=":", zorder=1)
     axis.vlines(
         rows["confidence"], rows["confidence"], rows["fakes"], color=FAINT, linewidth=0.8, zorder=1
     )
-    axis.plot(rows["confidence"], rows["fakes"], color=colour, linewidth=1.3)
+    axis.plot(rows["confidence"], rows["fakes"], color=BLUE, linewidth=1.3)
     axis.scatter(
-        rows["confidence"], rows["fakes"], s=8 + 250 * rows["share"], color=colour, alpha=0.75, lw=0
+        rows["confidence"], rows["fakes"], s=8 + 250 * rows["share"], color=BLUE, alpha=0.75, lw=0
     )
     first = rows.iloc[0]
     text = f"ECE {first['ece']:.3f}, {first['cells']} cell{'s' if first['cells'] > 1 else ''}"

@@ -9,24 +9,24 @@ import pandas as pd
 from leaderboard.ablation import ablation_table
 from leaderboard.attack_table import attack_tables
 from leaderboard.beside import beside_table, subgroup_table
-from leaderboard.cost import cost_chart, cost_table
 from leaderboard.critical import compared, critical_diagram
 from leaderboard.drawing import Picture
 from leaderboard.embedding import embedding_pictures
 from leaderboard.errors import LeaderboardError
-from leaderboard.figures import robustness_curves, training_curves
+from leaderboard.figures import robustness_curves, training_curves, validation_curves
 from leaderboard.heatmap import heat_map
 from leaderboard.histograms import score_histograms, score_table
 from leaderboard.layouts import pair_table, transposed
 from leaderboard.literature import literature_tables
 from leaderboard.overlays import overlay_pictures
-from leaderboard.page import ProtocolSection, render
+from leaderboard.page import FEW, ProtocolSection, render
 from leaderboard.ranks import ranks_table, seeds_table
 from leaderboard.reliability import reliability_diagram, reliability_table
 from leaderboard.roc import det_curves, mean_curves, roc_curves
 from leaderboard.slope import slope_chart, slope_table
 from leaderboard.table import WRITERS, Table
 from leaderboard.tables import cells_frame, matrix_table, protocol_tables
+from leaderboard.tradeoff import tradeoff_chart, tradeoff_table
 from leaderboard.view import ProtocolView, views
 from results.errors import UndefinedError
 from results.evaluation import RunContents, evaluate_contents
@@ -135,12 +135,12 @@ def _pictures(
         roc_curves(view, curves) if curves else None,
     ]
     scores, bins = score_table(view, contents), reliability_table(view, contents)
-    costs = cost_table(view)
+    costs = tradeoff_table(view)
     more = [
         det_curves(view, curves) if curves else None,
         score_histograms(view, scores) if len(scores) else None,
         reliability_diagram(view, bins) if len(bins) else None,
-        cost_chart(view, costs) if len(costs) > 1 else None,
+        tradeoff_chart(view, costs) if len(costs) > 1 else None,
     ]
     refused = None
     try:
@@ -151,13 +151,17 @@ def _pictures(
 
 
 def _training_pictures(contents: RunContents) -> list[Picture]:
-    """Draw the training curves of each detector that is trained in steps."""
+    """Draw the training curves of each detector that is trained in steps; many together first."""
     detectors: dict[str, dict[str, ModelFacts]] = {}
     for entry in contents.facts.entries:
         if entry.model and contents.models[entry.model].fit == "gradient":
             models = detectors.setdefault(entry.detector, {})
             models[entry.model] = contents.models[entry.model]
-    return [training_curves(name, list(models.values())) for name, models in detectors.items()]
+    drawn = [training_curves(name, list(models.values())) for name, models in detectors.items()]
+    if len(drawn) > FEW:
+        every = [model for models in detectors.values() for model in models.values()]
+        drawn[:0] = [each for each in [validation_curves(every)] if each]
+    return drawn
 
 
 def _write_table(folder: Path, table: Table) -> None:

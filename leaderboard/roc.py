@@ -12,7 +12,14 @@ from scipy.special import ndtri
 
 from leaderboard.curves import mean_roc
 from leaderboard.drawing import FAINT, INK, WIDTH, Picture, new_figure, picture, short
-from leaderboard.panels import columns_of, label_left, legend, panels, styles
+from leaderboard.panels import (
+    columns_of,
+    contender_keys,
+    contender_styles,
+    label_left,
+    legend,
+    panels,
+)
 from leaderboard.view import Contender, ProtocolView, Result
 from results.checking import Floats
 from results.evaluation import RunContents
@@ -131,7 +138,7 @@ def _panels(
     tests = list(dict.fromkeys(curve.test for curve in curves))
     both = len({curve.seen for curve in curves}) == 2
     lines: dict[bool, _Line] = {False: ("-", 1.7), True: ("--", 1.0) if both else ("-", 1.7)}
-    looks, columns = styles(view.contenders), columns_of(len(tests))
+    looks, columns = contender_styles(view), columns_of(len(tests))
     height = min(WIDTH / columns, 4) + 0.3
     axes = panels(figure, len(tests), columns=columns, height=height, sharey=True)
     for curve in curves:
@@ -140,10 +147,13 @@ def _panels(
         )  # fmt: skip
         # Markers of one contender start where those of another do not.
         start = _MARKS * (view.contenders.index(curve.contender) + 1) / (len(looks) + 1)
-        draw(axis, curve.curve, {
-            "color": look.colour, "linestyle": dashes, "linewidth": width,
-            "marker": look.marker, "markersize": 4, "markevery": (start, _MARKS),
-        })  # fmt: skip
+        line: dict[str, object] = {"color": look.colour, "linestyle": dashes, "linewidth": 0.7}
+        if look.marker:
+            line |= {
+                "linewidth": width, "marker": look.marker, "markersize": 4,
+                "markevery": (start, _MARKS), "zorder": 3,
+            }  # fmt: skip
+        draw(axis, curve.curve, line)
         axis.set_title(short(curve.test), loc="left")
         axis.set_box_aspect(1)
     for axis, test in zip(axes, tests, strict=True):
@@ -158,11 +168,7 @@ def _keys(
     view: ProtocolView, curves: Sequence[MeanCurve], lines: dict[bool, _Line]
 ) -> list[Line2D]:
     """Explain colours, markers and lines."""
-    keys = [
-        Line2D([], [], color=look.colour, linewidth=1.7, marker=look.marker, markersize=4,
-               label=contender.label)
-        for contender, look in styles(view.contenders).items()
-    ]  # fmt: skip
+    keys = contender_keys(view)
     for seen in sorted({curve.seen for curve in curves}):
         text = "seen in training" if seen else "not seen in training"
         dashes, width = lines[seen]

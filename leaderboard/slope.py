@@ -3,8 +3,8 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
-from leaderboard.drawing import FAINT, Picture, new_figure, picture, short
-from leaderboard.panels import apart, styles
+from leaderboard.drawing import FAINT, INK, Picture, new_figure, picture, short
+from leaderboard.panels import apart, contender_styles
 from leaderboard.view import ProtocolView, summarise
 
 _WIDTH, _LABEL = 6.2, 0.19  # inches: the figure, and a line of its labels
@@ -33,21 +33,24 @@ def slope_chart(view: ProtocolView, table: pd.DataFrame) -> Picture:
         height = max(3.0, _LABEL * len(table) + 1.2)
         figure.set_size_inches(_WIDTH, height)
         axis = figure.subplots()
-        looks = {contender.label: look for contender, look in styles(view.contenders).items()}
+        looks = {contender.label: look for contender, look in contender_styles(view).items()}
         for name, seen, unseen in _rows(table):
             look = looks[name]
             axis.plot(
-                [0, 1], [seen, unseen], color=look.colour, marker=look.marker,
-                linewidth=1.5, markersize=6, clip_on=False,
+                [0, 1], [seen, unseen], color=look.colour, marker=look.marker or ".",
+                linewidth=1.5 if look.marker else 0.8, markersize=6, clip_on=False,
+                zorder=3 if look.marker else 2,
             )  # fmt: skip
         values = pd.concat([table["seen"], table["unseen"]])
         space = 0.06 * max(values.max() - values.min(), 0.1)
         low, high = values.min() - space, values.max() + space
         if low < 0.6:
-            axis.axhline(0.5, color=FAINT, linewidth=0.8, linestyle=":")
+            axis.hlines(0.5, -0.25, 1.05, color=FAINT, linewidth=0.8, linestyle=":")
             low = min(low, 0.5 - space)
         gap = (high - low) * _LABEL / (height - 0.7)
-        _name(axis, table, gap, {name: look.colour for name, look in looks.items()})
+        places = apart(table["unseen"].tolist(), gap)
+        low, high = min(low, min(places) - gap / 2), max(high, max(places) + gap / 2)
+        _name(axis, table, places, {name: look.colour for name, look in looks.items()})
         axis.set(xlim=(-0.25, 2.05), ylim=(low, high), ylabel=view.metric)
         axis.set_xticks([0, 1], ["seen in training", "not seen"])
         axis.grid(axis="x", visible=False)
@@ -56,16 +59,18 @@ def slope_chart(view: ProtocolView, table: pd.DataFrame) -> Picture:
 
 
 def _name(
-    axis: Axes, table: pd.DataFrame, gap: float, ink: dict[str, tuple[float, float, float]]
+    axis: Axes,
+    table: pd.DataFrame,
+    places: list[float],
+    ink: dict[str, tuple[float, float, float]],
 ) -> None:
     """Write each line's name and loss beside its end, and lead to it where it had to move."""
-    places = apart(table["unseen"].tolist(), gap)
     for (name, seen, unseen), place in zip(_rows(table), places, strict=True):
         colour = ink[name]
         axis.plot([1.05, 1.12], [unseen, place], color=colour, linewidth=0.6)
         change = f"{unseen - seen:+.3f}".replace("-", "\N{MINUS SIGN}")
         text = f"{short(name, 26)}  {unseen:.3f} ({change})"
-        axis.text(1.14, place, text, va="center", fontsize=8.5, color=colour)
+        axis.text(1.14, place, text, va="center", fontsize=8.5, color=INK)
 
 
 def _rows(table: pd.DataFrame) -> list[tuple[str, float, float]]:

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from leaderboard.cost import cost_chart, cost_table, frontier
 from leaderboard.critical import block_table, compared, critical_diagram
 from leaderboard.errors import LeaderboardError
 from leaderboard.histograms import BINS, REAL, score_table
@@ -15,6 +14,7 @@ from leaderboard.reliability import reliability_table
 from leaderboard.robustness import severity_table
 from leaderboard.roc import deviates, mean_curves
 from leaderboard.slope import slope_table
+from leaderboard.tradeoff import frontier, tradeoff_chart, tradeoff_table
 from leaderboard.view import ProtocolView, summarise, views
 from results.errors import UndefinedError
 from results.evaluation import RunContents, evaluate_contents
@@ -122,13 +122,14 @@ def test_slopes_are_the_means_of_the_summary(small: LaidOut) -> None:
 def test_more_costs_are_panels_and_a_detector_may_lack_one(small: LaidOut) -> None:
     _, (matrix, _) = small
     costs = pd.DataFrame({"images per second": {"mfclip": 50.0}})
-    table = cost_table(matrix, costs)
+    table = tradeoff_table(matrix, costs)
     assert table["parameters"].tolist() == [1_234_567, 129]
     assert table["images per second"].tolist()[0] == 50
     assert np.isnan(table["images per second"].tolist()[1])
-    assert cost_chart(matrix, table).width > cost_chart(matrix, cost_table(matrix)).width
+    stacked, alone = tradeoff_chart(matrix, table), tradeoff_chart(matrix, tradeoff_table(matrix))
+    assert stacked.height > alone.height
     with pytest.raises(LeaderboardError, match="costs are numbers above 0"):
-        cost_table(matrix, costs * 0)
+        tradeoff_table(matrix, costs * 0)
 
 
 def test_the_frontier_is_what_nothing_cheaper_beats() -> None:

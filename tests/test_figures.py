@@ -11,16 +11,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leaderboard.cost import cost_chart, cost_table
 from leaderboard.curves import mean_roc
-from leaderboard.drawing import WIDTH, Picture, short
-from leaderboard.figures import robustness_curves, training_curves
+from leaderboard.drawing import WIDTH, Picture, new_figure, picture, short
+from leaderboard.figures import robustness_curves, training_curves, validation_curves
 from leaderboard.heatmap import heat_map
 from leaderboard.histograms import score_histograms, score_table
+from leaderboard.panels import TOLD_APART, contender_keys, contender_styles, measured
 from leaderboard.reliability import reliability_diagram, reliability_table
 from leaderboard.roc import det_curves, mean_curves, roc_curves
 from leaderboard.slope import slope_chart, slope_table
-from leaderboard.view import ProtocolView, views
+from leaderboard.tradeoff import tradeoff_chart, tradeoff_table
+from leaderboard.view import ProtocolView, summarise, views
 from results.evaluation import RunContents, evaluate_contents
 from results.metrics import roc
 from tests.fake_run import Generator, fake_samples, make_run
@@ -38,6 +39,11 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunContents, list[P
     return lay_out(make_run(folder, protocols=protocols, detectors=["mfclip", "xception"]))
 
 
+def one(drawn: Picture | None) -> Picture:
+    assert drawn is not None
+    return drawn
+
+
 DRAWERS: dict[str, Callable[[RunContents, ProtocolView, ProtocolView], Picture]] = {
     "heat-map": lambda _, matrix, __: heat_map(matrix),
     "roc": lambda contents, matrix, _: roc_curves(matrix, mean_curves(matrix, contents)),
@@ -48,10 +54,11 @@ DRAWERS: dict[str, Callable[[RunContents, ProtocolView, ProtocolView], Picture]]
         matrix, reliability_table(matrix, contents)
     ),
     "slope": lambda _, matrix, __: slope_chart(matrix, slope_table(matrix)),
-    "cost": lambda _, matrix, __: cost_chart(matrix, cost_table(matrix)),
+    "cost": lambda _, matrix, __: tradeoff_chart(matrix, tradeoff_table(matrix)),
     "training": lambda contents, _, __: training_curves(
         "mfclip", [m for m in contents.models.values() if m.detector == "mfclip"][:1]
     ),
+    "validation": lambda contents, _, __: one(validation_curves(list(contents.models.values()))),
 }
 
 
@@ -93,6 +100,50 @@ def test_no_roc_figure_is_made_without_two_classes(tmp_path: Path) -> None:
         make_run(tmp_path, samples=samples, protocols=["cross-dataset"], detectors=["xception"])
     )
     assert mean_curves(view, contents) == []
+
+
+def test_of_many_detectors_the_best_are_coloured_and_the_others_share_one_grey(
+    tmp_path: Path,
+) -> None:
+    names = [f"d{i}" for i in range(TOLD_APART + 3)]
+    _, (view,) = lay_out(make_run(tmp_path, protocols=["cross-dataset"], detectors=names))
+    looks = contender_styles(view)
+    assert list(looks) == list(view.contenders)
+    told = [who for who, look in looks.items() if look.marker]
+    assert len(told) == len({looks[who].colour for who in told}) == TOLD_APART
+    means = {
+        who: summarise(measured(view, who), view.metric, strict=False).value or 0 for who in looks
+    }
+    best, *others = ({means[who] for who in looks if looks[who].marker == m} for m in ("o", ""))
+    assert max(others[0]) <= min(best)
+    assert len({look.colour for look in looks.values() if not look.marker}) == 1
+    assert [key.get_label() for key in contender_keys(view)][-1] == "3 others, on average worse"
+
+
+def test_detectors_of_one_training_set_are_the_rows_of_one_matrix(tmp_path: Path) -> None:
+    samples = fake_samples([Generator("G", "EFS", "GAN", "s", 12)], {"s": 12})
+    sizes = []
+    for number in (2, 6):
+        names = [f"d{i}" for i in range(number)]
+        run = make_run(
+            tmp_path / str(number), samples=samples, protocols=["cross-generator"], detectors=names
+        )
+        _, (view,) = lay_out(run)
+        sizes.append(heat_map(view))
+    assert sizes[0].width == sizes[1].width
+    assert 0 < sizes[1].height - sizes[0].height < 60 * 4
+
+
+def test_lines_are_written_with_few_colours_and_images_as_they_are() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    modes = []
+    for is_image in (False, True):
+        with new_figure() as figure:
+            axis = figure.subplots()
+            axis.imshow(pixels) if is_image else axis.plot([0, 1])
+            with Image.open(io.BytesIO(picture(figure, "n", "roc", "t", "a").png)) as image:
+                modes.append(image.mode)
+    assert modes == ["P", "RGBA"]
 
 
 def test_a_mean_curve_is_the_vertical_mean() -> None:

@@ -15,9 +15,11 @@ class _Tags(HTMLParser):
         super().__init__()
         self.tags: list[str] = []
         self.addresses: list[str] = []
+        self.widths: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
+        self.widths += [value or "" for name, value in attrs if name == "width"]
         self.addresses += [value or "" for name, value in attrs if name in ("href", "src")]
 
 
@@ -39,6 +41,28 @@ def test_hostile_names_are_shown_and_never_run(tmp_path: Path) -> None:
     )
     assert "script" not in tags.tags
     assert "&lt;script&gt;" in text
+
+
+def test_names_with_quotes_and_long_names_stay_text(tmp_path: Path) -> None:
+    name = "\"'><img src=x onerror=alert(1)> &amp; " + "x" * 60
+    samples = fake_samples([Generator(name, "EFS", "GAN", name, 12)], {name: 12})
+    _, tags = page(
+        tmp_path, samples=samples, protocols=["cross-generator"], detectors=["xception", name]
+    )
+    assert not [address for address in tags.addresses if address == "x"]
+    # Whole in the tables, shortened in figures, whose size no name changes.
+    assert max(int(width) for width in tags.widths) <= 1100
+
+
+def test_many_training_figures_are_folded_below_one_of_all(tmp_path: Path) -> None:
+    few, many = (
+        page(tmp_path / str(n), protocols=["cross-dataset"], detectors=[f"d{i}" for i in range(n)])
+        for n in (4, 5)
+    )
+    assert "<summary>d3</summary>" not in few[0]
+    assert "All detectors" not in few[0]
+    assert many[0].count("figures/training.png") == 1
+    assert many[0].index("figures/training.png") < many[0].index("<summary>d3</summary>")
 
 
 def test_the_page_needs_nothing_beside_itself_and_its_links_lead_somewhere(tmp_path: Path) -> None:

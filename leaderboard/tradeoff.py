@@ -1,4 +1,7 @@
-"""Accuracy against cost: what a detector's size buys."""
+"""Accuracy against cost in a run: what a detector's size buys.
+
+What ``bench`` measures is in ``leaderboard.cost_table``.
+"""
 
 import numpy as np
 import pandas as pd
@@ -6,17 +9,7 @@ from matplotlib.axes import Axes
 
 from leaderboard.drawing import FAINT, Picture, new_figure, picture
 from leaderboard.errors import LeaderboardError
-from leaderboard.panels import (
-    columns_of,
-    contender_keys,
-    label_left,
-    legend,
-    measured,
-    panels,
-    styles,
-    unit_ticks,
-    which,
-)
+from leaderboard.panels import BLUE, LABEL_HEIGHT, measured, name_points, unit_ticks, which
 from leaderboard.view import ProtocolView, summarise
 
 PARAMETERS = "parameters"
@@ -24,7 +17,7 @@ PARAMETERS = "parameters"
 RATES = frozenset({"images per second"})
 
 
-def cost_table(view: ProtocolView, costs: pd.DataFrame | None = None) -> pd.DataFrame:
+def tradeoff_table(view: ProtocolView, costs: pd.DataFrame | None = None) -> pd.DataFrame:
     """Put each contender's mean beside what it costs.
 
     Args:
@@ -59,29 +52,16 @@ def cost_table(view: ProtocolView, costs: pd.DataFrame | None = None) -> pd.Data
     return pd.DataFrame(rows, columns=["contender", "value", PARAMETERS, *more])
 
 
-def cost_chart(view: ProtocolView, table: pd.DataFrame) -> Picture:
-    """Draw ``cost_table``, which has a row at least: a panel a cost, a point a contender."""
+def tradeoff_chart(view: ProtocolView, table: pd.DataFrame) -> Picture:
+    """Draw ``tradeoff_table``, which has a row at least: a panel a cost, a point a contender."""
     costs = [name for name in table.columns[2:] if table[name].notna().any()]
-    looks = styles(view.contenders)
     with new_figure() as figure:
-        columns = columns_of(len(costs))
-        axes = panels(figure, len(costs), columns=columns, height=3.2, sharey=True)
-        if len(costs) == 1:
-            figure.set_size_inches(6.2, 3.75)
+        height = max(3.2, LABEL_HEIGHT * len(table) + 1.1)
+        figure.set_size_inches(6.6, height * len(costs))
+        axes = figure.subplots(len(costs), 1, squeeze=False).ravel()
         for axis, cost in zip(axes, costs, strict=True):
-            _frontier(axis, table, cost)
-            for contender, look in looks.items():
-                rows = table[table["contender"] == contender.label]
-                axis.plot(
-                    rows[cost], rows["value"], color=look.colour, marker=look.marker, markersize=8,
-                    linestyle="",
-                )  # fmt: skip
-            axis.set_xscale("log")
-            unit_ticks(axis.xaxis)
-            axis.set_xlabel(cost)
-        label_left(axes, columns, view.metric)
-        shown = [contender for contender in looks if contender.label in set(table["contender"])]
-        legend(figure, contender_keys(shown, line=False))
+            _panel(axis, table.dropna(subset=[cost]), cost)
+            axis.set_ylabel(view.metric)
         alt = f"{view.protocol.title}: {view.metric} over cost, by detector"
         title = f"{view.protocol.title}: {which(view)}"
         return picture(figure, f"{view.name}-cost", "cost", title, alt)
@@ -95,7 +75,18 @@ def frontier(table: pd.DataFrame, cost: str) -> pd.DataFrame:
     return by[by["value"] > before]
 
 
-def _frontier(axis: Axes, table: pd.DataFrame, cost: str) -> None:
-    """Draw what can be had for a cost."""
+def _panel(axis: Axes, table: pd.DataFrame, cost: str) -> None:
+    """Draw what each contender costs and reaches; filled is what nothing cheaper beats."""
     best = frontier(table, cost)
     axis.step(best[cost], best["value"], where="post", color=FAINT, linewidth=1, linestyle="--")
+    for rows, fill in ((table.drop(index=best.index), "white"), (best, BLUE)):
+        axis.plot(
+            rows[cost], rows["value"], marker="o", markersize=6, linestyle="", color=BLUE,
+            markerfacecolor=fill, zorder=3,
+        )  # fmt: skip
+    axis.set_xscale("log")
+    axis.set_xlim(axis.get_xlim())
+    axis.set_ylim(axis.get_ylim())
+    unit_ticks(axis.xaxis)
+    axis.set_xlabel(cost)
+    name_points(axis, *(table[column].tolist() for column in ("contender", cost, "value")))
