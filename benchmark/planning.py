@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -187,39 +189,33 @@ def make_plan(study: Study, manifests: Mapping[str, Manifest], samples: pd.DataF
     protocols = load_protocols(study)
     expansions = tuple(_expand(protocol, samples, manifests) for protocol in protocols)
     encoding = encoding_of(protocols, samples)
-    of_encoding = encoding.name if encoding else AS_IS
     jobs: dict[str, TrainJob] = {}
     entries: list[Entry] = []
     needs: dict[str, dict[Condition, Rows]] = {}
     surrogates: dict[tuple[str, str], str] = {}
+    job_of = partial(_job, study, samples=samples, encoding=encoding.name if encoding else AS_IS)
     for asked, expansion in zip(study.protocols, expansions, strict=True):
-        for training in chosen(asked, expansion):
-            for detector in study.detectors:
-                for seed in study.seeds:
-                    job = None
-                    gap = training.gap or _spared(expansion.protocol, detector)
-                    if gap is None:
-                        job = _job(
-                            study, detector, seed, training, samples=samples, encoding=of_encoding
-                        )
-                    entries.append(
-                        Entry(
-                            protocol=expansion.protocol.name,
-                            training=training.name,
-                            detector=detector.name,
-                            seed=seed,
-                            model=job.id if job else None,
-                            gap=gap,
-                        )
-                    )
-                    if job is not None:
-                        jobs.setdefault(job.id, job)
-                        for name, other in _surrogates(study, expansion.protocol).items():
-                            made_on = _job(
-                                study, other, seed, training, samples=samples, encoding=of_encoding
-                            )
-                            surrogates[job.id, name] = made_on.id
-                        _add_needs(needs.setdefault(job.id, {}), expansion, training)
+        protocol = expansion.protocol
+        attacked_on = _surrogates(study, protocol)
+        wanted = product(chosen(asked, expansion), study.detectors, study.seeds)
+        for training, detector, seed in wanted:
+            gap = training.gap or _spared(protocol, detector)
+            job = job_of(detector, seed, training) if gap is None else None
+            entries.append(
+                Entry(
+                    protocol=protocol.name,
+                    training=training.name,
+                    detector=detector.name,
+                    seed=seed,
+                    model=job.id if job else None,
+                    gap=gap,
+                )
+            )
+            if job is not None:
+                jobs.setdefault(job.id, job)
+                for name, other in attacked_on.items():
+                    surrogates[job.id, name] = job_of(other, seed, training).id
+                _add_needs(needs.setdefault(job.id, {}), expansion, training)
     if not jobs:
         reasons = sorted({entry.gap for entry in entries if entry.gap})
         raise BenchmarkError(f"there is nothing to train: {'; '.join(reasons)}")
