@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Size = Literal["tiny", "base"]
+LEAST_SIDE = 8  # what the strides of every network leave something of
 
 
 class Sides(NamedTuple):
@@ -140,14 +141,15 @@ class Detector(nn.Module):
         """Give the side of the input in pixels: the one asked for, or that of the size.
 
         Raises:
-            DetectorError: There is no such size, or the side is no whole number above 0.
+            DetectorError: There is no such size, or the side is no whole number from 8 on.
         """
         if size not in ("tiny", "base"):
             raise DetectorError(f"{cls.card.name} has the sizes tiny and base, not '{size}'")
         side = getattr(cls.sides, size, None) if input_size is None else input_size
-        if not isinstance(side, int) or side < 1:
+        if not isinstance(side, int) or side < LEAST_SIDE:
             raise DetectorError(
-                f"{cls.card.name}: input_size is a whole number of pixels, 1 or more, not {side}"
+                f"{cls.card.name}: input_size is a whole number of pixels, {LEAST_SIDE} or more, "
+                f"not {side!r}"
             )
         return side
 

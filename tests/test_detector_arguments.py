@@ -1,6 +1,7 @@
 """What a detector of the catalog says when it is built, fitted or asked in the wrong way."""
 
 import functools
+from typing import Any
 
 import pytest
 import torch
@@ -86,3 +87,10 @@ def test_a_need_that_is_not_met_is_said_before_training(name: str) -> None:
             create_detector(name, size="tiny")
     else:
         assert create_detector(name, size="tiny").taxa == ()
+
+
+@pytest.mark.parametrize("side", [0, -8, 7, "128", 96.0])
+def test_a_side_that_no_network_takes_is_refused(side: Any) -> None:
+    said = f"npr: input_size is a whole number of pixels, 8 or more, not {side!r}"
+    with pytest.raises(DetectorError, match=said):
+        create_detector("npr", size="tiny", input_size=side)
