@@ -220,7 +220,7 @@ def _latex_cell(cell: TableCell, numbers: dict[str, int]) -> str:
 
 def _markdown(text: str) -> str:
     """Escape what Markdown would read as markup; a line break would end a table."""
-    for sign in "\\`*_[]|#":
+    for sign in "\\`*_[]|#~$":
         text = text.replace(sign, f"\\{sign}")
     return " ".join(text.replace("&", "&amp;").replace("<", "&lt;").split())
 
@@ -234,9 +234,12 @@ _LATEX = {
     "→": r"$\to$",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
-    # A bracket after a line break would be read as its option.
+    # A bracket or star after a line break would be read as its option.
     "[": "{[}",
     "]": "{]}",
+    "*": "{*}",
+    # A dash in the fonts that LaTeX starts with.
+    "|": r"\textbar{}",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
 }
 

@@ -157,6 +157,8 @@ def _entry(row: dict[str, Any], dataset: str) -> "EvalResultEntry":
 
     task = "/".join(str(row[name]) for name in ("protocol", *_SAID[3:], "metric"))
     setting = ", ".join(f"{name} {row[name]}" for name in _SETTING)
+    if row["low"] is not None:
+        setting += f", 95 % interval {row['low']:.4f} to {row['high']:.4f}"
     return EvalResultEntry(
         dataset_id=dataset,
         task_id=task,

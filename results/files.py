@@ -17,7 +17,12 @@ def atomic_write(path: Path, content: bytes | str) -> None:
     Args:
         path: Where it goes; its folder is made if it is not there.
         content: Bytes, or text that is written as UTF-8 with its own line ends.
+
+    Raises:
+        ResultError: A folder of this name is there.
     """
+    if path.is_dir():
+        raise ResultError(f"{path}: a folder; name a file")
     data = content.encode() if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

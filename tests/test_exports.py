@@ -77,6 +77,7 @@ def test_evaluation_results_are_read_back_by_the_hubs_library(run: Path, model: 
     found = {tuple(entry.task_id.split("/")[i] for i in (2, 5)): entry.value for entry in read}
     assert found == values(run, model)
     assert all("synthetic True" in str(entry.notes) for entry in read)
+    assert sum(", 95 % interval 0." in str(entry.notes) for entry in read) > len(read) / 2
 
 
 def test_the_hubs_forms_are_of_one_model(run: Path) -> None:

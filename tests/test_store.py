@@ -195,3 +195,9 @@ def test_facts_are_written_with_sorted_keys(tmp_path: Path) -> None:
     raw = json.loads((run / "run.json").read_text())
     assert list(raw) == sorted(raw)
     assert raw["schema"] == 1
+
+
+def test_a_folder_is_not_written_over_by_a_file(tmp_path: Path) -> None:
+    with pytest.raises(ResultError, match="a folder; name a file"):
+        atomic_write(tmp_path, "text")
+    assert list(tmp_path.iterdir()) == []

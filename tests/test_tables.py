@@ -126,23 +126,27 @@ def test_a_summary_names_the_worst_unseen_cell(laid_out: dict[str, ProtocolView]
 def test_markdown_keeps_hostile_names_in_their_cells() -> None:
     cell = TableCell("0.5", raw=0.5)
     table = Table(
-        "n", "AUC", "image", "a|b <script>", "on", ("x|y\nz",), (Section("s", (("*r*", (cell,)),)),)
-    )
+        "n", "AUC", "image", "a|b <script>", "on", ("x|y\nz",),
+        (Section("s", (("*r*", (cell,)), ("$r$ ~~s~~", (cell,)))),),
+    )  # fmt: skip
     text = to_markdown(table)
     assert "x\\|y z" in text
     assert "<script>" not in text
     assert "\\*r\\*" in text
+    assert "\\$r\\$ \\~\\~s\\~\\~" in text
 
 
 def test_latex_escapes_names_and_balances_its_braces() -> None:
     cells = (TableCell("0.5", raw=0.5, marks=frozenset({"seen", "small", "pooled", "best"})),)
     table = Table(
-        "n", "AUC", "image", "c", "on", ("50%_&#{",), (Section("", (("\\[x^~", cells),)),)
-    )
+        "n", "AUC", "image", "c", "on", ("50%_&#{",),
+        (Section("", (("\\[x^~", cells), ("*a|b", cells))),),
+    )  # fmt: skip
     text = to_latex(table)
     assert "50\\%\\_\\&\\#\\{" in text
     assert "\\textbackslash{}{[}x\\textasciicircum{}\\textasciitilde{}" in text
     assert "[\\textbf{0.5}]$^{\\circ p}$" in text
+    assert "\n{*}a\\textbar{}b & " in text, "a star after a line break is the break's"
     assert text.count("\\begin{tabular}") == text.count("\\end{tabular}") == 1
     body = text.replace("\\{", "").replace("\\}", "")
     assert body.count("{") == body.count("}")
