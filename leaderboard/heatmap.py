@@ -109,7 +109,7 @@ def _size_matrices(
     longest = max(len(short(test.label)) for test in view.tests)
     below = (0.085 if len(view.tests) > 8 else 0.06) * longest + 0.5
     width = max(6.5, min(WIDTH, columns * len(view.tests) * side * 1.05 + names + 1))
-    lines = 1 if width > 9 or n_keys < 3 else 2
+    lines = 1 if n_keys < 3 or (width > 9 and n_keys < 4) else 2
     figure.set_size_inches(width, rows * height + below + 0.25 * lines + 0.3)
     return side, lines
 
@@ -169,7 +169,7 @@ def _label_tests(axis: Axes, view: ProtocolView, width: float, under: Axes) -> N
     slant: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
     if longest * 0.08 < width:
         slant = {"rotation": 0, "ha": "center"}
-    elif len(labels) > 8:
+    elif width < 0.45:  # two slanted lines need as much
         slant = {"rotation": 90, "ha": "center"}
     middles = [column + 0.5 for column in range(len(labels))]
     if under is axis:
