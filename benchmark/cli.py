@@ -13,7 +13,15 @@ from benchmark.arguments import read_data, read_list, read_study
 from benchmark.cli_bench import bench_app, list_detectors, show_app
 from benchmark.cli_data import data_app
 from benchmark.cli_results import list_published, results_app
-from benchmark.console import EXIT_ERROR, error_console, fail, out_console, print_table, told
+from benchmark.console import (
+    EXIT_ERROR,
+    error_console,
+    fail,
+    out_console,
+    print_sections,
+    print_table,
+    told,
+)
 
 # Nothing here may import torch at the top: --help and the lists stay light.
 app = typer.Typer(
@@ -331,12 +339,13 @@ def list_perturbations() -> None:
     """List the perturbations with their levels."""
     from protocols.conditions import perturbations, shown
 
-    rows = [
-        [name, p.parameter, " ".join(map(shown, p.levels)), str(p.version), p.note]
-        for name, p in perturbations().items()
-    ]
-    columns = ["name", "parameter", "severity 1, 2, ...", "version", "note"]
-    print_table("Perturbations", columns, rows)
+    sections: dict[str, list[list[str]]] = {}
+    for name, found in perturbations().items():
+        row = [name, ", ".join(found.stages), found.parameter, " ".join(map(shown, found.levels))]
+        sections.setdefault(name.partition("/")[0], []).append(row)
+    columns = ["name", "stages", "parameter", "severity 1, 2, ..."]
+    note = "docs/perturbation-levels.md has what each does, its source and its version."
+    print_sections("Perturbations", columns, sections, note)
 
 
 def _show_pieces(left: Any, took: Any) -> None:
