@@ -5,9 +5,11 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
+    ProgressColumn,
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
@@ -16,16 +18,40 @@ from rich.progress import (
 from rich.progress import (
     Progress as Bars,
 )
+from rich.table import Column
 
 from benchmark.progress import Progress
 
 _PHASES = {
+    "draw": "Drawing the embedded synthetic set",
     "check": "Reading images",
     "train": "Training",
     "score": "Scoring",
     "report": "Writing the report",
     "cost": "Measuring",
 }
+_UNITS = {"check": "datasets", "train": "models", "score": "groups of models", "cost": "detectors"}
+# A narrower terminal has no bar and no rate: counts, times and figures come first.
+_WIDE = 110
+# In a log, where no bar moves, a long job says so now and then.
+_QUIET_SECONDS = 60.0
+
+
+def _columns(width: int) -> list[ProgressColumn]:
+    """Choose columns for a terminal; the description alone gives way, so that times stay whole."""
+    name = Column(no_wrap=True, overflow="ellipsis", ratio=1)
+    told: list[ProgressColumn] = [
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False, table_column=name),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        TimeElapsedColumn(table_column=Column(no_wrap=True)),
+        TimeRemainingColumn(table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[figures]}", markup=False),
+    ]
+    if width >= _WIDE:
+        told[2:2] = [BarColumn(bar_width=24)]
+        told[4:4] = [TextColumn("{task.fields[rate]}", markup=False)]
+    return told
 
 
 class Display(Progress):
@@ -34,22 +60,13 @@ class Display(Progress):
     def __init__(self, console: Console) -> None:
         """Show on ``console``."""
         self._console = console
-        self._bars = Bars(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[figures]}"),
-            console=console,
-            transient=True,
-        )
+        self._bars = Bars(*_columns(console.width), console=console, transient=True, expand=True)
         self._live = console.is_terminal
         self._phase = self._bars.add_task("", total=None, rate="", figures="", visible=False)
         self._job = self._bars.add_task("", total=None, rate="", figures="", visible=False)
         self._title, self._started, self._count = "", 0.0, 0
+        self._jobs, self._number, self._total = 0, 0, 0
+        self._spoke = 0.0
         self._figures: dict[str, float] = {}
 
     def __enter__(self) -> Self:
@@ -65,43 +82,65 @@ class Display(Progress):
         traceback: TracebackType | None,
     ) -> None:
         """Leave the terminal as it was."""
-        self._bars.stop()
+        if self._live:
+            self._bars.stop()
 
     def phase(self, name: str, jobs: int) -> None:
         """Begin a phase."""
-        self._console.print(f"[bold]{_PHASES[name]}[/]" + ("" if jobs else ": nothing left to do"))
+        told = f": {jobs} {_UNITS.get(name, 'jobs')}" if jobs > 1 else ""
+        told = told if jobs else ": nothing left to do"
+        self._console.print(f"[bold]{_PHASES[name]}[/]{told}", highlight=False)
+        self._jobs, self._number = jobs, 0
         self._bars.reset(self._phase, total=max(jobs, 1), visible=jobs > 1)
         self._bars.update(self._phase, description=_PHASES[name])
 
     def job(self, title: str, total: int, done: int = 0) -> None:
         """Begin a job."""
-        self._title, self._started, self._count = title, time.monotonic(), 0
+        self._number += 1
+        place = f"{self._number} of {self._jobs}: " if self._jobs > 1 else ""
+        self._title, self._count, self._total = f"{place}{title}", 0, total
+        self._started = self._spoke = time.monotonic()
         self._figures = {}
         self._bars.reset(self._job, total=total, completed=done, visible=True)
-        self._bars.update(self._job, description=f"  {title}", rate="", figures="")
+        self._bars.update(self._job, description=f"  {self._title}", rate="", figures="")
 
     def advance(self, amount: int = 1, **values: float) -> None:
         """Move the job on."""
         self._count += amount
         self._figures |= values
         self._bars.update(self._job, advance=amount, rate=self._rate(), figures=self._told())
+        if not self._live and time.monotonic() - self._spoke > _QUIET_SECONDS:
+            self._spoke = time.monotonic()
+            done = f"{self._bars.tasks[1].completed:.0f}"
+            self._say(f"{done} of {self._total}" if self._total else done)
 
     def finish(self) -> None:
         """End the job with one line that stays."""
-        seconds = time.monotonic() - self._started
-        told = "  ".join(text for text in (self._rate(), f"{seconds:.0f} s", self._told()) if text)
-        self._console.print(f"  {self._title}  [dim]{told}[/]", highlight=False)
+        self._say()
         self._bars.update(self._job, visible=False)
         self._bars.update(self._phase, advance=1)
 
     def note(self, text: str) -> None:
         """Print a line."""
-        self._console.print(f"  [yellow]{text}[/]", highlight=False)
+        self._console.print(
+            f"  [yellow]{escape(text)}[/]", highlight=False, soft_wrap=not self._live
+        )
+
+    def _say(self, first: str = "") -> None:
+        """Print how the job stands."""
+        seconds = f"{time.monotonic() - self._started:.0f} s"
+        told = "  ".join(text for text in (first, self._rate(), seconds, self._told()) if text)
+        self._console.print(
+            f"  {escape(self._title)}  [dim]{told}[/]", highlight=False, soft_wrap=not self._live
+        )
 
     def _rate(self) -> str:
         """Say how fast the job goes."""
         seconds = time.monotonic() - self._started
-        return f"{self._count / seconds:.0f}/s" if seconds > 0.5 and self._count > 1 else ""
+        if seconds <= 0.5 or self._count < 2:
+            return ""
+        rate = self._count / seconds
+        return f"{rate:.0f}/s" if rate >= 10 else f"{rate:.1f}/s"
 
     def _told(self) -> str:
         """Say the job's figures."""
