@@ -10,16 +10,18 @@ from rich.markup import escape
 
 from benchmark import __version__
 from benchmark.arguments import read_data, read_list, read_study
-from benchmark.cli_bench import bench_app, list_detectors, show_app
-from benchmark.cli_data import data_app
-from benchmark.cli_results import list_published, results_app
+from benchmark.cli_bench import bench_app, show_app
+from benchmark.cli_data import data_app, draw_embedded
+from benchmark.cli_list import list_app
+from benchmark.cli_results import results_app
 from benchmark.console import (
     EXIT_ERROR,
+    doing,
     error_console,
     fail,
     out_console,
-    print_sections,
     print_table,
+    say,
     told,
 )
 
@@ -31,14 +33,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Benchmark of face-forgery detectors: train, score, report, re-check.",
 )
-list_app = typer.Typer(no_args_is_help=True, help="List what there is.")
 app.add_typer(data_app, name="data")
 app.add_typer(list_app, name="list")
 app.add_typer(show_app, name="show")
 app.add_typer(bench_app, name="bench")
-list_app.command("detectors")(told(list_detectors))
 app.add_typer(results_app)
-list_app.command("published")(list_published)
 
 Target = Annotated[str, typer.Argument(help="A protocol or study: its name, or a .yaml file.")]
 DataOption = Annotated[
@@ -50,11 +49,28 @@ DetectorsOption = Annotated[
     str | None,
     typer.Option("--detectors", help="Names, separated by commas; all: what needs no download."),
 ]
-SizeOption = Annotated[str | None, typer.Option("--size", help="tiny (CPU) or base (published).")]
-RecipeOption = Annotated[
-    str | None, typer.Option("--recipe", help="Recipe of every detector: a name or a .yaml file.")
+SizeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--size",
+        help="tiny (CPU) or base (published).",
+        show_default="the study's; a protocol has none",
+    ),
 ]
-SeedsOption = Annotated[str | None, typer.Option("--seeds", help="Training seeds: 0,1,2")]
+RecipeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe",
+        help="Recipe of every detector: a name or a .yaml file.",
+        show_default="that of the track",
+    ),
+]
+SeedsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--seeds", help="Training seeds: 0,1,2", show_default="the study's; 0 for a protocol"
+    ),
+]
 TrainOnOption = Annotated[
     str | None, typer.Option("--train-on", help="Only these training sets, separated by commas.")
 ]
@@ -63,7 +79,9 @@ ModelsOfOption = Annotated[
 ]
 StoreOption = Annotated[
     Path | None,
-    typer.Option("--store", help="Trained models, shared by runs [default: the cache folder]."),
+    typer.Option(
+        "--store", help="Trained models, shared by runs.", show_default="the cache folder"
+    ),
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 ThreadsOption = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")]
@@ -114,12 +132,11 @@ def quickstart(
     threads: ThreadsOption = None,
 ) -> None:
     """Run the whole benchmark on an embedded synthetic set: no download, a few minutes on a CPU."""
-    from benchmark.data.embedded import EMBEDDED_VERSION, generate
-    from benchmark.models import home
-
-    with out_console.status("Drawing the embedded synthetic set"):
-        manifest = generate(home() / f"embedded-{EMBEDDED_VERSION}")
-    out_console.print(f"Synthetic set: {manifest}", highlight=False, soft_wrap=True)
+    with doing("Starting"):
+        from benchmark.data.embedded import EMBEDDED_VERSION
+        from benchmark.models import home
+    manifest = draw_embedded(home() / f"embedded-{EMBEDDED_VERSION}")
+    say(f"Synthetic set: {manifest}")
     _run("quickstart", data=manifest, out=out, store=store, threads=threads)
 
 
@@ -313,41 +330,6 @@ def score(
         raise typer.Exit(EXIT_ERROR)
 
 
-@list_app.command("protocols")
-@told
-def list_protocols() -> None:
-    """List the protocols with their train x test diagrams, and the studies made of them."""
-    from benchmark.definition import load_study, study_names
-    from protocols.diagram import LEGEND, diagram
-    from protocols.schema import load_protocol, protocol_names
-
-    shown = [load_protocol(name) for name in protocol_names()]
-    rows = [[p.name, str(p.version), ", ".join(p.roles), p.summary] for p in shown]
-    for protocol in shown:
-        out_console.print(f"\n[bold]{protocol.name}[/]", highlight=False)
-        out_console.print(diagram(protocol), markup=False, highlight=False, soft_wrap=True)
-    out_console.print(f"\n{LEGEND}", markup=False, highlight=False)
-    print_table("Protocols", ["name", "version", "roles", "what it shows"], rows)
-    studies = [load_study(name) for name in study_names()]
-    rows = [[s.name, s.title, ", ".join(p.protocol for p in s.protocols)] for s in studies]
-    print_table("Studies", ["name", "title", "protocols"], rows)
-
-
-@list_app.command("perturbations")
-@told
-def list_perturbations() -> None:
-    """List the perturbations with their levels."""
-    from protocols.conditions import perturbations, shown
-
-    sections: dict[str, list[list[str]]] = {}
-    for name, found in perturbations().items():
-        row = [name, ", ".join(found.stages), found.parameter, " ".join(map(shown, found.levels))]
-        sections.setdefault(name.partition("/")[0], []).append(row)
-    columns = ["name", "stages", "parameter", "severity 1, 2, ..."]
-    note = "docs/perturbation-levels.md has what each does, its source and its version."
-    print_sections("Perturbations", columns, sections, note)
-
-
 def _show_pieces(left: Any, took: Any) -> None:
     """Print what is missing before anything is trained."""
     from benchmark.pieces import estimate
@@ -377,8 +359,10 @@ def _tell_left_out(study: Any, detectors: str | None) -> None:
 def _run(study: Any, **options: Any) -> None:
     """Carry a study out behind the progress display and say where the report is."""
     from benchmark.display import Display
-    from benchmark.processes import rank
-    from benchmark.study import run as carry_out
+
+    with doing("Reading the study and its data"):  # torch takes a while to load
+        from benchmark.processes import rank
+        from benchmark.study import run as carry_out
 
     with Display(error_console) as display:
         page = carry_out(study, progress=display, **options)
@@ -388,7 +372,7 @@ def _run(study: Any, **options: Any) -> None:
 
 def _tell_report(page: Path) -> None:
     """Say where the report is."""
-    out_console.print(f"Report: {page}", highlight=False, soft_wrap=True)
+    say(f"Report: {page}")
 
 
 if __name__ == "__main__":

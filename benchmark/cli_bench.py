@@ -1,4 +1,4 @@
-"""The commands on detectors themselves: what they cost, what their cards say, which there are."""
+"""The commands on detectors themselves: what they cost, what their cards say."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +17,8 @@ show_app = typer.Typer(no_args_is_help=True, help="Show all that is known of one
 @told
 def bench_detectors(
     detectors: Annotated[
-        str | None, typer.Option("--detectors", help="Names, separated by commas [default: all].")
+        str | None,
+        typer.Option("--detectors", help="Names, separated by commas.", show_default="all"),
     ] = None,
     size: Annotated[str, typer.Option("--size", help="tiny (CPU) or base (published).")] = "tiny",
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
@@ -65,10 +66,3 @@ def show_detector(
 
     title, facts = card_facts(name)
     print_table(title, ["what", "on the card"], facts)
-
-
-def list_detectors() -> None:
-    """List the detectors of the catalog by group."""
-    from benchmark.listing import COLUMNS, NOTE, listing
-
-    print_sections("Detectors", list(COLUMNS), listing(), NOTE)

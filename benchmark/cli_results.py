@@ -1,12 +1,13 @@
 """The commands on what runs have found: comparing and exporting."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from benchmark.arguments import read_data, read_list
-from benchmark.console import out_console, print_table, told
+from benchmark.console import out_console, print_table, say, told
 from benchmark.errors import BenchmarkError
 
 if TYPE_CHECKING:
@@ -50,34 +51,60 @@ def compare(
         resamples=resamples,
         seed=seed,
     )
-    columns = ["protocol", "trained on", "test", "condition", "level", "real+forged"]
-    columns += [found.left, found.right, "difference (95 %)", "p", "p, Holm"]
     seeds = sorted({each.seeds for each in found.cells})
     said = "; ".join(
         f"training seeds {_numbers(a)} of {found.left}, {_numbers(b)} of {found.right}"
         for a, b in seeds
     )
-    note = f"{said}; {resamples} resamples of clusters, seed {seed}. p, Holm: over all rows."
+    note = f"{said}; {resamples} resamples of clusters, seed {seed}. Holm: p adjusted for all rows."
     if found.without:
         note += f" Neither has a model of {', '.join(found.without)}."
-    title = f"AUC of {found.left} minus {found.right}"
-    print_table(title, columns, [_compared_row(each) for each in found.cells], note)
+    say(f"AUC of {found.left} minus {found.right}: A minus B")
+    for title, rows in _alike(found.cells):
+        columns = ["cell", "A", "B", "A minus B, 95 %", "p", "Holm"]
+        print_table(title, columns, rows, whole=False)
+    say(note)
     if out is not None:
         text = comparison_frame(found).to_csv(index=False, lineterminator="\n")
         atomic_write(out, text)
         out_console.print(f"Table: {out}", highlight=False, soft_wrap=True)
 
 
+def _alike(cells: Sequence["Compared"]) -> Iterator[tuple[str, list[list[str]]]]:
+    """Give a table for each protocol and training set: its title, and its rows.
+
+    What all rows share stands in the title, for 80 columns hold little; intervals stand on a line
+    of their own.
+    """
+    groups: dict[str, list[Compared]] = {}
+    for each in cells:
+        groups.setdefault(f"{each.protocol}, trained on {each.cell.training}", []).append(each)
+    for title, some in groups.items():
+        facts = [_facts(each) for each in some]
+        shared = [found[0] for found in zip(*facts, strict=True) if len(set(found)) == 1]
+        shared = shared if len(some) > 1 else shared[1:]  # a row has a name
+        names = [[told for told in found if told not in shared] for found in facts]
+        rows = [
+            ["\n".join(name), *_compared_row(each)] for name, each in zip(names, some, strict=True)
+        ]
+        yield ", ".join((title, *shared)), rows
+
+
+def _facts(each: "Compared") -> list[str]:
+    """Say what a cell of both detectors is about."""
+    cell = each.cell
+    counts = f"{each.n_real} real + {each.n_fake} forged"
+    return [f"test {cell.test.name}", cell.condition.label, f"level {cell.level}", counts]
+
+
 def _compared_row(each: "Compared") -> list[str]:
-    """Give the row of one cell of both detectors."""
-    names = [each.protocol, each.cell.training, each.cell.test.name]
-    names += [each.cell.condition.label, each.cell.level, f"{each.n_real}+{each.n_fake}"]
+    """Give the numbers of a cell of both detectors."""
     values = ["" if value is None else f"{value:.3f}" for value in (each.left, each.right)]
     if each.difference is None:
-        return [*names, *values, each.reason or "", "", ""]
+        return [*values, each.reason or "", "", ""]
     value, low, high, p = each.difference
-    told = [f"{value:+.3f} ({low:+.3f} to {high:+.3f})", f"{p:.2g}", f"{each.adjusted:.2g}"]
-    return [*names, *values, *told]
+    told = [f"{value:+.3f}\n{low:+.3f} to {high:+.3f}", f"{p:.2g}", f"{each.adjusted:.2g}"]
+    return [*values, *told]
 
 
 def _numbers(seeds: tuple[int, ...]) -> str:
@@ -129,7 +156,8 @@ def export(
 def inspect(
     run: RunArgument,
     cell: Annotated[
-        str, typer.Argument(help="protocol/training/test[/condition], as the tables call them.")
+        str,
+        typer.Argument(help="protocol/training/test\\[/condition], as the tables call them."),
     ],
     detector: Annotated[
         str | None, typer.Option("--detector", help="Which, where the cell has several.")
@@ -160,53 +188,20 @@ def inspect(
         out=out,
     )
     errors = found.errors
-    rows = [
-        [str(row["sample_id"]), row["kind"], str(row["generator"]), f"{row['logit']:+.2f}",
-         f"{row['p_fake']:.3f}"]
-        for row in errors.table.to_dict("records")
-    ]  # fmt: skip
-    note = "; ".join(
-        f"{title}: {errors.wrong[kind]} of {errors.images[kind]}" for kind, title in TITLES.items()
-    )
+    say(f"Worst errors of {errors.entry.detector} in {cell}")
+    for kind, title in TITLES.items():
+        chosen = errors.table[errors.table["kind"] == kind].to_dict("records")
+        rows = [
+            [f"{row['logit']:+.2f}", f"{row['p_fake']:.3f}", str(row["generator"]),
+             str(row["sample_id"])]
+            for row in chosen
+        ]  # fmt: skip
+        told = f"{title}: {errors.wrong[kind]} of {errors.images[kind]}"
+        if rows:
+            print_table(told, ["logit", "P(fake)", "generator", "image"], rows)
+        else:
+            say(told)
     if found.unseen is not None:
-        note += f". Images not shown: {found.unseen}"
-    title = f"Worst errors of {errors.entry.detector} in {cell}"
-    print_table(title, ["image", "error", "generator", "logit", "P(fake)"], rows, note)
+        say(f"Images not shown: {found.unseen}")
     for path in found.files:
         out_console.print(f"Written: {path}", highlight=False, soft_wrap=True)
-
-
-@told
-def list_published() -> None:
-    """List the numbers that others have published: sources, tables, how weights were chosen."""
-    from results.literature import Literature, read_literature
-
-    literature = read_literature()
-
-    def row(source: str, table: str, part: Literature) -> list[str]:
-        values = {
-            name: sorted({str(getattr(number, name)) for number in part.numbers})
-            for name in ("level", "selection", "metric", "model", "train", "test")
-        }
-        protocols = sorted({name.protocol for name in part.names if name.protocol})
-        return [
-            *(source, table),
-            *(", ".join(values[name]) for name in ("level", "selection", "metric")),
-            *(str(len(values[name])) for name in ("model", "train", "test")),
-            str(len(part.numbers)),
-            str(sum(number.repeated for number in part.numbers)),
-            ", ".join(name for name in protocols if part.under(name)) or "none",
-        ]
-
-    rows = [row(source, table, part) for (source, table), part in literature.by_table().items()]
-    columns = [
-        "source",
-        "table",
-        "level",
-        "weights chosen by",
-        "metrics",
-        "models",
-        "training sets",
-    ]
-    columns += ["test sets", "numbers", "repeated", "shown beside runs of"]
-    print_table("Published numbers: reported by others, not measured here", columns, rows)

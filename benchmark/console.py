@@ -1,6 +1,7 @@
 """What the commands share: two consoles, tables, and errors as one line with an exit code."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -49,13 +50,39 @@ def fail(message: str) -> None:
     error_console.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True, highlight=False)
 
 
-def print_table(title: str, columns: list[str], rows: list[list[str]], note: str = "") -> None:
-    """Print a table; names in it are text, never markup."""
-    print_sections(title, columns, {"": rows}, note)
+def say(text: str) -> None:
+    """Print a line of plain text, as long as it is: what stands in it can be copied whole."""
+    out_console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def doing(text: str) -> Iterator[None]:
+    """Say at once what takes a while: beside a spinner, or as a line in a log."""
+    if error_console.is_terminal:
+        with error_console.status(escape(text)):
+            yield
+    else:
+        error_console.print(escape(text), highlight=False, soft_wrap=True)
+        yield
+
+
+def print_table(
+    title: str, columns: list[str], rows: list[list[str]], note: str = "", *, whole: bool = True
+) -> None:
+    """Print a table; names in it are text, never markup.
+
+    ``whole``: the first column is never folded, so that a name in it can be copied.
+    """
+    print_sections(title, columns, {"": rows}, note, whole=whole)
 
 
 def print_sections(
-    title: str, columns: list[str], sections: Mapping[str, list[list[str]]], note: str = ""
+    title: str,
+    columns: list[str],
+    sections: Mapping[str, list[list[str]]],
+    note: str = "",
+    *,
+    whole: bool = True,
 ) -> None:
     """Print a table whose rows stand under headings; names in it are text, never markup."""
     table = Table(
@@ -66,7 +93,7 @@ def print_sections(
         caption_justify="left",
     )
     for number, column in enumerate(columns):
-        table.add_column(column, overflow="fold", no_wrap=number == 0)  # a name is copied whole
+        table.add_column(column, overflow="fold", no_wrap=whole and number == 0)
     for heading, rows in sections.items():
         if heading:
             table.add_row(f"[bold]{escape(heading)}[/]")

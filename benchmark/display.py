@@ -23,7 +23,7 @@ from rich.table import Column
 from benchmark.progress import Progress
 
 _PHASES = {
-    "draw": "Drawing the embedded synthetic set",
+    "draw": "Embedded synthetic set",
     "check": "Reading images",
     "train": "Training",
     "score": "Scoring",

@@ -194,6 +194,9 @@ def _chosen(entries: Sequence[Entry], detector: str | None, seed: int | None) ->
     names = list(dict.fromkeys(entry.detector for entry in entries))
     if detector is not None and detector not in names:
         raise UnknownNameError("detector of this cell", detector, names)
+    seeds = list(dict.fromkeys(str(entry.seed) for entry in entries))
+    if seed is not None and str(seed) not in seeds:
+        raise UnknownNameError("training seed", str(seed), seeds)
     found = [
         entry
         for entry in entries

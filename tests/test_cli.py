@@ -207,7 +207,7 @@ def test_the_embedded_set_is_drawn_where_one_asks(
 ) -> None:
     asked = []
 
-    def generate(root: Path, *, seed: int) -> Path:
+    def generate(root: Path, *, seed: int, on_progress: object) -> Path:
         asked.append((root, seed))
         return root / "manifest.csv"
 

@@ -35,7 +35,41 @@ def test_compare_prints_a_table_says_the_seeds_and_writes_csv(run: Path, tmp_pat
     table = pd.read_csv(out)
     assert table["training"].tolist() == ["AM"] * 3
     assert (table["resampling_seed"] == 3).all()
-    assert f"{table['difference'].iloc[0]:+.3f} (" in said
+    assert f"│ {table['difference'].iloc[0]:+.3f} " in said
+
+
+@pytest.mark.parametrize(
+    ("command", "whole"),
+    [
+        (("compare", "mfclip", "spectrum", "--resamples", "100"),
+         ("│ test EFS ", "│ 133 real + 127 forged │", "cross-forgery, trained on AM, clean")),
+        (("inspect", "cross-forgery/EFS/FS", "--detector", "mfclip", "--seed", "1"),
+         ("│ logit │ P(fake) │ generator ".replace("│", "┃"), "dfdc-faces/DFDC-mixed/test/")),
+    ],
+    ids=["compare", "inspect"],
+)  # fmt: skip
+def test_tables_of_a_run_can_be_read_at_80_columns(
+    run: Path, command: tuple[str, ...], whole: tuple[str, ...]
+) -> None:
+    arguments = [command[0], str(run), *command[1:]]
+    done = CliRunner().invoke(app, arguments, env={"COLUMNS": "80"})
+    assert done.exit_code == 0, done.output
+    for text in whole:
+        assert text in done.stdout
+    drawn = [line for line in done.stdout.splitlines() if line[:1] in "│┃┏└"]
+    assert max(map(len, drawn)) <= 80
+
+
+def test_published_numbers_can_be_read_at_80_columns() -> None:
+    said = CliRunner().invoke(app, ["list", "published"], env={"COLUMNS": "80"}).stdout
+    assert max(map(len, said.splitlines())) <= 80
+    for text in (
+        "│ Table III ",
+        " 320 ",
+        "│ genface-cross-diffusion │",
+        "│ ACC, AUC of 13 models ",
+    ):
+        assert text in said
 
 
 def test_compare_of_an_unknown_detector_is_one_line(run: Path) -> None:

@@ -92,6 +92,11 @@ def test_several_models_are_not_guessed_between(fake: Path) -> None:
         find_cell(RunContents(fake), "cross-forgery/EFS/FS")
 
 
+def test_an_unknown_seed_is_told_with_those_there_are(fake: Path) -> None:
+    with pytest.raises(UnknownNameError, match="no training seed is called '9'; there are 0$"):
+        find_cell(RunContents(fake), "cross-forgery/EFS/FS", "xception", 9)
+
+
 def test_images_are_shown_apart_from_the_run(run: Path, tmp_path: Path) -> None:
     before = sorted(run.rglob("*"))
     found = inspect(run, CELL, data=run.parent / "data" / "manifest.csv", most=3, out=tmp_path)
@@ -129,6 +134,6 @@ def test_the_command_prints_a_table_and_says_what_it_lacks(fake: Path) -> None:
     done = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
     assert done.exit_code == 0, done.output
     said = " ".join(done.stdout.split())
-    assert said.count("false alarm") == 2
     assert "Forged images called real: " in said
+    assert said.count("dfdc-faces/camera/test/") == 2
     assert "Images not shown: without --data" in said
