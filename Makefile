@@ -65,6 +65,7 @@ detector-page: $(INSTALLED) ## Count the detectors and write their pages into do
 	$(BIN)/python -m detectors.counting
 	$(BIN)/python -m benchmark.listing docs/detectors.md
 	$(BIN)/python -m detectors.page docs/detector-catalog.md
+	$(BIN)/python -m benchmark.tracks docs/training.md
 
 clean: ## Remove the virtual environment and the runs
 	rm -rf $(VENV) runs build dist

@@ -13,6 +13,7 @@ def read_study(  # noqa: PLR0917 - one for each option, in their order
     recipe: str | None,
     seeds: str | None,
     train_on: str | None,
+    track: str | None,
 ) -> Study:
     """Make the study that the arguments describe."""
     if size not in (None, "tiny", "base"):
@@ -28,6 +29,7 @@ def read_study(  # noqa: PLR0917 - one for each option, in their order
         recipe=recipe,
         seeds=[int(number) for number in numbers] or None,
         train_on=read_list(train_on),
+        track=track,
     )
 
 

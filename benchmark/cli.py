@@ -71,6 +71,9 @@ SeedsOption = Annotated[
         "--seeds", help="Training seeds: 0,1,2", show_default="the study's; 0 for a protocol"
     ),
 ]
+TrackOption = Annotated[
+    str | None, typer.Option("--track", help="common: one recipe for all; own: each its paper's.")
+]
 TrainOnOption = Annotated[
     str | None, typer.Option("--train-on", help="Only these training sets, separated by commas.")
 ]
@@ -149,6 +152,7 @@ def run(
     detectors: DetectorsOption = None,
     size: SizeOption = None,
     recipe: RecipeOption = None,
+    track: TrackOption = None,
     seeds: SeedsOption = None,
     train_on: TrainOnOption = None,
     store: StoreOption = None,
@@ -158,8 +162,8 @@ def run(
     checkpoint_seconds: CheckpointOption = 60.0,
 ) -> None:
     """Train, score and report a protocol or study on your images."""
-    study = read_study(target, detectors, size, recipe, seeds, train_on)
-    _tell_left_out(study, detectors)
+    study = read_study(target, detectors, size, recipe, seeds, train_on, track)
+    _tell_left_out(study, detectors, recipe)
     _run(
         study,
         data=read_data(data),
@@ -183,6 +187,7 @@ def plan(
     detectors: DetectorsOption = None,
     size: SizeOption = None,
     recipe: RecipeOption = None,
+    track: TrackOption = None,
     seeds: SeedsOption = None,
     train_on: TrainOnOption = None,
     store: StoreOption = None,
@@ -191,8 +196,8 @@ def plan(
     """Print what a run would train, score and decode; do none of it."""
     from benchmark.preview import preview
 
-    study = read_study(target, detectors, size, recipe, seeds, train_on)
-    _tell_left_out(study, detectors)
+    study = read_study(target, detectors, size, recipe, seeds, train_on, track)
+    _tell_left_out(study, detectors, recipe)
     for table in preview(
         study, data=read_data(data), out=out, store=store, allow_missing=allow_missing
     ):
@@ -215,6 +220,7 @@ def pieces(
     detectors: DetectorsOption = None,
     size: SizeOption = None,
     recipe: RecipeOption = None,
+    track: TrackOption = None,
     seeds: SeedsOption = None,
     store: StoreOption = None,
     device: DeviceOption = "auto",
@@ -227,7 +233,7 @@ def pieces(
 
     with Display(error_console) as display:
         outcome = carry_out(
-            read_study(target, detectors, size, recipe, seeds, None),
+            read_study(target, detectors, size, recipe, seeds, None, track),
             manifest,
             out=out,
             folds=folds,
@@ -341,19 +347,13 @@ def _show_pieces(left: Any, took: Any) -> None:
     print_table(f"Pieces without a record: {len(rows)}", ["piece", "seconds, estimated"], rows)
 
 
-def _tell_left_out(study: Any, detectors: str | None) -> None:
-    """Say which detectors ``all`` does not stand for at this size, if it was asked for."""
-    from benchmark.definition import ALL
-    from benchmark.listing import without_downloads
+def _tell_left_out(study: Any, detectors: str | None, recipe: str | None) -> None:
+    """Say which detectors ``all`` does not stand for here, if it was asked for."""
+    from benchmark.listing import left_out_notes
 
-    if ALL in (read_list(detectors) or []) and (left_out := without_downloads(study.size)[1]):
-        names = ", ".join(left_out)
-        out_console.print(
-            f"[yellow]all leaves out {len(left_out)} that start from published weights at size "
-            f"{study.size}; name them to download:[/] {names}",
-            highlight=False,
-            soft_wrap=True,
-        )
+    track = None if recipe else study.track
+    for why, names in left_out_notes(read_list(detectors) or [], study.size, track).items():
+        out_console.print(f"[yellow]{why}:[/] {names}", highlight=False, soft_wrap=True)
 
 
 def _run(study: Any, **options: Any) -> None:

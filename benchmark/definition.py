@@ -3,18 +3,20 @@
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from benchmark.errors import BenchmarkError
-from benchmark.listing import without_downloads
+from benchmark.listing import spelt_out
 from protocols.errors import UnknownNameError
 from protocols.reading import is_file_name, load_named, names_in, read_text, read_yaml
 from protocols.schema import load_protocol, protocol_names
 
-ALL = "all"
 _FOLDER = files("benchmark") / "studies"
+
+Track = Literal["common", "own"]
+"""Whose recipe trains a detector: one for all, or the one of its paper."""
 
 
 class StudyProtocol(BaseModel):
@@ -37,7 +39,8 @@ class StudyDetector(BaseModel):
         detector: Name in the catalog, an entry point, or ``package.module:Class``.
         label: What tables call it; None: its name. Two entries of one study need two labels.
         options: Options of its constructor.
-        recipe: Name or path of a recipe; None: its own at this size, or the size's.
+        recipe: Name or path of a recipe; None: the one of the track.
+        track: In place of the study's, for this entry.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -45,6 +48,7 @@ class StudyDetector(BaseModel):
     label: str | None = None
     options: dict[str, Any] = Field(default_factory=dict)
     recipe: str | None = None
+    track: Track | None = None
 
     @property
     def name(self) -> str:
@@ -64,6 +68,8 @@ class Study(BaseModel):
         seeds: Training seeds; every detector is trained with each.
         reference: Name of the detector that the report compares the others with, seed by seed: the
             study is an ablation. None: it is none.
+        track: Which recipe trains a detector that names none: ``common``, one augmentation, side
+            and step budget for all; ``own``, that of its paper.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -74,6 +80,7 @@ class Study(BaseModel):
     size: Literal["tiny", "base"]
     seeds: tuple[int, ...] = Field(min_length=1)
     reference: str | None = None
+    track: Track = "common"
 
 
 def study_names() -> list[str]:
@@ -100,6 +107,7 @@ def study_of(
     recipe: str | None = None,
     seeds: Sequence[int] | None = None,
     train_on: Sequence[str] | None = None,
+    track: str | None = None,
 ) -> Study:
     """Make a study of a protocol or study and what the caller wants different in it.
 
@@ -107,20 +115,26 @@ def study_of(
         target: Name of a protocol or study, or the path of a file of either.
         detectors: Names; needed for a protocol, and in place of a study's own. A name that the
             study gives one of its own stands for that, options and recipe included. ``all`` stands
-            for what ``benchmark.listing.without_downloads`` gives.
+            for what ``benchmark.listing.spelt_out`` gives.
         size: In place of a study's own; a protocol needs it.
         recipe: For every detector.
         seeds: In place of a study's own; a protocol has the seed 0.
         train_on: Only these training sets of a protocol.
+        track: ``common`` or ``own``, in place of a study's own; a protocol has ``common``.
 
     Raises:
-        BenchmarkError: Something is missing or contradictory.
+        BenchmarkError: Something is missing or contradictory, or there is no such track.
         UnknownNameError: Neither a protocol nor a study has that name.
     """
     study = _stated(target, detectors, size, train_on)
     changes: dict[str, Any] = {}
+    if track is not None:
+        if track not in get_args(Track):
+            raise UnknownNameError("track", track, get_args(Track))
+        changes["track"] = track
     if detectors:
-        detectors = _spelt_out(detectors, size or study.size)
+        track = None if recipe else track or study.track
+        detectors = spelt_out(detectors, size or study.size, track)
         stated = {detector.name: detector for detector in study.detectors}
         changes["detectors"] = tuple(
             stated.get(name, StudyDetector(detector=name)) for name in detectors
@@ -183,12 +197,6 @@ def checked(study: Study) -> Study:
             f"{', '.join(names)}"
         )
     return study
-
-
-def _spelt_out(names: Sequence[str], size: str) -> list[str]:
-    """Put the names that ``all`` stands for in its place."""
-    lists = [without_downloads(size)[0] if name == ALL else [name] for name in names]
-    return [name for some in lists for name in some]
 
 
 def _holds_study(target: str) -> bool:

@@ -11,7 +11,7 @@ from benchmark.data.manifest import Manifest
 from benchmark.errors import BenchmarkError
 from benchmark.planning import Plan, stated_samples, verified_samples
 from benchmark.progress import Progress
-from results.schema import Entry, RunFacts
+from results.schema import SCHEMA, Entry, RunFacts
 from results.store import read_run, read_samples, scores_path
 
 
@@ -82,7 +82,7 @@ def run_facts(out: Path, plan: Plan, *, batch_size: int, versions: dict[str, str
     """
     protocols = [expansion.protocol.model_dump(mode="json") for expansion in plan.expansions]
     facts = RunFacts(
-        schema=1,
+        schema=SCHEMA,
         study=plan.study.name,
         title=plan.study.title,
         protocols=protocols,
@@ -136,7 +136,7 @@ def _difference(before: RunFacts, now: RunFacts) -> str:
     entries = {_key(entry): entry for entry in before.entries}
     for entry in now.entries:
         if entries.get(_key(entry), entry) != entry:
-            return f"with another '{entry.detector}' (options, recipe, size or code differ)"
+            return f"with another '{entry.detector}' (options, track, recipe, size or code differ)"
     return ""
 
 

@@ -7,16 +7,17 @@ writes the table of all detectors into the page, between its two marks.
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmark.errors import BenchmarkError
-from benchmark.recipe import default_name
+from benchmark.recipe import common_name
 from detectors.card import Card
 from detectors.cards import CARDS
 from detectors.cards.counts import counts
 from leaderboard.numbers import with_unit
 
+ALL = "all"
 COLUMNS = ("name", "year", "params", "input", "how faithful it is")
 NOTE = (
     "Params and input (pixels a side): of the size base, in training. "
@@ -44,6 +45,41 @@ def without_downloads(size: str) -> tuple[list[str], list[str]]:
     trained = [card for card in CARDS.values() if card.fit != "none" and not card.sanity]
     left_out = [c.name for c in trained if size == "base" and c.pretraining != "none"]
     return [card.name for card in trained if card.name not in left_out], left_out
+
+
+def without_own_recipe() -> list[str]:
+    """Name the detectors that have no track ``own``: nothing says how they are trained."""
+    return [c.name for c in CARDS.values() if c.fit == "gradient" and c.own_recipe is None]
+
+
+def spelt_out(names: Sequence[str], size: str, track: str | None = None) -> list[str]:
+    """Put what ``all`` stands for in its place.
+
+    Args:
+        names: Of detectors, ``all`` among them or not.
+        size: What needs a download at this size is left out.
+        track: ``own`` leaves out what has none; None: no matter, a recipe is named.
+    """
+    left_out = without_own_recipe() if track == "own" else []
+    everyone = [name for name in without_downloads(size)[0] if name not in left_out]
+    lists = [everyone if name == ALL else [name] for name in names]
+    return [name for some in lists for name in some]
+
+
+def left_out_notes(names: Sequence[str], size: str, track: str | None = None) -> dict[str, str]:
+    """Say which detectors ``all`` does not stand for: why, and their names; none if not asked."""
+    if ALL not in names:
+        return {}
+    heavy = without_downloads(size)[1]
+    lacking = [name for name in without_own_recipe() if name not in heavy]
+    found = {
+        f"that start from published weights at size {size}; name them to download": heavy,
+        "without a track 'own', since nothing says how they are trained": (
+            lacking if track == "own" else []
+        ),
+    }
+    told = {f"all leaves out {len(some)} {why}": some for why, some in found.items() if some}
+    return {why: ", ".join(some) for why, some in told.items()}
 
 
 def listing() -> dict[str, list[list[str]]]:
@@ -78,7 +114,8 @@ def card_facts(name: str) -> tuple[str, list[list[str]]]:
     facts += [
         ["fidelity", card.fidelity],
         ["trained by", card.fit],
-        ["recipe", _recipes(card)],
+        ["recipe, track common", _common(card)],
+        ["recipe, track own", _own(card)],
         ["needs", ", ".join(sorted(card.needs)) or "images and labels alone"],
         ["learns from", card.learns_from],
         ["made by", card.definition],
@@ -92,11 +129,18 @@ def card_facts(name: str) -> tuple[str, list[list[str]]]:
     return card.title, facts
 
 
-def _recipes(card: Card) -> str:
-    """Name the recipes that train a detector where none is asked for."""
+def _common(card: Card) -> str:
+    """Name the recipes that train a detector where neither track nor recipe is asked for."""
     if card.fit != "gradient":
         return "none"
-    return ", ".join(default_name(card.name, size) for size in ("base", "tiny"))
+    return ", ".join(common_name(card.name, size) for size in ("base", "tiny"))
+
+
+def _own(card: Card) -> str:
+    """Name the recipe of a detector's paper, or say that there is none."""
+    if card.fit != "gradient":
+        return "none"
+    return card.own_recipe or "there is none: nothing says how it is trained on forgeries"
 
 
 def page() -> str:
@@ -115,16 +159,21 @@ def page() -> str:
 
 
 def with_table(text: str) -> str:
-    """Give a page with the table in place of what stands between its two marks.
+    """Give a page with the table of all detectors between its two marks."""
+    return between_marks(text, BEGIN, END, page())
+
+
+def between_marks(text: str, begin: str, end: str, table: str) -> str:
+    """Give a page with a table in place of what stands between two marks.
 
     Raises:
         BenchmarkError: The page does not have them.
     """
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise BenchmarkError(f"the page has no '{BEGIN}' followed by '{END}'")
-    return f"{before}{BEGIN}\n\n{page()}\n{END}{after}"
+    before, first, rest = text.partition(begin)
+    _, last, after = rest.partition(end)
+    if not (first and last):
+        raise BenchmarkError(f"the page has no '{begin}' followed by '{end}'")
+    return f"{before}{begin}\n\n{table}\n{end}{after}"
 
 
 def _row(card: Card) -> list[str]:

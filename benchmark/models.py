@@ -48,6 +48,7 @@ class TrainJob:
         detector: Name in the catalog, or ``package.module:Class``.
         options: Options of its constructor, without size and taxa.
         recipe: With every duration in steps of this training set.
+        track: Whose recipe it is: ``common``, ``own`` or ``custom``; no part of the id.
         training: The samples.
         taxa: Kinds of image among the training samples.
     """
@@ -58,6 +59,7 @@ class TrainJob:
     options: Mapping[str, Any]
     size: str
     recipe: ResolvedRecipe
+    track: str
     seed: int
     training: TrainingSet
     taxa: tuple[tuple[str, ...], ...]
@@ -79,10 +81,11 @@ def train_job(
     training: TrainingSet,
     samples: pd.DataFrame,
     encoding: str = AS_IS,
+    track: str = "custom",
 ) -> TrainJob:
     """Describe a model to train and give it its id; nothing is imported or built.
 
-    ``encoding`` names what the images go through before anything else.
+    ``encoding`` names what the images go through before anything else; ``track`` is told on.
     """
     kinds = tuple(taxa(samples.iloc[training.rows]))
     resolved = recipe.resolved(len(training.rows))
@@ -92,7 +95,8 @@ def train_job(
         "code": _code_hash(detector),
         "options": {name: _identify(value) for name, value in sorted(options.items())},
         "size": size,
-        "recipe": resolved.model_dump(mode="json"),
+        # The side that a detector takes stands among its options.
+        "recipe": resolved.model_dump(mode="json", exclude={"input_size"}),
         "seed": seed,
         "train": _selection_hash(samples, training.rows),
         "val": _selection_hash(samples, training.val),
@@ -110,6 +114,7 @@ def train_job(
         options=options,
         size=size,
         recipe=resolved,
+        track=track,
         seed=seed,
         training=training,
         taxa=kinds,

@@ -7,12 +7,14 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import Tensor, nn
-from torch.optim import Adam, AdamW, Optimizer
+from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from benchmark.errors import BenchmarkError
 from benchmark.recipe import ResolvedRecipe
 from detectors.base import Batch, Detector
+
+MOMENTUM = 0.9
 
 
 class Step(nn.Module):
@@ -60,13 +62,13 @@ def make_accelerator(recipe: ResolvedRecipe, device: torch.device) -> Accelerato
 
 def make_optimizer(recipe: ResolvedRecipe, detector: Detector) -> Optimizer:
     """Build the recipe's optimiser of what is trained; on a GPU it is one kernel."""
+    trained = [parameter for parameter in detector.parameters() if parameter.requires_grad]
+    fused = True if detector.device.type == "cuda" else None
+    lr, decay = recipe.lr, recipe.weight_decay
+    if recipe.optimizer == "sgd":
+        return SGD(trained, lr=lr, momentum=MOMENTUM, weight_decay=decay, fused=fused)
     kinds: dict[str, type[Adam]] = {"adam": Adam, "adamw": AdamW}
-    return kinds[recipe.optimizer](
-        [parameter for parameter in detector.parameters() if parameter.requires_grad],
-        lr=recipe.lr,
-        weight_decay=recipe.weight_decay,
-        fused=True if detector.device.type == "cuda" else None,
-    )
+    return kinds[recipe.optimizer](trained, lr=lr, weight_decay=decay, fused=fused)
 
 
 def make_schedule(recipe: ResolvedRecipe) -> Callable[[int], float]:

@@ -16,9 +16,9 @@ from benchmark.definition import Study, StudyDetector, StudyProtocol
 from benchmark.errors import BenchmarkError
 from benchmark.models import AS_IS, TrainJob, train_job
 from benchmark.progress import Progress
-from benchmark.recipe import Recipe, default_recipe, load_recipe
 from benchmark.sampling import Rows
 from benchmark.stages import refuse_unfit as refuse_unfit_stages
+from benchmark.tracks import options_of, recipe_of, track_of
 from benchmark.transfer import lacks_gradient, surrogate_of
 from protocols.conditions import CLEAN, Condition
 from protocols.expansion import Expansion, TrainingSet, expand
@@ -326,23 +326,19 @@ def _job(
     encoding: str,
 ) -> TrainJob:
     """Describe the model for one entry."""
+    recipe = recipe_of(detector, study)
     return train_job(
         label=detector.name,
         detector=detector.detector,
-        options=detector.options,
+        options=options_of(detector, recipe, study.size),
         size=study.size,
-        recipe=recipe_of(detector, study.size),
+        recipe=recipe,
+        track=track_of(detector, study),
         seed=seed,
         training=training,
         samples=samples,
         encoding=encoding,
     )
-
-
-def recipe_of(detector: StudyDetector, size: str) -> Recipe:
-    """Give the recipe that an entry names, else its detector's own at ``size`` or the size's."""
-    named = detector.recipe
-    return load_recipe(named) if named else default_recipe(detector.detector, size)
 
 
 def _add_needs(needs: dict[Condition, Rows], expansion: Expansion, training: TrainingSet) -> None:

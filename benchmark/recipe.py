@@ -45,6 +45,11 @@ class Augmentation(BaseModel):
         blur_sigma: Least and greatest deviation of the blur, in pixels of the detector's input.
         jpeg: Probability of JPEG compression.
         jpeg_quality: Least and greatest quality, of 1 to 100.
+        rotate: Probability of a rotation about the middle, before the blur.
+        rotate_degrees: Its greatest angle, to either side.
+        light: Probability of another contrast and brightness, between blur and JPEG.
+        light_change: Greatest change of either: values in [0, 1] are multiplied by 1 +- it, and
+            +- it is added.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -53,6 +58,10 @@ class Augmentation(BaseModel):
     blur_sigma: Annotated[tuple[float, float], AfterValidator(_ascending)] = (0.0, 3.0)
     jpeg: float = Field(default=0, ge=0, le=1)
     jpeg_quality: Annotated[tuple[int, int], AfterValidator(_quality)] = (30, 100)
+    rotate: float = Field(default=0, ge=0, le=1)
+    rotate_degrees: float = Field(default=10.0, gt=0, le=180)
+    light: float = Field(default=0, ge=0, le=1)
+    light_change: float = Field(default=0.1, gt=0, lt=1)
 
     @model_serializer(mode="wrap")
     def _stated(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -91,7 +100,8 @@ class Recipe(BaseModel):
     text such as ``15 epochs``, which becomes steps when the training set is known (``resolved``).
 
     Attributes:
-        optimizer: ``adam`` (weight decay in the gradient) or ``adamw`` (decoupled).
+        optimizer: ``adam`` (weight decay in the gradient), ``adamw`` (decoupled) or ``sgd`` (with
+            momentum 0.9).
         lr: Learning rate after warm-up; ``weight_decay`` in the optimiser's own sense.
         schedule: ``constant``; ``cosine`` to zero at the last step; ``step``: times 0.1 at every
             ``decay_every`` steps.
@@ -111,12 +121,14 @@ class Recipe(BaseModel):
         channels_last: Lay images and filters out with the channels innermost.
         compile: Compile the training step with ``torch.compile``.
         augmentation: Changes to the training images.
+        input_size: Side of the input, in pixels, of every detector that can take it; None: each
+            has its own.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str
     citation: str
-    optimizer: Literal["adam", "adamw"]
+    optimizer: Literal["adam", "adamw", "sgd"]
     lr: float = Field(gt=0)
     weight_decay: float = Field(ge=0)
     schedule: Literal["constant", "cosine", "step"]
@@ -134,6 +146,13 @@ class Recipe(BaseModel):
     channels_last: bool = False
     compile: bool = False
     augmentation: Augmentation
+    input_size: int | None = Field(default=None, ge=8)
+
+    @model_serializer(mode="wrap")
+    def _stated(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave the side out where each detector has its own, as recipes did before it was one."""
+        values: dict[str, Any] = serialise(self)
+        return {name: v for name, v in values.items() if (name, v) != ("input_size", None)}
 
     def resolved(self, images: int) -> "ResolvedRecipe":
         """State every duration in steps, for a training set of so many images.
@@ -183,12 +202,12 @@ def load_recipe(name: str) -> Recipe:
     return recipe
 
 
-def default_recipe(detector: str, size: str) -> Recipe:
-    """Give the detector's own recipe at this size if it has one, else the size's."""
-    return load_recipe(default_name(detector, size))
+def common_recipe(detector: str, size: str) -> Recipe:
+    """Give the recipe of the track ``common``: the size's, or the detector's exception from it."""
+    return load_recipe(common_name(detector, size))
 
 
-def default_name(detector: str, size: str) -> str:
+def common_name(detector: str, size: str) -> str:
     """Name that recipe; none is read."""
-    own = f"{detector}-{size}"
-    return own if own in recipe_names() else size
+    exception = f"{detector}-{size}"
+    return exception if exception in recipe_names() else size

@@ -24,13 +24,13 @@ from benchmark.planning import (
     bind,
     load_protocols,
     make_plan,
-    recipe_of,
     refuse_unfit,
 )
 from benchmark.processes import Leader, follow, rank
 from benchmark.progress import Progress
 from benchmark.provenance import EnergyMeter, provenance
 from benchmark.scoring import Group, ScoreStore, plan_groups, score
+from benchmark.tracks import recipe_of
 from benchmark.training import train
 from detectors.card import Card
 from detectors.catalog import detector_class
@@ -59,6 +59,7 @@ def run(
     detectors: Sequence[str] | None = None,
     size: Literal["tiny", "base"] | None = None,
     recipe: str | None = None,
+    track: str | None = None,
     seeds: Sequence[int] | None = None,
     train_on: Sequence[str] | None = None,
     store: Path | str | None = None,
@@ -77,7 +78,9 @@ def run(
             are added to it; its data and environment must be the same.
         detectors: Names for a protocol, or in place of a study's own.
         size: ``tiny`` or ``base``, likewise.
-        recipe: Recipe for every detector, in place of their own.
+        recipe: Recipe for every detector, whatever the track.
+        track: ``common``, one augmentation, side and step budget for all; or ``own``, the recipe
+            of each detector's paper.
         seeds: Training seeds.
         train_on: Only these training sets of a protocol.
         store: Folder of trained models, shared by runs; the user's cache folder if left out.
@@ -95,7 +98,8 @@ def run(
         BenchmarkError: The study, data, store or run cannot be used as asked.
         ProtocolError, DetectorError, ResultError: Likewise, for their parts.
     """
-    study = _asked(study, detectors, size=size, recipe=recipe, seeds=seeds, train_on=train_on)
+    changes = {"recipe": recipe, "track": track, "seeds": seeds, "train_on": train_on}
+    study = _asked(study, detectors, size=size, **changes)
     if threads is not None:
         torch.set_num_threads(threads)
     where = resolve_device(device)
@@ -155,7 +159,9 @@ def _asked(study: Study | str, detectors: Sequence[str] | None, **changes: Any) 
     if isinstance(study, str):
         return study_of(study, detectors=detectors, **changes)
     if detectors or any(changes.values()):
-        raise BenchmarkError("a Study object states its own detectors, size, recipe and seeds")
+        raise BenchmarkError(
+            "a Study object states its own detectors, size, recipe, track and seeds"
+        )
     return checked(study)
 
 
@@ -177,7 +183,8 @@ def check_detectors(study: Study) -> None:
     """Refuse what no training could mend, before any: unknown options, needs that are not met.
 
     Raises:
-        BenchmarkError: A detector has no such option, or needs what no manifest or recipe gives.
+        BenchmarkError: A detector has no such option, needs what no manifest or recipe gives, or
+            has no recipe of its own where the track asks for it.
         UnknownDetectorError: There is no such detector.
     """
     for entry in study.detectors:
@@ -191,12 +198,12 @@ def check_detectors(study: Study) -> None:
         lacking = sorted(found.card.needs - _SUPPLIED)
         if lacking:
             raise BenchmarkError(f"{entry.name} needs {', '.join(lacking)}, which no manifest has")
-        _check_batches(entry, found.card, study.size)
+        _check_batches(entry, found.card, study)
 
 
-def _check_batches(entry: StudyDetector, card: Card, size: str) -> None:
+def _check_batches(entry: StudyDetector, card: Card, study: Study) -> None:
     """Refuse a recipe whose batches a detector cannot train on."""
-    recipe = recipe_of(entry, size)
+    recipe = recipe_of(entry, study)
     if card.batches == "balanced" and not recipe.balanced:
         raise BenchmarkError(
             f"{entry.name} trains on batches of which half are real: recipe "
@@ -244,6 +251,7 @@ def _state_models(out: Path, facts: RunFacts, plan: Plan, models: ModelStore) ->
             "training": first[job.id],
             "reals": job.training.statement,
             "encoding": plan.encoding_name,
+            "track": job.track,
         }
         write_model(out, models.facts(job.id).model_copy(update=named))
 

@@ -19,7 +19,7 @@ from benchmark.training_data import TrainingData
 from detectors.base import Detector
 from detectors.catalog import create_detector, detector_class
 from results.metrics import auc
-from results.schema import ModelFacts
+from results.schema import SCHEMA, ModelFacts
 
 
 def train(job: TrainJob, engine: Engine) -> ModelFacts:
@@ -90,7 +90,7 @@ def _facts(job: TrainJob, detector: Detector, data: TrainingData, outcome: Outco
     trained = [p.numel() for p in detector.parameters() if p.requires_grad]
     by_gradient = detector.card.fit == "gradient"
     return ModelFacts(
-        schema=1,
+        schema=SCHEMA,
         id=job.id,
         detector=job.detector,
         title=detector.card.title if job.label == job.detector else job.label,
@@ -100,6 +100,7 @@ def _facts(job: TrainJob, detector: Detector, data: TrainingData, outcome: Outco
         options=dict(job.options),
         parameters=sum(counts),
         trainable=sum(trained),
+        track=job.track,
         recipe=job.recipe.name if by_gradient else "none",
         recipe_values=job.recipe.model_dump(mode="json") if by_gradient else {},
         seed=job.seed,

@@ -48,6 +48,8 @@ class Card:
             follow; of no matter unless ``fit`` is ``gradient``.
         random_base: Options, beside ``pretrained=False``, that build the size ``base`` from random
             weights with nothing fetched: for counting and timing.
+        own_recipe: Name of the recipe that its paper or public code states (track ``own``); None:
+            none is known. At size ``tiny`` its augmentation alone is taken.
     """
 
     name: str
@@ -68,3 +70,4 @@ class Card:
     batch_dependent: int | None = None
     image_gradient: bool = True
     random_base: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    own_recipe: str | None = None

@@ -46,6 +46,8 @@ def _section(card: Card) -> str:
     facts.append(f"Fidelity: {card.fidelity.rstrip('.')}.")
     told = f"Normalisation: {card.normalisation}. Pretraining: {card.pretraining}."
     told += f" Licence: {card.licence}."
+    if card.fit == "gradient":
+        told += f" Recipe of its own: {card.own_recipe or 'none is known'}."
     if card.needs:
         told += f" Needs: {', '.join(sorted(card.needs))}."
     if card.learns_from == "reals":

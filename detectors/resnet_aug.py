@@ -7,7 +7,7 @@ from detectors.cards.spatial import RESNET50_AUG
 class ResNetAug(BackboneDetector):
     """ResNet-50 with one logit, trained by binary cross-entropy.
 
-    The augmentation belongs to the recipes: ``resnet50-aug-base`` blurs and compresses half of the
+    The augmentation belongs to the recipes: ``resnet50-aug-own`` blurs and compresses half of the
     training images, ``resnet50-aug-weak`` a tenth. Features are (B, 2048) for ``base`` and (B, 96)
     for ``tiny``, which is timm's test network of the same kind.
 

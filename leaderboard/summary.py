@@ -63,8 +63,20 @@ def summary_table(view: ProtocolView) -> Table:
             "In parentheses: cells in the number / cells. Only cells count whose real images are "
             "of the sources of their forged ones; a detector that lacks one of them has no number",
             *(_damage_notes() if view.damaged else ()),
+            *_track_notes(view),
         ),
     )
+
+
+def _track_notes(view: ProtocolView) -> list[str]:
+    """Name the detectors of each track where not all are of one: their recipes differ too."""
+    members: dict[str, dict[str, None]] = {}
+    for (contender, _), model in view.models.items():
+        members.setdefault(model.track, {})[contender.label] = None
+    if len(members) < 2:
+        return []
+    told = "; ".join(f"{track}: {', '.join(labels)}" for track, labels in sorted(members.items()))
+    return [f"Not all are trained in one track, so that their recipes differ too ({told})"]
 
 
 def severity_area(view: ProtocolView, contender: Contender) -> Damage:

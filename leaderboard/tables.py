@@ -134,6 +134,7 @@ def _long_row(view: ProtocolView, result: Result) -> dict[str, object]:
         "model": model.id if model else "",
         "init": model.init if model else "",
         "size": model.size if model else "",
+        "track": model.track if model else "",
         "steps": model.steps if model else None,
         "epochs": model.epochs if model else None,
         "training": result.cell.training,

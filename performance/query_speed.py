@@ -86,7 +86,8 @@ def _record(model: str) -> Record:
     cells_of = [CellRecord.model_validate({**of_cell, "test": f"t{n}"}) for n in range(_PER_RECORD)]
     return Record(
         protocol="p", protocol_version=1, protocol_hash="h", model=model, detector="d", title="D",
-        size="tiny", init="random", seed=0, data={"data": "f"}, scores="s", cells=cells_of,
+        size="tiny", init="random", track="common", seed=0, data={"data": "f"}, scores="s",
+        cells=cells_of,
     )  # fmt: skip
 
 

@@ -280,6 +280,7 @@ def _record(contents: RunContents, name: str, model: str, trainings: list[str]) 
         title=facts.title,
         size=facts.size,
         init=facts.init,
+        track=facts.track,
         seed=facts.seed,
         data={
             role: contents.facts.data[role].fingerprint

@@ -25,7 +25,18 @@ if TYPE_CHECKING:
 HUB_METRICS: Mapping[str, str] = {"AUC": "roc_auc", "AP": "average_precision", "ACC": "accuracy"}
 TASK, TASK_NAME = "image-classification", "face forgery detection"
 _SAID = ("protocol", "protocol_version", "protocol_hash", "training", "test", "condition", "level")
-_SETTING = (*_SAID, "reals", "seen", "n_real", "n_fake", "seed", "size", "init", "synthetic")
+_SETTING = (
+    *_SAID,
+    "reals",
+    "seen",
+    "n_real",
+    "n_fake",
+    "seed",
+    "size",
+    "init",
+    "track",
+    "synthetic",
+)
 
 
 class Exported(NamedTuple):

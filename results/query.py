@@ -14,7 +14,7 @@ from results.store import read_run, records
 _CELL = tuple(n for n, f in CellRecord.model_fields.items() if get_origin(f.annotation) is not dict)
 _NUMBERS = tuple(n for n, f in Value.model_fields.items() if float in get_args(f.annotation))
 _MODEL = ("protocol", "protocol_version", "protocol_hash", "model", "detector", "title")
-_TRAINED = ("size", "init", "seed")
+_TRAINED = ("size", "init", "track", "seed")
 _WHOLE = ("protocol_version", "seed", "severity", "n_real", "n_fake", "n_missing", "n_orphans")
 _TRUTH = ("pooled", "headline", "seen")
 _RUN = ("run", "study", "data", "synthetic")

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
+Track = Literal["common", "own", "custom", "unknown"]
 ModelId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
@@ -30,6 +31,8 @@ class ModelFacts(_Strict):
         init: ``random``, ``imagenet``, ``clip:<hash>``.
         options: Options of its constructor that were set.
         parameters: How many numbers it has; ``trainable`` of them are trained.
+        track: Whose recipe trained it: ``common``, that of all; ``own``, that of its paper;
+            ``custom``, one that was asked for; ``unknown`` where it was not taken down.
         recipe: Name of the recipe; ``recipe_values`` is all it says.
         seed: The training seed.
         training: Name of the training set; ``reals`` states which real images it has.
@@ -42,7 +45,7 @@ class ModelFacts(_Strict):
         weights: sha256 of ``model.safetensors``; None where it was not taken down.
     """
 
-    schema_: Literal[1] = Field(default=SCHEMA, alias="schema")
+    schema_: Literal[2] = Field(default=SCHEMA, alias="schema")
     id: ModelId
     detector: str
     title: str
@@ -52,6 +55,7 @@ class ModelFacts(_Strict):
     options: dict[str, Any]
     parameters: int
     trainable: int
+    track: Track
     recipe: str
     recipe_values: dict[str, Any]
     seed: int
@@ -120,7 +124,7 @@ class RunFacts(_Strict):
         unbound: Roles that were left without a dataset on purpose; what needs them is a gap.
     """
 
-    schema_: Literal[1] = Field(default=SCHEMA, alias="schema")
+    schema_: Literal[2] = Field(default=SCHEMA, alias="schema")
     study: str
     title: str
     protocols: list[dict[str, Any]]
@@ -210,7 +214,8 @@ class Record(_Strict):
 
     Attributes:
         protocol: Name; ``protocol_version`` and ``protocol_hash`` with it.
-        model: The model's id; ``detector``, ``title``, ``size``, ``init``, ``seed`` for readers.
+        model: The model's id; ``detector``, ``title``, ``size``, ``init``, ``track`` (as in
+            ``ModelFacts``) and ``seed`` for readers.
         data: Fingerprints by role.
         scores: ``content_hash`` of the scores that the numbers come from.
         cells: Every cell of every training set that the model stands for.
@@ -218,7 +223,7 @@ class Record(_Strict):
             validation samples: a logit for images, P(fake) for videos.
     """
 
-    schema_: Literal[1] = Field(default=SCHEMA, alias="schema")
+    schema_: Literal[2] = Field(default=SCHEMA, alias="schema")
     protocol: str
     protocol_version: int
     protocol_hash: str
@@ -227,6 +232,7 @@ class Record(_Strict):
     title: str
     size: str
     init: str
+    track: Track
     seed: int
     data: dict[str, str]
     scores: str

@@ -79,8 +79,9 @@ def read_model(run: Path, model: str) -> ModelFacts:
 
 
 def write_record(run: Path, record: Record) -> None:
-    """Write ``records/<protocol>/<model id>.json``."""
-    _write_facts(run / "records" / record.protocol / f"{record.model}.json", record)
+    """Write ``records/<protocol>/<model id>.json``; one of an older schema is made anew."""
+    path = run / "records" / record.protocol / f"{record.model}.json"
+    atomic_write(path, json_text(record.model_dump(mode="json", by_alias=True), str(path)))
 
 
 def records(run: Path) -> list[Record]:

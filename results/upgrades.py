@@ -13,8 +13,13 @@ from results.schema import SCHEMA
 # What kind of file it is (``RunFacts``, ``ModelFacts``, ``Record``) and what stands in it.
 Upgrade = Callable[[str, dict[str, Any]], dict[str, Any]]
 
-# Empty for as long as there has been one schema.
-UPGRADES: Mapping[int, Upgrade] = {}
+
+def _with_track(kind: str, raw: dict[str, Any]) -> dict[str, Any]:
+    """Say that schema 1 did not take down whose recipe trained a model."""
+    return {**raw, "track": "unknown"} if kind in ("ModelFacts", "Record") else raw
+
+
+UPGRADES: Mapping[int, Upgrade] = {1: _with_track}
 
 
 def upgraded(

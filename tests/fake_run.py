@@ -146,6 +146,7 @@ def _write_model(
         options={},
         parameters=1_234_567 if gradient else 129,
         trainable=1_234_567 if gradient else 129,
+        track="common",
         recipe="tiny",
         recipe_values={"learning_rate": 1e-3, "epochs": 6},
         seed=entry.seed,

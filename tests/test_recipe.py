@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from benchmark.errors import BenchmarkError
-from benchmark.recipe import default_recipe, load_recipe, recipe_names
+from benchmark.recipe import common_recipe, load_recipe
 from protocols.errors import ProtocolError, UnknownNameError
 
 FOLDER = Path(str(files("benchmark"))) / "recipes"
@@ -19,13 +19,10 @@ def test_every_recipe_that_ships_is_valid(path: Path) -> None:
     assert recipe.evaluate_every <= recipe.steps
 
 
-def test_a_detector_has_its_own_recipe_or_the_one_of_its_size() -> None:
-    assert default_recipe("xception", "tiny").name in ("tiny", "xception-tiny")
-    assert default_recipe("my.module:Mine", "base").name == "base"
-    for name in recipe_names():
-        stem, _, size = name.rpartition("-")
-        if stem:
-            assert default_recipe(stem, size).name == name
+def test_a_detector_has_the_recipe_of_its_size_or_its_exception_from_it() -> None:
+    assert common_recipe("xception", "tiny").name == "tiny"
+    assert common_recipe("clip-linear", "tiny").name == "clip-linear-tiny"
+    assert common_recipe("my.module:Mine", "base").name == "base"
 
 
 def own(tmp_path: Path, **changes: object) -> str:

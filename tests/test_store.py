@@ -11,6 +11,7 @@ import pytest
 from results.errors import ResultError
 from results.evaluation import evaluate
 from results.files import atomic_write, json_text
+from results.schema import SCHEMA
 from results.store import (
     content_hash,
     load_scores,
@@ -121,7 +122,7 @@ def test_records_are_read_as_they_were_written(tmp_path: Path) -> None:
         ("[]", r"run\.json: an object is expected, found list"),
         ("{}", r"run\.json: 'schema' must be a whole number, found none"),
         ('{"schema": "1"}', r"run\.json: 'schema' must be a whole number, found '1'"),
-        ('{"schema": 2}', r"run\.json: schema 2 was written by a newer ForgeryBench; .* up to 1"),
+        ('{"schema": 3}', r"run\.json: schema 3 was written by a newer ForgeryBench; .* up to 2"),
         ('{"schema": 0}', r"run\.json: schema 0 is no longer read; the oldest that is, is 1"),
         ('{"schema": 1, "study": 3}', r"run\.json: 'study' is wrong: input should be a valid str"),
     ],
@@ -194,7 +195,7 @@ def test_facts_are_written_with_sorted_keys(tmp_path: Path) -> None:
     run = make_run(tmp_path, protocols=["cross-forgery"], detectors=["spectrum"])
     raw = json.loads((run / "run.json").read_text())
     assert list(raw) == sorted(raw)
-    assert raw["schema"] == 1
+    assert raw["schema"] == SCHEMA
 
 
 def test_a_folder_is_not_written_over_by_a_file(tmp_path: Path) -> None:

@@ -124,7 +124,9 @@ def test_a_changed_detector_does_not_slip_into_a_run(
 ) -> None:
     run(manifest, recipe, tmp_path / "run")
     other = study(write_recipe(tmp_path, name="other", lr=0.05))
-    with pytest.raises(BenchmarkError, match=r"with another 'small' \(options, recipe, size or"):
+    with pytest.raises(
+        BenchmarkError, match=r"with another 'small' \(options, track, recipe, size or"
+    ):
         run(manifest, recipe, tmp_path / "run", study=other)
 
 

@@ -57,6 +57,7 @@ CLIP_LINEAR = Card(
     "from native pixels in validation: crop=centre). The published last layer is read (head=file). "
     + _TINY,
     fit="gradient",
+    own_recipe="clip-linear-own",
     **_CLIP,
 )
 
@@ -119,6 +120,7 @@ GEND = Card(
     "set, are the data's to have. Augmentation is the recipe's. The published checkpoint on CLIP "
     "is read tensor for tensor; those on PE and DINOv3 are other networks, not here. " + _TINY,
     fit="gradient",
+    own_recipe="gend-own",
     batches="balanced",
     **_CLIP,
 )
@@ -136,6 +138,7 @@ EFFORT = Card(
     "difference). As in the public code, no loss keeps the parts orthogonal: cross-entropy alone. "
     "Augmentation is the recipe's. Checkpoints of that code are read tensor for tensor. " + _TINY,
     fit="gradient",
+    own_recipe="effort-own",
     **_CLIP,
 )
 

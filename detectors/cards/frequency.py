@@ -35,6 +35,7 @@ SPSL = Card(
     pretraining="ImageNet-1k",
     normalisation=SYMMETRIC,
     fit="gradient",
+    own_recipe="deepfakebench",
 )
 
 NPR = Card(
@@ -54,6 +55,7 @@ NPR = Card(
     pretraining="none",
     normalisation=IMAGENET,
     fit="gradient",
+    own_recipe="npr-own",
 )
 
 PATCHCRAFT = Card(
@@ -95,6 +97,7 @@ SSP = Card(
     pretraining="ImageNet-1k",
     normalisation=IMAGENET,
     fit="gradient",
+    own_recipe="ssp-own",
 )
 
 F3NET = Card(
@@ -117,6 +120,7 @@ F3NET = Card(
     pretraining="ImageNet-1k",
     normalisation=f"bands {SYMMETRIC}, windows in grey levels",
     fit="gradient",
+    own_recipe="deepfakebench-plain",
 )
 
 SRM = Card(
@@ -139,6 +143,7 @@ SRM = Card(
     pretraining="ImageNet-1k",
     normalisation=SYMMETRIC,
     fit="gradient",
+    own_recipe="deepfakebench-plain",
 )
 
 DETECTORS = {

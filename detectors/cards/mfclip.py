@@ -22,6 +22,7 @@ MFCLIP = Card(
     pretraining="none",
     normalisation=f"{SYMMETRIC}; the noise in grey levels",
     fit="gradient",
+    own_recipe="release",
     needs=frozenset({"prompts"}),
 )
 
@@ -43,6 +44,7 @@ MFCLIP_RELEASE = Card(
     pretraining="none",
     normalisation="to grey levels, [0, 255]; the noise stays in [0, 1]",
     fit="gradient",
+    own_recipe="release",
     needs=frozenset({"prompts"}),
     batch_dependent=24,
     image_gradient=False,

@@ -15,6 +15,7 @@ MESO4 = Card(
     licence="Apache-2.0 (code, written from the paper; there are no weights)",
     pretraining="none",
     fit="gradient",
+    own_recipe="deepfakebench-plain",
 )
 
 XCEPTION = Card(
@@ -32,6 +33,7 @@ XCEPTION = Card(
     pretraining="ImageNet-1k",
     normalisation=SYMMETRIC,
     fit="gradient",
+    own_recipe="deepfakebench-unrotated",
 )
 
 EFFICIENTNET_B4 = Card(
@@ -49,6 +51,7 @@ EFFICIENTNET_B4 = Card(
     pretraining="ImageNet-1k",
     normalisation=IMAGENET,
     fit="gradient",
+    own_recipe="deepfakebench",
 )
 
 RESNET50_AUG = Card(
@@ -59,14 +62,15 @@ RESNET50_AUG = Card(
     year=2020,
     kind="spatial",
     fidelity="base: the paper's network, ImageNet weights, one logit, binary cross-entropy, 224 "
-    "pixels; Gaussian blur and JPEG as in the paper with probability 0.5 (recipe "
-    "resnet50-aug-base) or 0.1 (resnet50-aug-weak). Not the paper's: faces are resized to 224 "
-    "and not cropped at random from 256, and the learning rate falls by cosine, not on "
-    "plateaus. tiny: timm's test network of the same kind for CPUs and tests",
+    "pixels; Gaussian blur and JPEG as in the paper with probability 0.5, in the track common "
+    "too, since they make it what it is, or 0.1 (recipe resnet50-aug-weak). Not the paper's: faces "
+    "are resized to 224 and not cropped at random from 256, and the learning rate falls by cosine, "
+    "not on plateaus. tiny: timm's test network of the same kind for CPUs and tests",
     licence="Apache-2.0 (code, timm); BSD-3-Clause (weights, torchvision)",
     pretraining="ImageNet-1k",
     normalisation=IMAGENET,
     fit="gradient",
+    own_recipe="resnet50-aug-own",
 )
 
 VIT = Card(
@@ -101,6 +105,7 @@ SBI = Card(
     pretraining="ImageNet-1k",
     normalisation=f"its backbone's; EfficientNet-B4: {IMAGENET}",
     fit="gradient",
+    own_recipe="sbi-own",
     learns_from="reals",
 )
 
