@@ -106,6 +106,7 @@ def _facts(job: TrainJob, detector: Detector, data: TrainingData, outcome: Outco
         seed=job.seed,
         training=job.training.name,
         reals=job.training.statement,
+        pretraining=detector.card.pretraining,
         n_real=len(data.of_class(data.train, fake=False)),
         n_fake=len(data.of_class(data.train, fake=True)),
         n_val_real=len(data.of_class(data.val, fake=False)),

@@ -16,6 +16,7 @@ from results.subgroups import Subgroups, by_subgroup
 
 # A column of more values than this names samples, not groups of them.
 MOST_GROUPS = 30
+_Row = tuple[str, tuple[TableCell, ...]]
 
 
 def beside_table(view: ProtocolView) -> Table | None:
@@ -29,11 +30,12 @@ def beside_table(view: ProtocolView) -> Table | None:
         return None
     seen = not view.has(seen=False)
     metrics = [name for name in BESIDE if name != view.metric]
-    rows = []
+    rows: list[_Row] = []
     for contender in view.contenders:
         results = view.of(contender, view.base, view.level, seen)
         cells = [_mean_cell(results, metric) for metric in metrics]
         rows.append((contender.label, tuple(cells)))
+    rows, covered = _told_once(rows)
     return Table(
         name=f"{view.name}-beside",
         metric=view.metric,
@@ -44,11 +46,21 @@ def beside_table(view: ProtocolView) -> Table | None:
         columns=tuple(metrics),
         sections=(Section("", tuple(rows)),),
         notes=(
-            "In parentheses: cells in the number / cells. ACC and BACC at P(fake) 0.5; @val: at "
+            f"{covered}. ACC and BACC at P(fake) 0.5; @val: at "
             "the threshold of greatest balanced accuracy on the model's own validation samples. "
             "AP-balanced: as if both classes were as many. Lower is better for EER, FPR, ECE",
         ),
     )
+
+
+def _told_once(rows: list[_Row]) -> tuple[list[_Row], str]:
+    """Say once how many cells all means are over, where that is one and the same."""
+    told = {cell.detail for _, cells in rows for cell in cells if cell.text != DASH}
+    if len(told) != 1:
+        return rows, "In parentheses: cells in the number / cells"
+    bare = [(name, tuple(replace(cell, detail="") for cell in cells)) for name, cells in rows]
+    covered, _, total = told.pop().partition("/")
+    return bare, f"Each mean is over {covered} of {total} cells"
 
 
 def _mean_cell(results: list[Result], metric: str) -> TableCell:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import matplotlib as mpl
 from fontTools.ttLib import TTFont
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontEntry, fontManager
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -21,6 +22,7 @@ from PIL import Image
 WIDTH = 10.5  # inches; shown at about 1000 CSS pixels, so 9 points are read as about 12 pixels
 _DPI = 150
 _SHOWN = 102  # CSS pixels an inch on the page
+_BOLD = 0.0094  # inches that a bold letter takes for each point of its size, on average
 INK, FAINT = "#222222", "#8a8a8a"
 _FACES = {"normal": "DejaVuSans.ttf", "bold": "DejaVuSans-Bold.ttf"}
 # What only complex scripts and formulas need; a PDF's fonts take three times as long with it.
@@ -90,6 +92,13 @@ def short(name: str, length: int = 22) -> str:
         return name
     tail = (length - 1) // 2
     return f"{name[: length - 1 - tail]}…{name[-tail:]}"
+
+
+def head(axis: Axes, name: str, inches: float) -> None:
+    """Write a panel's title into so many inches: smaller where it is long, then shortened."""
+    room = inches / _BOLD  # letters of one point
+    size = min(10.0, max(8.0, room / len(name))) if name else 10.0
+    axis.set_title(short(name, max(10, int(room / size))), loc="left", fontsize=size)
 
 
 def file_stem(name: str) -> str:

@@ -6,7 +6,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from leaderboard.drawing import FAINT, Picture, file_stem, new_figure, picture, short
+from leaderboard.drawing import (
+    FAINT,
+    WIDTH,
+    Picture,
+    file_stem,
+    head,
+    new_figure,
+    picture,
+    short,
+)
 from leaderboard.panels import (
     Style,
     columns_of,
@@ -25,6 +34,8 @@ from results.evaluation import RunContents
 from results.schema import ModelFacts
 
 _GRADIENT = "gradient_"
+# What histories call losses by one or a few letters.
+_LOSSES = {"ce": "cross-entropy", "cmc": "contrast", "kl": "KL divergence"}
 
 
 def robustness_curves(view: ProtocolView, contents: RunContents) -> Picture:
@@ -69,7 +80,7 @@ def training_curves(detector: str, models: Sequence[ModelFacts]) -> Picture:
         for axis, name in zip(axes, plotted, strict=True):
             for model, rows in history.groupby(level=0, sort=False):
                 _history_line(axis, rows, name, looks[labels[str(model)]])
-            axis.set_title(_measured(name), loc="left")
+            head(axis, _measured(name), figure.get_size_inches()[0] / columns - 0.4)
             axis.set_xlabel("step")
             if name == "val_auc":
                 axis.set_ylim(min(0.45, axis.get_ylim()[0]), 1.01)
@@ -117,7 +128,7 @@ def validation_curves(models: Sequence[ModelFacts]) -> Picture | None:
             axis.set(
                 xlim=(0, 104), xticks=[0, 50, 100], ylim=(min(0.45, found["val_auc"].min()), 1.02)
             )
-            axis.set_title(short(detector, 18), loc="left", fontsize=9)
+            head(axis, detector, WIDTH / columns - 0.4)
         label_left(axes, columns, "validation AUC")
         for axis in axes[-columns:]:
             axis.set_xlabel("% of steps")
@@ -160,9 +171,10 @@ def _measured(name: str) -> str:
     """Say what a column of a history is."""
     if name == "val_auc":
         return "validation AUC"
+    kind, part = "loss", name
     if name.startswith(_GRADIENT):
-        return f"gradient norm: {name.removeprefix(_GRADIENT)}"
-    return f"loss: {name}"
+        kind, part = "gradient norm", name.removeprefix(_GRADIENT)
+    return f"{kind}: {_LOSSES.get(part, part)}"
 
 
 def _history_line(axis: Axes, rows: pd.DataFrame, name: str, look: Style) -> None:

@@ -131,7 +131,7 @@ def hardest(contents: RunContents, entry: Entry, cell: Cell, most: int) -> Error
 def contact_sheet(errors: Errors, images: Sequence[Pixels | str]) -> Picture:
     """Draw the errors, the surest first, each with its score.
 
-    Above a forged image stands its generator, above a real one its source.
+    Above a forged image stands its generator, above a real one that it is real, and its source.
 
     Args:
         errors: At least one.
@@ -166,7 +166,8 @@ def _tile(axis: Axes, row: "pd.Series[Any]", image: Pixels | str) -> None:
     else:
         axis.imshow(image)
     sign = f"{row['logit']:+.1f}".replace("-", "\N{MINUS SIGN}")
-    name = short(str(row["source"] if row["kind"] == FALSE_ALARM else row["generator"]), 18)
+    is_real = row["kind"] == FALSE_ALARM
+    name = f"real, {short(row['source'], 18)}" if is_real else short(row["generator"], 24)
     text = f"{name}\nlogit {sign}, P {row['p_fake']:.2f}"
     axis.set_title(text, fontsize=6.5, fontweight="normal")
 

@@ -13,11 +13,12 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from leaderboard.drawing import FAINT, INK, WIDTH, Picture, new_figure, picture, short
+from leaderboard.drawing import FAINT, INK, WIDTH, Picture, head, new_figure, picture, short
 from leaderboard.table import DASH
 from leaderboard.view import LOWER_IS_BETTER, Contender, ProtocolView, Result, Test
 
 _MANY = 8  # matrices; more are drawn smaller, with two decimals
+_HATCH = 0.38  # opacity: to be seen on every colour, and to leave the number readable
 
 
 class _Panel(NamedTuple):
@@ -47,8 +48,7 @@ def heat_map(view: ProtocolView) -> Picture:
                 continue
             _matrix(axis, view, drawn[index], colours)
             # A longer title would run into the next matrix.
-            room = max(10, int(width * len(view.tests) / 0.095))
-            axis.set_title(short(drawn[index].title, room), loc="left")
+            head(axis, drawn[index].title, width * len(view.tests))
             under = None
             if index + columns >= len(axes):
                 under = axis
@@ -124,13 +124,14 @@ def _matrix(axis: Axes, view: ProtocolView, drawn: _Panel, colours: ScalarMappab
                 continue
             column = view.tests.index(result.test)
             value = result.value(view.metric).value
-            _mark(axis, result, (column, row), is_missing=value is None)
+            ink = FAINT if value is None else _contrasting(colours, value)
+            _mark(axis, result, (column, row), ink, is_missing=value is None)
             if value is None:
                 continue
             values[row, column] = value
             axis.text(
                 column + 0.5, row + 0.5, f"{value:.2f}" if many else f"{value:.3f}",
-                ha="center", va="center", color=_contrasting(colours, value),
+                ha="center", va="center", color=ink,
                 size=7.5 if many else 9, zorder=3,
             )  # fmt: skip
     sns.heatmap(
@@ -193,13 +194,13 @@ def _label_rows(axis: Axes, drawn: _Panel, *, is_first: bool) -> None:
             axis.set_ylabel("trained on")
 
 
-def _mark(axis: Axes, result: Result, at: tuple[int, int], *, is_missing: bool) -> None:
-    """Draw what a cell is, over its colour."""
+def _mark(axis: Axes, result: Result, at: tuple[int, int], ink: str, *, is_missing: bool) -> None:
+    """Draw what a cell is, over its colour, in an ink that stands out from it."""
     if is_missing:
         axis.add_patch(Rectangle(at, 1, 1, facecolor="#efefef", edgecolor="white", zorder=2))
         axis.text(at[0] + 0.5, at[1] + 0.5, DASH, ha="center", va="center", color=FAINT)
     elif result.small:
-        hatch: dict[str, Any] = {"hatch": "///", "edgecolor": "#ffffff80", "linewidth": 0}
+        hatch: dict[str, Any] = {"hatch": "///", "edgecolor": (ink, _HATCH), "linewidth": 0}
         axis.add_patch(Rectangle(at, 1, 1, fill=False, zorder=2, **hatch))
     if result.cell.seen:
         inset = (at[0] + 0.02, at[1] + 0.02)
@@ -227,7 +228,7 @@ def _matrix_keys(view: ProtocolView) -> list[Patch]:
         keys.append(Patch(fill=False, edgecolor=INK, linewidth=1.6, label="seen in training"))
     if any(result.small for result in results):
         label = "fewer than 100 of a class: not ranked"
-        keys.append(Patch(facecolor="#c9c9c9", hatch="////", edgecolor="white", label=label))
+        keys.append(Patch(facecolor="#f2f2f2", hatch="////", edgecolor=(INK, _HATCH), label=label))
     if any(result.pooled for result in results):
         keys.append(
             Patch(fill=False, linewidth=0, label="ᵖ real images of other sources too: in no mean")

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 
-from leaderboard.drawing import FAINT, INK, Picture, new_figure, picture, short
+from leaderboard.drawing import FAINT, INK, Picture, head, new_figure, picture, short
 from leaderboard.panels import BLUE, columns_of, measured, panels, which
 from leaderboard.view import Contender, ProtocolView
 from results.evaluation import RunContents
@@ -61,7 +61,7 @@ def score_histograms(view: ProtocolView, table: pd.DataFrame) -> Picture:
         axes = panels(figure, len(shown), columns=columns, height=height, sharey=True)
         for axis, label in zip(axes, shown, strict=True):
             _ridges(axis, table[table["contender"] == label], kinds)
-            axis.set_title(short(label, 34 if columns <= 3 else 22), loc="left")
+            head(axis, label, figure.get_size_inches()[0] / columns - 0.4)
         axes[0].set_yticks(range(len(kinds)), [short(kind) for kind in kinds])
         axes[0].set_ylim(len(kinds) - 0.7, -1)
         for axis in axes[-columns:]:

@@ -67,7 +67,11 @@ CAPTIONS = {
         "per cent are the steps of the detector's longest training. Losses, detector by detector, "
         "are folded away below."
     ),
-    "training": "One line a model. Long curves: faint as measured, bold the running mean.",
+    "training": (
+        "One line a model. Long curves: faint as measured, bold the running mean. MFCLIP's losses: "
+        "contrast is between images and texts, KL divergence is of its prediction of the text. "
+        "Gradient norms are over all trained weights."
+    ),
 }
 # What stands above a figure that is folded away.
 NAMES = {
@@ -98,6 +102,14 @@ class ProtocolSection:
     pictures: Sequence[Picture]
     more_pictures: Sequence[Picture] = ()
     refused: str | None = None
+
+    @property
+    def restriction(self) -> str | None:
+        """Which of the protocol's training sets the run has, where it has not all of them."""
+        here, every = self.view.trainings, self.view.expansion.training_sets
+        if len(here) == len(every):
+            return None
+        return f"{len(here)} of the protocol's {len(every)} training sets: {', '.join(here)}"
 
     @property
     def more_figures(self) -> str:
@@ -181,6 +193,7 @@ def render(
         recipes=_recipes(rows),
         synthetic=any(dataset.synthetic for dataset in facts.data.values()),
         random_starts=_random_starts(rows),
+        tiny=_tiny(rows),
         captions=CAPTIONS,
         names=NAMES,
         counts=_counts(contents),
@@ -208,11 +221,12 @@ def training_rows(contents: RunContents, views: Sequence[ProtocolView]) -> list[
 
 
 def _recipes(rows: Sequence[TrainingRow]) -> list[tuple[str, str]]:
-    """State each recipe once, with all its values."""
+    """State each recipe that says anything once, with all its values."""
     found: dict[tuple[str, str], None] = {}
     for row in rows:
         values = ", ".join(f"{k}: {_plain(v)}" for k, v in sorted(row.facts.recipe_values.items()))
-        found[row.facts.recipe, values] = None
+        if values:
+            found[row.facts.recipe, values] = None
     return list(found)
 
 
@@ -223,12 +237,20 @@ def _plain(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _random_starts(rows: Sequence[TrainingRow]) -> list[str]:
-    """List the detectors that started from random weights although training is by gradient."""
+def _random_starts(rows: Sequence[TrainingRow]) -> list[tuple[str, str]]:
+    """List the detectors that started from random weights, and on what they are published."""
     starts = [
-        row.label for row in rows if row.facts.fit == "gradient" and row.facts.init == "random"
+        (row.label, row.facts.pretraining or "")
+        for row in rows
+        if row.facts.fit == "gradient" and row.facts.init == "random"
     ]
-    return list(dict.fromkeys(starts))
+    return [(label, told) for label, told in dict.fromkeys(starts) if told != "none"]
+
+
+def _tiny(rows: Sequence[TrainingRow]) -> list[str]:
+    """List the detectors whose networks were cut down to a size that nobody has published."""
+    tiny = [row.label for row in rows if row.facts.fit == "gradient" and row.facts.size == "tiny"]
+    return list(dict.fromkeys(tiny))
 
 
 def _counts(contents: RunContents) -> dict[str, int]:

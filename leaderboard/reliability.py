@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from leaderboard.drawing import FAINT, INK, WIDTH, Picture, new_figure, picture, short
+from leaderboard.drawing import FAINT, INK, WIDTH, Picture, head, new_figure, picture
 from leaderboard.panels import BLUE, columns_of, label_left, measured, panels, which
 from leaderboard.view import Contender, ProtocolView
 from results.calibration import BINS, calibration
@@ -50,7 +50,7 @@ def reliability_diagram(view: ProtocolView, table: pd.DataFrame) -> Picture:
         )
         for axis, contender in zip(axes, shown, strict=True):
             _panel(axis, table[table["contender"] == contender.label])
-            axis.set_title(short(contender.label, 30 if columns <= 4 else 17), loc="left")
+            head(axis, contender.label, figure.get_size_inches()[0] / columns - 0.4)
         for axis in axes[-columns:]:
             axis.set_xlabel("mean P(fake) in a bin")
         label_left(axes, columns, "share of fakes in it")

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from scipy.special import ndtri
 
 from leaderboard.curves import mean_roc
-from leaderboard.drawing import FAINT, INK, WIDTH, Picture, new_figure, picture, short
+from leaderboard.drawing import FAINT, INK, WIDTH, Picture, head, new_figure, picture
 from leaderboard.panels import (
     columns_of,
     contender_keys,
@@ -154,7 +154,7 @@ def _panels(
                 "markevery": (start, _MARKS), "zorder": 3,
             }  # fmt: skip
         draw(axis, curve.curve, line)
-        axis.set_title(short(curve.test), loc="left")
+        head(axis, curve.test, figure.get_size_inches()[0] / columns - 0.4)
         axis.set_box_aspect(1)
     for axis, test in zip(axes, tests, strict=True):
         last = [curve for curve in curves if curve.test == test][-1]

@@ -7,7 +7,8 @@ from leaderboard.drawing import FAINT, INK, Picture, new_figure, picture, short
 from leaderboard.panels import apart, contender_styles
 from leaderboard.view import ProtocolView, summarise
 
-_WIDTH, _LABEL = 6.2, 0.19  # inches: the figure, and a line of its labels
+# Inches: the figure, which a telephone still shows whole, and a line of its labels.
+_WIDTH, _LABEL = 4.9, 0.19
 
 
 def slope_table(view: ProtocolView) -> pd.DataFrame:
@@ -51,7 +52,7 @@ def slope_chart(view: ProtocolView, table: pd.DataFrame) -> Picture:
         places = apart(table["unseen"].tolist(), gap)
         low, high = min(low, min(places) - gap / 2), max(high, max(places) + gap / 2)
         _name(axis, table, places, {name: look.colour for name, look in looks.items()})
-        axis.set(xlim=(-0.25, 2.05), ylim=(low, high), ylabel=view.metric)
+        axis.set(xlim=(-0.25, 2.9), ylim=(low, high), ylabel=view.metric)
         axis.set_xticks([0, 1], ["seen in training", "not seen"])
         axis.grid(axis="x", visible=False)
         alt = f"{view.protocol.title}: {view.metric} on seen and on unseen forgeries, by detector"

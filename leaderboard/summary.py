@@ -176,7 +176,11 @@ def _damage_cell(name: str, damage: Damage) -> TableCell:
     """Show a number over the damaged conditions."""
     covered = f"{damage.covered}/{damage.total}"
     if damage.value is None:
-        told = "no cell counts" if not damage.covered else "a cell has no value under damage"
+        told = "a cell has no value under damage"
+        if not damage.covered:
+            told = "no cell counts"
+            if name == "relative-robustness" and damage.total:
+                told += f": no AUC on undamaged images is at least {TELLING}"
         return TableCell(DASH, covered if damage.total else "", reason=told)
     text = f"{damage.value:.3f}"
     if name == "corruption-drop":
@@ -200,6 +204,15 @@ def _facts_cells(models: list[ModelFacts]) -> list[TableCell]:
     return [
         TableCell(", ".join(sorted({model.init for model in models}))),
         TableCell(number_range([model.parameters for model in models])),
+        *_training_cells([model for model in models if model.fit == "gradient"]),
+    ]
+
+
+def _training_cells(models: list[ModelFacts]) -> list[TableCell]:
+    """Show steps and epochs, which only what is trained in steps has."""
+    if not models:
+        return [TableCell(DASH)] * 2
+    return [
         TableCell(number_range([model.steps for model in models])),
         TableCell(number_range([round(model.epochs, 1) for model in models])),
     ]

@@ -23,8 +23,8 @@ def matrix_table(view: ProtocolView, metric: str, level: str) -> Table:
         level: One of its levels.
 
     Returns:
-        The matrix under the base condition; with a column of the mean over unseen cells where the
-        protocol has such, and how many of them have a value.
+        The matrix under the base condition; first the mean over unseen cells where the protocol
+        has such, and how many of them have a value.
     """
     results = {
         (result.contender, result.cell.training, result.test): result
@@ -40,7 +40,7 @@ def matrix_table(view: ProtocolView, metric: str, level: str) -> Table:
             cells = [value_cell(result, metric, placed.get(result)) for result in row]
             if with_mean:
                 unseen = summarise((r for r in row if not r.cell.seen), metric)
-                cells.append(summary_cell(unseen))
+                cells.insert(0, summary_cell(unseen))
             rows.append((training, tuple(cells)))
         sections.append(Section(contender.label, tuple(rows)))
     under = "" if view.base.name == "clean" else f", {view.base.label}"
@@ -50,7 +50,7 @@ def matrix_table(view: ProtocolView, metric: str, level: str) -> Table:
         level=level,
         caption=f"{view.protocol.title}: {metric} by {level}{under}",
         corner="trained on",
-        columns=(*(test.label for test in view.tests), *([UNSEEN_MEAN] if with_mean else [])),
+        columns=(*([UNSEEN_MEAN] if with_mean else []), *(test.label for test in view.tests)),
         head=_counts(view, results.values(), with_mean),
         sections=tuple(sections),
         notes=(*_interval_notes(results.values(), metric), *_reals_notes(results.values())),
@@ -195,11 +195,10 @@ def _counts(
     found = [result for result in results if result.record]
     rows = []
     for name, field in (("real", "n_real"), ("forged", "n_fake")):
-        cells = []
+        cells = [TableCell("")] if with_mean else []
         for test in view.tests:
             numbers = [getattr(r.record, field) for r in found if r.test == test]
             cells.append(TableCell(number_range(numbers) if numbers else DASH))
-        cells += [TableCell("")] if with_mean else []
         rows.append((f"n {name}", tuple(cells)))
     return tuple(rows)
 

@@ -209,7 +209,7 @@ def _compared(
             replicate(draws, labels, {s: each.scores for s, each in side.items()}, Ranked.auc)
             for side in scored
         )
-        difference = compare(left, right)
+        difference = _of_auc(compare(left, right))
     except UndefinedError as error:
         reason = str(error)
     return Compared(
@@ -224,6 +224,15 @@ def _compared(
         adjusted=None,
         reason=reason,
     )
+
+
+def _of_auc(found: Difference) -> Difference:
+    """Keep the interval to what two AUCs can differ by; refuse one that has no width."""
+    if found.low == found.high:
+        raise UndefinedError(
+            f"every resample differs by {found.value:g}: how uncertain that is cannot be told"
+        )
+    return found._replace(low=max(found.low, -1.0), high=min(found.high, 1.0))
 
 
 def _adjusted(cells: list[Compared]) -> Iterator[Compared]:

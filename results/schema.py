@@ -43,6 +43,8 @@ class ModelFacts(_Strict):
         history: Rows in order: ``step``, the losses, ``val_auc`` where it was measured.
         encoding: ``as-is``, or what every image went through in training and testing.
         weights: sha256 of ``model.safetensors``; None where it was not taken down.
+        pretraining: Data its published form was pretrained on, or ``none``, as on its card; None
+            where it was not taken down.
     """
 
     schema_: Literal[2] = Field(default=SCHEMA, alias="schema")
@@ -73,6 +75,7 @@ class ModelFacts(_Strict):
     history: list[dict[str, float]]
     encoding: str = "as-is"
     weights: str | None = None
+    pretraining: str | None = None
 
 
 class Entry(_Strict):

@@ -13,7 +13,8 @@ from results.errors import ResultError
 from results.evaluation import RunContents
 from results.metrics import auc
 from results.statistics import holm
-from tests.fake_run import make_run
+from results.store import read_scores, write_scores
+from tests.fake_run import Generator, fake_samples, make_run
 
 
 @pytest.fixture(scope="module")
@@ -127,3 +128,31 @@ def test_the_table_holds_every_cell(compared: Comparison) -> None:
     assert len(table) == len(compared.cells)
     assert table["difference"].notna().sum() == table["p_holm"].notna().sum() > 0
     assert set(table["seeds_left"]) == {"0 1"}
+
+
+def of_scores(folder: Path, **gains: tuple[float, float]) -> Comparison:
+    """Compare two detectors on 20 + 20 images; what is forged adds so much, and noise so much."""
+    samples = fake_samples([Generator("A", "EFS", "GAN", "one", 20)], {"one": 20})
+    make_run(folder, samples=samples, protocols=["everything"], detectors=list(gains))
+    contents = RunContents(folder)
+    fakes = samples.loc[samples["label"] == "fake", "sample_id"]
+    for number, entry in enumerate(contents.facts.entries):
+        assert entry.model is not None
+        gain, spread = gains[entry.detector]
+        table = read_scores(folder, entry.model)
+        noise = np.random.default_rng(number).normal(size=len(table)) * spread
+        logits = gain * table["sample_id"].isin(fakes) + noise
+        write_scores(folder, entry.model, table.assign(logit=logits.astype(np.float32)))
+    return compare_detectors(RunContents(folder), *gains, resamples=200)
+
+
+def test_an_interval_ends_where_two_aucs_cannot_differ_more(tmp_path: Path) -> None:
+    (cell,) = of_scores(tmp_path, mfclip=(-1.2, 1), spectrum=(1.2, 1)).cells
+    assert cell.difference
+    assert cell.difference.low == -1 < cell.difference.value < cell.difference.high
+
+
+def test_two_that_never_err_have_a_reason_and_no_difference(tmp_path: Path) -> None:
+    (cell,) = of_scores(tmp_path, mfclip=(9, 1), spectrum=(9, 1)).cells
+    assert (cell.left, cell.right, cell.difference) == (1, 1, None)
+    assert cell.reason == "every resample differs by 0: how uncertain that is cannot be told"

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
 from PIL import Image
 
 from leaderboard.curves import mean_roc
-from leaderboard.drawing import WIDTH, Picture, new_figure, picture, short
+from leaderboard.drawing import WIDTH, Picture, head, new_figure, picture, short
 from leaderboard.figures import robustness_curves, training_curves, validation_curves
 from leaderboard.heatmap import heat_map
 from leaderboard.histograms import score_histograms, score_table
@@ -24,6 +26,7 @@ from leaderboard.tradeoff import tradeoff_chart, tradeoff_table
 from leaderboard.view import ProtocolView, summarise, views
 from results.evaluation import RunContents, evaluate_contents
 from results.metrics import roc
+from results.schema import Value
 from tests.fake_run import Generator, fake_samples, make_run
 
 
@@ -153,6 +156,41 @@ def test_a_mean_curve_is_the_vertical_mean() -> None:
     assert (fpr[0], tpr[0], fpr[-1], tpr[-1]) == (0, 0, 1, 1)
     assert np.allclose(tpr[1:-1], 0.5)
     assert mean_roc([perfect]).tpr.tolist() == roc(*perfect).tpr.tolist()
+
+
+def test_a_small_cell_is_hatched_in_what_stands_out_from_its_colour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = [Generator(name, "EFS", "GAN", "one", 20) for name in "AB"]
+    samples = fake_samples(kinds, {"one": 20})
+    run = make_run(tmp_path, samples=samples, protocols=["cross-generator"], detectors=["mfclip"])
+    (view,) = lay_out(run)[1]
+    hatched: list[tuple[float, ...]] = []
+
+    def drawn(figure: Figure, *_: object, **__: object) -> None:
+        patches = [patch for axis in figure.axes for patch in axis.patches if patch.get_hatch()]
+        hatched.extend(to_rgba(patch.get_edgecolor()) for patch in patches)
+
+    monkeypatch.setattr("leaderboard.heatmap.picture", drawn)
+    for value in (0.5, 0.99):
+        for result in view.results.values():
+            assert result.record
+            result.record.metrics["AUC"] = Value(value=value)
+        heat_map(view)
+    light, dark = hatched[:4], hatched[4:]
+    assert len(light) == len(dark) == 4
+    assert {sum(ink[:3]) < 1 for ink in light} == {True}, "white on white cannot be seen"
+    assert {sum(ink[:3]) == 3 for ink in dark} == {True}
+    assert min(ink[3] for ink in hatched) > 0.3
+
+
+@pytest.mark.parametrize("length", [5, 26, 90])
+def test_a_panels_title_is_shortened_only_where_there_is_no_room(length: int) -> None:
+    with new_figure() as figure:
+        axis = figure.subplots()
+        head(axis, ("Shortcut (file and colour)" * 4)[:length], 2.2)
+        title = axis.get_title(loc="left")
+    assert ("…" in title) is (length > 26)
 
 
 def test_a_short_name_keeps_both_ends() -> None:

@@ -5,6 +5,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 from leaderboard.report import report
+from results.evaluation import RunContents
+from results.store import read_run, write_model, write_run
 from tests.fake_run import Generator, fake_samples, make_run
 
 HOSTILE = '<script>alert("x")</script>'
@@ -82,9 +84,51 @@ def test_synthetic_data_and_random_starts_are_told_first(tmp_path: Path) -> None
     )
     assert "Synthetic data: proves the machinery, not a detector" in text
     assert "MFCLIP started from" in text
+    assert "MFCLIP at size <code>tiny</code>" in text
     text, _ = page(tmp_path / "b", protocols=["cross-forgery"], detectors=["spectrum"])
     assert "Synthetic data" not in text
     assert "started from" not in text
+    assert "Not the published networks" not in text
+
+
+def test_a_random_start_is_no_warning_where_the_published_detector_has_one_too(
+    tmp_path: Path,
+) -> None:
+    run = make_run(tmp_path, protocols=["cross-forgery"], detectors=["mfclip", "xception"])
+    told = {"mfclip": "none", "xception": "ImageNet-1k"}
+    for model in RunContents(run).models.values():
+        write_model(run, model.model_copy(update={"pretraining": told[model.detector]}))
+    text = report(run).read_text(encoding="utf-8")
+    assert "Xception (published with pretrained weights: ImageNet-1k) started from" in text
+    assert text.count("started from") == 1
+    assert "MFCLIP started" not in text
+    assert "MFCLIP (published" not in text
+
+
+def test_a_run_with_a_part_of_the_training_sets_says_which(tmp_path: Path) -> None:
+    run = make_run(tmp_path, protocols=["cross-forgery"], detectors=["spectrum"])
+    assert "This run is a part of it" not in report(run).read_text(encoding="utf-8")
+    facts = read_run(run)
+    kept = [entry for entry in facts.entries if entry.training != "AM"]
+    write_run(run, facts.model_copy(update={"entries": kept}))
+    text = report(run).read_text(encoding="utf-8")
+    assert "2 of the protocol&#39;s 3 training sets: EFS, FS." in text
+
+
+def test_images_that_were_left_out_stand_beside_the_fingerprint(tmp_path: Path) -> None:
+    samples = fake_samples()
+    samples.loc[:2, "problem"] = "does not decode"
+    text, _ = page(tmp_path, samples=samples, protocols=["cross-forgery"], detectors=["spectrum"])
+    assert re.search(r"</code> \(3 of [0-9,]+ left out\)", text)
+
+
+def test_what_is_not_trained_in_steps_has_no_recipe(tmp_path: Path) -> None:
+    run = make_run(tmp_path, protocols=["cross-forgery"], detectors=["spectrum"])
+    for model in RunContents(run).models.values():
+        write_model(run, model.model_copy(update={"recipe": "none", "recipe_values": {}}))
+    text = report(run).read_text(encoding="utf-8")
+    assert "Recipe none" not in text
+    assert "<td>0.0</td>" not in text, "and no epochs"
 
 
 def test_the_facts_of_the_study_stand_on_the_page(tmp_path: Path) -> None:
