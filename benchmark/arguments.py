@@ -1,5 +1,6 @@
 """The text of arguments, read: a wrong one is an error that shows the form."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.definition import Study, study_of
@@ -38,17 +39,22 @@ def read_list(text: str | None) -> list[str] | None:
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
 
 
-def read_data(texts: list[str]) -> Path | dict[str, Path | str]:
-    """Read ``--data``: one manifest, or one for each role."""
+def read_data(texts: list[str], roles: Sequence[str] = ()) -> Path | dict[str, Path | str]:
+    """Read ``--data``: one manifest, or one for each role; ``roles`` are named where one lacks."""
     if len(texts) == 1 and "=" not in texts[0]:
         return Path(texts[0])
-    roles: dict[str, Path | str] = {}
+    found: dict[str, Path | str] = {}
     for text in texts:
+        if "=" not in text:
+            known = f"; the roles are {', '.join(roles)}" if roles else ""
+            raise BenchmarkError(
+                f"--data: several manifests need a role each, as --data ROLE={text}{known}"
+            )
         role, manifest = read_pair(text, "--data ROLE=MANIFEST")
-        if role in roles:
+        if role in found:
             raise BenchmarkError(f"--data: role '{role}' is bound twice")
-        roles[role] = Path(manifest)
-    return roles
+        found[role] = Path(manifest)
+    return found
 
 
 def read_by_generator(texts: list[str] | None, option: str) -> str | dict[str, str] | None:

@@ -10,6 +10,8 @@ from rich.markup import escape
 
 from benchmark import __version__
 from benchmark.arguments import read_data, read_list, read_study
+from benchmark.asked import check_asked
+from benchmark.binding import load_protocols, roles_of
 from benchmark.cli_bench import bench_app, show_app
 from benchmark.cli_data import data_app, draw_embedded
 from benchmark.cli_list import list_app
@@ -24,6 +26,7 @@ from benchmark.console import (
     say,
     told,
 )
+from benchmark.environment import check_device
 
 # Nothing here may import torch at the top: --help and the lists stay light.
 app = typer.Typer(
@@ -65,14 +68,14 @@ RecipeOption = Annotated[
         show_default="that of the track",
     ),
 ]
+TrackOption = Annotated[
+    str | None, typer.Option("--track", help="common: one recipe for all; own: each its paper's.")
+]
 SeedsOption = Annotated[
     str | None,
     typer.Option(
         "--seeds", help="Training seeds: 0,1,2", show_default="the study's; 0 for a protocol"
     ),
-]
-TrackOption = Annotated[
-    str | None, typer.Option("--track", help="common: one recipe for all; own: each its paper's.")
 ]
 TrainOnOption = Annotated[
     str | None, typer.Option("--train-on", help="Only these training sets, separated by commas.")
@@ -163,10 +166,12 @@ def run(
 ) -> None:
     """Train, score and report a protocol or study on your images."""
     study = read_study(target, detectors, size, recipe, seeds, train_on, track)
+    manifests = read_data(data, roles_of(load_protocols(study)))
+    check_asked(study, manifests, out=out, device=device, allow_missing=allow_missing)
     _tell_left_out(study, detectors, recipe)
     _run(
         study,
-        data=read_data(data),
+        data=manifests,
         out=out,
         store=store,
         device=device,
@@ -194,13 +199,15 @@ def plan(
     allow_missing: MissingOption = False,
 ) -> None:
     """Print what a run would train, score and decode; do none of it."""
-    from benchmark.preview import preview
-
     study = read_study(target, detectors, size, recipe, seeds, train_on, track)
+    manifests = read_data(data, roles_of(load_protocols(study)))
+    check_asked(study, manifests, out=out, allow_missing=allow_missing)
     _tell_left_out(study, detectors, recipe)
-    for table in preview(
-        study, data=read_data(data), out=out, store=store, allow_missing=allow_missing
-    ):
+    with doing("Reading the study and its data"):  # torch takes a while to load
+        from benchmark.preview import preview
+
+        tables = preview(study, data=manifests, out=out, store=store, allow_missing=allow_missing)
+    for table in tables:
         print_table(table.title, table.columns, table.rows, table.note)
 
 
@@ -227,13 +234,15 @@ def pieces(
     threads: ThreadsOption = None,
 ) -> None:
     """Train and score what a study over folds still lacks, one model at a time."""
+    study = read_study(target, detectors, size, recipe, seeds, None, track)
+    check_asked(study, manifest, device=device)
     from benchmark.display import Display
     from benchmark.models import default_store
     from benchmark.pieces import carry_out
 
     with Display(error_console) as display:
         outcome = carry_out(
-            read_study(target, detectors, size, recipe, seeds, None, track),
+            study,
             manifest,
             out=out,
             folds=folds,
@@ -318,15 +327,24 @@ def overlay(
 def score(
     paths: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
     model: Annotated[
-        str, typer.Option("--model", help="A trained detector: a folder or Hub name.")
+        str,
+        typer.Option(
+            "--model", help="A trained detector: its id in the store, a folder or Hub name."
+        ),
     ],
+    store: StoreOption = None,
     out: Annotated[Path | None, typer.Option("--out", help="Also write a CSV file.")] = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Score images with a trained detector."""
-    from benchmark.single import score_paths
+    from benchmark.models import ModelStore, default_store
 
-    scored = score_paths(paths, model=model, out=out, device=device)
+    check_device(device)
+    ModelStore(store or default_store()).check_named(model)
+    with doing("Loading the detector"):  # torch takes a while to load
+        from benchmark.single import score_paths
+
+        scored = score_paths(paths, model=model, store=store, out=out, device=device)
     rows = [[row.path, f"{row.logit:+.3f}", f"{row.p_fake:.4f}"] for row in scored.scores]
     if rows:
         print_table(f"P(fake) by {scored.detector}", ["image", "logit", "P(fake)"], rows)

@@ -1,13 +1,16 @@
 """The commands on manifests: ``forgerybench data``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from benchmark.arguments import read_by_generator, read_pair, read_shares
 from benchmark.console import EXIT_ERROR, error_console, fail, out_console, print_table, say, told
+
+if TYPE_CHECKING:
+    from benchmark.data.indexing import Indexed
 
 # Nothing here may import torch at the top: --help stays light.
 data_app = typer.Typer(no_args_is_help=True, help="Make, check and show manifests.")
@@ -61,6 +64,11 @@ def data_index(
             on_progress=lambda _: display.advance(),
         )
         display.finish()
+    _tell_indexed(indexed)
+
+
+def _tell_indexed(indexed: "Indexed") -> None:
+    """Say what was indexed; exit with an error if some of it cannot be used."""
     for kind, number in indexed.ignored.items():
         out_console.print(f"[yellow]ignored:[/] {number} {escape(kind)}", highlight=False)
     for sample, problem in indexed.problems.items():
@@ -72,6 +80,11 @@ def data_index(
         soft_wrap=True,
     )
     if indexed.problems:
+        number = len(indexed.problems)
+        say(
+            f"Of these, {number} cannot be used: they stand in the manifest without a sha256, so "
+            "mend or remove them, or run with --allow-missing"
+        )
         raise typer.Exit(EXIT_ERROR)
 
 

@@ -8,11 +8,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from benchmark.binding import Data, bind
 from benchmark.data.source import ImageSource
 from benchmark.environment import resolve_device
 from benchmark.errors import BenchmarkError
 from benchmark.models import ModelStore, default_store
-from benchmark.planning import Data, bind, encoding_of, verified_samples
+from benchmark.planning import encoding_of, verified_samples
 from benchmark.progress import Progress
 from detectors.base import Detector
 from detectors.catalog import detector_class

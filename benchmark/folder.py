@@ -7,26 +7,25 @@ from pathlib import Path
 import pandas as pd
 from filelock import FileLock, Timeout
 
+from benchmark.asked import check_folder
 from benchmark.data.manifest import Manifest
 from benchmark.errors import BenchmarkError
 from benchmark.planning import Plan, stated_samples, verified_samples
 from benchmark.progress import Progress
-from results.schema import SCHEMA, Entry, RunFacts
+from results.schema import SCHEMA, Dataset, Entry, RunFacts
 from results.store import read_run, read_samples, scores_path
 
 
 @contextmanager
 def locked(out: Path) -> Iterator[None]:
     """Hold the run's folder alone."""
-    if out.exists() and not out.is_dir():
-        raise BenchmarkError(f"{out} is a file: give a folder for the run")
-    if out.is_dir() and not (out / "run.json").is_file():
-        other = [p.name for p in out.iterdir() if p.name not in (".lock", "samples.parquet")]
-        if other:
-            raise BenchmarkError(
-                f"{out} holds other files ({other[0]}) and no run: choose a new folder"
-            )
-    out.mkdir(parents=True, exist_ok=True)
+    check_folder(out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BenchmarkError(
+            f"--out {out} cannot be made ({error.strerror}): choose another folder"
+        ) from error
     lock = FileLock(out / ".lock", timeout=0)
     try:
         lock.acquire()
@@ -100,6 +99,7 @@ def run_facts(out: Path, plan: Plan, *, batch_size: int, versions: dict[str, str
     kept = [e for e in before.entries if e.model is None or scores_path(out, e.model).is_file()]
     if not any(entry.model for entry in kept):
         return facts
+    facts = facts.model_copy(update={"data": _named_as_before(facts.data, before.data)})
     difference = _difference(before.model_copy(update={"entries": kept}), facts)
     if difference:
         raise BenchmarkError(f"{out} holds a run {difference}: choose another --out")
@@ -112,18 +112,22 @@ def run_facts(out: Path, plan: Plan, *, batch_size: int, versions: dict[str, str
     )
 
 
+def _named_as_before(
+    data: Mapping[str, Dataset], before: Mapping[str, Dataset]
+) -> dict[str, Dataset]:
+    """Give datasets of the same content the names the run knows them by: folders are moved."""
+    return {
+        role: dataset.model_copy(update={"name": before[role].name})
+        if role in before and before[role].fingerprint == dataset.fingerprint
+        else dataset
+        for role, dataset in data.items()
+    }
+
+
 def _difference(before: RunFacts, now: RunFacts) -> str:
     """Say why one cannot be added to the other; empty if it can."""
-    for role, dataset in now.data.items():
-        there = before.data.get(role)
-        if there != dataset:
-            was = f"{there.name} ({there.fingerprint[:12]})" if there else "nothing"
-            return (
-                f"on other data ('{role}' is {was}, not {dataset.name} "
-                f"({dataset.fingerprint[:12]}))"
-            )
-    if before.data.keys() != now.data.keys():
-        return f"on other data (its roles are {', '.join(sorted(before.data))})"
+    if other := _other_data(before, now):
+        return other
     was_made = {**before.versions, "batch size": str(before.batch_size)}
     made = {**now.versions, "batch size": str(now.batch_size)}
     for name in sorted(made.keys() | was_made.keys()):
@@ -137,6 +141,21 @@ def _difference(before: RunFacts, now: RunFacts) -> str:
     for entry in now.entries:
         if entries.get(_key(entry), entry) != entry:
             return f"with another '{entry.detector}' (options, track, recipe, size or code differ)"
+    return ""
+
+
+def _other_data(before: RunFacts, now: RunFacts) -> str:
+    """Say how the data differ, empty if they do not."""
+    for role, dataset in now.data.items():
+        there = before.data.get(role)
+        if there == dataset:
+            continue
+        if there and there.fingerprint == dataset.fingerprint:
+            return f"with {there.n_missing} images left out, not {dataset.n_missing}"
+        was = f"{there.name} ({there.fingerprint[:12]})" if there else "nothing"
+        return f"on other data ('{role}' is {was}, not {dataset.name} ({dataset.fingerprint[:12]}))"
+    if before.data.keys() != now.data.keys():
+        return f"on other data (its roles are {', '.join(sorted(before.data))})"
     return ""
 
 

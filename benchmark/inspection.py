@@ -6,11 +6,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from benchmark.binding import Data, bind
 from benchmark.data.checking import check
 from benchmark.data.manifest import Manifest
 from benchmark.data.source import ImageSource
 from benchmark.errors import BenchmarkError
-from benchmark.planning import Data, bind, encoding_of
+from benchmark.planning import encoding_of
 from benchmark.stages import perturbed
 from leaderboard.hardest import Errors, Pixels, contact_sheet, find_cell, hardest
 from results.evaluation import RunContents

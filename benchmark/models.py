@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -200,6 +201,20 @@ class ModelStore:
     def has(self, model: str) -> bool:
         """Tell whether the model is there."""
         return (self.root / model / FACTS).is_file()
+
+    def check_named(self, name: str) -> None:
+        """Raise BenchmarkError if ``name`` is no model here and can be no folder or Hub name."""
+        if self.has(name) or "/" in name or Path(name).is_dir():
+            return
+        ids = sorted(path.parent.name for path in self.root.glob(f"*/{FACTS}"))
+        alike = [known for known in ids if known.startswith(name)]
+        close = alike[:3] or get_close_matches(name, ids, n=3) or ids[:3]
+        more = ", ..." if len(ids) > len(close) else ""
+        there = f"its {len(ids)} are {', '.join(close)}{more}" if ids else "it has none"
+        raise BenchmarkError(
+            f"the store {self.root} has no model '{name}'; {there}; give the id of one, a folder "
+            "or a Hub name, or another --store"
+        )
 
     def facts(self, model: str) -> ModelFacts:
         """Read what is known of the model."""

@@ -11,12 +11,12 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmark.binding import Data
 from benchmark.data.source import ImageSource
 from benchmark.embedding import chosen_entries, load_model, source_of
 from benchmark.environment import resolve_device
 from benchmark.errors import BenchmarkError
 from benchmark.models import ModelStore, default_store
-from benchmark.planning import Data
 from benchmark.progress import Progress
 from detectors.base import Detector
 from leaderboard.report import report

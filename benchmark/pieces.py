@@ -17,12 +17,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from benchmark.binding import load_protocols
 from benchmark.data.manifest import Manifest, read_manifest
 from benchmark.definition import Study, StudyDetector, StudyProtocol
 from benchmark.environment import describe, environment, host, resolve_device
 from benchmark.errors import BenchmarkError
 from benchmark.folds import Fold, fold_manifest, folded
-from benchmark.planning import chosen, load_protocols, stated_samples
+from benchmark.planning import chosen, stated_samples
 from benchmark.progress import Progress
 from benchmark.study import run
 from leaderboard.folds import folds_tables

@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmark.binding import load_protocols
 from benchmark.data.checking import check
 from benchmark.data.encoding import Encoding, resolve
-from benchmark.data.manifest import Manifest, read_manifest
+from benchmark.data.manifest import Manifest
 from benchmark.definition import Study, StudyDetector, StudyProtocol
 from benchmark.errors import BenchmarkError
 from benchmark.models import AS_IS, TrainJob, train_job
 from benchmark.progress import Progress
+from benchmark.remedies import explained
 from benchmark.sampling import Rows
 from benchmark.stages import refuse_unfit as refuse_unfit_stages
 from benchmark.tracks import options_of, recipe_of, track_of
@@ -24,16 +26,11 @@ from protocols.conditions import CLEAN, Condition
 from protocols.expansion import Expansion, TrainingSet, expand
 from protocols.overlaps import overlaps
 from protocols.samples import COLUMNS, fingerprint
-from protocols.schema import Aligned, Protocol, load_protocol
+from protocols.schema import Aligned, Protocol
 from results.schema import Dataset, Entry
 
 MISSING_HASH = "missing"
-GENERIC = "data"
-"""The one role of protocols that take any manifest."""
 _CHECK_WORKERS = 4
-
-Data = Mapping[str, Path | str] | Path | str
-"""Manifests by role; or the one manifest, for protocols that need one role."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -75,50 +72,6 @@ class Plan:
     def unbound(self) -> tuple[str, ...]:
         """The roles that were left without a dataset."""
         return tuple(sorted({role for e in self.expansions for role in e.unbound}))
-
-
-def bind(
-    protocols: Sequence[Protocol], data: Data, *, allow_missing: bool = False
-) -> dict[str, Manifest]:
-    """Read the manifest of every role.
-
-    Args:
-        protocols: Whose roles.
-        data: The manifest of each.
-        allow_missing: A role may be left without one; what needs it is then a stated gap.
-
-    Raises:
-        BenchmarkError: A role is unbound or unknown, where all roles are listed; or two roles are
-            bound to one manifest.
-        ManifestError: A manifest cannot be read.
-    """
-    roles = sorted({role for protocol in protocols for role in protocol.roles})
-    if isinstance(data, (str, Path)):
-        if len(roles) != 1:
-            raise BenchmarkError(
-                f"the roles {', '.join(roles)} need a manifest each: --data ROLE=MANIFEST"
-            )
-        data = {roles[0]: data}
-    elif roles == [GENERIC] and len(data) == 1:
-        data = {GENERIC: next(iter(data.values()))}  # its name is the user's own word for it
-    unknown = sorted(set(data) - set(roles))
-    if unknown:
-        raise BenchmarkError(f"no role is called '{unknown[0]}'; the roles are {', '.join(roles)}")
-    unbound = [role for role in roles if role not in data]
-    if unbound and not (allow_missing and data):
-        raise BenchmarkError(
-            f"no manifest is bound to {', '.join(unbound)}: --data {unbound[0]}=MANIFEST"
-            + ("; or leave them out with --allow-missing" if data else "")
-        )
-    bound: dict[Path, str] = {}
-    for role in (role for role in roles if role in data):
-        other = bound.setdefault(Path(data[role]).resolve(), role)
-        if other != role:
-            raise BenchmarkError(
-                f"{data[role]} is bound to '{other}' and to '{role}': what one of them trains on "
-                "would count as unseen in the other; give each role a manifest of its own"
-            )
-    return {role: read_manifest(Path(data[role])) for role in bound.values()}
 
 
 def stated_samples(manifests: Mapping[str, Manifest]) -> pd.DataFrame:
@@ -216,9 +169,6 @@ def make_plan(study: Study, manifests: Mapping[str, Manifest], samples: pd.DataF
                 for name, other in attacked_on.items():
                     surrogates[job.id, name] = job_of(other, seed, training).id
                 _add_needs(needs.setdefault(job.id, {}), expansion, training)
-    if not jobs:
-        reasons = sorted({entry.gap for entry in entries if entry.gap})
-        raise BenchmarkError(f"there is nothing to train: {'; '.join(reasons)}")
     return Plan(
         study=study,
         samples=samples,
@@ -231,6 +181,27 @@ def make_plan(study: Study, manifests: Mapping[str, Manifest], samples: pd.DataF
         encoding=encoding,
         surrogates=surrogates,
     )
+
+
+def refuse_nothing(plan: Plan) -> None:
+    """Raise BenchmarkError if a plan has nothing to train, with the reasons and what mends them."""
+    reasons = nothing_to_train(plan)
+    if reasons:
+        raise BenchmarkError(f"there is nothing to train: {'; '.join(reasons)}")
+
+
+def nothing_to_train(plan: Plan) -> list[str]:
+    """Say why a plan has no model; empty if it has one."""
+    if plan.jobs:
+        return []
+    reasons = [
+        explained(training.gap, training, expansion.protocol, plan.samples)
+        for asked, expansion in zip(plan.study.protocols, plan.expansions, strict=True)
+        for training in chosen(asked, expansion)
+        if training.gap
+    ]
+    told = list(dict.fromkeys(reasons))
+    return told or sorted({entry.gap for entry in plan.entries if entry.gap})
 
 
 def _expand(
@@ -270,22 +241,7 @@ def refuse_unfit(study: Study, manifests: Mapping[str, Manifest]) -> None:
     """Raise what ``make_plan`` would raise, before any image is read."""
     samples = stated_samples(manifests).assign(problem="")
     samples["sha256"] = samples["sha256"].where(samples["sha256"] != "", MISSING_HASH)
-    make_plan(study, manifests, samples)
-
-
-def load_protocols(study: Study) -> tuple[Protocol, ...]:
-    """Read the protocols of a study, which share their conditions' pixels."""
-    protocols = tuple(load_protocol(asked.protocol) for asked in study.protocols)
-    names = [protocol.name for protocol in protocols]
-    if len(set(names)) < len(names):
-        raise BenchmarkError(f"study '{study.name}': two protocols have one name")
-    seeds = {protocol.noise_seed for protocol in protocols}
-    if len(seeds) > 1:
-        raise BenchmarkError(
-            f"study '{study.name}': its protocols have the noise seeds {sorted(seeds)}; one study "
-            "has one, since its models share perturbed images"
-        )
-    return protocols
+    refuse_nothing(make_plan(study, manifests, samples))
 
 
 def _spared(protocol: Protocol, detector: StudyDetector) -> str | None:

@@ -6,19 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmark.binding import Data, bind, load_protocols, stands_for
 from benchmark.data.images import file_of
 from benchmark.data.manifest import Manifest
 from benchmark.definition import Study
 from benchmark.errors import BenchmarkError
 from benchmark.models import ModelStore, default_store
-from benchmark.planning import (
-    Data,
-    Plan,
-    bind,
-    load_protocols,
-    make_plan,
-    stated_samples,
-)
+from benchmark.planning import Plan, make_plan, nothing_to_train, stated_samples
 from benchmark.study import check_detectors, left_to_score
 from leaderboard.ablation import prompt_count
 from leaderboard.cells import number_range
@@ -73,7 +67,8 @@ def preview(
         BenchmarkError: As in ``benchmark.run``.
     """
     check_detectors(study)
-    manifests = bind(load_protocols(study), data, allow_missing=allow_missing)
+    protocols = load_protocols(study)
+    manifests = bind(protocols, data, allow_missing=allow_missing)
     plan = make_plan(study, manifests, _unverified(manifests))
     models = ModelStore(store or default_store())
     tables = []
@@ -84,7 +79,7 @@ def preview(
             _test_table(expansion, plan, _looked_for(plan.samples, found)),
             *_overlap_tables(found, expansion.protocol.title),
         ]
-    return [*tables, _work_table(plan, models, out)]
+    return [*tables, _work_table(plan, models, out, stands_for(protocols, data))]
 
 
 def _unverified(manifests: Mapping[str, Manifest]) -> pd.DataFrame:
@@ -124,7 +119,7 @@ def _training_table(expansion: Expansion, plan: Plan) -> PlanTable:
     notes = [
         "K: distinct prompts of a training set; at K = 2 they say no more than the class",
         *([f"encoding {plan.encoding_name}"] if plan.encoding else []),
-        *([f"{missing} images are missing"] if missing else []),
+        *([f"images that are missing: {missing}"] if missing else []),
         *_idle_caps(protocol, plan.samples),
     ]
     return _table(
@@ -232,8 +227,8 @@ def _overlap_tables(found: Sequence[Overlap], title: str) -> list[PlanTable]:
     ]
 
 
-def _work_table(plan: Plan, models: ModelStore, out: Path | None) -> PlanTable:
-    """Show what is left to do."""
+def _work_table(plan: Plan, models: ModelStore, out: Path | None, word: str | None) -> PlanTable:
+    """Show what is left to do; ``word``: what the user's own word stands for."""
     there = [model for model in plan.jobs if models.has(model)]
     groups = left_to_score(out or Path("nowhere-yet"), plan)
     scores = sum(group.scores for group in groups)
@@ -245,6 +240,17 @@ def _work_table(plan: Plan, models: ModelStore, out: Path | None) -> PlanTable:
         ["scores", f"{pairs} ({scores} left to compute)"],
         ["groups of models", str(len(groups))],
         ["images to decode for scoring", str(decodes)],
-        ["disk for scores", f"about {scores * _BYTES_A_SCORE / 1e6:.1f} MB"],
+        ["disk for scores", f"about {_bytes(scores * _BYTES_A_SCORE)}"],
     ]
-    return PlanTable(title="Work", columns=["what", "how much"], rows=rows)
+    reasons = nothing_to_train(plan)
+    notes = [f"There is nothing to train, so run refuses: {'; '.join(reasons)}"] if reasons else []
+    notes += [word] if word else []
+    return PlanTable(title="Work", columns=["what", "how much"], rows=rows, note="\n".join(notes))
+
+
+def _bytes(number: int) -> str:
+    """Write a number of bytes in a unit in which it is no 0.0."""
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if number >= size:
+            return f"{number / size:.1f} {unit}"
+    return f"{number} bytes"

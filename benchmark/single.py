@@ -42,26 +42,32 @@ class Scored:
 
 
 def score_paths(
-    paths: Sequence[Path], *, model: str, out: Path | None = None, device: str = "auto"
+    paths: Sequence[Path],
+    *,
+    model: str,
+    store: Path | None = None,
+    out: Path | None = None,
+    device: str = "auto",
 ) -> Scored:
     """Score images, one at a time, so that no image changes another's score.
 
     Args:
         paths: Images, or folders whose images are taken in order of their names.
         model: Id of a model in the store, or folder or Hub name of a trained detector.
+        store: The store of trained models; the user's cache folder if left out.
         out: A CSV file to write too: path, logit, p_fake. It must not be there yet.
         device: ``auto``, ``cpu`` or ``cuda``.
 
     Raises:
-        BenchmarkError: There is no image, or ``out`` is there already.
-        WeightsError: There is no such model, or it does not fit.
+        BenchmarkError: There is no image or no such model, or ``out`` is there already.
+        WeightsError: The model does not fit, or is not to be had from the Hub.
     """
     if out is not None and out.exists():
         raise BenchmarkError(f"{out} exists already: choose another file or remove it")
     found = list(_images(paths))
     if not found:
         raise BenchmarkError(f"no images in {', '.join(map(str, paths))}")
-    detector = _load(model).to(resolve_device(device))
+    detector = _load(model, ModelStore(store or default_store())).to(resolve_device(device))
     scores, problems = [], []
     for path in found:
         try:
@@ -75,9 +81,9 @@ def score_paths(
     return Scored(detector=detector.card.title, scores=tuple(scores), problems=tuple(problems))
 
 
-def _load(model: str) -> Detector:
+def _load(model: str, store: ModelStore) -> Detector:
     """Load a model of the store by its id, or a detector by its folder or Hub name."""
-    store = ModelStore(default_store())
+    store.check_named(model)
     if store.has(model):
         # One's own store may name one's own class; a folder from elsewhere may not.
         return detector_class(store.facts(model).detector).from_pretrained(store.root / model)

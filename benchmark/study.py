@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 from filelock import FileLock
 
+from benchmark.binding import Data, bind, load_protocols, stands_for
 from benchmark.data.manifest import Manifest
 from benchmark.data.source import ImageSource
 from benchmark.definition import Study, StudyDetector, checked, study_of
@@ -18,14 +19,7 @@ from benchmark.environment import environment, resolve_device
 from benchmark.errors import BenchmarkError
 from benchmark.folder import locked, refuse_changed, run_facts, run_samples
 from benchmark.models import ModelStore, default_store
-from benchmark.planning import (
-    Data,
-    Plan,
-    bind,
-    load_protocols,
-    make_plan,
-    refuse_unfit,
-)
+from benchmark.planning import Plan, make_plan, refuse_nothing, refuse_unfit
 from benchmark.processes import Leader, follow, rank
 from benchmark.progress import Progress
 from benchmark.provenance import EnergyMeter, provenance
@@ -114,7 +108,11 @@ def run(
         follow(where, make_engine, train)
         return Path(out) / PAGE
     check_detectors(study)
-    manifests = bind(load_protocols(study), data, allow_missing=allow_missing)
+    progress = progress or Progress()
+    protocols = load_protocols(study)
+    if note := stands_for(protocols, data):
+        progress.note(note)
+    manifests = bind(protocols, data, allow_missing=allow_missing)
     refuse_unfit(study, manifests)
     with locked(Path(out)):
         return _lead(
@@ -123,7 +121,7 @@ def run(
             manifests,
             make_engine,
             allow_missing=allow_missing,
-            progress=progress or Progress(),
+            progress=progress,
         )
 
 
@@ -139,6 +137,9 @@ def _lead(
     """Carry out a study in a folder that is locked, as its first process or its only one."""
     samples, fresh = run_samples(out, manifests, allow_missing, progress)
     plan = make_plan(study, manifests, samples)
+    refuse_nothing(plan)
+    if missing := int((samples["problem"] != "").sum()):
+        progress.note(f"{missing} of {len(samples)} images cannot be used and are left out")
     source = ImageSource(samples, plan.roots, encoding=plan.encoding)
     engine = make_engine(source=source, progress=progress)
     facts = run_facts(out, plan, batch_size=BATCH_SIZE, versions=environment(engine.device))

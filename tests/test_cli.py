@@ -182,7 +182,7 @@ def test_a_wrong_manifest_is_one_line(tmp_path: Path, mend: object, sentence: st
 def test_a_folder_that_cannot_be_made_is_one_line(manifest: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     done = run_small(manifest, tmp_path / "file" / "run", write_recipe(tmp_path))
-    assert "Not a directory" in error(done)
+    assert "which is a file: choose another folder" in error(done)
 
 
 def test_a_model_of_the_store_is_named_by_its_id(manifest: Path, tmp_path: Path) -> None:
@@ -191,6 +191,38 @@ def test_a_model_of_the_store_is_named_by_its_id(manifest: Path, tmp_path: Path)
     done = call("score", manifest.parent / "one" / "checker" / "test0.png", "--model", model)
     assert done.exit_code == 0, done.output
     assert "P(fake) by Small" in done.stdout
+
+
+def test_a_model_that_is_not_there_is_told_with_those_of_the_store(tmp_path: Path) -> None:
+    store = tmp_path / "home" / "models"
+    done = call("score", "x.png", "--model", "xception")
+    assert f"the store {store} has no model 'xception'; it has none" in error(done)
+    for number in range(5):
+        (store / f"xception-{number}").mkdir(parents=True)
+        (store / f"xception-{number}" / "facts.json").touch()
+    (store / "meso4-1").mkdir()
+    (store / "meso4-1" / "facts.json").touch()
+    told = error(call("score", "x.png", "--model", "xception"))
+    assert "its 6 are xception-0, xception-1, xception-2, ...; give the id of one" in told
+    told = error(call("score", "x.png", "--model", "meso4-2", "--store", store))
+    assert "its 6 are meso4-1, ..." in told
+
+
+def test_data_index_says_where_broken_images_are(tmp_path: Path) -> None:
+    for name in ("real/a.png", "fake/b.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"no image")
+    done = call("data", "index", tmp_path)
+    assert done.exit_code == 1
+    assert "Of these, 2 cannot be used: they stand in the manifest without a sha256" in done.stdout
+
+
+def test_a_run_says_how_many_images_it_left_out(tmp_path: Path) -> None:
+    manifest = write_dataset(tmp_path / "data", count=4)
+    (manifest.parent / "one" / "real" / "val1.png").unlink()
+    done = run_small(manifest, tmp_path / "run", write_recipe(tmp_path), "--allow-missing")
+    assert done.exit_code == 0, done.output
+    assert "1 of 48 images cannot be used and are left out" in done.stderr
 
 
 def test_a_report_of_no_run_is_one_line(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """Runs under what a protocol fixes: one encoding, roles left out, all policies of real images."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sklearn.metrics import roc_auc_score
 
 import benchmark
+from benchmark.binding import Data
 from benchmark.definition import Study, StudyDetector, StudyProtocol
 from benchmark.errors import BenchmarkError
 from results.store import read_model, read_run, read_samples, read_scores, records
@@ -18,7 +20,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_dataset(tmp_path_factory.mktemp("data"), count=8)
 
 
-def carry_out(folder: Path, data: object, protocol: str, **options: object) -> Path:
+def carry_out(folder: Path, data: Data, protocol: str, **options: Any) -> Path:
     study = Study(
         name="fair",
         title="Fair",
@@ -27,7 +29,7 @@ def carry_out(folder: Path, data: object, protocol: str, **options: object) -> P
         size="tiny",
         seeds=(0,),
     )
-    benchmark.run(study, data=data, out=folder / "run", store=folder / "store", **options)  # type: ignore[operator]
+    benchmark.run(study, data=data, out=folder / "run", store=folder / "store", **options)
     return folder / "run"
 
 

@@ -108,8 +108,8 @@ def test_labels_are_never_guessed(tree: Callable[..., Path]) -> None:
     folder = tree("a/1.png", "b/2.png", "real/3.png")
     with pytest.raises(
         ManifestError,
-        match=r"nothing says whether 'a/1\.png' is real or fake; give the classes a, b a label "
-        r"each \(known are real, 0_real, nature, fake, 1_fake, ai\)",
+        match=r"nothing says whether 'a/1\.png' is real or fake; label the classes a, b, "
+        r"each with --label a=real or fake \(known are real, 0_real, nature, fake, 1_fake, ai\)",
     ):
         index_folder(folder)
     assert not (folder / "manifest.csv").exists()
@@ -190,6 +190,20 @@ def test_a_manifest_is_never_overwritten(tree: Callable[..., Path]) -> None:
     with pytest.raises(ManifestError, match=r"manifest\.csv: there is a manifest already; move it"):
         index_folder(folder)
     assert (folder / "manifest.csv").read_text() == "mine"
+
+
+def test_options_are_checked_before_a_manifest_that_is_there(tree: Callable[..., Path]) -> None:
+    folder = tree("real/1.png")
+    (folder / "manifest.csv").write_text("mine")
+    with pytest.raises(ManifestError, match="'forgery' is 'efs', not one of EFS"):
+        index_folder(folder, forgery="efs")
+    with pytest.raises(ManifestError, match="class 'a' is 'true'"):
+        index_folder(folder, labels={"a": "true"})
+
+
+def test_a_label_that_a_shell_would_split_is_quoted(tree: Callable[..., Path]) -> None:
+    with pytest.raises(ManifestError, match=r"each with --label 'my cats=real' or fake"):
+        index_folder(tree("my cats/1.png"))
 
 
 def test_bad_images_are_named_and_kept_and_the_rest_is_counted(tree: Callable[..., Path]) -> None:
@@ -281,7 +295,7 @@ def test_metadata_of_json_lines_say_the_same(tree: Callable[..., Path]) -> None:
         ("file_name,label\nx.png,real\n", r"the metadata name 'x\.png', which is no image there"),
         ("file_name,label\n1.png,real\n1.png,real\n", r"the metadata name '1\.png' twice"),
         ("file_name,label,width\n1.png,real,3\n", "the metadata may have no column 'width'"),
-        ("file_name,label\n1.png,cat\n", r"'1\.png' is real or fake; give the classes cat a label"),
+        ("file_name,label\n1.png,cat\n", r"'1\.png' is real or fake; label the classes cat, "),
         (
             "file_name,label\n../1.png,real\n",
             "the metadata cannot be read: Invalid metadata file_n",

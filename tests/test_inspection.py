@@ -93,7 +93,7 @@ def test_several_models_are_not_guessed_between(fake: Path) -> None:
 
 
 def test_an_unknown_seed_is_told_with_those_there_are(fake: Path) -> None:
-    with pytest.raises(UnknownNameError, match="no training seed is called '9'; there are 0$"):
+    with pytest.raises(UnknownNameError, match=r"no training seed is called '9'; there are 0$"):
         find_cell(RunContents(fake), "cross-forgery/EFS/FS", "xception", 9)
 
 

@@ -101,7 +101,10 @@ def test_frames_of_a_video_become_ids(tmp_path: Path) -> None:
             r"row 2 \('a\.png'\): 'label' is 'Real', not one of real, fake",
         ),
         (f"{HEADER},frame\n{REAL},1.5", r"row 2: 'frame' is not a whole number from 0"),
-        (f"{HEADER},frame\n{REAL.replace('png', 'mp4#frame=1')},1", r"stands in 'path' and in 'frame'"),
+        (
+            f"{HEADER},frame\n{REAL.replace('png', 'mp4#frame=1')},1",
+            r"stands in 'path' and in 'frame'",
+        ),
         (f"{HEADER},sha256\n{REAL},ABC", r"'sha256' is not 64 lower-case hexadecimal digits"),
         (b"\xff\xfep\x00a\x00", r"m\.csv: not UTF-8 text \(byte 0\); save it as UTF-8"),
     ],
@@ -244,7 +247,9 @@ def test_the_overview_counts_and_warns_of_what_crosses_splits(make_manifest: Mak
         "recognise them",
         "1 of 2 values of 'identity' stand in more than one split ('ann of s' first): a detector "
         "may recognise them",
-        "split 'train' has only fake images",
+        "split 'train' has no real images, split 'val' has no images: it can be tested on, not "
+        "trained with; give it some with 'forgerybench data index --splits 0.7,0.1,0.2' or "
+        "'forgerybench data fold'",
     )
 
 

@@ -15,11 +15,11 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 import benchmark
+from benchmark.binding import load_protocols
 from benchmark.data.images import image_tensor
 from benchmark.definition import Study, StudyDetector, StudyProtocol
 from benchmark.errors import BenchmarkError, PerturbationError
 from benchmark.perturbations.attacks import attacked
-from benchmark.planning import load_protocols
 from detectors import CATALOG, create_detector, detector_class
 from detectors.base import Detector
 from detectors.card import Card
@@ -213,7 +213,7 @@ def test_a_run_scores_attacks_and_leaves_out_what_has_no_gradient(tmp_path: Path
     )
     data = write_dataset(tmp_path / "data", count=8)
     out = tmp_path / "run"
-    benchmark.run(wanted, data=data, out=out, store=tmp_path / "store")  # type: ignore[operator]
+    benchmark.run(wanted, data=data, out=out, store=tmp_path / "store")
     gaps = {entry.detector: entry.gap for entry in read_run(out).entries if entry.model is None}
     why = "attacks follow a gradient, and"
     assert gaps == {
@@ -266,7 +266,7 @@ def test_attacks_on_a_surrogate_are_scored_by_all_detectors(tmp_path: Path) -> N
     data = write_dataset(tmp_path / "data", count=8)
     wanted = transfer(tmp_path, "small", blind, small, StudyDetector(detector="spectrum"))
     out = tmp_path / "run"
-    benchmark.run(wanted, data=data, out=out, store=tmp_path / "store")  # type: ignore[operator]
+    benchmark.run(wanted, data=data, out=out, store=tmp_path / "store")
     assert all(entry.model for entry in read_run(out).entries)
     scores = load_scores(out).set_index(["model", "sample_id", "condition"])["logit"].unstack()
     attacked_at = "adversarial/pgd:small.v1@4[model]"
@@ -288,7 +288,7 @@ def test_a_surrogate_must_be_there_and_have_a_gradient(tmp_path: Path) -> None:
         ("spectrum", r"'spectrum' cannot be the surrogate.*not trained by one \(fit: estimator\)"),
     ):
         with pytest.raises(BenchmarkError, match=told):
-            benchmark.run(  # type: ignore[operator]
+            benchmark.run(
                 transfer(tmp_path, surrogate, small, spectrum),
                 data=data,
                 out=tmp_path / "run",

@@ -6,10 +6,11 @@ import pandas as pd
 import pytest
 import yaml
 
+from benchmark.binding import bind
 from benchmark.data.manifest import Manifest, read_manifest
 from benchmark.definition import Study, StudyDetector, StudyProtocol, study_of
 from benchmark.errors import BenchmarkError
-from benchmark.planning import Plan, bind, make_plan, stated_samples
+from benchmark.planning import Plan, make_plan, stated_samples
 from benchmark.preview import PlanTable, preview
 from benchmark.recipe import load_recipe
 from protocols.examples import example_samples

@@ -7,19 +7,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from filelock import FileLock
 
 import benchmark
-from benchmark.definition import Study, StudyDetector, StudyProtocol, load_study, study_of
+from benchmark.binding import bind
+from benchmark.definition import StudyDetector, load_study, study_of
 from benchmark.errors import BenchmarkError
-from benchmark.planning import bind
 from benchmark.progress import Progress
-from benchmark.recipe import load_recipe
-from benchmark.study import check_detectors
-from protocols.errors import ProtocolError
 from protocols.schema import load_protocol
 from results.store import load_scores, read_run, read_samples, records
 from tests.small_data import SMALL, write_dataset, write_recipe
+from tests.small_study import Counting, run, study
 
 
 @pytest.fixture(scope="module")
@@ -30,35 +27,6 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> str:
     return write_recipe(tmp_path_factory.mktemp("recipe"))
-
-
-class Counting(Progress):
-    def __init__(self) -> None:
-        self.jobs: dict[str, int] = {}
-
-    def phase(self, name: str, jobs: int) -> None:
-        self.jobs[name] = jobs
-
-
-def study(recipe: str, *, protocol: str = "cross-generator", detector: str = SMALL) -> Study:
-    return Study(
-        name="small",
-        title="Small",
-        protocols=(StudyProtocol(protocol=protocol),),
-        detectors=(StudyDetector(detector=detector, label="small", recipe=recipe),),
-        size="tiny",
-        seeds=(0,),
-    )
-
-
-def run(
-    manifest: Path, recipe: str, out: Path, progress: Progress | None = None, **changes: object
-) -> Path:
-    options = {"store": out.parent / "store"} | changes
-    wanted = options.pop("study", None) or study(recipe)
-    return benchmark.run(  # type: ignore[no-any-return, operator]
-        wanted, data=manifest, out=out, progress=progress or Progress(), **options
-    )
 
 
 def test_a_run_gives_a_page_tables_figures_and_records(
@@ -119,36 +87,29 @@ def test_a_detector_can_be_added_to_a_run(manifest: Path, recipe: str, tmp_path:
     assert len(records(tmp_path / "run")) == 4
 
 
-def test_a_changed_detector_does_not_slip_into_a_run(
+def test_a_copy_of_the_data_goes_on_under_the_first_name(
     manifest: Path, recipe: str, tmp_path: Path
 ) -> None:
     run(manifest, recipe, tmp_path / "run")
-    other = study(write_recipe(tmp_path, name="other", lr=0.05))
-    with pytest.raises(
-        BenchmarkError, match=r"with another 'small' \(options, track, recipe, size or"
-    ):
-        run(manifest, recipe, tmp_path / "run", study=other)
+    before = (tmp_path / "run" / "run.json").read_bytes()
+    shutil.copytree(manifest.parent, tmp_path / "moved")
+    progress = Counting()
+    run(tmp_path / "moved" / "manifest.csv", recipe, tmp_path / "run", progress)
+    assert progress.jobs["train"] == 0
+    assert (tmp_path / "run" / "run.json").read_bytes() == before
 
 
-def test_other_data_does_not_slip_into_a_run(manifest: Path, recipe: str, tmp_path: Path) -> None:
-    run(manifest, recipe, tmp_path / "run")
-    shutil.copytree(manifest.parent, tmp_path / "data")
-    table = pd.read_csv(tmp_path / "data" / "manifest.csv")
-    table.iloc[1:].to_csv(tmp_path / "data" / "manifest.csv", index=False)
-    with pytest.raises(BenchmarkError, match=r"on other data \('data' is data\d* \(\w{12}\), not"):
-        run(tmp_path / "data" / "manifest.csv", recipe, tmp_path / "run")
+def test_a_word_of_ones_own_for_the_one_role_is_noted(
+    manifest: Path, recipe: str, tmp_path: Path
+) -> None:
+    class Noting(Progress):
+        def note(self, text: str) -> None:
+            noted.append(text)
 
-
-def test_an_image_that_changed_does_not_slip_into_a_run(recipe: str, tmp_path: Path) -> None:
-    manifest = write_dataset(tmp_path / "data", count=6, with_hashes=False)
-    run(manifest, recipe, tmp_path / "run")
-    one, two = (manifest.parent / f"one/real/test{n}.png" for n in (0, 1))
-    two.write_bytes(one.read_bytes())
-    seeded = study(recipe).model_copy(update={"seeds": (0, 1)})
-    with pytest.raises(
-        BenchmarkError, match=r"1 images have changed .* 'one/real/test1\.png' first"
-    ):
-        run(manifest, recipe, tmp_path / "run", study=seeded)
+    noted: list[str] = []
+    out, store = tmp_path / "run", tmp_path / "store"
+    benchmark.run(study(recipe), data={"daat": manifest}, out=out, store=store, progress=Noting())
+    assert noted == ["data 'daat' stands for the protocol's role 'data'"]
 
 
 def test_where_the_data_lies_does_not_matter(manifest: Path, recipe: str, tmp_path: Path) -> None:
@@ -181,16 +142,6 @@ def test_missing_and_broken_images_are_named_and_left_out_only_when_asked(
     assert counted == {"checker": (7, 7, 2), "tint": (8, 8, 0)}
     assert read_run(tmp_path / "run").data["data"].n_missing == 2
     assert "one/real/test1.png" not in set(load_scores(tmp_path / "run")["sample_id"])
-
-
-def test_content_that_is_not_the_manifests_is_refused(
-    manifest: Path, recipe: str, tmp_path: Path
-) -> None:
-    shutil.copytree(manifest.parent, tmp_path / "data")
-    one, two = (tmp_path / "data" / f"one/real/test{n}.png" for n in (0, 1))
-    two.write_bytes(one.read_bytes())
-    with pytest.raises(BenchmarkError, match=r"one/real/test1\.png \(content differs from the man"):
-        run(tmp_path / "data" / "manifest.csv", recipe, tmp_path / "run")
 
 
 def test_a_test_set_of_one_class_is_a_stated_gap(recipe: str, tmp_path: Path) -> None:
@@ -238,54 +189,6 @@ def test_shuffled_training_labels_teach_nothing_on_average(recipe: str, tmp_path
     assert abs(values.mean() - 0.5) < 3 * values.std(ddof=1) / np.sqrt(len(values))
 
 
-def test_a_run_in_use_is_left_alone(manifest: Path, recipe: str, tmp_path: Path) -> None:
-    (tmp_path / "run").mkdir()
-    with (
-        FileLock(tmp_path / "run" / ".lock"),
-        pytest.raises(BenchmarkError, match="is in use by another run"),
-    ):
-        run(manifest, recipe, tmp_path / "run")
-
-
-def test_a_folder_with_other_files_is_left_alone(
-    manifest: Path, recipe: str, tmp_path: Path
-) -> None:
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "thesis.tex").write_text("years of work")
-    with pytest.raises(BenchmarkError, match=r"holds other files \(thesis\.tex\) and no run"):
-        run(manifest, recipe, tmp_path / "run")
-    assert [p.name for p in (tmp_path / "run").iterdir()] == ["thesis.tex"]
-
-
-def test_a_missing_need_is_an_error_before_any_training(
-    manifest: Path, recipe: str, tmp_path: Path
-) -> None:
-    needy = study(recipe, detector="tests.small_data:Masked")
-    with pytest.raises(BenchmarkError, match="small needs mask, which no manifest has"):
-        run(manifest, recipe, tmp_path / "run", study=needy)
-    assert not (tmp_path / "run").exists()
-
-
-def test_a_recipe_that_a_loss_cannot_take_is_an_error_before_any_training(tmp_path: Path) -> None:
-    plain = load_recipe("tiny").model_dump() | {"name": "mixed", "balanced": False}
-    (tmp_path / "mixed.yaml").write_text(json.dumps(plain))
-    said = "small trains on batches of which half are real: recipe 'mixed' has balanced: false"
-    with pytest.raises(BenchmarkError, match=said):
-        check_detectors(study(str(tmp_path / "mixed.yaml"), detector="gend"))
-    check_detectors(study("tiny", detector="gend"))
-
-
-def test_an_unknown_option_is_an_error_before_any_training(
-    manifest: Path, recipe: str, tmp_path: Path
-) -> None:
-    wrong = study(recipe)
-    wide = StudyDetector(detector=SMALL, label="wide", options={"widht": 8}, recipe=recipe)
-    wrong = wrong.model_copy(update={"detectors": (wide,)})
-    with pytest.raises(BenchmarkError, match=r"wide has no option 'widht'; there are .*width"):
-        run(manifest, recipe, tmp_path / "run", study=wrong)
-    assert not (tmp_path / "run").exists()
-
-
 def test_a_run_that_failed_does_not_stand_in_the_way(
     manifest: Path, recipe: str, tmp_path: Path
 ) -> None:
@@ -297,20 +200,12 @@ def test_a_run_that_failed_does_not_stand_in_the_way(
     assert len(records(tmp_path / "run")) == 2
 
 
-def test_a_frame_condition_on_crops_is_refused(manifest: Path, recipe: str, tmp_path: Path) -> None:
-    text = (Path(benchmark.__file__).parents[1] / "protocols" / "robustness-basic.yaml").read_text()
-    own = tmp_path / "own.yaml"
-    own.write_text(text.replace("name: robustness-basic", "name: own").replace("crop}", "frame}"))
-    with pytest.raises(BenchmarkError, match=r"is for stage frame, but '.*' has no box"):
-        run(manifest, recipe, tmp_path / "run", study=study(recipe, protocol=str(own)))
-
-
 def test_roles_are_bound_by_name(manifest: Path, recipe: str, tmp_path: Path) -> None:
     named = study(recipe, protocol="genface-cross-forgery")
     with pytest.raises(BenchmarkError, match="no role is called 'ffpp'; the roles are genface"):
-        benchmark.run(named, data={"ffpp": manifest}, out=tmp_path / "run")  # type: ignore[operator]
+        benchmark.run(named, data={"ffpp": manifest}, out=tmp_path / "run")
     with pytest.raises(BenchmarkError, match="no manifest is bound to data: --data data=MANIFEST"):
-        benchmark.run(study(recipe), data={}, out=tmp_path / "run")  # type: ignore[operator]
+        benchmark.run(study(recipe), data={}, out=tmp_path / "run")
 
 
 def test_a_generic_protocol_takes_one_manifest_by_any_name(manifest: Path) -> None:
@@ -367,41 +262,8 @@ def test_a_model_states_the_hash_of_its_weights(done: Path) -> None:
         assert stated == hashlib.sha256(tensors.read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize(
-    ("target", "options", "sentence"),
-    [
-        ("cross-generater", {"detectors": [SMALL]}, "did you mean 'cross-generator'"),
-        ("cross-generator", {"size": "tiny"}, "is a protocol and names no detectors: add --detec"),
-        ("cross-generator", {"detectors": [SMALL]}, "is a protocol and names no size: add --size"),
-        ("quickstart", {"train_on": ["x"]}, "is a study: it states train_on for each protocol"),
-        (
-            "cross-generator",
-            {"detectors": ["spectrum", "spectrum"], "size": "tiny"},
-            "detector 'spectrum' stands there twice",
-        ),
-        (
-            "nowhere.yaml",
-            {"detectors": [SMALL], "size": "tiny"},
-            r"nowhere\.yaml: there is no such protocol file",
-        ),
-    ],
-)
-def test_a_wrong_request_is_told_what_to_do(
-    target: str, options: dict[str, object], sentence: str
-) -> None:
-    with pytest.raises((BenchmarkError, ProtocolError), match=sentence):
-        study_of(target, **options)  # type: ignore[arg-type]
-
-
 def test_every_study_that_ships_is_valid() -> None:
     quickstart = load_study("quickstart")
     assert [p.protocol for p in quickstart.protocols] == [
         "cross-generator", "cross-forgery", "cross-dataset", "robustness-basic",
     ]  # fmt: skip
-
-
-def test_an_unknown_key_of_a_study_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "mine.yaml"
-    path.write_text("name: mine\ntitel: x\ndetectors: [{detector: spectrum}]\n")
-    with pytest.raises(ProtocolError, match=r"mine\.yaml: unknown key 'titel'; the keys are name"):
-        load_study(str(path))

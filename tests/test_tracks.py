@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 import benchmark
+from benchmark.binding import bind, load_protocols
 from benchmark.definition import Study, StudyDetector, StudyProtocol, study_of
 from benchmark.errors import BenchmarkError
 from benchmark.listing import left_out_notes, spelt_out, without_own_recipe
-from benchmark.planning import bind, load_protocols, make_plan, stated_samples
+from benchmark.planning import make_plan, stated_samples
 from benchmark.progress import Progress
 from benchmark.recipe import common_recipe, load_recipe
 from benchmark.study import check_detectors
@@ -207,7 +208,7 @@ def test_a_run_and_its_records_name_the_track(tmp_path: Path) -> None:
     )
     wanted = study("tiny", *entries)
     out = tmp_path / "run"
-    page = benchmark.run(  # type: ignore[operator]
+    page = benchmark.run(
         wanted, data=manifest, out=out, store=tmp_path / "store", progress=Progress()
     )
     named = {(record.detector, record.track) for record in records(out)}

@@ -21,8 +21,10 @@ from benchmark.data.images import (
 )
 from benchmark.data.manifest import Manifest
 from benchmark.errors import ImageError
+from benchmark.remedies import SPLIT_REMEDY
 from results.clusters import KEPT_TOGETHER
 
+_WORDS = {"real": "real", "fake": "forged"}
 # A sample's facts; the order of the columns of ``check``'s table.
 FACTS = ("problem", "sha256", "width", "height", "format", "bytes")
 
@@ -157,7 +159,7 @@ def overview(samples: pd.DataFrame) -> Overview:
     sizes = samples["group"].value_counts()
     frames = samples.loc[samples["sample_id"].str.contains(FRAME, regex=False), "group"]
     videos = len(set(sizes.index[sizes > 1]) | set(frames))
-    warnings = [*_crossing(samples), *_one_class(samples)]
+    warnings = [*_crossing(samples), *_lacking(samples)]
     return Overview(counts=counts, videos=videos, warnings=tuple(warnings))
 
 
@@ -189,11 +191,20 @@ def _crossing(samples: pd.DataFrame) -> list[str]:
     return warnings
 
 
-def _one_class(samples: pd.DataFrame) -> list[str]:
-    """Warn of splits with one label only: nothing can be trained or measured there."""
-    labels = samples.groupby("split")["label"].agg(lambda found: sorted(set(found)))
-    return [
-        f"split '{split}' has only {found[0]} images"
-        for split, found in labels.items()
-        if len(found) == 1
-    ]
+def _lacking(samples: pd.DataFrame) -> list[str]:
+    """Warn of splits without images of a class: nothing can be trained or measured there."""
+    there = set(zip(samples["split"], samples["label"], strict=True))
+    lacking = []
+    for split in ("train", "val", "test"):
+        absent = [word for label, word in _WORDS.items() if (split, label) not in there]
+        if absent:
+            what = f"{absent[0]} images" if len(absent) == 1 else "images"
+            lacking.append(f"split '{split}' has no {what}")
+    if not lacking:
+        return []
+    use = (
+        "tested on, not trained with"
+        if (("test", "real") in there and ("test", "fake") in there)
+        else "neither trained with nor tested on as it is"
+    )
+    return [f"{', '.join(lacking)}: it can be {use}; {SPLIT_REMEDY}"]

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from shlex import quote
 
 from benchmark.data.checking import check
 from benchmark.data.imagefolder import METADATA, read_metadata
@@ -80,15 +81,15 @@ def index_folder(
     """
     folder = Path(folder)
     labels = dict(labels or {})
-    _check_arguments(folder, labels, splits)
+    _check_arguments(folder, labels, forgery, family, splits)
     paths, metadata, ignored = _find(folder)
     rows = {path: _row(place(path, labels, videos=videos)) for path in paths}
     if metadata:
         ignored |= _merge(rows, read_metadata(folder, metadata), folder)
     _fill_labels(rows, labels, folder)
     _fill_splits(rows, splits, folder)
-    _fill_taxonomy(rows, "forgery", forgery, FORGERIES)
-    _fill_taxonomy(rows, "family", family, FAMILIES)
+    _fill_taxonomy(rows, "forgery", forgery)
+    _fill_taxonomy(rows, "family", family)
     _fill_source(rows, source)
     target = folder / NAME
     described = from_columns(_columns(rows), target)  # validated before an image is decoded
@@ -100,18 +101,35 @@ def index_folder(
 
 
 def _check_arguments(
-    folder: Path, labels: Mapping[str, str], splits: tuple[float, float, float] | None
+    folder: Path,
+    labels: Mapping[str, str],
+    forgery: ByGenerator,
+    family: ByGenerator,
+    splits: tuple[float, float, float] | None,
 ) -> None:
     """Refuse what cannot be indexed before looking at any file."""
-    if not folder.is_dir():
-        raise ManifestError(f"{folder}: there is no such folder")
-    if (folder / NAME).exists():
-        raise ManifestError(f"{folder / NAME}: there is a manifest already; move it away first")
     for name, label in labels.items():
         if label not in LABELS:
             raise ManifestError(f"class '{name}' is '{label}', not one of {', '.join(LABELS)}")
     if splits is not None and (min(splits) < 0 or abs(sum(splits) - 1) > 1e-9):
         raise ManifestError(f"the shares of train, val and test must sum to 1, got {splits}")
+    for column, stated, choices in (
+        ("forgery", forgery, FORGERIES),
+        ("family", family, FAMILIES),
+    ):
+        _check_taxonomy(column, stated, choices)
+    if not folder.is_dir():
+        raise ManifestError(f"{folder}: there is no such folder")
+    if (folder / NAME).exists():
+        raise ManifestError(f"{folder / NAME}: there is a manifest already; move it away first")
+
+
+def _check_taxonomy(column: str, stated: ByGenerator, choices: tuple[str, ...]) -> None:
+    """Refuse a forgery or family that there is not."""
+    for value in stated.values() if isinstance(stated, Mapping) else [stated]:
+        if value not in choices or value == "real":
+            fakes = ", ".join(choice for choice in choices if choice != "real")
+            raise ManifestError(f"'{column}' is '{value}', not one of {fakes}")
 
 
 def _find(folder: Path) -> tuple[list[str], list[Path], Counter[str]]:
@@ -197,9 +215,11 @@ def _fill_labels(rows: dict[str, Row], labels: Mapping[str, str], folder: Path) 
         return
     names = sorted(unknown)
     more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    option = f"--label {quote(f'{names[0]}=real')}"
     raise ManifestError(
-        f"{folder}: nothing says whether '{unknown[names[0]]}' is real or fake; give the classes "
-        f"{', '.join(names[:10])}{more} a label each (known are {', '.join(LABEL_WORDS)})"
+        f"{folder}: nothing says whether '{unknown[names[0]]}' is real or fake; label the classes "
+        f"{', '.join(names[:10])}{more}, each with {option} or fake "
+        f"(known are {', '.join(LABEL_WORDS)})"
     )
 
 
@@ -227,16 +247,9 @@ def split_of(group: str, splits: tuple[float, float, float]) -> str:
     return "val" if fraction < splits[0] + splits[1] else "test"
 
 
-def _fill_taxonomy(
-    rows: dict[str, Row], column: str, stated: ByGenerator, choices: tuple[str, ...]
-) -> None:
+def _fill_taxonomy(rows: dict[str, Row], column: str, stated: ByGenerator) -> None:
     """Fill ``forgery`` or ``family`` where no metadata did: real, as stated, or unknown."""
-    values = stated if isinstance(stated, Mapping) else {"": stated}
-    for value in values.values():
-        if value not in choices or value == "real":
-            fakes = ", ".join(choice for choice in choices if choice != "real")
-            raise ManifestError(f"'{column}' is '{value}', not one of {fakes}")
-    _check_generators(rows, set(values) - {""})
+    _check_generators(rows, set(stated) if isinstance(stated, Mapping) else set())
     for row in rows.values():
         fake = stated if isinstance(stated, str) else stated.get(row["generator"], "unknown")
         row[column] = row[column] or ("real" if row["label"] == "real" else fake)

@@ -58,7 +58,7 @@ def read_manifest(path: Path) -> Manifest:
             and the choices are named.
     """
     path = Path(path)
-    _check_path(path)
+    check_path(path)
     if path.suffix.lower() == ".csv":
         columns, first_row = _read_csv(path), 2
     else:
@@ -87,7 +87,7 @@ def from_columns(columns: Columns, path: Path, first_row: int = 2) -> Manifest:
     return Manifest(path=path, root=root, name=root.resolve().name, samples=samples)
 
 
-def _check_path(path: Path) -> None:
+def check_path(path: Path) -> None:
     """Raise ManifestError unless ``path`` is a file with a known suffix."""
     if path.is_dir():
         raise ManifestError(
