@@ -27,7 +27,7 @@ def test_a_recipe_without_damage_changes_nothing(images: Tensor) -> None:
     assert damaged(images) is images
 
 
-@pytest.mark.parametrize("kind", ["blur", "jpeg"])
+@pytest.mark.parametrize("kind", ["rotate", "blur", "light", "jpeg"])
 @pytest.mark.parametrize("probability", [0.1, 0.5])
 def test_the_stated_share_of_images_is_damaged(
     images: Tensor, kind: str, probability: float
@@ -47,7 +47,7 @@ def test_the_stated_share_of_images_is_damaged(
 
 
 def test_an_images_damage_hangs_on_seed_step_and_id_alone(images: Tensor) -> None:
-    change = Augmentation(flip=0, blur=0.5, jpeg=0.5)
+    change = Augmentation(flip=0, rotate=0.5, blur=0.5, light=0.5, jpeg=0.5)
     whole = augmented(images, IDS, change, seed=1, step=2)
     half = augmented(images[20:], IDS[20:], change, seed=1, step=2)
     assert torch.equal(whole[20:], half)
@@ -77,6 +77,34 @@ def test_jpeg_is_that_of_the_stated_quality_in_the_order_of_the_channels() -> No
     assert (ours - other).abs().max() <= 3 / 255
 
 
+def test_a_rotation_turns_about_the_middle_by_no_more_than_is_stated() -> None:
+    spot = torch.zeros(1, 3, 33, 33)
+    spot[..., 16, 16] = spot[..., 16, 30] = 1
+    angles = []
+    for step in range(60):
+        change = Augmentation(flip=0, rotate=1, rotate_degrees=30)
+        turned = augmented(spot, ["a"], change, seed=0, step=step)[0, 0]
+        assert turned[16, 16] > 0.99
+        turned[12:21, 12:21] = 0
+        row, column = divmod(int(turned.argmax()), 33)
+        angles.append(np.degrees(np.arctan2(16 - row, column - 16)))
+    # A pixel at a distance of 14 is as wide as 4 degrees.
+    assert 20 < max(angles) < 34
+    assert -34 < min(angles) < -20
+
+
+def test_light_is_one_contrast_and_brightness_for_an_image() -> None:
+    image = torch.linspace(0.3, 0.6, 3 * 24 * 24).reshape(1, 3, 24, 24)
+    change = Augmentation(flip=0, light=1, light_change=0.1)
+    for step in range(20):
+        after = augmented(image, ["a"], change, seed=0, step=step)
+        slope = (after[0, 0, 0, 1] - after[0, 2, 5, 5]) / (image[0, 0, 0, 1] - image[0, 2, 5, 5])
+        offset = (after - slope * image).mean()
+        torch.testing.assert_close(after, slope * image + offset, atol=1e-5, rtol=0)
+        assert abs(slope - 1) <= 0.1001
+        assert abs(offset) <= 0.1001
+
+
 def test_what_has_its_default_is_not_stated_so_that_models_keep_their_ids() -> None:
     assert Augmentation(flip=0.5).model_dump(mode="json") == {"flip": 0.5}
     assert Augmentation(flip=0.5, jpeg=0.1, jpeg_quality=(30, 100)).model_dump(mode="json") == {
@@ -93,6 +121,8 @@ def test_what_has_its_default_is_not_stated_so_that_models_keep_their_ids() -> N
         ({"blur": 1.5}, "less than or equal to 1"),
         ({"blur_sigma": [3, 1]}, r"a range is \[least, greatest\]"),
         ({"blur_sigma": [-1, 1]}, "neither below 0"),
+        ({"rotate_degrees": 0}, "greater than 0"),
+        ({"light_change": 1}, "less than 1"),
         ({"jpeg_quality": [0, 50]}, "within 1 to 100"),
         ({"jpeg_quality": [90, 30]}, "within 1 to 100"),
     ],
