@@ -51,7 +51,7 @@ def check_fit(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], sourc
     ``source`` names them in the message, which lists what is wrong on both sides.
     """
     shared = wanted.keys() & tensors.keys()
-    _refuse(
+    refuse_unfitting(
         source,
         missing=wanted.keys() - tensors.keys(),
         unknown=tensors.keys() - wanted.keys(),
@@ -95,7 +95,7 @@ def load_strictly(
         except (OSError, RuntimeError, ValueError, SafetensorError) as error:
             reason = str(error).strip().splitlines()[0]
             raise WeightsError(f"{name} {failed}: {reason}{advice}") from error
-    _refuse(
+    refuse_unfitting(
         name,
         missing=report["missing_keys"],
         unknown=[
@@ -108,13 +108,14 @@ def load_strictly(
     return model
 
 
-def _refuse(
+def refuse_unfitting(
     source: object, *, missing: Collection[str], unknown: Collection[str], reshaped: Collection[str]
 ) -> None:
-    """Raise WeightsError where there is a name, listing the first five of each kind."""
+    """Raise WeightsError where a tensor is named, listing the first five of each kind."""
     problems = {"missing": missing, "unknown": unknown, "of another shape": reshaped}
     said = [
-        f"{len(names)} tensors are {problem}: {', '.join(sorted(names)[:5])}"
+        f"{len(names)} {'tensor is' if len(names) == 1 else 'tensors are'} {problem}: "
+        + ", ".join(sorted(names)[:5])
         + (", ..." if len(names) > 5 else "")
         for problem, names in problems.items()
         if names

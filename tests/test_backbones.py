@@ -83,7 +83,7 @@ def test_weights_fill_all_but_the_last_layer_strictly(name: str, tmp_path: Path)
     lost = next(iter(tensors))
     del tensors[lost]
     save_file(tensors, tmp_path / "model.safetensors")
-    with pytest.raises(WeightsError, match=f"1 tensors are missing: {lost}$"):
+    with pytest.raises(WeightsError, match=f"1 tensor is missing: {lost}$"):
         CLASSES[name](size="tiny", pretrained=str(tmp_path))
 
 

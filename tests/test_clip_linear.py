@@ -165,15 +165,13 @@ def test_sharded_weights_are_taken(tower: CLIPVisionModelWithProjection, tmp_pat
 
 def test_a_missing_layer_is_never_random(folder: Path) -> None:
     rewrite(folder, {}, drop="visual_projection.weight")
-    with pytest.raises(WeightsError, match=r"1 tensors are missing: visual_projection\.weight$"):
+    with pytest.raises(WeightsError, match=r"1 tensor is missing: visual_projection\.weight$"):
         ClipLinear(size="tiny", pretrained=str(folder))
 
 
 def test_an_unknown_layer_is_named(folder: Path) -> None:
     rewrite(folder, {"vision_model.adapter.weight": torch.zeros(2)})
-    with pytest.raises(
-        WeightsError, match=r"1 tensors are unknown: vision_model\.adapter\.weight$"
-    ):
+    with pytest.raises(WeightsError, match=r"1 tensor is unknown: vision_model\.adapter\.weight$"):
         ClipLinear(size="tiny", pretrained=str(folder))
 
 
@@ -259,7 +257,7 @@ def test_the_published_last_layer_is_read_onto_its_clip(folder: Path, tmp_path: 
 
 def test_a_last_layer_of_another_clip_or_of_none_is_refused(folder: Path, tmp_path: Path) -> None:
     torch.save({"weight": torch.zeros(1, 768), "bias": torch.zeros(1)}, tmp_path / "fc.pth")
-    with pytest.raises(WeightsError, match=r"1 tensors are of another shape: weight$"):
+    with pytest.raises(WeightsError, match=r"1 tensor is of another shape: weight$"):
         ClipLinear(size="tiny", pretrained=str(folder), head=str(tmp_path / "fc.pth"))
     with pytest.raises(DetectorError, match="a published last layer reads the embedding of a"):
         ClipLinear(size="tiny", head=str(tmp_path / "fc.pth"))

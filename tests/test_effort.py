@@ -108,6 +108,6 @@ def test_a_checkpoint_of_another_network_is_refused_on_both_sides(tmp_path: Path
     tensors = as_published(Effort(size="tiny"))
     tensors["module.backbone.adapter"] = tensors.pop("module.head.bias")
     torch.save(tensors, tmp_path / "x.pth")
-    said = r"1 tensors are missing: head\.bias; 1 tensors are unknown: .*vision_model\.adapter$"
+    said = r"1 tensor is missing: head\.bias; 1 tensor is unknown: .*vision_model\.adapter$"
     with pytest.raises(WeightsError, match=said):
         Effort(size="tiny", pretrained=str(tmp_path / "x.pth"))

@@ -112,7 +112,7 @@ def test_a_published_checkpoint_is_read_and_answers_at_once(tmp_path: Path) -> N
 def test_another_network_of_its_authors_is_refused_on_both_sides(tmp_path: Path) -> None:
     tensors = as_published(GenD(size="tiny"))
     tensors["feature_extractor.backbone.norm.weight"] = tensors.pop("model.linear.bias")
-    said = r"1 tensors are missing: head\.bias; 1 tensors are unknown: image\.tower\.backbone\.norm"
+    said = r"1 tensor is missing: head\.bias; 1 tensor is unknown: image\.tower\.backbone\.norm"
     with pytest.raises(WeightsError, match=said):
         GenD(size="tiny", pretrained=published(tmp_path / "gend", tensors))
 

@@ -129,7 +129,7 @@ def test_a_missing_layer_is_never_random(folder: Path) -> None:
     held = load_file(path)
     del held["classifier.weight"]
     save_file(held, path, metadata={"format": "pt"})
-    with pytest.raises(WeightsError, match=r"1 tensors are missing: classifier\.weight$"):
+    with pytest.raises(WeightsError, match=r"1 tensor is missing: classifier\.weight$"):
         create_detector(f"hf:{folder}", labels=LABELS)
 
 
@@ -144,7 +144,7 @@ def test_a_checkpoint_gets_its_column(folder: Path, tmp_path: Path) -> None:
     import benchmark
 
     entry = StudyDetector(detector=f"hf:{folder}", label="vit", options={"labels": LABELS})
-    benchmark.run(  # type: ignore[operator]
+    benchmark.run(
         Study(
             name="hub",
             title="Hub",

@@ -288,7 +288,7 @@ def test_one_clip_tower_goes_with_a_scratch_one(clip: Path, which: str) -> None:
 )
 def test_an_incomplete_clip_is_refused(clip: Path, tmp_path: Path, which: str, tensor: str) -> None:
     folder = damaged(clip, tmp_path / "less", **{tensor.replace(".", "__"): None})
-    with pytest.raises(WeightsError, match=f"1 tensors are missing: {tensor}"):
+    with pytest.raises(WeightsError, match=f"1 tensor is missing: {tensor}"):
         build(**{which: str(folder)})
 
 

@@ -63,7 +63,7 @@ def test_a_published_checkpoint_is_read_one_for_one(tmp_path: Path) -> None:
     assert torch.equal(detector.eval()(inputs), trained.eval()(inputs))
     published["layer3.0.conv1.weight"] = published.pop("module.fc1.bias")
     torch.save(published, tmp_path / "y.pth")
-    said = r"missing: fc\.bias; 1 tensors are unknown: layer3\.0\.conv1\.weight$"
+    said = r"missing: fc\.bias; 1 tensor is unknown: layer3\.0\.conv1\.weight$"
     with pytest.raises(WeightsError, match=said):
         NPR(size="tiny", pretrained=str(tmp_path / "y.pth"))
 

@@ -136,10 +136,7 @@ def test_names_are_translated_or_left_out_on_purpose() -> None:
 def test_what_does_not_fit_is_listed_on_both_sides() -> None:
     given = {"a": torch.zeros(1), "b": torch.zeros(2), "x": torch.zeros(1)}
     wanted = {"a": torch.zeros(1), "b": torch.zeros(3), "y": torch.zeros(1)}
-    said = (
-        "here: 1 tensors are missing: y; 1 tensors are unknown: x; "
-        "1 tensors are of another shape: b"
-    )
+    said = "here: 1 tensor is missing: y; 1 tensor is unknown: x; 1 tensor is of another shape: b"
     with pytest.raises(WeightsError, match=f"^{said}$"):
         check_fit(given, wanted, "here")
     check_fit(given, given, "here")

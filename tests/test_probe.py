@@ -127,7 +127,7 @@ def test_a_missing_layer_is_never_random(tmp_path: Path) -> None:
     held = load_file(path)
     del held["norm.weight"]
     save_file(held, path)
-    with pytest.raises(WeightsError, match=r"1 tensors are missing: norm\.weight$"):
+    with pytest.raises(WeightsError, match=r"1 tensor is missing: norm\.weight$"):
         Probe(size="tiny", backbone=str(tmp_path / "net"))
 
 
@@ -137,7 +137,7 @@ def test_a_missing_layer_of_transformers_is_never_random(tmp_path: Path) -> None
     held = load_file(path)
     del held["layernorm.weight"]
     save_file(held, path, metadata={"format": "pt"})
-    with pytest.raises(WeightsError, match=r"1 tensors are missing: layernorm\.weight$"):
+    with pytest.raises(WeightsError, match=r"1 tensor is missing: layernorm\.weight$"):
         Probe(size="tiny", backbone=str(tmp_path / "net"))
 
 

@@ -61,7 +61,7 @@ def test_a_trained_one_of_the_public_code_is_read_with_its_sign_turned(tmp_path:
     torch.testing.assert_close(detector.eval()(inputs), -trained.eval()(inputs))
     del published["disc.fc.bias"]
     torch.save({**published, "other": torch.zeros(1)}, tmp_path / "y.pth")
-    said = r"1 tensors are missing: fc\.bias; 1 tensors are unknown: other$"
+    said = r"1 tensor is missing: fc\.bias; 1 tensor is unknown: other$"
     with pytest.raises(WeightsError, match=said):
         SSP(size="tiny", pretrained=str(tmp_path / "y.pth"))
 

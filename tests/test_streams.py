@@ -72,8 +72,8 @@ def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
         **{"bn1.bias": torch.zeros(5), "bn2.bias": None, "other": torch.zeros(1)},
     )
     said = (
-        r"x\.safetensors: 1 tensors are missing: bn2\.bias; 1 tensors are unknown: other; "
-        r"1 tensors are of another shape: bn1\.bias$"
+        r"x\.safetensors: 1 tensor is missing: bn2\.bias; 1 tensor is unknown: other; "
+        r"1 tensor is of another shape: bn1\.bias$"
     )
     with pytest.raises(WeightsError, match=said):
         fill_streams([Stream("tiny")], path, "d")

@@ -126,7 +126,7 @@ def test_a_layer_that_is_missing_is_never_random(name: str, clip: Any, tmp_path:
     held = load_file(path)
     del held["vision_model.post_layernorm.weight"]
     save_file(held, path, metadata={"format": "pt"})
-    with pytest.raises(WeightsError, match=r"1 tensors are missing: .*post_layernorm\.weight$"):
+    with pytest.raises(WeightsError, match=r"1 tensor is missing: .*post_layernorm\.weight$"):
         create_detector(name, size="tiny", pretrained=str(tmp_path / "clip"))
 
 

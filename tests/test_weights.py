@@ -102,19 +102,19 @@ def test_a_file_that_is_not_there_is_named(model: Path) -> None:
 
 def test_a_missing_tensor_is_named(model: Path) -> None:
     change_tensors(model, lambda tensors: tensors.pop("coef"))
-    with pytest.raises(WeightsError, match=r"model\.safetensors: 1 tensors are missing: coef$"):
+    with pytest.raises(WeightsError, match=r"model\.safetensors: 1 tensor is missing: coef$"):
         Detector.from_pretrained(model)
 
 
 def test_an_unknown_tensor_is_named(model: Path) -> None:
     change_tensors(model, lambda tensors: tensors.update(extra=torch.zeros(2)))
-    with pytest.raises(WeightsError, match=r"model\.safetensors: 1 tensors are unknown: extra$"):
+    with pytest.raises(WeightsError, match=r"model\.safetensors: 1 tensor is unknown: extra$"):
         Detector.from_pretrained(model)
 
 
 def test_a_tensor_of_another_shape_is_named(model: Path) -> None:
     change_tensors(model, lambda tensors: tensors.update(coef=torch.zeros(7)))
-    with pytest.raises(WeightsError, match=r"1 tensors are of another shape: coef$"):
+    with pytest.raises(WeightsError, match=r"1 tensor is of another shape: coef$"):
         Detector.from_pretrained(model)
 
 

@@ -139,13 +139,13 @@ def test_weights_that_do_not_fit_are_named(tiny_folder: Path) -> None:
         return Xception(size="tiny", pretrained=str(tiny_folder))
 
     change(tiny_folder, other=torch.zeros(1))
-    with pytest.raises(WeightsError, match=r"1 tensors are unknown: other$"):
+    with pytest.raises(WeightsError, match=r"1 tensor is unknown: other$"):
         build()
     change(tiny_folder, other=None, stem__0__bn__bias=torch.zeros(7))
-    with pytest.raises(WeightsError, match=r"1 tensors are of another shape: stem\.0\.bn\.bias$"):
+    with pytest.raises(WeightsError, match=r"1 tensor is of another shape: stem\.0\.bn\.bias$"):
         build()
     change(tiny_folder, stem__0__bn__bias=None)
-    with pytest.raises(WeightsError, match=r"1 tensors are missing: stem\.0\.bn\.bias$"):
+    with pytest.raises(WeightsError, match=r"1 tensor is missing: stem\.0\.bn\.bias$"):
         build()
     (tiny_folder / "model.safetensors").write_bytes(b"no tensors")
     with pytest.raises(WeightsError, match=r"model\.safetensors: cannot be read as safetensors"):

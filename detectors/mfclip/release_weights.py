@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from detectors.errors import WeightsError
+from detectors.loading import refuse_unfitting
 from detectors.pretrained import read_checkpoint
 
 # Published name -> ours, applied in this order.
@@ -72,20 +72,14 @@ def translated(
     tensors = {ours: state[name] for ours, name in published.items()}
     if (projection := "language.tower.project.weight") in tensors:
         tensors[projection] = tensors[projection].T
-    over = sorted(published[ours] for ours in tensors.keys() - wanted.keys())
-    missing = sorted(wanted.keys() - tensors.keys())
-    if over or missing:
-        raise WeightsError(
-            f"{source}: {len(missing)} tensors of the network are not in it ({_some(missing)}) and "
-            f"{len(over)} of its tensors are not in the network ({_some(over)})"
-        )
-    other = [n for n, t in tensors.items() if t.shape != wanted[n].shape]
-    if other:
-        listed = _some([f"{published[n]} {tuple(state[published[n]].shape)}" for n in other])
-        raise WeightsError(f"{source}: {len(other)} tensors have another shape: {listed}")
+    refuse_unfitting(
+        source,
+        missing=wanted.keys() - tensors.keys(),
+        unknown=[published[ours] for ours in tensors.keys() - wanted.keys()],
+        reshaped=[
+            f"{published[ours]} {tuple(state[published[ours]].shape)}"
+            for ours in tensors.keys() & wanted.keys()
+            if tensors[ours].shape != wanted[ours].shape
+        ],
+    )
     return tensors
-
-
-def _some(names: list[str]) -> str:
-    """List the first five of ``names``."""
-    return (", ".join(names[:5]) + (", ..." if len(names) > 5 else "")) or "none"
