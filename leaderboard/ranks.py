@@ -13,6 +13,7 @@ from results.ranking import Place
 from results.resampling import FEWEST_CLUSTERS, RESAMPLES
 
 _COLUMNS = ("rank", "mean", "interval of place", "P(best)", "mean rank", "not told apart from")
+_NAMED = 2  # of the detectors not told apart from one, where there are more than three
 _Rows = tuple[tuple[str, tuple[TableCell, ...]], ...]
 
 
@@ -145,14 +146,18 @@ def _place_cells(view: ProtocolView, ranked: Ranked, place: Place) -> list[Table
     mean = ranked.means[place.name]
     spread = "" if mean.sd is None else f"sd {mean.sd:.3f}; "
     groups = [group for group in ranked.ranking.ties if place.name in group]
-    others = dict.fromkeys(name for group in groups for name in group if name != place.name)
+    tied = dict.fromkeys(name for group in groups for name in group if name != place.name)
+    others = [view.detectors[name] for name in tied]
+    all_others = ", ".join(others) or "none"
+    few = [*others[:_NAMED], f"{len(others) - _NAMED} more"]
+    shown = all_others if len(others) <= _NAMED + 1 else ", ".join(few)
     return [
         TableCell(str(place.rank), raw=float(place.rank)),
         TableCell(f"{mean.mean:.3f}", spread + interval_text(mean.low, mean.high), mean.mean),
         TableCell(f"{place.low:g}{DASH}{place.high:g}"),
         TableCell(f"{place.best:.2f}", raw=place.best),
         TableCell(f"{place.mean_rank:.2f}", raw=place.mean_rank),
-        TableCell(", ".join(view.detectors[name] for name in others) or "none"),
+        TableCell(shown, title=all_others if shown != all_others else "", whole=all_others),
     ]
 
 

@@ -46,6 +46,7 @@ class TableCell:
         marks: Some of ``SEEN, SMALL, POOLED, BEST, SECOND, REPORTED, REPEATED``.
         reason: Why there is no value.
         title: More about it, shown when a reader points at it.
+        whole: The text at its full length, for CSV, where ``text`` shortens it.
     """
 
     text: str
@@ -54,6 +55,7 @@ class TableCell:
     marks: frozenset[str] = frozenset()
     reason: str | None = None
     title: str = ""
+    whole: str = ""
 
 
 @dataclass(frozen=True)
@@ -183,10 +185,10 @@ def _csv_cell(cell: TableCell) -> str:
     """Give a number at full precision, or the text of what is no number."""
     if cell.raw is not None:
         return repr(cell.raw)
-    return "" if cell.text == DASH else _whole(cell)
+    return "" if cell.text == DASH else cell.whole or _with_detail(cell)
 
 
-def _whole(cell: TableCell) -> str:
+def _with_detail(cell: TableCell) -> str:
     """Give the text with its detail."""
     return f"{cell.text} ({cell.detail})" if cell.detail else cell.text
 
