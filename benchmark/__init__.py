@@ -6,6 +6,10 @@ layer over it.
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchmark.study import run
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "run"]
@@ -32,7 +36,7 @@ def _refuse_shadowed_packages() -> None:
 _refuse_shadowed_packages()
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> Any:
     """Load ``run`` on first use: the study engine imports torch, ``--help`` must not."""
     if name == "run":
         from benchmark.study import run

@@ -186,7 +186,7 @@ def test_a_run_of_an_ablation_states_its_reference(tmp_path: Path) -> None:
         }
     )
     data = write_dataset(tmp_path / "data", count=4)
-    benchmark.run(study, data=data, out=tmp_path / "run", store=tmp_path / "store")  # type: ignore[operator]
+    benchmark.run(study, data=data, out=tmp_path / "run", store=tmp_path / "store")
     table = (tmp_path / "run" / "tables" / "cross-forgery-ablation.md").read_text(encoding="utf-8")
     assert "wide (reference)" in table
     assert "K = 2: null control" in table
@@ -225,7 +225,7 @@ def test_balanced_batches_are_refused_where_the_place_would_tell_the_class(tmp_p
     )
     data = write_dataset(tmp_path / "data", count=4)
     with pytest.raises(BenchmarkError, match="balanced batches hold the real images first: use"):
-        benchmark.run(study, data=data, out=tmp_path / "run", store=tmp_path / "store")  # type: ignore[operator]
+        benchmark.run(study, data=data, out=tmp_path / "run", store=tmp_path / "store")
 
 
 DEMONSTRATION = load_study("demonstration")

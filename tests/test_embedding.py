@@ -30,7 +30,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
-    page: Path = benchmark.run(  # type: ignore[operator]
+    page: Path = benchmark.run(
         "everything",
         data=manifest,
         detectors=[SMALL],

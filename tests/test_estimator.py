@@ -93,7 +93,7 @@ def test_what_gives_no_scores_is_refused() -> None:
 
 @pytest.mark.slow
 def test_an_estimator_gets_its_column(tmp_path: Path) -> None:
-    benchmark.run(  # type: ignore[operator]
+    benchmark.run(
         "cross-generator",
         data=write_dataset(tmp_path / "data", count=4),
         detectors=["tests.test_estimator:Forest"],

@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_the_own_detector_gets_its_column(tmp_path: Path) -> None:
-    benchmark.run(  # type: ignore[operator]
+    benchmark.run(
         "cross-generator",
         data=write_dataset(tmp_path / "data", count=8),
         detectors=["examples.own_detector:Residual", "spectrum"],

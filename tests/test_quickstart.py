@@ -28,7 +28,7 @@ def run(manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def carry_out(manifest: Path, folder: Path, detectors: list[str]) -> Path:
-    page: Path = benchmark.run(  # type: ignore[operator]
+    page: Path = benchmark.run(
         "cross-generator",
         data=manifest,
         detectors=detectors,

@@ -119,7 +119,7 @@ def test_a_study_scores_it_beside_the_checks_of_the_benchmark(tmp_path: Path) ->
     """Reals and fakes of one camera are files alike, so that only mean colour tells them apart."""
     (tmp_path / "data").mkdir()
     manifest = write_dataset(tmp_path / "data", count=6)
-    benchmark.run(  # type: ignore[operator]
+    benchmark.run(
         "everything",
         detectors=["shortcut", "constant", "oracle"],
         data=manifest,

@@ -261,7 +261,7 @@ def test_a_run_scores_videos_and_pictures_under_damage(tmp_path: Path, draw: Mak
     data = video_set(tmp_path / "data", draw)
     protocol = write_protocol(tmp_path, (VIDEO, "video"), (NOISE, "frame"), (NOISE, "crop"))
     study = study_of(protocol, write_recipe(tmp_path, steps=2, evaluate_every=2))
-    benchmark.run(study, data=data, out=tmp_path / "run", store=tmp_path / "store", device="cpu")  # type: ignore[operator]
+    benchmark.run(study, data=data, out=tmp_path / "run", store=tmp_path / "store", device="cpu")
     scores = load_scores(tmp_path / "run")
     logits = scores.pivot_table(index="sample_id", columns="condition", values="logit").dropna()
     assert list(logits.columns) == [
