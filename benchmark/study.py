@@ -18,6 +18,7 @@ from benchmark.engine import Engine
 from benchmark.environment import environment, resolve_device
 from benchmark.errors import BenchmarkError
 from benchmark.folder import locked, refuse_changed, run_facts, run_samples
+from benchmark.memory import keep_freed_memory
 from benchmark.models import ModelStore, default_store
 from benchmark.planning import Plan, make_plan, refuse_nothing, refuse_unfit
 from benchmark.processes import Leader, follow, rank
@@ -97,6 +98,8 @@ def run(
     if threads is not None:
         torch.set_num_threads(threads)
     where = resolve_device(device)
+    if where.type == "cpu":
+        keep_freed_memory()
     make_engine = partial(
         Engine,
         models=ModelStore(Path(store) if store is not None else default_store()),

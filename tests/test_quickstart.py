@@ -8,13 +8,12 @@ import pytest
 
 import benchmark
 from benchmark.data.embedded import generate
-from benchmark.definition import load_study
 from protocols.samples import TAXONOMY
 from results.schema import Record
 from results.store import read_model, records
+from tests.test_embedded_fairness import TRAINED
 
 pytestmark = pytest.mark.slow
-SETS = load_study("quickstart").protocols[0].train_on
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +32,7 @@ def carry_out(manifest: Path, folder: Path, detectors: list[str]) -> Path:
         data=manifest,
         detectors=detectors,
         size="tiny",
-        train_on=SETS,
+        train_on=TRAINED,
         out=folder / "run",
         store=folder / "store",
     )

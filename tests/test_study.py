@@ -17,6 +17,7 @@ from protocols.schema import load_protocol
 from results.store import load_scores, read_run, read_samples, records
 from tests.small_data import SMALL, write_dataset, write_recipe
 from tests.small_study import Counting, run, study
+from tests.test_embedded_fairness import TRAINED
 
 
 @pytest.fixture(scope="module")
@@ -267,3 +268,5 @@ def test_every_study_that_ships_is_valid() -> None:
     assert [p.protocol for p in quickstart.protocols] == [
         "cross-generator", "cross-forgery", "cross-dataset", "robustness-basic",
     ]  # fmt: skip
+    # test_quickstart.py trains on each of TRAINED and asks what is learnt there.
+    assert set(quickstart.protocols[0].train_on or ()) <= set(TRAINED)
