@@ -26,12 +26,13 @@ def list_protocols() -> None:
     from protocols.schema import load_protocol, protocol_names
 
     shown = [load_protocol(name) for name in protocol_names()]
-    rows = [[p.name, str(p.version), ", ".join(p.roles), p.summary] for p in shown]
     for protocol in shown:
         out_console.print(f"\n[bold]{protocol.name}[/]", highlight=False)
-        say(diagram(protocol))
+        out_console.print(protocol.summary, markup=False, highlight=False)
+        say(f"\n{diagram(protocol)}")
     say(f"\n{LEGEND}")
-    print_table("Protocols", ["name", "version", "roles", "what it shows"], rows)
+    rows = [[p.name, p.title, str(p.version), ", ".join(p.roles)] for p in shown]
+    print_table("Protocols", ["name", "title", "version", "roles"], rows)
     studies = [load_study(name) for name in study_names()]
     rows = [[s.name, s.title, ", ".join(p.protocol for p in s.protocols)] for s in studies]
     print_table("Studies", ["name", "title", "protocols"], rows)

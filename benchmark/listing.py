@@ -5,10 +5,10 @@
 writes the table of all detectors into the page, between its two marks.
 """
 
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import shorten
 
 from benchmark.errors import BenchmarkError
 from benchmark.recipe import common_name
@@ -23,6 +23,7 @@ NOTE = (
     "Params and input (pixels a side): of the size base, in training. "
     "forgerybench show detector NAME has the whole card."
 )
+_IN_TERMINAL, _IN_DOCS = 90, 160  # characters of how faithful one is
 BEGIN, END = "<!-- detectors: begin -->", "<!-- detectors: end -->"
 
 
@@ -87,11 +88,11 @@ def listing() -> dict[str, list[list[str]]]:
     return {group: [_row(card) for card in cards] for group, cards in by_group().items()}
 
 
-def short_fidelity(card: Card) -> str:
+def short_fidelity(card: Card, width: int) -> str:
     """Give the first words of a card's fidelity; three dots say that there is more."""
-    text = card.fidelity.removeprefix("base: ")
-    first = re.split(r"[.;:,(]", text, maxsplit=1)[0].strip()
-    return first if first == text.rstrip(".") else f"{first} ..."
+    return shorten(
+        card.fidelity.removeprefix("base: "), width, placeholder=" ...", break_on_hyphens=False
+    )
 
 
 def card_facts(name: str) -> tuple[str, list[list[str]]]:
@@ -153,7 +154,7 @@ def page() -> str:
             base = counts()[card.name]["base"]
             numbers = (with_unit(base.parameters), with_unit(base.trained), str(base.input_size))
             cells = (f"`{card.name}`", str(card.year), *numbers, with_unit(base.flops))
-            lines.append(f"| {' | '.join((*cells, short_fidelity(card)))} |")
+            lines.append(f"| {' | '.join((*cells, short_fidelity(card, _IN_DOCS)))} |")
         lines.append("")
     return "\n".join(lines)
 
@@ -180,7 +181,7 @@ def _row(card: Card) -> list[str]:
     """Give a detector's row in the terminal."""
     base = counts()[card.name]["base"]
     numbers = [str(card.year), with_unit(base.parameters), str(base.input_size)]
-    return [card.name, *numbers, short_fidelity(card)]
+    return [card.name, *numbers, short_fidelity(card, _IN_TERMINAL)]
 
 
 if __name__ == "__main__":
