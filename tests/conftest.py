@@ -8,8 +8,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmark.memory import keep_freed_memory
+
 # As the command line does: spinning threads starve each other on shared cores.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+keep_freed_memory()
 # A console that finds it when it is made keeps that width; tests set their own later.
 os.environ.pop("COLUMNS", None)
 
