@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from leaderboard.ablation import ablation_table
+from leaderboard.across import across_table
 from leaderboard.attack_table import attack_tables
 from leaderboard.beside import beside_table, subgroup_table
 from leaderboard.critical import compared, critical_diagram
@@ -120,7 +121,13 @@ def _section(
 def _further_tables(view: ProtocolView, contents: RunContents) -> list[Table]:
     """Give the tables of other metrics than the headline that a protocol has cells for."""
     pairs = [pair_table(view, level) for level in view.protocol.levels if view.is_matrix]
-    return [t for t in (beside_table(view), *pairs, subgroup_table(view, contents)) if t]
+    found = (
+        beside_table(view),
+        *pairs,
+        across_table(view, contents),
+        subgroup_table(view, contents),
+    )
+    return [table for table in found if table]
 
 
 def _pictures(
