@@ -61,8 +61,8 @@ def across_table(view: ProtocolView, contents: RunContents) -> Table | None:
         sections=tuple(sections),
         notes=(
             "All sets together: every sample once, so that one threshold serves all. Lowest "
-            "across two: real samples of one set against fakes of another. Well below the mean of the sets, "
-            "scores shift from set to set, and a threshold does not carry over",
+            "across two: real samples of one set against fakes of another. Well below the mean of "
+            "the sets, scores shift from set to set, and a threshold does not carry over",
         ),
     )
 
