@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from leaderboard.drawing import Picture
+from leaderboard.panels import TOLD_APART
 from leaderboard.table import BEST, DASH, LEGEND, REPORTED, SECOND, SEEN, SIGNS, Table
 from leaderboard.view import ProtocolView
 from results.evaluation import RunContents
@@ -15,26 +16,25 @@ from results.schema import ModelFacts
 
 FEW = 4  # training figures that are shown at once; more are folded away
 _OTHERS = (
-    " Where there are more than eight detectors, those are coloured that are best on average "
-    "(undamaged images, unseen forgeries where there are any); tables name the others."
+    " Coloured are the detectors that are best on average (undamaged images, unseen forgeries "
+    "where there are any); tables name the others."
 )
+_COLOURED = ("slope", "curves", "roc", "det")
 CAPTIONS = {
     "heat-map": "All on one colour scale; white is chance.",
     "slope": (
         "Means over the cells that count, as in the summary; in parentheses what is lost. The "
-        "dotted line is chance. Of more than eight detectors the best on unseen forgeries are "
-        "coloured."
+        "dotted line is chance."
     ),
     "curves": (
         "Real and forged images are damaged alike; the dotted line is chance. Bands are 95 % "
         "intervals from resampled clusters of images; neighbouring bands share their luck, so that "
-        "bands that overlap may still differ." + _OTHERS
+        "bands that overlap may still differ."
     ),
-    "roc": "Of several models, the mean of their curves at each rate of false alarms." + _OTHERS,
+    "roc": "Of several models, the mean of their curves at each rate of false alarms.",
     "det": (
         "DET: both errors, low rates drawn large; nearer to the lower left is better, the dotted "
         "diagonals are chance and equal errors. Of several models, the mean of their ROC curves."
-        + _OTHERS
     ),
     "scores": (
         "Histograms of P(fake) of single images, each row scaled to its own peak; on the right the "
@@ -194,7 +194,7 @@ def render(
         synthetic=any(dataset.synthetic for dataset in facts.data.values()),
         random_starts=_random_starts(rows),
         tiny=_tiny(rows),
-        captions=CAPTIONS,
+        captions=_captions([section.view for section in sections]),
         names=NAMES,
         counts=_counts(contents),
     )
@@ -251,6 +251,13 @@ def _tiny(rows: Sequence[TrainingRow]) -> list[str]:
     """List the detectors whose networks were cut down to a size that nobody has published."""
     tiny = [row.label for row in rows if row.facts.fit == "gradient" and row.facts.size == "tiny"]
     return list(dict.fromkeys(tiny))
+
+
+def _captions(views: Sequence[ProtocolView]) -> dict[str, str]:
+    """Say below figures what their colours mean, where not every detector has one."""
+    greyed = any(len(view.contenders) > TOLD_APART for view in views)
+    more = dict.fromkeys(_COLOURED, _OTHERS) if greyed else {}
+    return {kind: text + more.get(kind, "") for kind, text in CAPTIONS.items()}
 
 
 def _counts(contents: RunContents) -> dict[str, int]:

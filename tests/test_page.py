@@ -56,15 +56,17 @@ def test_names_with_quotes_and_long_names_stay_text(tmp_path: Path) -> None:
     assert max(int(width) for width in tags.widths) <= 1100
 
 
-def test_many_training_figures_are_folded_below_one_of_all(tmp_path: Path) -> None:
+def test_of_many_detectors_training_is_folded_and_colours_are_explained(tmp_path: Path) -> None:
     few, many = (
         page(tmp_path / str(n), protocols=["cross-dataset"], detectors=[f"d{i}" for i in range(n)])
-        for n in (4, 5)
+        for n in (4, 9)
     )
     assert "<summary>d3</summary>" not in few[0]
     assert "All detectors" not in few[0]
     assert many[0].count("figures/training.png") == 1
     assert many[0].index("figures/training.png") < many[0].index("<summary>d3</summary>")
+    assert "tables name the others" not in few[0]
+    assert "Coloured are the detectors that are best on average" in many[0]
 
 
 def test_the_page_needs_nothing_beside_itself_and_its_links_lead_somewhere(tmp_path: Path) -> None:
