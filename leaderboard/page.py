@@ -237,14 +237,16 @@ def _plain(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _random_starts(rows: Sequence[TrainingRow]) -> list[tuple[str, str]]:
-    """List the detectors that started from random weights, and on what they are published."""
-    starts = [
-        (row.label, row.facts.pretraining or "")
-        for row in rows
-        if row.facts.fit == "gradient" and row.facts.init == "random"
-    ]
-    return [(label, told) for label, told in dict.fromkeys(starts) if told != "none"]
+def _random_starts(rows: Sequence[TrainingRow]) -> list[tuple[list[str], str]]:
+    """List the detectors that started from random weights, by what they are published with."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        published = row.facts.pretraining or ""
+        if row.facts.fit == "gradient" and row.facts.init == "random" and published != "none":
+            labels = found.setdefault(published, [])
+            if row.label not in labels:
+                labels.append(row.label)
+    return [(labels, published) for published, labels in found.items()]
 
 
 def _tiny(rows: Sequence[TrainingRow]) -> list[str]:

@@ -96,12 +96,17 @@ def test_synthetic_data_and_random_starts_are_told_first(tmp_path: Path) -> None
 def test_a_random_start_is_no_warning_where_the_published_detector_has_one_too(
     tmp_path: Path,
 ) -> None:
-    run = make_run(tmp_path, protocols=["cross-forgery"], detectors=["mfclip", "xception"])
-    told = {"mfclip": "none", "xception": "ImageNet-1k"}
+    run = make_run(
+        tmp_path, protocols=["cross-forgery"], detectors=["mfclip", "xception", "clip-linear"]
+    )
+    told = {"mfclip": "none", "xception": "ImageNet-1k", "clip-linear": "ImageNet-1k"}
     for model in RunContents(run).models.values():
         write_model(run, model.model_copy(update={"pretraining": told[model.detector]}))
     text = report(run).read_text(encoding="utf-8")
-    assert "Xception (published with pretrained weights: ImageNet-1k) started from" in text
+    told_once = (
+        "Xception, CLIP linear (published with pretrained weights: ImageNet-1k) started from"
+    )
+    assert told_once in text
     assert text.count("started from") == 1
     assert "MFCLIP started" not in text
     assert "MFCLIP (published" not in text
