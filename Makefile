@@ -42,7 +42,7 @@ check: lint types test ## The gate: format, lint, types, tests
 resume-check: $(INSTALLED) ## Kill a run 20 times and compare with an undisturbed one
 	$(BIN)/python -m tests.kill_and_resume
 
-# Where the environment is there already: make gpu-results INSTALLED= FORGERYBENCH='python -m benchmark.cli'
+# Where the environment is there already: make gpu-results INSTALLED= FORGERYBENCH='python -m forgerybench'
 FORGERYBENCH ?= $(BIN)/forgerybench
 FACES ?= ../shared/data/faces/manifest.csv
 BUDGET ?= 540
@@ -56,16 +56,16 @@ gpu-results: $(INSTALLED) ## Train and score what results/published still lacks,
 		--store .gpu/models --budget-seconds $(BUDGET) $(PIECES)
 
 protocol-page: $(INSTALLED) ## Write the protocols' diagrams into docs/protocols.md
-	$(BIN)/python -m protocols.diagram docs/protocols.md
+	$(BIN)/python -m docs.scripts.protocols docs/protocols.md
 
 perturbation-page: $(INSTALLED) ## Write the perturbations' levels and pictures into docs
-	$(BIN)/python -m benchmark.perturbations.page docs
+	$(BIN)/python -m docs.scripts.perturbations docs
 
 detector-page: $(INSTALLED) ## Count the detectors and write their pages into docs
 	$(BIN)/python -m detectors.counting
-	$(BIN)/python -m benchmark.listing docs/detectors.md
-	$(BIN)/python -m detectors.page docs/detector-catalog.md
-	$(BIN)/python -m benchmark.tracks docs/training.md
+	$(BIN)/python -m docs.scripts.detectors docs/detectors.md
+	$(BIN)/python -m docs.scripts.catalog docs/detector-catalog.md
+	$(BIN)/python -m docs.scripts.tracks docs/training.md
 
 clean: ## Remove the virtual environment and the runs
 	rm -rf $(VENV) runs build dist

@@ -8,10 +8,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from benchmark.study import run
+from benchmark.version import __version__
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from benchmark.study.run import run
+
 __all__ = ["__version__", "run"]
 
 
@@ -39,7 +40,7 @@ _refuse_shadowed_packages()
 def __getattr__(name: str) -> Any:
     """Load ``run`` on first use: the study engine imports torch, ``--help`` must not."""
     if name == "run":
-        from benchmark.study import run
+        from benchmark.study.run import run
 
         return run
     raise AttributeError(f"module 'benchmark' has no attribute '{name}'")

@@ -2,7 +2,7 @@
 
 from detectors.card import Card, Taxon
 from detectors.cards import CATALOG
-from detectors.catalog import create_detector, detector_class
+from detectors.catalog import create_detector, detector_class, load_detector
 from detectors.errors import (
     DetectorError,
     InputError,
@@ -22,4 +22,5 @@ __all__ = [
     "WeightsError",
     "create_detector",
     "detector_class",
+    "load_detector",
 ]

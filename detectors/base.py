@@ -1,22 +1,21 @@
 """The contract every detector keeps."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, cast
+from typing import Any, ClassVar, Literal, NamedTuple, Self, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from detectors.card import Card, Taxon
-from detectors.errors import DetectorError, InputError, UntrainedDetectorError
+from detectors.errors import DetectorError, InputError, UntrainedDetectorError, WeightsError
+from detectors.loading import check_fit, read_tensors
 from detectors.transform import Transform
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from detectors.weights import CONFIG, TENSORS, read_config, save, saved_folder
 
 Size = Literal["tiny", "base"]
 LEAST_SIDE = 8  # what the strides of every network leave something of
@@ -242,23 +241,33 @@ class Detector(nn.Module):
         Raises:
             WeightsError: Something is already at ``path``.
         """
-        from detectors.weights import save
-
-        save(self, Path(path))
+        save(Path(path), self.config(), self.state_dict())
 
     @classmethod
     def from_pretrained(cls, name: Path | str) -> Self:
-        """Load a trained detector from a local folder or a Hub repository.
+        """Load a trained detector of this class from a local folder or a Hub repository.
 
-        Called on ``Detector``, the catalog gives the class; called on a subclass, the saved
-        detector must be of that class.
+        ``detectors.load_detector`` finds the class by what was saved.
 
         Raises:
-            WeightsError: There is no such detector, or its tensors do not fit, each one named.
+            WeightsError: There is no such detector, it is of another class, or its tensors do not
+                fit, each one named.
         """
-        from detectors.weights import load
-
-        return load(cls, str(name))
+        folder = saved_folder(str(name))
+        config = read_config(folder)
+        if config["detector"] != cls.card.name:
+            raise WeightsError(
+                f"{folder / CONFIG}: holds '{config['detector']}', not '{cls.card.name}'"
+            )
+        try:
+            detector = cls(**config["options"])
+        except TypeError as error:
+            raise WeightsError(f"{folder / CONFIG}: {error}") from error
+        detector.init = config["init"]
+        tensors = read_tensors([folder / TENSORS])
+        check_fit(tensors, detector.state_dict(), folder / TENSORS)
+        detector.load_state_dict(tensors)
+        return detector.eval()
 
     def config(self) -> dict[str, Any]:
         """Give what ``config.json`` holds."""
@@ -271,7 +280,7 @@ class Detector(nn.Module):
 
 
 @contextmanager
-def _evaluating(module: nn.Module) -> "Iterator[None]":
+def _evaluating(module: nn.Module) -> Iterator[None]:
     """Put ``module`` in evaluation mode for a while."""
     was_training = module.training
     module.eval()

@@ -11,7 +11,7 @@ from detectors.base import Batch
 from detectors.cards.foundation import C2P_CLIP
 from detectors.errors import DetectorError
 from detectors.mfclip.clip import with_lora
-from detectors.towers import LinearTowerDetector, read_texts, scale_of
+from detectors.parts.towers import LinearTowerDetector, read_texts, scale_of
 
 CATEGORIES = {"real": "Camera", "fake": "Deepfake"}
 RANK = 6

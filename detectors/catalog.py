@@ -3,11 +3,12 @@
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detectors.card import Card
 from detectors.cards import CATALOG
-from detectors.errors import DetectorError, UnknownDetectorError
+from detectors.errors import DetectorError, UnknownDetectorError, WeightsError
 
 if TYPE_CHECKING:
     from detectors.base import Detector
@@ -77,6 +78,25 @@ def create_detector(name: str, **options: Any) -> "Detector":
     if "trained" not in vars(built).get("_buffers", {}):
         raise DetectorError(f"{name}: its __init__ does not call super().__init__ first")
     return built
+
+
+def load_detector(name: Path | str) -> "Detector":
+    """Load a trained detector from a local folder or a Hub repository; the catalog gives its class.
+
+    Raises:
+        WeightsError: There is no such detector, it is none of the catalog's, or its tensors do not
+            fit, each one named.
+    """
+    from detectors.weights import CONFIG, read_config, saved_folder
+
+    folder = saved_folder(str(name))
+    saved = read_config(folder)["detector"]
+    # A name from a file is looked up in the catalog only: never imported as a module.
+    if saved not in CATALOG:
+        raise WeightsError(
+            f"{folder / CONFIG}: '{saved}' is not in the catalog; load it with its own class"
+        )
+    return detector_class(saved).from_pretrained(folder)
 
 
 def _attribute(name: str, target: str) -> object:

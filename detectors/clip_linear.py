@@ -6,8 +6,8 @@ from detectors.card import Card
 from detectors.cards.foundation import CLIP_LINEAR
 from detectors.errors import DetectorError
 from detectors.loading import check_fit
+from detectors.parts.towers import LinearTowerDetector
 from detectors.pretrained import read_weights, renamed
-from detectors.towers import LinearTowerDetector
 from detectors.transform import InnerCrop, NativeCrop
 
 Crop = Literal["whole", "resize", "centre"]

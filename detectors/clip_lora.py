@@ -4,7 +4,7 @@ from typing import Any
 
 from detectors.cards.foundation import CLIP_LORA
 from detectors.mfclip.clip import LORA_RANK, with_lora
-from detectors.towers import LinearTowerDetector
+from detectors.parts.towers import LinearTowerDetector
 
 
 class ClipLora(LinearTowerDetector):

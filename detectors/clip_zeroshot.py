@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from detectors.cards.foundation import CLIP_ZEROSHOT
 from detectors.errors import DetectorError
 from detectors.mfclip.prompts import FAKE, REAL
-from detectors.towers import TowerDetector, read_texts, scale_of
+from detectors.parts.towers import TowerDetector, read_texts, scale_of
 
 SIDES = ("real", "fake")
 

@@ -1,7 +1,7 @@
 """EfficientNet-B4: the network that most face-forgery methods since 2020 are built on."""
 
-from detectors.backbones import BackboneDetector
 from detectors.cards.spatial import EFFICIENTNET_B4
+from detectors.parts.backbones import BackboneDetector
 
 
 class EfficientNetB4(BackboneDetector):

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from detectors.cards.foundation import EFFORT
+from detectors.parts.towers import ATTENTION, PooledTowerDetector
 from detectors.pretrained import Names
-from detectors.towers import ATTENTION, PooledTowerDetector
 
 # Names of a published checkpoint -> ours. The frozen part is the product of U_r, S_r and V_r.
 _NAMES: Names = [

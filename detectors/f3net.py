@@ -11,9 +11,9 @@ from detectors.base import Detector, Sides, Size
 from detectors.card import Card
 from detectors.cards.frequency import F3NET as CARD
 from detectors.errors import DetectorError
-from detectors.filters import dct_bands, dct_matrix, grey
+from detectors.parts.filters import dct_bands, dct_matrix, grey
+from detectors.parts.streams import IMAGENET, Stream, fill_streams
 from detectors.pretrained import Pretrained, resolve
-from detectors.streams import IMAGENET, Stream, fill_streams
 
 Branches = Literal["both", "fad", "lfs"]
 WINDOW, STRIDE, BANDS = 10, 2, 6

@@ -10,8 +10,8 @@ from detectors.base import Batch
 from detectors.cards.foundation import GEND
 from detectors.errors import InputError, WeightsError
 from detectors.loading import read_json
+from detectors.parts.towers import PooledTowerDetector
 from detectors.pretrained import Names, weights_folder
-from detectors.towers import PooledTowerDetector
 
 # Names of a published checkpoint -> ours.
 _NAMES: Names = [

@@ -7,13 +7,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from detectors.backbones import BackboneDetector
 from detectors.base import Batch, Size
 from detectors.card import Taxon
 from detectors.cards.spatial import MULTITASK, MULTITASK_BACKBONE
 from detectors.mfclip.clip import SCRATCH, Tuning
 from detectors.mfclip.model import MFCLIP
 from detectors.mfclip.patches import Choice
+from detectors.parts.backbones import BackboneDetector
 
 LEVELS = ("forgery", "family", "generator")
 
@@ -107,7 +107,7 @@ class MultitaskBackbone(BackboneDetector):
     """A backbone with one logit and a linear layer for each level of the taxonomy.
 
     Args:
-        backbone: A name of ``detectors.backbones.BACKBONES``.
+        backbone: A name of ``detectors.parts.backbones.BACKBONES``.
         lambda_taxa: Weight of the mean loss over the levels.
         shared: As ``BackboneDetector``; it needs ``taxa``.
     """

@@ -13,8 +13,8 @@ from detectors.card import Card
 from detectors.cards.frequency import NPR as CARD
 from detectors.errors import DetectorError, WeightsError
 from detectors.loading import check_fit
+from detectors.parts.streams import follow_quickly
 from detectors.pretrained import Names, Pretrained, read_weights, renamed
-from detectors.streams import follow_quickly
 from detectors.transform import NativeCrop, Transform
 
 Policy = Literal["resize", "no_resize"]

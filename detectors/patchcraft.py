@@ -11,10 +11,10 @@ from detectors.base import Detector, Sides, Size
 from detectors.card import Card
 from detectors.cards.frequency import PATCHCRAFT as CARD
 from detectors.errors import DetectorError
-from detectors.filters import srm_bank
+from detectors.parts.filters import srm_bank
+from detectors.parts.streams import follow_quickly
+from detectors.parts.textures import Cutter, texture
 from detectors.pretrained import Pretrained
-from detectors.streams import follow_quickly
-from detectors.textures import Cutter, texture
 
 SHARE = 3  # a third of the patches is rich, a third poor
 BLOCKS = (4, 2, 2, 2)  # convolutions between one pooling and the next

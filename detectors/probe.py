@@ -9,11 +9,11 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from detectors.backbones import TINY_SIDE, load_trunk
 from detectors.base import Detector, Sides, Size
 from detectors.cards.foundation import PROBE
 from detectors.errors import DetectorError, WeightsError
 from detectors.loading import load_strictly, read_json
+from detectors.parts.backbones import TINY_SIDE, load_trunk
 from detectors.pretrained import fingerprint, tensor_files, weights_folder
 
 PUBLISHED = "timm/vit_large_patch14_dinov2.lvd142m"

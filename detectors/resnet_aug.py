@@ -1,7 +1,7 @@
 """CNNDetection: an ordinary ResNet-50; blur and JPEG in training are what makes it generalise."""
 
-from detectors.backbones import BackboneDetector
 from detectors.cards.spatial import RESNET50_AUG
+from detectors.parts.backbones import BackboneDetector
 
 
 class ResNetAug(BackboneDetector):

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from detectors.backbones import BackboneDetector
 from detectors.base import Batch
-from detectors.blending import Mask, self_blended
 from detectors.cards.spatial import SBI as CARD
 from detectors.errors import DetectorError
+from detectors.parts.backbones import BackboneDetector
+from detectors.parts.blending import Mask, self_blended
 
 
 class SBI(BackboneDetector):
@@ -23,8 +23,8 @@ class SBI(BackboneDetector):
     Source: Shiohara and Yamasaki, CVPR 2022 (arXiv 2204.08376).
 
     Args:
-        backbone: A name of ``detectors.backbones.BACKBONES``.
-        mask: ``ellipse`` or ``polygon``, see ``detectors.blending.face_masks``.
+        backbone: A name of ``detectors.parts.backbones.BACKBONES``.
+        mask: ``ellipse`` or ``polygon``, see ``detectors.parts.blending.face_masks``.
         shared: As ``BackboneDetector``; the paper's ``input_size`` is 380.
 
     Raises:

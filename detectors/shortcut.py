@@ -10,7 +10,7 @@ from detectors.base import Known, Sides, Size
 from detectors.cards.floor import SHORTCUT
 from detectors.errors import InputError
 from detectors.files import FACTS
-from detectors.regression import RegressionDetector
+from detectors.parts.regression import RegressionDetector
 
 COLUMNS = len(FACTS) + 3
 # A file unlike all training files must not outweigh everything else by its square.

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from detectors.base import Known, Sides, Size
 from detectors.cards.frequency import SPECTRUM
-from detectors.filters import grey
-from detectors.regression import RegressionDetector
+from detectors.parts.filters import grey
+from detectors.parts.regression import RegressionDetector
 
 # Added to the power before the logarithm. Rounding to 8 bits leaves white noise of power
 # (1/255)^2 / 12 = 1.3e-6, so that 1e-8 bounds the logarithm below all that an image can hold.

@@ -11,8 +11,8 @@ from detectors.card import Card
 from detectors.cards.frequency import SPSL as CARD
 from detectors.errors import DetectorError
 from detectors.loading import check_fit
+from detectors.parts.streams import IMAGENET, Stream, fill_streams
 from detectors.pretrained import Names, Pretrained, read_weights, renamed, resolve
-from detectors.streams import IMAGENET, Stream, fill_streams
 
 Depth = Literal["shallow", "full"]
 # Below it a frequency is rounding (of float64), whose phase is noise; 8-bit images are far above.

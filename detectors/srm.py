@@ -10,9 +10,9 @@ from torch.nn import functional as F
 from detectors.base import Batch, Detector, Sides, Size
 from detectors.card import Card
 from detectors.cards.frequency import SRM as CARD
-from detectors.filters import srm_kernels
+from detectors.parts.filters import srm_kernels
+from detectors.parts.streams import IMAGENET, Stream, fill_streams, follow_quickly, map_side
 from detectors.pretrained import Pretrained, resolve
-from detectors.streams import IMAGENET, Stream, fill_streams, follow_quickly, map_side
 
 TRUNCATION = 3.0
 # AM-softmax: the cosines are scaled, and the right class's is made harder by the margin.

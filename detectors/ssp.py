@@ -7,15 +7,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from detectors.backbones import BACKBONES, load_trunk
 from detectors.base import Detector, Sides, Size
 from detectors.card import Card
 from detectors.cards.frequency import SSP as CARD
-from detectors.filters import srm_kernels
 from detectors.loading import check_fit
+from detectors.parts.backbones import BACKBONES, load_trunk
+from detectors.parts.filters import srm_kernels
+from detectors.parts.streams import follow_quickly
+from detectors.parts.textures import Cutter, texture
 from detectors.pretrained import Names, Pretrained, read_weights, renamed, resolve
-from detectors.streams import follow_quickly
-from detectors.textures import Cutter, texture
 
 RESNET = BACKBONES["resnet50"]
 TRUNCATION = 3.0

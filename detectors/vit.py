@@ -1,7 +1,7 @@
 """A plain vision transformer, fine-tuned whole."""
 
-from detectors.backbones import BackboneDetector
 from detectors.cards.spatial import VIT
+from detectors.parts.backbones import BackboneDetector
 
 
 class ViT(BackboneDetector):

@@ -1,7 +1,7 @@
 """Xception, the field's common baseline: one convolutional network, one logit."""
 
-from detectors.backbones import BACKBONES, BackboneDetector
 from detectors.cards.spatial import XCEPTION
+from detectors.parts.backbones import BACKBONES, BackboneDetector
 
 PUBLISHED = BACKBONES["xception"].published
 

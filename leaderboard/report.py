@@ -6,34 +6,41 @@ from pathlib import Path
 
 import pandas as pd
 
-from leaderboard.ablation import ablation_table
-from leaderboard.across import across_table
-from leaderboard.attack_table import attack_tables
-from leaderboard.beside import beside_table, subgroup_table
-from leaderboard.critical import compared, critical_diagram
-from leaderboard.drawing import Picture
-from leaderboard.embedding import embedding_pictures
 from leaderboard.errors import LeaderboardError
-from leaderboard.figures import robustness_curves, training_curves, validation_curves
-from leaderboard.heatmap import heat_map
-from leaderboard.histograms import score_histograms, score_table
-from leaderboard.layouts import pair_table, transposed
-from leaderboard.literature import literature_tables
-from leaderboard.overlays import overlay_pictures
-from leaderboard.page import FEW, ProtocolSection, render
-from leaderboard.ranks import ranks_table, seeds_table
-from leaderboard.reliability import reliability_diagram, reliability_table
-from leaderboard.roc import det_curves, mean_curves, roc_curves
-from leaderboard.slope import slope_chart, slope_table
-from leaderboard.table import WRITERS, Table
-from leaderboard.tables import cells_frame, matrix_table, protocol_tables
-from leaderboard.tradeoff import tradeoff_chart, tradeoff_table
+from leaderboard.figures.calibration import reliability_diagram, reliability_table
+from leaderboard.figures.critical import compared, critical_diagram
+from leaderboard.figures.curves import robustness_curves, training_curves, validation_curves
+from leaderboard.figures.drawing import Picture
+from leaderboard.figures.embedding import embedding_pictures
+from leaderboard.figures.heatmap import heat_map
+from leaderboard.figures.overlays import overlay_pictures
+from leaderboard.figures.roc import det_curves, mean_curves, roc_curves
+from leaderboard.figures.scores import score_histograms, score_table
+from leaderboard.figures.slope import slope_chart, slope_table
+from leaderboard.figures.tradeoff import tradeoff_chart, tradeoff_table
+from leaderboard.site.page import FEW, ProtocolSection, render
+from leaderboard.tables.ablation import ablation_table
+from leaderboard.tables.attacks import attack_tables
+from leaderboard.tables.literature import literature_tables
+from leaderboard.tables.matrix import (
+    cells_frame,
+    matrix_table,
+    pair_table,
+    protocol_tables,
+    transposed,
+)
+from leaderboard.tables.ranks import ranks_table, seeds_table
+from leaderboard.tables.subgroups import beside_table, subgroup_table
+from leaderboard.tables.table import WRITERS, Table
+from leaderboard.tables.thresholds import across_table
 from leaderboard.view import ProtocolView, views
 from results.errors import UndefinedError
-from results.evaluation import RunContents, evaluate_contents
+from results.evaluation import evaluate_contents
 from results.files import atomic_write
 from results.literature import Literature, is_here, read_literature
+from results.run import RunContents
 from results.schema import ModelFacts
+from results.statistics.joint import Bootstrap
 from results.store import write_record
 
 DERIVED = ("records", "tables", "figures")
@@ -62,7 +69,8 @@ def report(run: Path) -> Path:
     contents = RunContents(run)
     if not contents.facts.entries:
         raise LeaderboardError(f"{run}: the run has no detector, so there is nothing to report")
-    made = evaluate_contents(contents)
+    bootstrap = Bootstrap(contents)
+    made = evaluate_contents(contents, bootstrap)
     for left_over in run.glob(f"{_PREFIX}*"):
         shutil.rmtree(left_over)
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=run))
@@ -73,7 +81,7 @@ def report(run: Path) -> Path:
         cells = cells_frame(laid_out)
         atomic_write(folder / "tables" / "cells.csv", _csv(cells))
         literature = read_literature() if is_here() else Literature((), ())
-        sections = [_section(folder, view, contents, literature) for view in laid_out]
+        sections = [_section(folder, view, contents, bootstrap, literature) for view in laid_out]
         training = _training_pictures(contents)
         embedded = [*embedding_pictures(contents), *overlay_pictures(contents)]
         for picture in (*training, *embedded):
@@ -86,11 +94,15 @@ def report(run: Path) -> Path:
 
 
 def _section(
-    folder: Path, view: ProtocolView, contents: RunContents, literature: Literature
+    folder: Path,
+    view: ProtocolView,
+    contents: RunContents,
+    bootstrap: Bootstrap,
+    literature: Literature,
 ) -> ProtocolSection:
     """Build one protocol's tables and figures."""
     tables = protocol_tables(view)
-    tables[1:1] = [t for t in (ranks_table(view, contents), seeds_table(view, contents)) if t]
+    tables[1:1] = [t for t in (ranks_table(view, bootstrap), seeds_table(view, bootstrap)) if t]
     reference = contents.facts.reference
     if reference in {contender.detector for contender in view.contenders}:
         assert reference is not None
@@ -102,7 +114,7 @@ def _section(
     if view.is_matrix:
         for level in view.protocol.levels:
             _write_table(folder, transposed(matrix_table(view, view.metric, level)))
-    pictures, more, refused = _pictures(view, contents)
+    pictures, more, refused = _pictures(view, contents, bootstrap)
     for picture in (*pictures, *more):
         _write_picture(folder, picture)
     summary, *others = tables
@@ -131,14 +143,14 @@ def _further_tables(view: ProtocolView, contents: RunContents) -> list[Table]:
 
 
 def _pictures(
-    view: ProtocolView, contents: RunContents
+    view: ProtocolView, contents: RunContents, bootstrap: Bootstrap
 ) -> tuple[list[Picture], list[Picture], str | None]:
     """Draw one protocol: what the page shows, what it folds away, and why there are no ranks."""
     curves, slopes = mean_curves(view, contents), slope_table(view)
     main = [
         heat_map(view) if view.is_matrix else None,
         slope_chart(view, slopes) if len(slopes) else None,
-        robustness_curves(view, contents) if view.damaged else None,
+        robustness_curves(view, bootstrap) if view.damaged else None,
         roc_curves(view, curves) if curves else None,
     ]
     scores, bins = score_table(view, contents), reliability_table(view, contents)

@@ -10,7 +10,7 @@ from itertools import product
 from typing import NamedTuple
 
 from protocols import Cell, Condition, Expansion, Protocol
-from results.evaluation import RunContents
+from results.run import RunContents
 from results.schema import CellRecord, ModelFacts, Record, Value
 
 SMALL = 100

@@ -19,7 +19,7 @@ from statistics import median
 
 import torch
 
-from benchmark.memory import keep_freed_memory
+from benchmark.environment import keep_freed_memory
 from detectors import create_detector
 from detectors.base import Batch
 from performance.measuring import Row, hardware, write_report

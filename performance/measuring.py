@@ -11,7 +11,15 @@ from typing import Any
 
 import torch
 
-from benchmark.measuring import Call, hardware, held_bytes, is_own_time, peak_bytes, seconds, wait
+from benchmark.analysis.cost import (
+    Call,
+    hardware,
+    held_bytes,
+    is_own_time,
+    peak_bytes,
+    seconds,
+    wait,
+)
 
 __all__ = ["Call", "Row", "hardware", "has_half_precision", "is_own_time", "markdown", "paired"]
 __all__ += ["peak_megabytes", "seconds", "wait", "write_report"]

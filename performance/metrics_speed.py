@@ -14,11 +14,11 @@ import numpy as np
 import torch
 
 from performance.measuring import Row, hardware, paired, peak_megabytes, write_report
-from results.checking import Counts
-from results.measures import BESIDE, NOT_RESAMPLED, Measured
-from results.ranked import Ranked, rank
-from results.resampling import RESAMPLES, Draws
+from results.metrics.cell import BESIDE, NOT_RESAMPLED, Measured
+from results.metrics.checking import Counts
+from results.metrics.roc import Ranked, rank
 from results.schema import Value
+from results.statistics.bootstrap import RESAMPLES, Draws
 
 METRICS = {"AUC": Ranked.auc, "EER": Ranked.eer, "AP": Ranked.average_precision}
 CPU = torch.device("cpu")

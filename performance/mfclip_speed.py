@@ -27,16 +27,16 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.data.manifest import read_manifest
 from benchmark.data.source import ImageSource
-from benchmark.engine import Engine
-from benchmark.feeding import default_workers
-from benchmark.gradient import GradientTraining
-from benchmark.models import ModelStore, train_job
-from benchmark.optimisation import make_accelerator
-from benchmark.planning import verified_samples
 from benchmark.progress import Progress
-from benchmark.recipe import load_recipe
-from benchmark.sampling import Rows
-from benchmark.training_data import Loaded, TrainingData
+from benchmark.study.samples import verified_samples
+from benchmark.training.batches import Loaded, TrainingData, default_workers
+from benchmark.training.engine import Engine
+from benchmark.training.gradient import GradientTraining
+from benchmark.training.jobs import train_job
+from benchmark.training.optim import make_accelerator
+from benchmark.training.recipe import load_recipe
+from benchmark.training.sampling import Rows
+from benchmark.training.store import ModelStore
 from detectors import create_detector
 from detectors.base import Batch, Detector
 from detectors.inference import ready_for_inference

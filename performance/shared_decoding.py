@@ -14,14 +14,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmark.data.embedded import Counts, generate
 from benchmark.data.manifest import read_manifest
 from benchmark.data.source import ImageSource
-from benchmark.engine import Engine
-from benchmark.models import ModelStore
-from benchmark.planning import verified_samples
 from benchmark.progress import Progress
-from benchmark.scoring import ScoreStore, plan_groups, score
+from benchmark.scoring.score import score
+from benchmark.scoring.store import ScoreStore
+from benchmark.scoring.units import plan_groups
+from benchmark.study.samples import verified_samples
+from benchmark.synthetic.generate import Counts, generate
+from benchmark.training.engine import Engine
+from benchmark.training.store import ModelStore
 from detectors import create_detector
 from protocols import load_protocol
 

@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 
 from protocols import Cell
-from results.checking import Counts
 from results.errors import ResultError, UndefinedError
-from results.evaluation import RunContents
-from results.metrics import auc
-from results.ranked import Ranked
-from results.resampling import RESAMPLES, Draws
+from results.metrics.checking import Counts
+from results.metrics.functions import auc
+from results.metrics.roc import Ranked
+from results.run import RunContents
 from results.schema import Entry
-from results.statistics import Difference, compare, holm, replicate
+from results.statistics.bootstrap import RESAMPLES, Draws
+from results.statistics.intervals import Difference, compare, holm, replicate
 
 
 class Compared(NamedTuple):

@@ -25,8 +25,7 @@ from pydantic import BaseModel, ValidationError
 from protocols.samples import COLUMNS
 from results.errors import ResultError
 from results.files import atomic_write, json_text, read_json
-from results.schema import SCHEMA, ModelFacts, Record, RunFacts
-from results.upgrades import schema_of, upgraded
+from results.schema import SCHEMA, ModelFacts, Record, RunFacts, schema_of, upgraded
 
 Facts = TypeVar("Facts", bound=BaseModel)
 

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from results.checking import Names, checked
 from results.errors import ResultError, UndefinedError
-from results.metrics import auc
+from results.metrics.checking import Names, checked
+from results.metrics.functions import auc
 from results.schema import Value
 
 Metric = Callable[[npt.ArrayLike, npt.ArrayLike], float]

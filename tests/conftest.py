@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmark.memory import keep_freed_memory
+from benchmark.environment import keep_freed_memory
 
 # As the command line does: spinning threads starve each other on shared cores.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")

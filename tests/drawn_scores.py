@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from results.statistics import Replicated
+from results.statistics.intervals import Replicated
 
 Drawn = tuple[np.ndarray, np.ndarray, np.ndarray]
 

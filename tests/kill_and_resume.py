@@ -20,7 +20,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark.data.embedded import Counts, generate
+from benchmark.synthetic.generate import Counts, generate
 from results.store import content_hash, load_scores
 
 ROOT = Path(__file__).parents[1]
@@ -88,7 +88,7 @@ def marks(run: Path, store: Path) -> set[Path]:
 def command(study: Path, manifest: Path, run: Path, store: Path) -> list[str]:
     """Give the command that is killed."""
     return [
-        sys.executable, "-m", "benchmark.cli", "run", str(study), "--data", str(manifest),
+        sys.executable, "-m", "forgerybench", "run", str(study), "--data", str(manifest),
         "--out", str(run), "--store", str(store), "--checkpoint-seconds", "0", "--threads", "1",
     ]  # fmt: skip
 

@@ -16,7 +16,7 @@ from skimage.metrics import structural_similarity
 
 from benchmark.data.images import read
 from benchmark.perturbations import apply, names
-from benchmark.perturbations.page import drawn_faces
+from docs.scripts.perturbations import drawn_faces
 from protocols import perturbations
 from protocols.conditions import condition
 from tests.conftest import FACES, Pixels

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from detectors.filters import srm_kernels
 from detectors.mfclip.release import SHAPES, Shape
+from detectors.parts.filters import srm_kernels
 
 Tensors = dict[str, Tensor]
 

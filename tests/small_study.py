@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import benchmark
-from benchmark.definition import Study, StudyDetector, StudyProtocol
 from benchmark.progress import Progress
+from benchmark.study.schema import Study, StudyDetector, StudyProtocol
 from tests.small_data import SMALL
 
 

@@ -7,17 +7,18 @@ import pytest
 import torch
 
 import benchmark
-from benchmark.definition import Study, StudyDetector, load_study, study_names, study_of
 from benchmark.errors import BenchmarkError
-from benchmark.recipe import load_recipe
-from benchmark.study import check_detectors
+from benchmark.study.run import check_detectors
+from benchmark.study.schema import Study, StudyDetector, load_study, study_names, study_of
+from benchmark.training.recipe import load_recipe
 from detectors.cards import CARDS
 from detectors.catalog import create_detector
-from leaderboard.ablation import ablation_table, prompt_count
 from leaderboard.report import report
-from leaderboard.table import Table, TableCell
+from leaderboard.tables.ablation import ablation_table, prompt_count
+from leaderboard.tables.table import Table, TableCell
 from leaderboard.view import ProtocolView, views
-from results.evaluation import RunContents, evaluate_contents
+from results.evaluation import evaluate_contents
+from results.run import RunContents
 from results.store import read_run, write_run
 from tests.fake_run import fake_samples, make_run
 from tests.small_data import SMALL, write_dataset, write_recipe

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from leaderboard.across import across_table
+from leaderboard.tables.thresholds import across_table
 from leaderboard.view import ProtocolView, views
-from results.evaluation import RunContents, evaluate_contents
+from results.evaluation import evaluate_contents
+from results.run import RunContents
 from results.store import load_scores
 from tests.fake_run import Generator, fake_samples, make_run
 

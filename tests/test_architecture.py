@@ -47,7 +47,7 @@ def test_data_and_perturbations_know_neither_training_nor_scoring() -> None:
 def test_only_the_command_line_prints() -> None:
     for package in OURS:
         for path in (ROOT / package).rglob("*.py"):
-            if path.name not in ("cli.py", "display.py"):
+            if path.name not in ("app.py", "display.py"):
                 tree = ast.parse(path.read_text(encoding="utf-8"))
                 calls = [n.func for n in ast.walk(tree) if isinstance(n, ast.Call)]
                 assert not [c for c in calls if isinstance(c, ast.Name) and c.id == "print"], path
@@ -59,11 +59,11 @@ def test_only_the_command_line_prints() -> None:
         "import protocols, results.store, results.metrics, results.evaluation",
         "import leaderboard.report",
         "import detectors; detectors.CATALOG",
-        "from benchmark.cli import main; import sys; sys.argv = ['x', '--help']\n"
+        "from benchmark.cli.app import main; import sys; sys.argv = ['x', '--help']\n"
         "try: main()\nexcept SystemExit: pass",
-        "from benchmark.cli import main; import sys; sys.argv = ['x', 'list', 'detectors']\n"
+        "from benchmark.cli.app import main; import sys; sys.argv = ['x', 'list', 'detectors']\n"
         "try: main()\nexcept SystemExit: pass",
-        "from benchmark.cli import main; import sys; sys.argv = ['x', 'list', 'protocols']\n"
+        "from benchmark.cli.app import main; import sys; sys.argv = ['x', 'list', 'protocols']\n"
         "try: main()\nexcept SystemExit: pass",
     ],
     ids=["results", "leaderboard", "detectors", "help", "list-detectors", "list-protocols"],

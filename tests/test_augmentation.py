@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from benchmark.augmentation import augmented
-from benchmark.recipe import Augmentation, load_recipe
+from benchmark.training.augmentation import augmented
+from benchmark.training.recipe import Augmentation, load_recipe
 
 IDS = [f"image{number}.png" for number in range(40)]
 

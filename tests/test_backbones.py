@@ -6,8 +6,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from detectors import DetectorError, WeightsError, create_detector
-from detectors.backbones import BACKBONES, BackboneDetector
 from detectors.efficientnet import EfficientNetB4
+from detectors.parts.backbones import BACKBONES, BackboneDetector
 from detectors.resnet_aug import ResNetAug
 from detectors.vit import ViT
 

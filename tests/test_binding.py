@@ -8,11 +8,10 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
-from benchmark.arguments import read_data
-from benchmark.asked import check_folder
-from benchmark.binding import stands_for
-from benchmark.cli import app
+from benchmark.cli.app import app
+from benchmark.cli.options import read_data
 from benchmark.errors import BenchmarkError
+from benchmark.study.binding import check_folder, stands_for
 from protocols.schema import load_protocol
 from tests.small_data import write_dataset
 
@@ -117,7 +116,7 @@ def test_nothing_to_train_says_what_there_is_and_the_plan_still_shows_it(
 WRONG = """
 import sys
 from typer.testing import CliRunner
-from benchmark.cli import app
+from benchmark.cli.app import app
 good = dict(detectors="xception", size="tiny", data=sys.argv[1], out=sys.argv[2])
 for option, value, sentence in [
     ("target", "cross-genrator", "did you mean 'cross-generator'"),

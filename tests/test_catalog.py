@@ -6,7 +6,7 @@ import torch
 
 from detectors import CATALOG, DetectorError, UnknownDetectorError, create_detector, detector_class
 from detectors.cards import CARDS
-from detectors.page import page
+from docs.scripts.catalog import page
 
 ROOT = Path(__file__).parents[1]
 

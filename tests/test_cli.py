@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
-from benchmark.cli import app
-from benchmark.models import ModelStore
+from benchmark.cli.app import app
+from benchmark.training.store import ModelStore
 from results.store import read_run
 from tests.small_data import SMALL, write_dataset, write_recipe
 
@@ -243,7 +243,7 @@ def test_the_embedded_set_is_drawn_where_one_asks(
         asked.append((root, seed))
         return root / "manifest.csv"
 
-    monkeypatch.setattr("benchmark.data.embedded.generate", generate)
+    monkeypatch.setattr("benchmark.synthetic.generate.generate", generate)
     done = call("data", "embedded", tmp_path / "set", "--seed", 3)
     assert done.exit_code == 0, done.output
     assert asked == [(tmp_path / "set", 3)]

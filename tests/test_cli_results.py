@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from benchmark.cli import app
+from benchmark.cli.app import app
 from results.evaluation import evaluate
 from results.store import write_record
 from tests.fake_run import make_run

@@ -9,9 +9,10 @@ from torch import Tensor
 from transformers import CLIPConfig, CLIPModel, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from detectors import DetectorError, WeightsError
-from detectors.base import Batch, Detector
+from detectors.base import Batch
+from detectors.catalog import load_detector
 from detectors.clip_linear import ClipLinear
-from detectors.towers import PUBLISHED
+from detectors.parts.towers import PUBLISHED
 from detectors.transform import Transform
 
 # Of CLIP's published preprocessing.
@@ -137,7 +138,7 @@ def test_a_saved_detector_keeps_tower_and_origin(folder: Path, tmp_path: Path) -
     detector.save_pretrained(tmp_path / "model")
     for file in folder.iterdir():
         file.unlink()
-    again = Detector.from_pretrained(tmp_path / "model")
+    again = load_detector(tmp_path / "model")
     assert again.init == detector.init
     image = images(1, 96)[0]
     assert torch.equal(detector.logits([image]), again.logits([image]))

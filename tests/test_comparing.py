@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from protocols import load_protocol
-from results.clusters import clusters
 from results.comparing import Comparison, compare_detectors, comparison_frame
 from results.errors import ResultError
-from results.evaluation import RunContents
-from results.metrics import auc
-from results.statistics import holm
+from results.metrics.functions import auc
+from results.run import RunContents
+from results.statistics.clusters import clusters
+from results.statistics.intervals import holm
 from results.store import read_scores, write_scores
 from tests.fake_run import Generator, fake_samples, make_run
 

@@ -11,28 +11,22 @@ import torch
 from torch import nn
 from typer.testing import CliRunner, Result
 
-from benchmark import listing
-from benchmark.cli import app
-from benchmark.cost import Setting, measure_here
-from benchmark.definition import study_of
+from benchmark.analysis.cost import Setting, measure_here
+from benchmark.cli import catalog
+from benchmark.cli.app import app
 from benchmark.errors import BenchmarkError
-from benchmark.study import check_detectors
+from benchmark.study import selection
+from benchmark.study.run import check_detectors
+from benchmark.study.schema import study_of
 from detectors import create_detector
 from detectors.base import Size
 from detectors.cards import CARDS
 from detectors.cards.counts import counts
 from detectors.counting import TAXA, build_random, count, count_flops, count_parameters
 from detectors.errors import WeightsError
-from leaderboard.cost_table import (
-    Cost,
-    cost_csv,
-    cost_json,
-    cost_markdown,
-    rate_chart,
-    rate_table,
-)
-from leaderboard.numbers import with_unit
-from leaderboard.table import DASH
+from docs.scripts import detectors as detector_page
+from leaderboard.tables.cost import Cost, cost_csv, cost_json, cost_markdown, rate_chart, rate_table
+from leaderboard.tables.table import DASH, with_unit
 
 NAMES = sorted(name for name, card in CARDS.items() if not card.sanity)
 MEASURED = {"size": "tiny", "precision": "float32", "on": "a test"}
@@ -94,7 +88,7 @@ def test_the_base_size_is_left_out_of_all_exactly_where_it_is_downloaded(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if CARDS[name].fit == "none":
-        assert not any(name in names for names in listing.without_downloads("base"))
+        assert not any(name in names for names in selection.without_downloads("base"))
         return
 
     def refuse(*_: object, **__: object) -> None:
@@ -102,7 +96,7 @@ def test_the_base_size_is_left_out_of_all_exactly_where_it_is_downloaded(
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    kept, left_out = listing.without_downloads("base")
+    kept, left_out = selection.without_downloads("base")
     with torch.device("cpu" if CARDS[name].fit == "estimator" else "meta"):
         if name in kept:
             create_detector(name, size="base", taxa=TAXA)
@@ -222,7 +216,7 @@ def test_the_listing_fits_its_terminal_and_has_every_detector(columns: int) -> N
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_short_fidelity_is_the_beginning_of_the_whole(name: str) -> None:
-    short = listing.short_fidelity(CARDS[name], 90)
+    short = catalog.short_fidelity(CARDS[name], 90)
     assert short.removesuffix(" ...") in CARDS[name].fidelity
     assert 60 <= len(short) <= 90 or short == CARDS[name].fidelity
 
@@ -240,7 +234,7 @@ def test_a_card_is_shown_whole() -> None:
 def test_the_documentation_has_the_table() -> None:
     # After a change: make detector-page
     page = (Path(__file__).parents[1] / "docs" / "detectors.md").read_text(encoding="utf-8")
-    assert listing.with_table(page) == page
+    assert detector_page.with_table(page) == page
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from detectors.base import Detector, Known
 from detectors.card import Need
 from detectors.cards import CARDS
 from detectors.cards.counts import counts
+from detectors.catalog import load_detector
 from detectors.files import file_facts
 from tests.contract import (
     EVERY,
@@ -188,8 +189,8 @@ def test_a_saved_detector_gives_the_same_scores(
         raise AssertionError("a saved detector is rebuilt with nothing fetched")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
-    for cls in (Detector, type(detector)):
-        again = cls.from_pretrained(tmp_path / "model")
+    for load in (load_detector, type(detector).from_pretrained):
+        again = load(tmp_path / "model")
         assert type(again) is type(detector)
         assert not again.training
         assert (again.init, again.taxa, again.size) == (
@@ -241,7 +242,7 @@ def test_an_untrained_detector_refuses_to_score(name: str, tmp_path: Path) -> No
     # The permission is the builder's: it does not travel with the weights.
     build(name, untrained=True).save_pretrained(tmp_path / "model")
     with pytest.raises(UntrainedDetectorError, match=said):
-        Detector.from_pretrained(tmp_path / "model").logits([image])
+        load_detector(tmp_path / "model").logits([image])
 
 
 @EVERY

@@ -6,7 +6,7 @@ import time
 import pytest
 from rich.console import Console
 
-from benchmark.display import Display
+from benchmark.cli.display import Display
 
 
 def bars(width: int, **figures: float) -> list[str]:

@@ -7,14 +7,14 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmark.data import embedded
-from benchmark.data.embedded import COLUMNS, Counts, EmbeddedSetError, generate
-from benchmark.data.embedded_camera import CAMERAS, decode, encode, photograph
-from benchmark.data.embedded_faces import EDITS, POPULATIONS, Portrait, draw_person, draw_shot, edit
-from benchmark.data.embedded_forgeries import GENERATORS
-from benchmark.data.embedded_images import Task, carry_out
-from benchmark.data.embedded_makers import lost_power, smooth
-from benchmark.data.embedded_render import render
+from benchmark.synthetic import generate as embedded
+from benchmark.synthetic.camera import CAMERAS, decode, encode, photograph
+from benchmark.synthetic.faces import EDITS, POPULATIONS, Portrait, draw_person, draw_shot, edit
+from benchmark.synthetic.forgeries import GENERATORS
+from benchmark.synthetic.generate import COLUMNS, Counts, EmbeddedSetError, generate
+from benchmark.synthetic.images import Task, carry_out
+from benchmark.synthetic.makers import lost_power, smooth
+from benchmark.synthetic.render import render
 
 Row = dict[str, str]
 Values = NDArray[np.float64]

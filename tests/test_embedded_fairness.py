@@ -15,8 +15,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from benchmark.data.embedded import generate
-from benchmark.data.embedded_forgeries import GENERATORS
+from benchmark.synthetic.forgeries import GENERATORS
+from benchmark.synthetic.generate import generate
 from detectors import create_detector
 from tests.test_embedded import NAMES, Values, rows_of
 

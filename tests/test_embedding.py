@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 
 import benchmark
+from benchmark.analysis.embedding import _spread, embed
 from benchmark.data.images import image_tensor, read
-from benchmark.embedding import _spread, embed
 from benchmark.errors import BenchmarkError
 from detectors.catalog import detector_class
-from leaderboard.embedding import neighbours_of_a_kind, project
+from leaderboard.figures.embedding import neighbours_of_a_kind, project
 from results.embeddings import SCHEMA, embedded_models, read_embeddings, write_embeddings
 from results.errors import ResultError
 from results.store import read_samples, write_parquet

@@ -12,7 +12,7 @@ from benchmark.data.encoding import Encoding, resolve
 from benchmark.data.manifest import read_manifest
 from benchmark.data.source import ImageSource
 from benchmark.errors import BenchmarkError
-from benchmark.planning import stated_samples
+from benchmark.study.samples import stated_samples
 from protocols.schema import Aligned
 from tests.conftest import MakePixels
 from tests.small_data import write_dataset

@@ -11,12 +11,13 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from protocols import Protocol, load_protocol
-from results.confusion import best_threshold
 from results.errors import ResultError
-from results.evaluation import RunContents, evaluate
-from results.metrics import probability
+from results.evaluation import evaluate
+from results.metrics.confusion import best_threshold
+from results.metrics.functions import probability
+from results.run import RunContents
 from results.schema import Record
-from results.statistics import delong_interval
+from results.statistics.intervals import delong_interval
 from results.store import read_samples, read_scores, write_samples, write_scores
 from tests.fake_run import Generator, fake_samples, make_run
 

@@ -27,7 +27,7 @@ def test_the_own_detector_is_short() -> None:
 
 
 def test_the_protocol_in_the_documentation_is_valid(tmp_path: Path) -> None:
-    from benchmark.definition import load_study
+    from benchmark.study.schema import load_study
     from protocols.schema import load_protocol
 
     text = (ROOT / "docs" / "protocols.md").read_text(encoding="utf-8")

@@ -7,9 +7,9 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 import benchmark
-from benchmark.binding import Data
-from benchmark.definition import Study, StudyDetector, StudyProtocol
 from benchmark.errors import BenchmarkError
+from benchmark.study.binding import Data
+from benchmark.study.schema import Study, StudyDetector, StudyProtocol
 from results.store import read_model, read_run, read_samples, read_scores, records
 from tests.small_data import SMALL, write_dataset, write_recipe
 from tests.test_planning import write_protocol

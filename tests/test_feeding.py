@@ -7,8 +7,8 @@ import torch
 
 from benchmark.data.images import image_tensor
 from benchmark.data.source import prepare_on
-from benchmark.feeding import AHEAD, default_workers, feed
-from benchmark.sampling import Rows
+from benchmark.training.batches import AHEAD, default_workers, feed
+from benchmark.training.sampling import Rows
 from detectors.transform import Transform
 from tests.conftest import draw
 

@@ -6,19 +6,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from leaderboard.critical import block_table, compared, critical_diagram
 from leaderboard.errors import LeaderboardError
-from leaderboard.histograms import BINS, REAL, score_table
-from leaderboard.panels import apart, measured
-from leaderboard.reliability import reliability_table
-from leaderboard.robustness import severity_table
-from leaderboard.roc import deviates, mean_curves
-from leaderboard.slope import slope_table
-from leaderboard.tradeoff import frontier, tradeoff_chart, tradeoff_table
+from leaderboard.figures.calibration import reliability_table
+from leaderboard.figures.critical import block_table, compared, critical_diagram
+from leaderboard.figures.curves import severity_table
+from leaderboard.figures.panels import apart, measured
+from leaderboard.figures.roc import deviates, mean_curves
+from leaderboard.figures.scores import BINS, REAL, score_table
+from leaderboard.figures.slope import slope_table
+from leaderboard.figures.tradeoff import frontier, tradeoff_chart, tradeoff_table
 from leaderboard.view import ProtocolView, summarise, views
 from results.errors import UndefinedError
-from results.evaluation import RunContents, evaluate_contents
-from results.metrics import auc, ece, probability
+from results.evaluation import evaluate_contents
+from results.metrics.functions import auc, ece, probability
+from results.run import RunContents
+from results.statistics.joint import Bootstrap
 from tests.fake_run import Generator, fake_samples, make_run
 
 LaidOut = tuple[RunContents, list[ProtocolView]]
@@ -98,10 +100,10 @@ def test_the_calibration_error_of_one_cell_is_that_of_the_metric(small: LaidOut)
 
 def test_bands_hold_their_value_and_are_the_same_again(small: LaidOut) -> None:
     contents, (_, damage) = small
-    table = severity_table(damage, contents)
+    table = severity_table(damage, Bootstrap(contents))
     assert (table["low"] < table["value"]).all()
     assert (table["value"] < table["high"]).all()
-    pd.testing.assert_frame_equal(table, severity_table(damage, contents))
+    pd.testing.assert_frame_equal(table, severity_table(damage, Bootstrap(contents)))
     clean = table[(table["severity"] == 0) & (table["contender"] == "MFCLIP")]
     assert clean["value"].nunique() == clean["low"].nunique() == 1
     (result,) = measured(damage, damage.contenders[0])

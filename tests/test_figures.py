@@ -13,20 +13,21 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from PIL import Image
 
-from leaderboard.curves import mean_roc
-from leaderboard.drawing import WIDTH, Picture, head, new_figure, picture, short
-from leaderboard.figures import robustness_curves, training_curves, validation_curves
-from leaderboard.heatmap import heat_map
-from leaderboard.histograms import score_histograms, score_table
-from leaderboard.panels import TOLD_APART, contender_keys, contender_styles, measured
-from leaderboard.reliability import reliability_diagram, reliability_table
-from leaderboard.roc import det_curves, mean_curves, roc_curves
-from leaderboard.slope import slope_chart, slope_table
-from leaderboard.tradeoff import tradeoff_chart, tradeoff_table
+from leaderboard.figures.calibration import reliability_diagram, reliability_table
+from leaderboard.figures.curves import robustness_curves, training_curves, validation_curves
+from leaderboard.figures.drawing import WIDTH, Picture, head, new_figure, picture, short
+from leaderboard.figures.heatmap import heat_map
+from leaderboard.figures.panels import TOLD_APART, contender_keys, contender_styles, measured
+from leaderboard.figures.roc import det_curves, mean_curves, mean_roc, roc_curves
+from leaderboard.figures.scores import score_histograms, score_table
+from leaderboard.figures.slope import slope_chart, slope_table
+from leaderboard.figures.tradeoff import tradeoff_chart, tradeoff_table
 from leaderboard.view import ProtocolView, summarise, views
-from results.evaluation import RunContents, evaluate_contents
-from results.metrics import roc
+from results.evaluation import evaluate_contents
+from results.metrics.functions import roc
+from results.run import RunContents
 from results.schema import Value
+from results.statistics.joint import Bootstrap
 from tests.fake_run import Generator, fake_samples, make_run
 
 
@@ -51,7 +52,7 @@ DRAWERS: dict[str, Callable[[RunContents, ProtocolView, ProtocolView], Picture]]
     "heat-map": lambda _, matrix, __: heat_map(matrix),
     "roc": lambda contents, matrix, _: roc_curves(matrix, mean_curves(matrix, contents)),
     "det": lambda contents, matrix, _: det_curves(matrix, mean_curves(matrix, contents)),
-    "curves": lambda contents, _, damage: robustness_curves(damage, contents),
+    "curves": lambda contents, _, damage: robustness_curves(damage, Bootstrap(contents)),
     "scores": lambda contents, matrix, _: score_histograms(matrix, score_table(matrix, contents)),
     "reliability": lambda contents, matrix, _: reliability_diagram(
         matrix, reliability_table(matrix, contents)
@@ -171,7 +172,7 @@ def test_a_small_cell_is_hatched_in_what_stands_out_from_its_colour(
         patches = [patch for axis in figure.axes for patch in axis.patches if patch.get_hatch()]
         hatched.extend(to_rgba(patch.get_edgecolor()) for patch in patches)
 
-    monkeypatch.setattr("leaderboard.heatmap.picture", drawn)
+    monkeypatch.setattr("leaderboard.figures.heatmap.picture", drawn)
     for value in (0.5, 0.99):
         for result in view.results.values():
             assert result.record
@@ -203,7 +204,7 @@ def test_a_short_name_keeps_both_ends() -> None:
 
 def test_figures_have_the_same_bytes_in_another_process() -> None:
     code = (
-        "import hashlib; from leaderboard.drawing import new_figure, picture\n"
+        "import hashlib; from leaderboard.figures.drawing import new_figure, picture\n"
         "with new_figure() as figure:\n"
         "    figure.subplots().plot([0, 1], label='a \N{EN DASH} b'); figure.legend()\n"
         "    drawn = picture(figure, 'n', 'roc', 't', 'a')\n"

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 from scipy.fft import dctn
 
-from detectors.filters import dct_bands, dct_matrix, grey, srm_bank, srm_kernels
+from detectors.parts.filters import dct_bands, dct_matrix, grey, srm_bank, srm_kernels
 
 
 def test_the_cosine_matrix_is_the_orthonormal_transform() -> None:

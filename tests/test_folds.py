@@ -8,9 +8,9 @@ import pytest
 
 from benchmark.data.manifest import read_manifest
 from benchmark.errors import BenchmarkError
-from benchmark.folds import Fold, assign, fold_manifest, folded
+from benchmark.study.folds import Fold, assign, fold_manifest, folded
 from protocols.samples import validate
-from results.clusters import clusters
+from results.statistics.clusters import clusters
 
 
 def people(count: int = 40) -> pd.DataFrame:

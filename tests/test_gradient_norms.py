@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark import gradient_norms
 from benchmark.data.source import ImageSource
-from benchmark.training import train
+from benchmark.training import gradient, optim
+from benchmark.training.train import train
 from detectors.base import Batch, Detector
 from results.schema import ModelFacts
 from tests.small_data import Small
@@ -52,7 +52,7 @@ def test_weights_are_the_same_with_and_without(
     changes: dict[str, object],
 ) -> None:
     facts, detector = trained(source, tmp_path / "with", **changes)
-    monkeypatch.setattr(gradient_norms, "measured", lambda *_, **__: {})
+    monkeypatch.setattr(gradient, "measured_gradients", lambda *_, **__: {})
     bare, other = trained(source, tmp_path / "without", **changes)
     assert weights(detector) == weights(other)
     found = [{k: v for k, v in row.items() if "gradient" not in k} for row in facts.history]
@@ -70,8 +70,8 @@ def test_a_loss_without_parts_has_none(source: ImageSource, tmp_path: Path) -> N
 def test_a_measurement_leaves_no_mark_and_repeats() -> None:
     detector, batch = build().train(), batch_of(every_taxon(2))
     before, random = weights(detector), torch.get_rng_state()
-    first = gradient_norms.measured(detector, batch, seed=3)
-    assert gradient_norms.measured(detector, batch, seed=3) == first
+    first = optim.measured_gradients(detector, batch, seed=3)
+    assert optim.measured_gradients(detector, batch, seed=3) == first
     assert set(first) == {"gradient_ce", "gradient_cmc", "gradient_kl"}
     assert weights(detector) == before
     assert torch.equal(torch.get_rng_state(), random)
@@ -82,5 +82,5 @@ def test_norms_are_those_of_each_loss() -> None:
     weight = nn.Parameter(torch.tensor([1.0, 2.0]))
     losses = {"a": (3 * weight).sum(), "b": weight[0] * 0 + weight[1] * 4, "c": torch.ones(())}
     expected = {"a": pytest.approx(18**0.5), "b": 4.0, "c": 0.0}
-    assert gradient_norms.gradient_norms(losses, [weight]) == expected
+    assert optim.gradient_norms(losses, [weight]) == expected
     assert weight.grad is None

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import ViTConfig, ViTForImageClassification
 
-from benchmark.definition import Study, StudyDetector, StudyProtocol
+from benchmark.study.schema import Study, StudyDetector, StudyProtocol
 from detectors import DetectorError, WeightsError, create_detector, detector_class
 from detectors.catalog import checkpoint_of
 from detectors.huggingface import HuggingFace

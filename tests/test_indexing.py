@@ -8,9 +8,9 @@ from typing import Any
 import datasets
 import pytest
 
+from benchmark.data.adapters.folders import Indexed, index_folder, split_of
+from benchmark.data.adapters.layout import Place, place
 from benchmark.data.checking import check
-from benchmark.data.indexing import Indexed, index_folder, split_of
-from benchmark.data.layout import Place, place
 from benchmark.data.manifest import read_manifest
 from benchmark.errors import ManifestError
 

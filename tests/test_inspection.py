@@ -9,15 +9,15 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from benchmark.cli import app
+from benchmark.analysis.inspection import inspect
+from benchmark.cli.app import app
 from benchmark.data.manifest import read_manifest
 from benchmark.errors import BenchmarkError
-from benchmark.inspection import inspect
-from benchmark.planning import stated_samples
+from benchmark.study.samples import stated_samples
 from leaderboard.errors import LeaderboardError
-from leaderboard.hardest import FALSE_ALARM, MISSED, find_cell, hardest
+from leaderboard.figures.hardest import FALSE_ALARM, MISSED, find_cell, hardest
 from protocols import UnknownNameError
-from results.evaluation import RunContents
+from results.run import RunContents
 from tests.fake_run import make_run
 from tests.small_data import write_dataset
 

@@ -6,15 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import results.resampling
+import results.statistics.bootstrap
 from protocols import Cell
 from results.errors import UndefinedError
-from results.evaluation import RunContents, evaluate_contents
-from results.joint import Joint
-from results.measures import NAMES
-from results.resampling import Draws
+from results.evaluation import evaluate_contents
+from results.metrics.cell import NAMES
+from results.run import RunContents
 from results.schema import Value
-from results.statistics import auc_interval
+from results.statistics.bootstrap import Draws
+from results.statistics.intervals import auc_interval
+from results.statistics.joint import Bootstrap, Joint
 from tests.fake_run import make_run
 
 MODEL = "xception-cross-generator-StyleGAN-0"
@@ -30,7 +31,7 @@ def contents(tmp_path_factory: pytest.TempPathFactory) -> RunContents:
 def intervals(contents: RunContents, cell: Cell, names: Iterable[str]) -> dict[str, Value]:
     measured = contents.measured(MODEL, cell, Value(value=0.2))
     values = measured.values(names)
-    return contents.joint("cross-generator").with_intervals(MODEL, cell, measured, values)
+    return Bootstrap(contents).of("cross-generator").with_intervals(MODEL, cell, measured, values)
 
 
 def large(contents: RunContents) -> Cell:
@@ -94,7 +95,7 @@ def test_a_metric_is_as_sure_among_others_as_alone(contents: RunContents) -> Non
 def test_the_interval_of_a_mean_over_one_cell_is_the_cells(contents: RunContents) -> None:
     cell = large(contents)
     low, value, high = sure(intervals(contents, cell, ["AUC"])["AUC"])
-    joint = contents.joint("cross-generator")
+    joint = Bootstrap(contents).of("cross-generator")
     assert joint.mean_interval([(MODEL, cell)], "AUC", value)[:2] == (low, high)
     twice = joint.mean_interval([(MODEL, cell)] * 2, "AUC", value)
     assert twice[:2] == pytest.approx((low, high))
@@ -114,7 +115,7 @@ def test_a_set_of_one_class_has_intervals_of_its_rates(tmp_path: Path) -> None:
 
 
 def test_a_rate_is_as_sure_as_its_own_class_lets_it_be(contents: RunContents) -> None:
-    joint = contents.joint("cross-generator")
+    joint = Bootstrap(contents).of("cross-generator")
     cells = contents.expansions["cross-generator"].cells
     cell = next(c for c in cells if c.test.name == "SDXL")
     fewest = {name: joint.fewest(cell, name) for name in ("AUC", "TPR@val", "FPR", "ACC")}
@@ -130,6 +131,6 @@ def test_kept_weights_are_those_that_are_drawn(monkeypatch: pytest.MonkeyPatch) 
         return np.concatenate([weights for _, weights in draws.blocks(3000)])
 
     kept = blocks()
-    monkeypatch.setattr(results.resampling, "_KEPT_VALUES", 0)
+    monkeypatch.setattr(results.statistics.bootstrap, "_KEPT_VALUES", 0)
     np.testing.assert_array_equal(blocks(), kept)
     assert (kept.sum(axis=1) == 40).all()

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from leaderboard.beside import beside_table, subgroup_table
-from leaderboard.layouts import pair_table, transposed
-from leaderboard.ranks import ranks_table
-from leaderboard.table import Table, to_csv, to_latex
-from leaderboard.tables import matrix_table, protocol_tables
+from leaderboard.tables.matrix import matrix_table, pair_table, protocol_tables, transposed
+from leaderboard.tables.ranks import ranks_table
+from leaderboard.tables.subgroups import beside_table, subgroup_table
+from leaderboard.tables.table import Table, to_csv, to_latex
 from leaderboard.view import ProtocolView, views
-from results.evaluation import RunContents, evaluate_contents
-from results.metrics import auc
+from results.evaluation import evaluate_contents
+from results.metrics.functions import auc
+from results.run import RunContents
+from results.statistics.joint import Bootstrap
 from tests.fake_run import fake_samples, make_run
 
 Made = tuple[ProtocolView, RunContents]
@@ -95,7 +96,7 @@ def test_the_worst_subgroup_is_of_the_manifests_own_columns(made: Made) -> None:
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_every_table_is_taken_by_latex(made: Made, tmp_path: Path) -> None:
     view, contents = made
-    found: list[Table | None] = [*protocol_tables(view), ranks_table(view, contents)]
+    found: list[Table | None] = [*protocol_tables(view), ranks_table(view, Bootstrap(contents))]
     found += [pair_table(view, "image"), beside_table(view), subgroup_table(view, contents)]
     found.append(transposed(matrix_table(view, "AUC", "image")))
     body = "\n\n\\clearpage\n".join(to_latex(table) for table in found if table)

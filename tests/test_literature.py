@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 
 from detectors import CATALOG
-from leaderboard.literature import is_comparable, literature_tables
 from leaderboard.report import report
-from leaderboard.table import to_csv, to_latex, to_markdown
+from leaderboard.tables.literature import is_comparable, literature_tables
+from leaderboard.tables.table import to_csv, to_latex, to_markdown
 from leaderboard.view import views
 from protocols import load_protocol, protocol_names
 from results.errors import ResultError
-from results.evaluation import RunContents, evaluate_contents
+from results.evaluation import evaluate_contents
 from results.literature import Literature, Name, Reported, read_literature
+from results.run import RunContents
 from results.store import read_model
 from tests.fake_run import make_run
 

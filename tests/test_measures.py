@@ -8,8 +8,8 @@ from sklearn.metrics import balanced_accuracy_score, brier_score_loss, f1_score,
 
 from leaderboard.view import LOWER_IS_BETTER
 from protocols.schema import Metric
-from results.measures import BESIDE, NAMES, Measured
-from results.metrics import probability
+from results.metrics.cell import BESIDE, NAMES, Measured
+from results.metrics.functions import probability
 from results.schema import Value
 
 CARRIED = Value(value=0.7)

@@ -7,14 +7,14 @@ import sys
 
 import pytest
 
-from benchmark.memory import keep_freed_memory
+from benchmark.environment import keep_freed_memory
 
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc")
 
 FAULTS = """
 import resource
 import numpy as np
-from benchmark.memory import keep_freed_memory
+from benchmark.environment import keep_freed_memory
 
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt

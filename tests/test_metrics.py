@@ -6,9 +6,9 @@ from sklearn import metrics as reference
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from performance import metrics_speed
-from results.confusion import best_threshold
 from results.errors import ResultError, UndefinedError
-from results.metrics import (
+from results.metrics.confusion import best_threshold
+from results.metrics.functions import (
     accuracy,
     auc,
     average_precision,
@@ -26,7 +26,7 @@ from results.metrics import (
     tpr,
     tpr_at_fpr,
 )
-from results.ranked import Order, Ranked, rank
+from results.metrics.roc import Order, Ranked, rank
 from results.subgroups import Scores, by_subgroup, cross_auc, pooled_auc
 
 METRICS = (auc, average_precision, eer)

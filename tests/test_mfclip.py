@@ -15,7 +15,8 @@ from torch.nn import functional as F
 from transformers import CLIPConfig, CLIPModel
 
 from detectors import DetectorError, WeightsError, create_detector
-from detectors.base import Batch, Detector
+from detectors.base import Batch
+from detectors.catalog import load_detector
 from detectors.mfclip import MFCLIP
 from detectors.mfclip.attention import SamplePairAttention
 from detectors.mfclip.language import Fle
@@ -227,7 +228,7 @@ def test_a_loaded_detector_scores_as_the_saved_one(options: dict[str, Any], tmp_
     train(detector, 3)
     detector.save_pretrained(tmp_path / "saved")
     images = list(images_of(torch.tensor([0, 1, 2, 3])))
-    loaded = Detector.from_pretrained(tmp_path / "saved")
+    loaded = load_detector(tmp_path / "saved")
     assert isinstance(loaded, MFCLIP)
     assert torch.equal(loaded.logits(images), detector.logits(images))
     with torch.no_grad():

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.gradient_norms import gradient_norms
+from benchmark.training.optim import gradient_norms
 from detectors import DetectorError, InputError, Taxon
-from detectors.base import Detector
+from detectors.catalog import load_detector
 from detectors.mfclip.attention import PLACES, PairTable, SamplePairAttention, log_weights
 from detectors.mfclip.clip import Tuning
 from detectors.mfclip.losses import prediction_loss
@@ -82,7 +82,7 @@ def test_every_option_trains_scores_and_is_saved(options: dict[str, Any], tmp_pa
         alone = torch.cat([detector.logits([image]) for image in images])
         torch.testing.assert_close(whole, alone, atol=1e-5, rtol=0)
     detector.save_pretrained(tmp_path / "saved")
-    assert torch.equal(Detector.from_pretrained(tmp_path / "saved").logits(images), whole)
+    assert torch.equal(load_detector(tmp_path / "saved").logits(images), whole)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_positions_of_rows_make_a_score_depend_on_its_place(tmp_path: Path) -> N
     assert found[:24].std() > 1e-3
     torch.testing.assert_close(found[24:], found[:6], atol=1e-5, rtol=0)
     detector.save_pretrained(tmp_path / "saved")
-    loaded = Detector.from_pretrained(tmp_path / "saved")
+    loaded = load_detector(tmp_path / "saved")
     assert loaded.card.batch_dependent == 24
     assert build().card.batch_dependent is None
     with pytest.raises(InputError, match="has 24 places, the batch 30 images: use a recipe"):
@@ -200,7 +200,7 @@ def test_tuning_says_what_of_a_tower_is_trained(tuning: Tuning, tmp_path: Path) 
     assert bool(moved) == (tuning != "frozen")
     images = list(images_of(torch.tensor([0, 1])))
     detector.save_pretrained(tmp_path / "saved")
-    loaded = Detector.from_pretrained(tmp_path / "saved")
+    loaded = load_detector(tmp_path / "saved")
     assert torch.equal(loaded.logits(images), detector.eval().logits(images))
 
 

@@ -17,12 +17,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from detectors import DetectorError, InputError, WeightsError
 from detectors.base import Batch
-from detectors.filters import srm_kernels
 from detectors.inference import ready_for_inference
 from detectors.mfclip import MFCLIPRelease
 from detectors.mfclip.losses import released_prediction_loss
 from detectors.mfclip.release import SHAPES, SquashedBytes
 from detectors.mfclip.release_weights import own_name, read_release
+from detectors.parts.filters import srm_kernels
 from tests.released_checkpoint import Tensors, published_shapes, published_tensors
 
 TAXA = (

@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import models
+from benchmark.training import jobs
 
 
 def code_hash(detector: str) -> str:
-    return models._code_hash.__wrapped__(detector)
+    return jobs._code_hash.__wrapped__(detector)
 
 
 def edit(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
@@ -23,12 +23,12 @@ def edit(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
 @pytest.mark.parametrize(
     ("detector", "module", "counts"),
     [
-        ("xception", "detectors.backbones", True),
-        ("sbi", "detectors.blending", True),
-        ("sbi", "detectors.backbones", True),
-        ("spectrum", "detectors.regression", True),
+        ("xception", "detectors.parts.backbones", True),
+        ("sbi", "detectors.parts.blending", True),
+        ("sbi", "detectors.parts.backbones", True),
+        ("spectrum", "detectors.parts.regression", True),
         ("multitask", "detectors.mfclip.vision", True),
-        ("xception", "detectors.blending", False),
+        ("xception", "detectors.parts.blending", False),
         ("xception", "detectors.base", False),
     ],
 )
@@ -45,9 +45,9 @@ def test_ones_own_detector_counts_with_what_it_takes_from_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "mine_alone.py").write_text("from detectors.filters import grey\n")
+    (tmp_path / "mine_alone.py").write_text("from detectors.parts.filters import grey\n")
     before = code_hash("mine_alone:Mine")
-    edit(monkeypatch, "detectors.filters")
+    edit(monkeypatch, "detectors.parts.filters")
     assert code_hash("mine_alone:Mine") != before
 
 
@@ -57,7 +57,7 @@ def test_weights_that_an_option_names_count_by_what_they_hold(tmp_path: Path, na
     path.mkdir() if name == "folder" else path.touch()
     held = path / "model.safetensors" if path.is_dir() else path
     held.write_bytes(b"first")
-    before = models._identify(str(path))
+    before = jobs._identify(str(path))
     held.write_bytes(b"other")
-    assert models._identify(str(path)) != before
-    assert models._identify("xception") == "xception"
+    assert jobs._identify(str(path)) != before
+    assert jobs._identify("xception") == "xception"

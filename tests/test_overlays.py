@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from benchmark.analysis.overlays import _png, activation_map, chosen_patches, overlay
 from benchmark.errors import BenchmarkError
-from benchmark.overlays import _png, activation_map, chosen_patches, overlay
 from detectors.catalog import create_detector
 from leaderboard.report import report
 from results.errors import ResultError

@@ -24,7 +24,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 def test_the_wheel_has_our_five_packages_and_nothing_else(wheel: list[str]) -> None:
     top = {name.partition("/")[0] for name in wheel}
-    assert top - PACKAGES == {name for name in top if name.endswith(".dist-info")}
+    others = {name for name in top if name.endswith(".dist-info")}
+    assert top - PACKAGES == others | {"forgerybench.py"}
     assert top >= PACKAGES
 
 

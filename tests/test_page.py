@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 from leaderboard.report import report
-from results.evaluation import RunContents
+from results.run import RunContents
 from results.store import read_run, write_model, write_run
 from tests.fake_run import Generator, fake_samples, make_run
 

@@ -4,8 +4,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from detectors import DetectorError
+from detectors.parts.textures import texture
 from detectors.patchcraft import PatchCraft
-from detectors.textures import texture
 
 
 def images(count: int, side: int = 128) -> Tensor:

@@ -15,11 +15,11 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 import benchmark
-from benchmark.binding import load_protocols
 from benchmark.data.images import image_tensor
-from benchmark.definition import Study, StudyDetector, StudyProtocol
 from benchmark.errors import BenchmarkError, PerturbationError
 from benchmark.perturbations.attacks import attacked
+from benchmark.study.binding import load_protocols
+from benchmark.study.schema import Study, StudyDetector, StudyProtocol
 from detectors import CATALOG, create_detector, detector_class
 from detectors.base import Detector
 from detectors.card import Card

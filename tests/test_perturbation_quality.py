@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from benchmark.perturbations import SUITES, names
-from benchmark.perturbations.page import PAGE, contact_sheet, drawn_faces, page
+from docs.scripts.perturbations import PAGE, contact_sheet, drawn_faces, page
 from tests.perturbation_quality import DRAWN, PHOTOGRAPHED, ROOT, photographs, quality
 
 KEYS = ["perturbation", "version", "severity"]

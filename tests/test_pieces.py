@@ -10,11 +10,11 @@ from typing import NamedTuple
 import pytest
 from typer.testing import CliRunner
 
-from benchmark.cli import app
+from benchmark.cli.app import app
 from benchmark.data.manifest import read_manifest
-from benchmark.definition import Study, load_study
 from benchmark.errors import BenchmarkError
-from benchmark.pieces import Outcome, Piece, carry_out, estimate, missing, pieces_of
+from benchmark.study.pieces import Outcome, Piece, carry_out, estimate, missing, pieces_of
+from benchmark.study.schema import Study, load_study
 from results.store import read_run, read_samples, read_scores, records
 from tests.small_data import SMALL, write_dataset, write_recipe
 

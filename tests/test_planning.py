@@ -6,13 +6,14 @@ import pandas as pd
 import pytest
 import yaml
 
-from benchmark.binding import bind
+from benchmark.cli.preview import PlanTable, preview
 from benchmark.data.manifest import Manifest, read_manifest
-from benchmark.definition import Study, StudyDetector, StudyProtocol, study_of
 from benchmark.errors import BenchmarkError
-from benchmark.planning import Plan, make_plan, stated_samples
-from benchmark.preview import PlanTable, preview
-from benchmark.recipe import load_recipe
+from benchmark.study.binding import bind
+from benchmark.study.planning import Plan, make_plan
+from benchmark.study.samples import stated_samples
+from benchmark.study.schema import Study, StudyDetector, StudyProtocol, study_of
+from benchmark.training.recipe import load_recipe
 from protocols.examples import example_samples
 from protocols.schema import Protocol, load_protocol, protocol_names
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import Dinov2Config, Dinov2Model, SiglipConfig, SiglipModel
 
 from detectors import DetectorError, WeightsError
-from detectors.base import Detector
+from detectors.catalog import load_detector
 from detectors.probe import Probe
 
 STATISTICS = {"image_mean": [0.4, 0.5, 0.6], "image_std": [0.2, 0.3, 0.4]}
@@ -89,7 +89,7 @@ def test_a_saved_probe_needs_its_backbone_no_more(kind: str, side: int, tmp_path
     detector = Probe(size="tiny", backbone=str(folder), input_size=side)
     detector.save_pretrained(tmp_path / "saved")
     folder.rename(tmp_path / "elsewhere")
-    again = Detector.from_pretrained(tmp_path / "saved")
+    again = load_detector(tmp_path / "saved")
     assert again.init == detector.init
     with torch.no_grad():
         assert torch.equal(again(inputs_of(side)), detector(inputs_of(side)))

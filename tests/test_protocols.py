@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from docs.scripts.protocols import with_page
 from protocols.conditions import CLEAN, condition, perturbations
-from protocols.diagram import diagram, with_page
+from protocols.diagram import diagram
 from protocols.errors import ProtocolError, UnknownNameError
 from protocols.examples import example_samples
 from protocols.expansion import expand
@@ -57,7 +58,7 @@ def test_the_page_shows_the_protocols_as_their_files_are() -> None:
 
 
 def test_a_page_without_a_place_for_the_protocols_is_refused() -> None:
-    with pytest.raises(ProtocolError, match="the page has no '<!-- made by: make protocol-page"):
+    with pytest.raises(ValueError, match="the page has no '<!-- made by: make protocol-page"):
         with_page("# Protocols")
 
 

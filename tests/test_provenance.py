@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from benchmark import provenance
-from benchmark.provenance import EnergyMeter, driver_version, packages, source
+from benchmark import environment
+from benchmark.environment import EnergyMeter, driver_version, packages, source
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -18,7 +18,7 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
     """Forget what was read once, before and after."""
-    caches = (packages, source, provenance._nvml)
+    caches = (packages, source, environment._nvml)
     for each in caches:
         each.cache_clear()
     yield
@@ -63,7 +63,7 @@ def test_a_repository_around_an_installation_is_not_taken_for_ours(
     for text, expected in ((None, {}), ('{"url": "x"}', {}), (stated, {"commit": "abc"})):
         source.cache_clear()
         fake = SimpleNamespace(read_text=lambda _, text=text: text)
-        monkeypatch.setattr(provenance, "distribution", lambda _, fake=fake: fake)
+        monkeypatch.setattr(environment, "distribution", lambda _, fake=fake: fake)
         assert source(installed) == expected
 
 
@@ -124,6 +124,6 @@ def test_energy_that_is_not_counted_is_absent(
 
 
 def test_host_facts_of_a_cpu_name_no_driver() -> None:
-    told = provenance.provenance(CPU)
+    told = environment.provenance(CPU)
     assert {"system", "cores", "device", "packages"} <= set(told)
     assert "driver" not in told

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import benchmark
-from benchmark.data.embedded import generate
+from benchmark.synthetic.generate import generate
 from protocols.samples import TAXONOMY
 from results.schema import Record
 from results.store import read_model, records

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from results.errors import ResultError, UndefinedError
-from results.ranked import Ranked
-from results.ranking import critical_difference, ranking
-from results.resampling import Draws
-from results.statistics import replicate
+from results.metrics.roc import Ranked
+from results.statistics.bootstrap import Draws
+from results.statistics.intervals import replicate
+from results.statistics.ranking import critical_difference, ranking
 from tests.drawn_scores import replicated
 
 

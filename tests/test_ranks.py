@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from leaderboard.ranks import ranks_table, seeds_table
-from leaderboard.table import Table, TableCell
+from leaderboard.tables.ranks import ranks_table, seeds_table
+from leaderboard.tables.table import Table, TableCell
 from leaderboard.view import ProtocolView, views
-from results.evaluation import RunContents, evaluate_contents
+from results.evaluation import evaluate_contents
+from results.run import RunContents
+from results.statistics.joint import Bootstrap
 from tests.fake_run import Generator, fake_samples, make_run
 
 
@@ -33,7 +35,7 @@ def test_detectors_are_ranked_over_large_cells_alone(
     made: tuple[ProtocolView, RunContents],
 ) -> None:
     view, contents = made
-    table = ranks_table(view, contents)
+    table = ranks_table(view, Bootstrap(contents))
     found = rows(table)
     means = [cells[1].raw or 0 for cells in found.values()]
     assert means == sorted(means, reverse=True)
@@ -57,7 +59,7 @@ def test_a_mean_over_seeds_has_their_spread_and_an_interval(
     made: tuple[ProtocolView, RunContents],
 ) -> None:
     view, contents = made
-    table = seeds_table(view, contents)
+    table = seeds_table(view, Bootstrap(contents))
     cell = rows(table)["EFS"][[test.label for test in view.tests].index("FS")]
     of_seeds = [
         result.value("AUC").value or 0
@@ -79,5 +81,5 @@ def test_without_a_large_cell_there_are_no_ranks(tmp_path: Path) -> None:
     )
     contents = RunContents(run)
     (view,) = views(contents, evaluate_contents(contents))
-    assert ranks_table(view, contents) is None
-    assert seeds_table(view, contents) is None
+    assert ranks_table(view, Bootstrap(contents)) is None
+    assert seeds_table(view, Bootstrap(contents)) is None

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from benchmark.errors import BenchmarkError
-from benchmark.recipe import common_recipe, load_recipe
+from benchmark.training.recipe import common_recipe, load_recipe
 from protocols.errors import ProtocolError, UnknownNameError
 
 FOLDER = Path(str(files("benchmark"))) / "recipes"

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from benchmark.cli import app
+from benchmark.cli.app import app
 from benchmark.data.manifest import Manifest, read_manifest
 from benchmark.data.reencoding import reencode
 from benchmark.errors import BenchmarkError, ImageError

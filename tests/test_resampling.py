@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from results.calibration import Calibration, misfits
-from results.clusters import clusters
-from results.confusion import Confusion, outcomes
 from results.errors import ResultError, UndefinedError
-from results.metrics import auc, average_precision, balanced_accuracy, brier, ece, eer
-from results.ranked import Ranked
-from results.resampling import Draws, rank_replicates, sum_replicates
-from results.statistics import replicate
+from results.metrics.calibration import Calibration, misfits
+from results.metrics.confusion import Confusion, outcomes
+from results.metrics.functions import auc, average_precision, balanced_accuracy, brier, ece, eer
+from results.metrics.roc import Ranked
+from results.statistics.bootstrap import Draws, rank_replicates, sum_replicates
+from results.statistics.clusters import clusters
+from results.statistics.intervals import replicate
 from tests.drawn_scores import videos
 
 RANK = {"AUC": Ranked.auc, "AP": Ranked.average_precision, "EER": Ranked.eer}

@@ -8,7 +8,8 @@ from sklearn.metrics import accuracy_score, average_precision_score, roc_auc_sco
 
 import results
 from results.errors import ResultError
-from results.evaluation import RunContents, evaluate
+from results.evaluation import evaluate
+from results.run import RunContents
 from results.store import write_record
 from tests.fake_run import make_run
 

@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from leaderboard.robustness import severity_table
+from leaderboard.figures.curves import severity_table
 from leaderboard.view import ProtocolView, views
 from protocols import load_protocol
-from results.evaluation import RunContents, evaluate_contents
+from results.evaluation import evaluate_contents
+from results.run import RunContents
+from results.statistics.joint import Bootstrap
 from tests.fake_run import make_run
 
 LaidOut = tuple[RunContents, ProtocolView]
@@ -28,7 +30,7 @@ def one_cell(tmp_path_factory: pytest.TempPathFactory) -> LaidOut:
 
 def test_a_band_over_one_cell_is_the_interval_that_is_printed_for_it(one_cell: LaidOut) -> None:
     contents, view = one_cell
-    rows = severity_table(view, contents).to_dict("records")
+    rows = severity_table(view, Bootstrap(contents)).to_dict("records")
     table = {(row["perturbation"], row["severity"]): row for row in rows}
     for condition in view.damaged:
         for severity, key in ((0, view.base), (condition.severity, condition)):
@@ -45,7 +47,7 @@ def test_a_band_over_several_cells_is_narrower_than_that_of_each(tmp_path: Path)
         update={"train": each.train, "test": each.test}
     )
     contents, view = laid_out(make_run(tmp_path, protocols=[both], detectors=["mfclip"]))
-    table = severity_table(view, contents)
+    table = severity_table(view, Bootstrap(contents))
     width = table["high"] - table["low"]
     assert (width > 0).all()
     printed = [

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from benchmark.sampling import BatchOrder, derive
+from benchmark.training.sampling import BatchOrder, derive
 
 REAL, FAKE = np.arange(7), np.arange(7, 30)
 

@@ -4,10 +4,11 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from benchmark.cli import app
+from benchmark.cli.app import app
 from detectors import InputError, UntrainedDetectorError, create_detector
-from detectors.base import Detector, Known
+from detectors.base import Known
 from detectors.cards import CARDS
+from detectors.catalog import load_detector
 
 NAMES = sorted(name for name, card in CARDS.items() if card.sanity)
 IMAGES = list(torch.rand(4, 3, 70, 90, generator=torch.Generator().manual_seed(0)))
@@ -33,7 +34,7 @@ def test_a_check_is_saved_and_refuses_like_a_detector(name: str, tmp_path: Path)
         detector.logits(IMAGES, KNOWN)
     detector.mark_trained()
     detector.save_pretrained(tmp_path / "model")
-    again = Detector.from_pretrained(tmp_path / "model")
+    again = load_detector(tmp_path / "model")
     assert torch.equal(again.logits(IMAGES, KNOWN), detector.logits(IMAGES, KNOWN))
 
 

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from detectors import DetectorError
 from detectors.base import Batch
-from detectors.blending import face_masks, moved, recoloured, resharpened, self_blended
+from detectors.parts.blending import face_masks, moved, recoloured, resharpened, self_blended
 from detectors.sbi import SBI
 from tests.contract import easy_image
 

@@ -6,15 +6,17 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmark import scoring
 from benchmark.data.manifest import read_manifest
 from benchmark.data.source import ImageSource
-from benchmark.engine import Engine
-from benchmark.models import ModelStore
-from benchmark.planning import verified_samples
 from benchmark.progress import Progress
-from benchmark.sampling import Rows
-from benchmark.scoring import Group, ScoreStore, Unit, plan_groups, score
+from benchmark.scoring import units
+from benchmark.scoring.score import score
+from benchmark.scoring.store import ScoreStore
+from benchmark.scoring.units import Group, Unit, plan_groups
+from benchmark.study.samples import verified_samples
+from benchmark.training.engine import Engine
+from benchmark.training.sampling import Rows
+from benchmark.training.store import ModelStore
 from protocols.conditions import CLEAN, Condition, condition
 from results.store import content_hash, load_scores
 from tests.small_data import Small, write_dataset
@@ -34,7 +36,7 @@ class Counting(ImageSource):
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scoring, "SHARD", 10)
+    monkeypatch.setattr(units, "SHARD", 10)
 
 
 @pytest.fixture

@@ -11,11 +11,12 @@ from torch import Tensor
 
 import benchmark
 from benchmark.data.source import ImageSource
-from benchmark.single import score_paths
+from benchmark.scoring.files import score_paths
 from detectors import InputError
-from detectors.base import Batch, Detector, Known
+from detectors.base import Batch, Known
 from detectors.cards.floor import ORACLE, SHORTCUT
 from detectors.cards.spatial import XCEPTION
+from detectors.catalog import load_detector
 from detectors.files import FACTS, file_facts, video_facts
 from detectors.shortcut import Shortcut
 from results.store import read_model, read_run, read_scores
@@ -145,4 +146,4 @@ def test_a_study_scores_it_beside_the_checks_of_the_benchmark(tmp_path: Path) ->
     sample = truth.index[0]
     alone = score_paths([tmp_path / "data" / sample], model=str(folder), device="cpu")
     assert alone.scores[0].logit == pytest.approx(by_detector["shortcut"][sample], abs=1e-5)
-    assert isinstance(Detector.from_pretrained(folder), Shortcut)
+    assert isinstance(load_detector(folder), Shortcut)

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from detectors.base import Batch
-from detectors.filters import srm_kernels
+from detectors.parts.filters import srm_kernels
 from detectors.srm import SRM, CrossAttention, NoiseOfMaps
 
 

@@ -6,9 +6,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from detectors import DetectorError, WeightsError
-from detectors.filters import srm_kernels
+from detectors.parts.filters import srm_kernels
+from detectors.parts.textures import texture
 from detectors.ssp import SSP
-from detectors.textures import texture
 
 
 def images(count: int, side: int = 128) -> Tensor:

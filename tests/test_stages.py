@@ -14,12 +14,13 @@ import benchmark
 from benchmark.data.images import MAX_PIXELS, file_of, read
 from benchmark.data.manifest import Manifest, read_manifest
 from benchmark.data.source import ImageSource
-from benchmark.definition import Study, StudyDetector, StudyProtocol
 from benchmark.errors import BenchmarkError, ImageError, ManifestError
 from benchmark.perturbations import apply
 from benchmark.perturbations.videos import CODECS, reencoded_frames
-from benchmark.planning import make_plan, stated_samples
-from benchmark.stages import perturbed
+from benchmark.scoring.conditions import perturbed
+from benchmark.study.planning import make_plan
+from benchmark.study.samples import stated_samples
+from benchmark.study.schema import Study, StudyDetector, StudyProtocol
 from protocols import ProtocolError, perturbations
 from protocols.conditions import Condition, condition
 from results.store import load_scores

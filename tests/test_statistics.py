@@ -8,12 +8,12 @@ from scipy import stats
 from scipy.special import logit
 
 from results.errors import ResultError, UndefinedError
-from results.measures import UNBOUNDED, Measured
-from results.metrics import auc
-from results.ranked import Ranked
-from results.resampling import Draws
+from results.metrics.cell import UNBOUNDED, Measured
+from results.metrics.functions import auc
+from results.metrics.roc import Ranked
 from results.schema import Value
-from results.statistics import (
+from results.statistics.bootstrap import Draws
+from results.statistics.intervals import (
     Interval,
     Replicated,
     auc_interval,

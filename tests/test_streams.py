@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from detectors import WeightsError
-from detectors.streams import IMAGENET, Stream, fill_streams, map_side
+from detectors.parts.streams import IMAGENET, Stream, fill_streams, map_side
 
 
 def images(channels: int, side: int) -> Tensor:

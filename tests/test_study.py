@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 import benchmark
-from benchmark.binding import bind
-from benchmark.definition import StudyDetector, load_study, study_of
 from benchmark.errors import BenchmarkError
 from benchmark.progress import Progress
+from benchmark.study.binding import bind
+from benchmark.study.schema import StudyDetector, load_study, study_of
 from protocols.schema import load_protocol
 from results.store import load_scores, read_run, read_samples, records
 from tests.small_data import SMALL, write_dataset, write_recipe

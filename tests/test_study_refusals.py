@@ -9,10 +9,10 @@ import pytest
 from filelock import FileLock
 
 import benchmark
-from benchmark.definition import StudyDetector, load_study, study_of
 from benchmark.errors import BenchmarkError
-from benchmark.recipe import load_recipe
-from benchmark.study import check_detectors
+from benchmark.study.run import check_detectors
+from benchmark.study.schema import StudyDetector, load_study, study_of
+from benchmark.training.recipe import load_recipe
 from protocols.errors import ProtocolError
 from tests.small_data import SMALL, write_dataset, write_recipe
 from tests.small_study import run, study

@@ -6,17 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from leaderboard.summary import (
+from leaderboard.tables.matrix import cells_frame
+from leaderboard.tables.summary import (
     corruption_drop,
     relative_robustness,
     severity_area,
     summary_table,
 )
-from leaderboard.table import TableCell
-from leaderboard.tables import cells_frame
+from leaderboard.tables.table import TableCell
 from leaderboard.view import ProtocolView, views
 from protocols import Protocol, load_protocol
-from results.evaluation import RunContents, evaluate_contents
+from results.evaluation import evaluate_contents
+from results.run import RunContents
 from results.store import read_run, scores_path, write_run
 from tests.fake_run import Generator, fake_samples, make_run
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from leaderboard.summary import summary_table
-from leaderboard.table import Section, Table, TableCell, to_csv, to_latex, to_markdown
-from leaderboard.tables import cells_frame, condition_table, matrix_table
+from leaderboard.tables.matrix import cells_frame, condition_table, matrix_table
+from leaderboard.tables.summary import summary_table
+from leaderboard.tables.table import Section, Table, TableCell, to_csv, to_latex, to_markdown
 from leaderboard.view import ProtocolView, views
-from results.evaluation import RunContents, evaluate_contents
+from results.evaluation import evaluate_contents
+from results.run import RunContents
 from tests.fake_run import fake_samples, make_run
 
 

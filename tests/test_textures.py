@@ -3,7 +3,7 @@ import torch
 from torch import Tensor
 
 from detectors import DetectorError
-from detectors.textures import Cutter, texture
+from detectors.parts.textures import Cutter, texture
 
 
 def images(count: int, side: int = 24) -> Tensor:

@@ -11,10 +11,10 @@ from torch import Tensor
 from transformers import CLIPConfig, CLIPModel
 
 from detectors import DetectorError, WeightsError, create_detector
-from detectors.base import Detector
 from detectors.cards import CARDS
+from detectors.catalog import load_detector
 from detectors.mfclip.tokens import clip_tokens
-from detectors.towers import read_texts, scale_of
+from detectors.parts.towers import read_texts, scale_of
 from tests.test_clip_linear import SMALL
 
 TEXT = {
@@ -86,7 +86,7 @@ def test_a_folder_fills_the_tower_and_a_saved_detector_needs_it_no_more(
         before = detector(inputs)
     detector.save_pretrained(tmp_path / "saved")
     (tmp_path / "clip").rename(tmp_path / "elsewhere")
-    again = Detector.from_pretrained(tmp_path / "saved")
+    again = load_detector(tmp_path / "saved")
     assert again.init == detector.init
     with torch.no_grad():
         assert torch.equal(again(inputs), before)

@@ -6,28 +6,21 @@ from pathlib import Path
 import pytest
 
 import benchmark
-from benchmark.binding import bind, load_protocols
-from benchmark.definition import Study, StudyDetector, StudyProtocol, study_of
 from benchmark.errors import BenchmarkError
-from benchmark.listing import left_out_notes, spelt_out, without_own_recipe
-from benchmark.planning import make_plan, stated_samples
 from benchmark.progress import Progress
-from benchmark.recipe import common_recipe, load_recipe
-from benchmark.study import check_detectors
-from benchmark.tracks import (
-    BEGIN,
-    END,
-    options_of,
-    own_recipe,
-    recipe_of,
-    table,
-    takes_input_size,
-    track_of,
-)
+from benchmark.study.binding import bind, load_protocols
+from benchmark.study.planning import make_plan
+from benchmark.study.run import check_detectors
+from benchmark.study.samples import stated_samples
+from benchmark.study.schema import Study, StudyDetector, StudyProtocol, study_of
+from benchmark.study.selection import left_out_notes, spelt_out, without_own_recipe
+from benchmark.study.tracks import options_of, own_recipe, recipe_of, takes_input_size, track_of
+from benchmark.training.recipe import common_recipe, load_recipe
 from detectors.base import Detector
 from detectors.cards import CARDS
 from detectors.cards.counts import counts
 from detectors.catalog import detector_class
+from docs.scripts.tracks import BEGIN, END, table
 from leaderboard.report import report
 from protocols.errors import UnknownNameError
 from results.query import cells

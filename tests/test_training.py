@@ -7,13 +7,14 @@ import torch
 
 from benchmark.data.manifest import read_manifest
 from benchmark.data.source import ImageSource
-from benchmark.engine import Engine
 from benchmark.errors import BenchmarkError
-from benchmark.models import ModelStore, TrainJob, train_job
-from benchmark.planning import verified_samples
 from benchmark.progress import Progress
-from benchmark.recipe import load_recipe
-from benchmark.training import train
+from benchmark.study.samples import verified_samples
+from benchmark.training.engine import Engine
+from benchmark.training.jobs import TrainJob, train_job
+from benchmark.training.recipe import load_recipe
+from benchmark.training.store import ModelStore
+from benchmark.training.train import train
 from detectors.base import Detector
 from protocols.expansion import expand
 from protocols.schema import load_protocol

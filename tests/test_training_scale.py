@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from benchmark.data.source import ImageSource
-from benchmark.models import ModelStore
-from benchmark.recipe import load_recipe
-from benchmark.training import train
+from benchmark.training.recipe import load_recipe
+from benchmark.training.store import ModelStore
+from benchmark.training.train import train
 from detectors.base import Batch, Detector
 from tests.small_data import SMALL, Small, write_dataset, write_recipe
 from tests.test_training import make_engine, make_job, source, trained, weights
@@ -104,7 +104,7 @@ def test_averaged_weights_are_the_mean_they_are_said_to_be(
 
 def last_weights(source: ImageSource, folder: Path, **changes: object) -> torch.Tensor:
     """Train without selection: validation AUC is made to rise at every measurement."""
-    from benchmark import gradient
+    from benchmark.training import gradient
 
     risen = iter(np.linspace(0.5, 1, 10))
     with pytest.MonkeyPatch.context() as patch:
@@ -158,7 +158,7 @@ def launch(
     """Run one model's study under torchrun, as several processes of one CPU."""
     command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone",
-        f"--nproc-per-node={processes}", "-m", "benchmark.cli", "run", "cross-generator",
+        f"--nproc-per-node={processes}", "-m", "forgerybench", "run", "cross-generator",
         "--detectors", "tests.test_training_scale:Breaking", "--data", str(manifest),
         "--recipe", recipe, "--train-on", "checker", "--size", "tiny", "--device", "cpu",
         "--threads", "1", "--checkpoint-seconds", "0", "--out", str(folder / "run"),
@@ -203,8 +203,8 @@ def test_two_processes_train_what_one_does_and_go_on_where_they_stopped(tmp_path
 def test_a_batch_must_fall_into_parts_for_all_processes(
     source: ImageSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from benchmark import optimisation
     from benchmark.errors import BenchmarkError
+    from benchmark.training import optim as optimisation
 
     class Three:
         def __init__(self, **options: object) -> None:

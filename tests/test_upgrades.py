@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from benchmark.models import ModelStore
-from results import schema, store, upgrades
+from benchmark.training.store import ModelStore
+from results import schema, store
 from results.errors import ResultError
+from results.schema import upgraded
 from results.store import read_model, read_run, write_run
-from results.upgrades import upgraded
 from tests.fake_run import make_run
 
 OLDEST = -1
@@ -31,7 +31,7 @@ def _rename(kind: str, raw: dict[str, Any], old: str, new: str) -> dict[str, Any
 LADDER = {
     -1: lambda kind, raw: _rename(kind, raw, "name", "study"),
     0: lambda kind, raw: _rename(kind, raw, "batch", "batch_size"),
-    **upgrades.UPGRADES,
+    **schema.UPGRADES,
 }
 
 
@@ -88,6 +88,6 @@ def test_a_ladder_that_lacks_a_step_names_the_oldest_schema_that_is_read() -> No
 
 
 def test_every_older_schema_of_today_has_a_step_to_the_next() -> None:
-    assert sorted(upgrades.UPGRADES) == list(
-        range(schema.SCHEMA - len(upgrades.UPGRADES), schema.SCHEMA)
+    assert sorted(schema.UPGRADES) == list(
+        range(schema.SCHEMA - len(schema.UPGRADES), schema.SCHEMA)
     )

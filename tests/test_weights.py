@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from detectors import WeightsError
-from detectors.base import Detector
+from detectors.catalog import load_detector
 from detectors.spectrum import Spectrum
 from detectors.xception import Xception
 
@@ -57,7 +57,7 @@ def test_config_json_tells_what_rebuilds_the_detector(model: Path) -> None:
 def test_taxa_are_saved_whatever_they_were_given_as(tmp_path: Path) -> None:
     taxa = [("real",) * 4, ("fake", "EFS", "GAN", "StyleGAN")]
     Spectrum(size="tiny", taxa=iter(taxa)).save_pretrained(tmp_path / "model")
-    assert list(Detector.from_pretrained(tmp_path / "model").taxa) == taxa
+    assert list(load_detector(tmp_path / "model").taxa) == taxa
 
 
 def test_nothing_is_saved_over(model: Path) -> None:
@@ -88,34 +88,34 @@ def test_a_truncated_file_is_named(model: Path) -> None:
     path = model / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(WeightsError, match=f"^{path}: cannot be read as safetensors"):
-        Detector.from_pretrained(model)
+        load_detector(model)
 
 
 def test_a_file_that_is_not_there_is_named(model: Path) -> None:
     (model / "model.safetensors").unlink()
     with pytest.raises(WeightsError, match=r"model\.safetensors: cannot be read as safetensors"):
-        Detector.from_pretrained(model)
+        load_detector(model)
     (model / "config.json").unlink()
     with pytest.raises(WeightsError, match=r"config\.json: is not there; its folder holds nothing"):
-        Detector.from_pretrained(model)
+        load_detector(model)
 
 
 def test_a_missing_tensor_is_named(model: Path) -> None:
     change_tensors(model, lambda tensors: tensors.pop("coef"))
     with pytest.raises(WeightsError, match=r"model\.safetensors: 1 tensor is missing: coef$"):
-        Detector.from_pretrained(model)
+        load_detector(model)
 
 
 def test_an_unknown_tensor_is_named(model: Path) -> None:
     change_tensors(model, lambda tensors: tensors.update(extra=torch.zeros(2)))
     with pytest.raises(WeightsError, match=r"model\.safetensors: 1 tensor is unknown: extra$"):
-        Detector.from_pretrained(model)
+        load_detector(model)
 
 
 def test_a_tensor_of_another_shape_is_named(model: Path) -> None:
     change_tensors(model, lambda tensors: tensors.update(coef=torch.zeros(7)))
     with pytest.raises(WeightsError, match=r"1 tensor is of another shape: coef$"):
-        Detector.from_pretrained(model)
+        load_detector(model)
 
 
 def test_a_detector_of_another_class_is_refused(model: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_file_cannot_name_what_is_imported(
     monkeypatch.syspath_prepend(model.parent)
     change_config(model, lambda config: config.update(detector=name))
     with pytest.raises(WeightsError, match=f"config.json: '{name}' is not in the catalog"):
-        Detector.from_pretrained(model)
+        load_detector(model)
 
 
 @pytest.mark.parametrize("options", [{"pretrained": "someone/else"}, {"untrained": True}])
@@ -140,13 +140,13 @@ def test_a_file_cannot_have_weights_fetched_nor_untrained_scores_allowed(
 ) -> None:
     change_config(model, lambda config: config["options"].update(options))
     with pytest.raises(WeightsError, match="its options may not set pretrained or untrained"):
-        Detector.from_pretrained(model)
+        load_detector(model)
 
 
 def test_an_option_that_is_not_the_detectors_is_named(model: Path) -> None:
     change_config(model, lambda config: config["options"].update(colour="red"))
     with pytest.raises(WeightsError, match=r"config\.json: .*'colour'"):
-        Detector.from_pretrained(model)
+        load_detector(model)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_an_option_that_is_not_the_detectors_is_named(model: Path) -> None:
 def test_a_config_that_is_none_is_refused(model: Path, text: str, said: str) -> None:
     (model / "config.json").write_text(text)
     with pytest.raises(WeightsError, match=said):
-        Detector.from_pretrained(model)
+        load_detector(model)
 
 
 @pytest.mark.parametrize("name", ["/nowhere/at/all", "nowhere", "./owner/name", "~/model"])
@@ -170,7 +170,7 @@ def test_a_folder_that_is_not_there_is_not_asked_of_the_hub(
 ) -> None:
     monkeypatch.setattr("huggingface_hub.snapshot_download", None)
     with pytest.raises(WeightsError, match=f"there is no folder '{name}'"):
-        Detector.from_pretrained(name)
+        load_detector(name)
 
 
 def test_a_hub_that_cannot_be_reached_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +180,7 @@ def test_a_hub_that_cannot_be_reached_is_said(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("huggingface_hub.snapshot_download", fail)
     said = r"'owner/name' is no folder and not to be had from the Hub: Got: no route to host$"
     with pytest.raises(WeightsError, match=said):
-        Detector.from_pretrained("owner/name")
+        load_detector("owner/name")
 
 
 def test_only_the_two_files_are_fetched_from_the_hub(
@@ -193,5 +193,5 @@ def test_only_the_two_files_are_fetched_from_the_hub(
         return str(model)
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", give)
-    assert isinstance(Detector.from_pretrained("owner/name"), Spectrum)
+    assert isinstance(load_detector("owner/name"), Spectrum)
     assert asked == ["owner/name", ["config.json", "model.safetensors"]]

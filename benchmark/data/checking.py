@@ -21,10 +21,10 @@ from benchmark.data.images import (
 )
 from benchmark.data.manifest import Manifest
 from benchmark.errors import ImageError
-from benchmark.remedies import SPLIT_REMEDY
-from results.clusters import KEPT_TOGETHER
+from results.statistics.clusters import KEPT_TOGETHER
 
 _WORDS = {"real": "real", "fake": "forged"}
+
 # A sample's facts; the order of the columns of ``check``'s table.
 FACTS = ("problem", "sha256", "width", "height", "format", "bytes")
 
@@ -208,3 +208,8 @@ def _lacking(samples: pd.DataFrame) -> list[str]:
         else "neither trained with nor tested on as it is"
     )
     return [f"{', '.join(lacking)}: it can be {use}; {SPLIT_REMEDY}"]
+
+
+SPLIT_REMEDY = (
+    "give it some with 'forgerybench data index --splits 0.7,0.1,0.2' or 'forgerybench data fold'"
+)

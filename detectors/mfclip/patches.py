@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from detectors.errors import DetectorError
-from detectors.filters import srm_kernels
+from detectors.parts.filters import srm_kernels
 
 BLACK = 4  # of 255; JPEG leaves a black border a little above 0
 BORDER_SHARE = 0.05

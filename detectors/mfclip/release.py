@@ -14,7 +14,6 @@ from torchvision.transforms.v2.functional import rgb_to_grayscale
 from detectors.base import Batch, Detector, Size
 from detectors.cards import mfclip as cards
 from detectors.errors import InputError
-from detectors.filters import srm_kernels
 from detectors.mfclip.attention import PLACES, PairTable
 from detectors.mfclip.losses import diagonal_loss, released_prediction_loss
 from detectors.mfclip.patches import cut, grey_homogeneity
@@ -23,6 +22,7 @@ from detectors.mfclip.readers import ReleaseReader, ScratchText
 from detectors.mfclip.release_weights import read_release
 from detectors.mfclip.transformer import Block, blocks
 from detectors.mfclip.vision import ConvStack, Stage
+from detectors.parts.filters import srm_kernels
 from detectors.pretrained import fingerprint
 from detectors.transform import Transform
 

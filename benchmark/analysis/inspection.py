@@ -1,0 +1,130 @@
+"""The worst errors of a cell, as a table and, where the images are at hand, as pictures."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from benchmark.data.checking import check
+from benchmark.data.manifest import Manifest
+from benchmark.data.source import ImageSource
+from benchmark.errors import BenchmarkError
+from benchmark.scoring.conditions import perturbed
+from benchmark.study.binding import Data, bind
+from benchmark.study.planning import encoding_of
+from leaderboard.figures.hardest import Errors, Pixels, contact_sheet, find_cell, hardest
+from results.files import atomic_write
+from results.run import RunContents
+
+MOST = 16
+_DIFFERS = "content differs"
+
+
+class Inspected(NamedTuple):
+    """What was found.
+
+    Attributes:
+        errors: The errors.
+        files: What was written.
+        unseen: Why errors are shown without their images, or None.
+    """
+
+    errors: Errors
+    files: tuple[Path, ...]
+    unseen: str | None
+
+
+def inspect(
+    run: Path,
+    cell: str,
+    *,
+    detector: str | None = None,
+    seed: int | None = None,
+    most: int = MOST,
+    data: Data | None = None,
+    out: Path | None = None,
+) -> Inspected:
+    """Find the worst errors of a model in a cell, and show them.
+
+    Pictures are as the detector had them, perturbed and encoded, before it resized them. They are
+    written to ``out`` alone, never into the run: a report holds no photograph of anyone.
+
+    Args:
+        run: The run's folder; nothing in it is changed.
+        cell: ``leaderboard.figures.hardest.FORM``.
+        detector: As the study calls it; None: the only one.
+        seed: Its training seed; None: the only one.
+        most: How many errors of each kind at most.
+        data: The manifests of its roles, as for ``benchmark.study.run``; None: no pictures.
+        out: Folder for ``hardest.csv`` and ``hardest.png``; None: nothing is written.
+
+    Raises:
+        LeaderboardError, ProtocolError: No such cell or model; what there is is told.
+        BenchmarkError: An image is another than the one that was scored.
+        ResultError: A file of the run cannot be read.
+    """
+    contents = RunContents(run)
+    entry, found = find_cell(contents, cell, detector, seed)
+    errors = hardest(contents, entry, found, most)
+    unseen = None if data is not None else "without --data"
+    images: list[Pixels | str] = []
+    if data is not None:
+        images = _images(contents, errors, data)
+        missing = [image for image in images if isinstance(image, str)]
+        if missing:
+            unseen = f"{len(missing)} of {len(images)}: {', '.join(dict.fromkeys(missing))}"
+    files: list[Path] = []
+    if out is not None:
+        files.append(out / "hardest.csv")
+        atomic_write(files[0], errors.table.to_csv(index=False, lineterminator="\n"))
+        if any(not isinstance(image, str) for image in images):
+            files.append(out / "hardest.png")
+            atomic_write(files[1], contact_sheet(errors, images).png)
+    return Inspected(errors, tuple(files), unseen)
+
+
+def _images(contents: RunContents, errors: Errors, data: Data) -> list[Pixels | str]:
+    """Give the image of each error, or why there is none."""
+    protocols = [expansion.protocol for expansion in contents.expansions.values()]
+    manifests = bind(protocols, data, allow_missing=True)
+    samples = contents.samples
+    encoding = encoding_of(protocols, samples)
+    roots = {role: manifest.root for role, manifest in manifests.items()}
+    source = ImageSource(samples, roots, encoding=encoding)
+    at = pd.MultiIndex.from_frame(samples[["dataset", "sample_id"]])
+    rows = at.get_indexer(pd.MultiIndex.from_frame(errors.table[["dataset", "sample_id"]]))
+    problems = _problems(contents, manifests, rows)
+    noise_seed = contents.expansions[errors.entry.protocol].protocol.noise_seed
+    return [
+        problem
+        or next(perturbed(errors.cell.condition, source, [int(row)], noise_seed=noise_seed))[1]
+        for row, problem in zip(rows, problems, strict=True)
+    ]
+
+
+def _problems(
+    contents: RunContents,
+    manifests: dict[str, Manifest],
+    rows: "np.ndarray[tuple[int], np.dtype[np.int64]]",
+) -> list[str]:
+    """Compare each image with the content hash that the run's fingerprint is over.
+
+    Raises:
+        BenchmarkError: One has another content.
+    """
+    problems = []
+    for row in rows:
+        sample = contents.samples.iloc[[int(row)]]
+        role, sample_id = sample["dataset"].iloc[0], sample["sample_id"].iloc[0]
+        if role not in manifests:
+            problems.append(f"no --data {role}=")
+            continue
+        problem = str(check(manifests[role], sample)["problem"].iloc[0])
+        if problem.startswith(_DIFFERS):
+            raise BenchmarkError(
+                f"{contents.run} was made on other images than these, first '{sample_id}': give "
+                "--data as it was"
+            )
+        problems.append(problem)
+    return problems

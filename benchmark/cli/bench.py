@@ -1,0 +1,68 @@
+"""The commands on detectors themselves: what they cost, what their cards say."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmark.cli.console import error_console, out_console, print_sections, print_table, told
+from benchmark.cli.options import read_list
+
+# Nothing here may import torch at the top: --help and the lists stay light.
+bench_app = typer.Typer(no_args_is_help=True, help="Measure what things cost.")
+show_app = typer.Typer(no_args_is_help=True, help="Show all that is known of one thing.")
+
+
+@bench_app.command("detectors")
+@told
+def bench_detectors(
+    detectors: Annotated[
+        str | None,
+        typer.Option("--detectors", help="Names, separated by commas.", show_default="all"),
+    ] = None,
+    size: Annotated[str, typer.Option("--size", help="tiny (CPU) or base (published).")] = "tiny",
+    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Images a forward pass.")] = 8,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="How often it is timed.")] = 5,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the table and the figure.")
+    ] = None,
+) -> None:
+    """Measure parameters, FLOPs, images a second and memory, each detector in its own process."""
+    from benchmark.analysis.cost import Setting, measure_costs
+    from benchmark.cli.display import Display
+    from leaderboard.tables.cost import COLUMNS, cost_notes, cost_rows
+
+    names = [] if detectors == "all" else read_list(detectors) or []
+    setting = Setting(
+        size=size,  # type: ignore[arg-type]  # measure_costs checks it
+        device=device,
+        batch=batch,
+        rounds=rounds,
+        threads=threads,
+    )
+    with Display(error_console) as display:
+        found = measure_costs(names, setting, display)
+    notes = "\n".join(cost_notes(*found))
+    sections: dict[str, list[list[str]]] = {}
+    for name, group, *numbers in cost_rows(found.costs):
+        sections.setdefault(group, []).append([name, *numbers])
+    print_sections("Cost of detectors", [COLUMNS[0], *COLUMNS[2:]], sections, notes)
+    if out is not None:
+        from leaderboard.tables.cost import write_costs
+
+        for path in write_costs(out, *found):
+            out_console.print(f"Written: {path}", highlight=False, soft_wrap=True)
+
+
+@show_app.command("detector")
+@told
+def show_detector(
+    name: Annotated[str, typer.Argument(help="Its name in the catalog.")],
+) -> None:
+    """Show a detector's whole card."""
+    from benchmark.cli.catalog import card_facts
+
+    title, facts = card_facts(name)
+    print_table(title, ["what", "on the card"], facts)

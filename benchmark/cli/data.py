@@ -1,0 +1,212 @@
+"""The commands on manifests: ``forgerybench data``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from benchmark.cli.console import (
+    EXIT_ERROR,
+    error_console,
+    fail,
+    out_console,
+    print_table,
+    say,
+    told,
+)
+from benchmark.cli.options import read_by_generator, read_pair, read_shares
+
+if TYPE_CHECKING:
+    from benchmark.data.adapters.folders import Indexed
+
+# Nothing here may import torch at the top: --help stays light.
+data_app = typer.Typer(no_args_is_help=True, help="Make, check and show manifests.")
+
+
+@data_app.command("index")
+@told
+def data_index(
+    folder: Annotated[Path, typer.Argument(help="A folder of images.")],
+    label: Annotated[
+        list[str] | None,
+        typer.Option("--label", help="What a class folder holds.", metavar="CLASS=real|fake"),
+    ] = None,
+    forgery: Annotated[
+        list[str] | None,
+        typer.Option("--forgery", help="EFS, AM, FS or FR.", metavar="[GENERATOR=]FORGERY"),
+    ] = None,
+    family: Annotated[
+        list[str] | None,
+        typer.Option("--family", help="GAN, diffusion, ...", metavar="[GENERATOR=]FAMILY"),
+    ] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--source", help="Dataset that images come from.", metavar="[GENERATOR=]SOURCE"
+        ),
+    ] = None,
+    splits: Annotated[
+        str | None, typer.Option("--splits", help="Shares of train,val,test: 0.7,0.1,0.2")
+    ] = None,
+    videos: Annotated[
+        bool, typer.Option("--videos", help="Each innermost folder holds one video's frames.")
+    ] = False,
+) -> None:
+    """Write manifest.csv for an image folder (real/..., fake/GENERATOR/..., or imagefolder)."""
+    from benchmark.cli.display import Display
+    from benchmark.data.adapters.folders import index_folder
+
+    labels = dict(read_pair(text, "--label CLASS=real|fake") for text in label or [])
+    with Display(error_console) as display:
+        display.phase("check", 1)
+        display.job(f"reading {folder}", 0)
+        indexed = index_folder(
+            folder,
+            labels=labels or None,
+            forgery=read_by_generator(forgery, "--forgery") or "unknown",
+            family=read_by_generator(family, "--family") or "unknown",
+            source=read_by_generator(source, "--source"),
+            splits=read_shares(splits),
+            videos=videos,
+            on_progress=lambda _: display.advance(),
+        )
+        display.finish()
+    _tell_indexed(indexed)
+
+
+def _tell_indexed(indexed: "Indexed") -> None:
+    """Say what was indexed; exit with an error if some of it cannot be used."""
+    for kind, number in indexed.ignored.items():
+        out_console.print(f"[yellow]ignored:[/] {number} {escape(kind)}", highlight=False)
+    for sample, problem in indexed.problems.items():
+        fail(f"{sample}: {problem}")
+    samples = indexed.manifest.samples
+    out_console.print(
+        f"Manifest: {indexed.manifest.path} ({len(samples)} images)",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if indexed.problems:
+        number = len(indexed.problems)
+        say(
+            f"Of these, {number} cannot be used: they stand in the manifest without a sha256, so "
+            "mend or remove them, or run with --allow-missing"
+        )
+        raise typer.Exit(EXIT_ERROR)
+
+
+@data_app.command("check")
+@told
+def data_check(manifest: Annotated[Path, typer.Argument(help="A manifest file.")]) -> None:
+    """Read, hash and decode every image; name each that is missing or broken."""
+    from benchmark.cli.display import Display
+    from benchmark.data.checking import check
+    from benchmark.data.manifest import read_manifest
+
+    found = read_manifest(manifest)
+    with Display(error_console) as display:
+        display.phase("check", 1)
+        display.job(f"reading {found.name}", len(found.samples))
+        facts = check(found, workers=4, on_progress=lambda _: display.advance())
+        display.finish()
+    problems = facts.loc[facts["problem"] != "", "problem"]
+    for sample, problem in problems.items():
+        fail(f"{sample}: {problem}")
+    good = len(facts) - len(problems)
+    out_console.print(f"{good} of {len(facts)} images are whole", highlight=False)
+    if len(problems):
+        raise typer.Exit(EXIT_ERROR)
+
+
+@data_app.command("show")
+@told
+def data_show(manifest: Annotated[Path, typer.Argument(help="A manifest file.")]) -> None:
+    """Count a manifest's samples by source, generator and split, and warn of overlaps."""
+    from benchmark.data.checking import overview
+    from benchmark.data.manifest import read_manifest
+
+    found = read_manifest(manifest)
+    told = overview(found.samples)
+    columns = [str(name) for name in told.counts.columns]
+    rows = [[str(value) for value in row] for row in told.counts.itertuples(index=False)]
+    print_table(f"{found.name}: {len(found.samples)} samples", columns, rows)
+    for warning in told.warnings:
+        out_console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
+
+
+@data_app.command("fold")
+@told
+def data_fold(
+    manifest: Annotated[Path, typer.Argument(help="A manifest file; its splits are unused.")],
+    fold: Annotated[int, typer.Option("--fold", help="Which of them, from 0: it tests.")],
+    out: Annotated[Path, typer.Option("--out", help="A new .csv file in the manifest's folder.")],
+    folds: Annotated[
+        int, typer.Option("--folds", help="Every image is tested in one of them.")
+    ] = 5,
+) -> None:
+    """Write the manifest of one fold: nobody, no video and no pair stands on two sides."""
+    from benchmark.data.checking import overview
+    from benchmark.data.manifest import read_manifest
+    from benchmark.study.folds import Fold, fold_manifest
+
+    written = fold_manifest(read_manifest(manifest), Fold(number=fold, of=folds), out)
+    counts = written.samples["split"].value_counts()
+    told_counts = ", ".join(f"{split} {counts.get(split, 0)}" for split in ("train", "val", "test"))
+    out_console.print(f"Manifest: {out} ({told_counts})", highlight=False, soft_wrap=True)
+    for warning in overview(written.samples).warnings:
+        out_console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
+
+
+@data_app.command("reencode")
+@told
+def data_reencode(
+    manifest: Annotated[Path, typer.Argument(help="A manifest file.")],
+    out: Annotated[Path, typer.Argument(help="The folder to make.")],
+    side: Annotated[int, typer.Option("--side", help="Longest side; none is enlarged.")] = 256,
+    quality: Annotated[int, typer.Option("--quality", help="JPEG quality, 1 to 95.")] = 90,
+) -> None:
+    """Copy a dataset as small JPEG files, all through one encoder; the copy says so."""
+    from benchmark.cli.display import Display
+    from benchmark.data.manifest import read_manifest
+    from benchmark.data.reencoding import reencode
+
+    found = read_manifest(manifest)
+    with Display(error_console) as display:
+        display.phase("check", 1)
+        display.job(f"re-encoding {found.name}", len(found.samples))
+        copy = reencode(found, out, side=side, quality=quality, on_progress=display.advance)
+        display.finish()
+    out_console.print(f"Manifest: {copy}", highlight=False, soft_wrap=True)
+
+
+@data_app.command("embedded")
+@told
+def data_embedded(
+    out: Annotated[Path, typer.Argument(help="The folder to make.")],
+    seed: Annotated[int, typer.Option("--seed", help="Seed of people and pictures.", min=0)] = 0,
+) -> None:
+    """Draw the embedded synthetic set: real and forged faces by a program, for any protocol."""
+    say(f"Manifest: {draw_embedded(out, seed=seed)}")
+
+
+def draw_embedded(out: Path, *, seed: int = 0) -> Path:
+    """Draw the embedded synthetic set behind a bar; one that is there is taken as it is."""
+    from benchmark.cli.display import Display
+    from benchmark.synthetic.generate import generate
+
+    with Display(error_console) as display:
+        display.phase("draw", 1)
+        begun = False
+
+        def drawn(done: int, people: int) -> None:
+            nonlocal begun
+            if not begun:
+                display.job("drawing people", people, done - 1)
+                begun = True
+            display.advance()
+
+        manifest = generate(out, seed=seed, on_progress=drawn)
+        if begun:
+            display.finish()
+    return manifest

@@ -1,0 +1,257 @@
+"""What a run would do, as tables; none of it is done."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from benchmark.data.images import file_of
+from benchmark.data.manifest import Manifest
+from benchmark.errors import BenchmarkError
+from benchmark.study.binding import Data, bind, load_protocols, stands_for
+from benchmark.study.planning import Plan, make_plan, nothing_to_train
+from benchmark.study.run import check_detectors, left_to_score
+from benchmark.study.samples import stated_samples
+from benchmark.study.schema import Study
+from benchmark.training.store import ModelStore, default_store
+from leaderboard.tables.ablation import prompt_count
+from leaderboard.tables.cells import number_range
+from protocols.conditions import CLEAN
+from protocols.expansion import Cell, Expansion
+from protocols.overlaps import KINDS, Overlap, overlaps, unstated
+from protocols.schema import Protocol
+
+# A stored score: a float32 logit and its share of the three text columns, measured.
+_BYTES_A_SCORE = 14
+_KINDS = {
+    "sha256": "file (sha256)",
+    "identity": "person (identity)",
+    "pair": "edit and original (pair)",
+    "group": "video (group)",
+}
+# Of a name on two sides: digests are long.
+_FIRST = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanTable:
+    """A table to print."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[str]]
+    note: str = ""
+
+
+def preview(
+    study: Study,
+    *,
+    data: Data,
+    out: Path | None = None,
+    store: Path | None = None,
+    allow_missing: bool = False,
+) -> list[PlanTable]:
+    """Tell what ``run`` would train, decode and score.
+
+    Images are not decoded: only their being there is checked, so a manifest must state the sha256
+    of each, from which the models' ids follow.
+
+    Args:
+        study: The study.
+        data: As in ``benchmark.run``.
+        out: The run's folder, if it may have scores already.
+        store: The store of trained models; the user's cache folder if left out.
+        allow_missing: Plan without the manifests of some roles, as stated gaps.
+
+    Raises:
+        BenchmarkError: As in ``benchmark.run``.
+    """
+    check_detectors(study)
+    protocols = load_protocols(study)
+    manifests = bind(protocols, data, allow_missing=allow_missing)
+    plan = make_plan(study, manifests, _unverified(manifests))
+    models = ModelStore(store or default_store())
+    tables = []
+    for expansion in plan.expansions:
+        found = _found_overlaps(expansion, plan)
+        tables += [
+            _training_table(expansion, plan),
+            _test_table(expansion, plan, _looked_for(plan.samples, found)),
+            *_overlap_tables(found, expansion.protocol.title),
+        ]
+    return [*tables, _work_table(plan, models, out, stands_for(protocols, data))]
+
+
+def _unverified(manifests: Mapping[str, Manifest]) -> pd.DataFrame:
+    """Take the manifests at their word, but for files that are not there."""
+    samples = stated_samples(manifests)
+    if (samples["sha256"] == "").any():
+        raise BenchmarkError(
+            "the manifest states no sha256 of its images, which the plan's model ids need: "
+            "write them with 'forgerybench data index', or start the run"
+        )
+    roots = {role: manifest.root for role, manifest in manifests.items()}
+    there = [
+        (roots[dataset] / file_of(sample_id)).is_file()
+        for dataset, sample_id in zip(samples["dataset"], samples["sample_id"], strict=True)
+    ]
+    samples["problem"] = ["" if found else "missing" for found in there]
+    return samples
+
+
+def _training_table(expansion: Expansion, plan: Plan) -> PlanTable:
+    """Show the training sets of one protocol."""
+    protocol = expansion.protocol
+    real = (plan.samples["label"] == "real").to_numpy()
+    asked = {entry.training for entry in plan.entries if entry.protocol == protocol.name}
+    rows = []
+    for training in expansion.training_sets:
+        if training.name in asked:
+            n_real = int(real[training.rows].sum())
+            counts = [n_real, len(training.rows) - n_real, len(training.val)]
+            k = prompt_count(plan.samples.iloc[training.rows]) if len(training.rows) else 0
+            cells = [c for c in expansion.cells if c.training == training.name]
+            gaps = sum(c.test.gap is not None for c in cells)
+            told = f"{len(cells)}" + (f" ({gaps} of them gaps)" if gaps else "")
+            numbers = [str(number) for number in (*counts, k)]
+            rows.append([training.name, *numbers, training.statement, told, training.gap or ""])
+    missing = int((plan.samples["problem"] != "").sum())
+    notes = [
+        "K: distinct prompts of a training set; at K = 2 they say no more than the class",
+        *([f"encoding {plan.encoding_name}"] if plan.encoding else []),
+        *([f"images that are missing: {missing}"] if missing else []),
+        *_idle_caps(protocol, plan.samples),
+    ]
+    return _table(
+        title=f"{protocol.title} (version {protocol.version}, {protocol.hash})",
+        columns=["train on", "real", "fake", "val", "K", "real images", "cells a model", "gap"],
+        rows=rows,
+        note="; ".join(notes),
+    )
+
+
+def _test_table(expansion: Expansion, plan: Plan, looked_for: str) -> PlanTable:
+    """Show the test sets of one protocol; those that differ by training set, as ranges."""
+    real = (plan.samples["label"] == "real").to_numpy()
+    asked = {e.training for e in plan.entries if e.protocol == expansion.protocol.name}
+    tests: dict[tuple[str, str], list[Cell]] = {}
+    for cell in expansion.cells:
+        if cell.training in asked:
+            tests.setdefault((cell.test.role, cell.test.name), []).append(cell)
+    rows = []
+    for (role, name), cells in tests.items():
+        n_real = [int(real[cell.test.rows].sum()) for cell in cells]
+        n_fake = [len(cell.test.rows) - n for cell, n in zip(cells, n_real, strict=True)]
+        statements = dict.fromkeys(cell.test.statement for cell in cells)
+        also = dict.fromkeys(str(policy) for cell in cells for policy in cell.test.alternatives)
+        gaps = dict.fromkeys(cell.test.gap for cell in cells if cell.test.gap)
+        counts = any(cell.headline for cell in cells)
+        rows.append(
+            [name, role, number_range(n_real), number_range(n_fake), "; ".join(statements),
+             ", ".join(also), "yes" if counts else "no", "; ".join(gaps)]
+        )  # fmt: skip
+    return _table(
+        title=f"{expansion.protocol.title}: tests",
+        columns=["test on", "role", "real", "fake", "real images", "also", "in means", "gap"],
+        rows=rows,
+        note=f"{_conditions(expansion.protocol)}\n{looked_for}",
+    )
+
+
+def _table(title: str, columns: list[str], rows: list[list[str]], note: str) -> PlanTable:
+    """Leave out the columns in which nothing stands."""
+    kept = [number for number in range(len(columns)) if any(row[number] for row in rows)]
+    return PlanTable(
+        title=title,
+        columns=[columns[number] for number in kept],
+        rows=[[row[number] for number in kept] for row in rows],
+        note=note,
+    )
+
+
+def _conditions(protocol: Protocol) -> str:
+    """Say under which conditions images are scored."""
+    stated: dict[tuple[str, str], list[int]] = {}
+    for condition in protocol.expanded_conditions:
+        stated.setdefault((condition.name, condition.stage), []).append(condition.severity)
+    told = [
+        name if name == CLEAN.name else f"{name} {' '.join(map(str, severities))} [{stage}]"
+        for (name, stage), severities in stated.items()
+    ]
+    return f"Conditions: {', '.join(told)}"
+
+
+def _idle_caps(protocol: Protocol, samples: pd.DataFrame) -> list[str]:
+    """Name the generators that are capped and not there: a cap may be misspelt."""
+    capped = {name for selection in protocol.train for name in selection.caps}
+    absent = sorted(capped - set(samples["generator"]))
+    return [f"no image is of {', '.join(absent)}, for which there are caps"] if absent else []
+
+
+def _looked_for(samples: pd.DataFrame, found: Sequence[Overlap]) -> str:
+    """Say what was looked for on two sides, and what could not be."""
+    absent = unstated(samples)
+    known = ", ".join(_KINDS[kind] for kind in KINDS if kind not in absent)
+    told = f"Looked for on two sides: {known}; {'see below' if found else 'nothing found'}"
+    if absent:
+        unknown = ", ".join(_KINDS[kind] for kind in absent)
+        told += f". Not looked for, since no manifest states it: {unknown}"
+    return told
+
+
+def _found_overlaps(expansion: Expansion, plan: Plan) -> list[Overlap]:
+    """List the overlaps of the training sets that are asked for."""
+    asked = {e.training for e in plan.entries if e.protocol == expansion.protocol.name}
+    return [each for each in overlaps(expansion, plan.samples) if each.training in asked]
+
+
+def _overlap_tables(found: Sequence[Overlap], title: str) -> list[PlanTable]:
+    """Show what stands on two sides, if anything does: one row a training set, side and kind."""
+    rows: dict[tuple[str, str, str], list[Overlap]] = {}
+    for each in found:
+        rows.setdefault((each.training, each.side, each.kind), []).append(each)
+    if not rows:
+        return []
+    shown = [
+        [training, side, _KINDS[kind], number_range([each.number for each in alike]),
+         alike[0].first[:_FIRST], ", ".join(each.other for each in alike)]
+        for (training, side, kind), alike in rows.items()
+    ]  # fmt: skip
+    return [
+        PlanTable(
+            title=f"Warning: {title} has the same on two sides",
+            columns=["trained on", "split", "what", "how many", "first", "also in"],
+            rows=shown,
+            note="A detector may recognise them; a protocol with strict: true refuses them",
+        )
+    ]
+
+
+def _work_table(plan: Plan, models: ModelStore, out: Path | None, word: str | None) -> PlanTable:
+    """Show what is left to do; ``word``: what the user's own word stands for."""
+    there = [model for model in plan.jobs if models.has(model)]
+    groups = left_to_score(out or Path("nowhere-yet"), plan)
+    scores = sum(group.scores for group in groups)
+    decodes = sum(group.decodes for group in groups)
+    pairs = sum(len(rows) for wanted in plan.needs.values() for rows in wanted.values())
+    rows = [
+        ["models", f"{len(plan.jobs)} ({len(there)} in the store, {models.root})"],
+        ["models to train", str(len(plan.jobs) - len(there))],
+        ["scores", f"{pairs} ({scores} left to compute)"],
+        ["groups of models", str(len(groups))],
+        ["images to decode for scoring", str(decodes)],
+        ["disk for scores", f"about {_bytes(scores * _BYTES_A_SCORE)}"],
+    ]
+    reasons = nothing_to_train(plan)
+    notes = [f"There is nothing to train, so run refuses: {'; '.join(reasons)}"] if reasons else []
+    notes += [word] if word else []
+    return PlanTable(title="Work", columns=["what", "how much"], rows=rows, note="\n".join(notes))
+
+
+def _bytes(number: int) -> str:
+    """Write a number of bytes in a unit in which it is no 0.0."""
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if number >= size:
+            return f"{number / size:.1f} {unit}"
+    return f"{number} bytes"

@@ -1,0 +1,207 @@
+"""The commands on what runs have found: comparing and exporting."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from benchmark.cli.console import out_console, print_table, say, told
+from benchmark.cli.options import read_data, read_list
+from benchmark.errors import BenchmarkError
+
+if TYPE_CHECKING:
+    from results.comparing import Compared
+
+# Nothing here may import torch at the top: --help stays light. Added to the main command as they
+# are, without a name of their own.
+results_app = typer.Typer()
+
+RunArgument = Annotated[Path, typer.Argument(help="Folder of a run.")]
+
+
+@results_app.command()
+@told
+def compare(
+    run: RunArgument,
+    left: Annotated[str, typer.Argument(help="A detector, as the study calls it.")],
+    right: Annotated[str, typer.Argument(help="Another; differences are the first minus it.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Also write a CSV file.")] = None,
+    protocols: Annotated[
+        str | None, typer.Option("--protocols", help="Only these, separated by commas.")
+    ] = None,
+    train_on: Annotated[
+        str | None, typer.Option("--train-on", help="Only these training sets.")
+    ] = None,
+    resamples: Annotated[
+        int, typer.Option("--resamples", min=100, help="How many the intervals are from.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the resamples.")] = 0,
+) -> None:
+    """Compare the AUC of two detectors on the same samples, cell by cell."""
+    from results.comparing import compare_detectors, comparison_frame
+    from results.files import atomic_write
+
+    found = compare_detectors(
+        run,
+        left,
+        right,
+        protocols=read_list(protocols),
+        trainings=read_list(train_on),
+        resamples=resamples,
+        seed=seed,
+    )
+    seeds = sorted({each.seeds for each in found.cells})
+    said = "; ".join(
+        f"training seeds {_numbers(a)} of {found.left}, {_numbers(b)} of {found.right}"
+        for a, b in seeds
+    )
+    note = f"{said}; {resamples} resamples of clusters, seed {seed}. Holm: p adjusted for all rows."
+    if found.without:
+        note += f" Neither has a model of {', '.join(found.without)}."
+    say(f"AUC of {found.left} minus {found.right}: A minus B")
+    for title, rows in _alike(found.cells):
+        columns = ["cell", "A", "B", "A minus B, 95 %", "p", "Holm"]
+        print_table(title, columns, rows, whole=False)
+    say(note)
+    if out is not None:
+        text = comparison_frame(found).to_csv(index=False, lineterminator="\n")
+        atomic_write(out, text)
+        out_console.print(f"Table: {out}", highlight=False, soft_wrap=True)
+
+
+def _alike(cells: Sequence["Compared"]) -> Iterator[tuple[str, list[list[str]]]]:
+    """Give a table for each protocol and training set: its title, and its rows.
+
+    What all rows share stands in the title, for 80 columns hold little; intervals stand on a line
+    of their own.
+    """
+    groups: dict[str, list[Compared]] = {}
+    for each in cells:
+        groups.setdefault(f"{each.protocol}, trained on {each.cell.training}", []).append(each)
+    for title, some in groups.items():
+        facts = [_facts(each) for each in some]
+        shared = [found[0] for found in zip(*facts, strict=True) if len(set(found)) == 1]
+        shared = shared if len(some) > 1 else shared[1:]  # a row has a name
+        names = [[told for told in found if told not in shared] for found in facts]
+        rows = [
+            ["\n".join(name), *_compared_row(each)] for name, each in zip(names, some, strict=True)
+        ]
+        yield ", ".join((title, *shared)), rows
+
+
+def _facts(each: "Compared") -> list[str]:
+    """Say what a cell of both detectors is about."""
+    cell = each.cell
+    counts = f"{each.n_real} real + {each.n_fake} forged"
+    return [f"test {cell.test.name}", cell.condition.label, f"level {cell.level}", counts]
+
+
+def _compared_row(each: "Compared") -> list[str]:
+    """Give the numbers of a cell of both detectors."""
+    values = ["" if value is None else f"{value:.3f}" for value in (each.left, each.right)]
+    if each.difference is None:
+        return [*values, each.reason or "", "", ""]
+    value, low, high, p = each.difference
+    told = [f"{value:+.3f}\n{low:+.3f} to {high:+.3f}", f"{p:.2g}", f"{each.adjusted:.2g}"]
+    return [*values, *told]
+
+
+def _numbers(seeds: tuple[int, ...]) -> str:
+    """Show training seeds."""
+    return ", ".join(map(str, seeds))
+
+
+@results_app.command()
+@told
+def export(
+    run: RunArgument,
+    form: Annotated[
+        Literal["csv", "json", "model-index", "eval-results"],
+        typer.Option("--format", help="The last two are the Hugging Face Hub's, of one model."),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The file to write.")],
+    model: Annotated[
+        str | None, typer.Option("--model", help="Id of the model, where the run has several.")
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", help="eval-results: the benchmark, OWNER/NAME.")
+    ] = None,
+) -> None:
+    """Write a run's numbers for other tools."""
+    from results.exports import to_csv, to_eval_results, to_json, to_model_index
+    from results.files import atomic_write
+
+    if form in ("csv", "json") and model is not None:
+        raise BenchmarkError(f"--model: {form} has all models; filter its column 'model'")
+    if form != "eval-results" and dataset is not None:
+        raise BenchmarkError(f"--dataset is of eval-results alone, not of {form}")
+    if form == "csv":
+        made = to_csv(run)
+    elif form == "json":
+        made = to_json(run)
+    elif form == "model-index":
+        made = to_model_index(run, model)
+    else:
+        made = to_eval_results(run, model, dataset)
+    atomic_write(out, made.text)
+    left_out = f", {made.left_out} without a value left out" if made.left_out else ""
+    out_console.print(
+        f"Export: {out} ({made.written} numbers{left_out})", highlight=False, soft_wrap=True
+    )
+
+
+@results_app.command()
+@told
+def inspect(
+    run: RunArgument,
+    cell: Annotated[
+        str,
+        typer.Argument(help="protocol/training/test\\[/condition], as the tables call them."),
+    ],
+    detector: Annotated[
+        str | None, typer.Option("--detector", help="Which, where the cell has several.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Its training seed.")] = None,
+    n: Annotated[int, typer.Option("--n", min=1, help="Errors of each kind at most.")] = 16,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--data", help="MANIFEST, or ROLE=MANIFEST: to see the images.", metavar="[ROLE=]FILE"
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for hardest.csv and hardest.png.")
+    ] = None,
+) -> None:
+    """Show the images that a detector is surest about, and wrong."""
+    from benchmark.analysis.inspection import inspect as carry_out
+    from leaderboard.figures.hardest import TITLES
+
+    found = carry_out(
+        run,
+        cell,
+        detector=detector,
+        seed=seed,
+        most=n,
+        data=read_data(data) if data else None,
+        out=out,
+    )
+    errors = found.errors
+    say(f"Worst errors of {errors.entry.detector} in {cell}")
+    for kind, title in TITLES.items():
+        chosen = errors.table[errors.table["kind"] == kind].to_dict("records")
+        rows = [
+            [f"{row['logit']:+.2f}", f"{row['p_fake']:.3f}", str(row["generator"]),
+             str(row["sample_id"])]
+            for row in chosen
+        ]  # fmt: skip
+        told = f"{title}: {errors.wrong[kind]} of {errors.images[kind]}"
+        if rows:
+            print_table(told, ["logit", "P(fake)", "generator", "image"], rows)
+        else:
+            say(told)
+    if found.unseen is not None:
+        say(f"Images not shown: {found.unseen}")
+    for path in found.files:
+        out_console.print(f"Written: {path}", highlight=False, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""Datasets as they lie on disk, read into manifests."""

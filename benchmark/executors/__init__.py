@@ -1,0 +1,1 @@
+"""Who carries out the training jobs and score units of a plan."""

@@ -1,0 +1,115 @@
+"""Scores of a few images by one trained detector."""
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from benchmark.data.adapters.folders import IMAGE_SUFFIXES
+from benchmark.data.images import decode, image_tensor, stored_facts
+from benchmark.environment import resolve_device
+from benchmark.errors import BenchmarkError, ImageError
+from benchmark.training.store import ModelStore, default_store
+from detectors.base import Detector, Known
+from detectors.catalog import detector_class, load_detector
+from results.files import atomic_write
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageScore:
+    """One image's score: its logit, and P(fake), the logit's sigmoid."""
+
+    path: str
+    logit: float
+
+    @property
+    def p_fake(self) -> float:
+        """P(fake) in [0, 1]."""
+        return 1 / (1 + math.exp(-self.logit)) if self.logit > -700 else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """What became of some paths: scores of the images, and a sentence for each that is none."""
+
+    detector: str
+    scores: tuple[ImageScore, ...]
+    problems: tuple[str, ...]
+
+
+def score_paths(
+    paths: Sequence[Path],
+    *,
+    model: str,
+    store: Path | None = None,
+    out: Path | None = None,
+    device: str = "auto",
+) -> Scored:
+    """Score images, one at a time, so that no image changes another's score.
+
+    Args:
+        paths: Images, or folders whose images are taken in order of their names.
+        model: Id of a model in the store, or folder or Hub name of a trained detector.
+        store: The store of trained models; the user's cache folder if left out.
+        out: A CSV file to write too: path, logit, p_fake. It must not be there yet.
+        device: ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        BenchmarkError: There is no image or no such model, or ``out`` is there already.
+        WeightsError: The model does not fit, or is not to be had from the Hub.
+    """
+    if out is not None and out.exists():
+        raise BenchmarkError(f"{out} exists already: choose another file or remove it")
+    found = list(_images(paths))
+    if not found:
+        raise BenchmarkError(f"no images in {', '.join(map(str, paths))}")
+    detector = _load(model, ModelStore(store or default_store())).to(resolve_device(device))
+    scores, problems = [], []
+    for path in found:
+        try:
+            image, known = image_tensor(decode(path)), _known(path, detector)
+        except ImageError as error:
+            problems.append(str(error))
+            continue
+        scores.append(ImageScore(path=str(path), logit=float(detector.logits([image], known)[0])))
+    if out is not None:
+        atomic_write(out, _csv(scores))
+    return Scored(detector=detector.card.title, scores=tuple(scores), problems=tuple(problems))
+
+
+def _load(model: str, store: ModelStore) -> Detector:
+    """Load a model of the store by its id, or a detector by its folder or Hub name."""
+    store.check_named(model)
+    if store.has(model):
+        # One's own store may name one's own class; a folder from elsewhere may not.
+        return detector_class(store.facts(model).detector).from_pretrained(store.root / model)
+    return load_detector(model)
+
+
+def _known(path: Path, detector: Detector) -> Known:
+    """Give what the detector needs to know of an image beside its pixels."""
+    if "file" not in detector.card.needs:
+        return Known()
+    return Known(facts=torch.tensor([stored_facts(path)], dtype=torch.float32))
+
+
+def _images(paths: Iterable[Path]) -> Iterable[Path]:
+    """Give files as they are, and the images of folders."""
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+        else:
+            yield path
+
+
+def _csv(scores: Iterable[ImageScore]) -> str:
+    """Write scores as CSV."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["path", "logit", "p_fake"])
+    writer.writerows([row.path, repr(row.logit), repr(row.p_fake)] for row in scores)
+    return text.getvalue()

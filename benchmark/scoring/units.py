@@ -1,0 +1,137 @@
+"""Scoring in units: every image decoded once a group of models, every condition made once.
+
+A unit is a shard of a dataset's samples under one condition, for a group of models that fit in
+memory together. It is written whole or not at all and never computed again. Shards are cut from
+the sorted table of the whole dataset, so which images share a forward pass does not depend on what
+was already done, on the group, or on the order: a stopped run ends with the same bytes.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from benchmark.training.sampling import Rows
+from protocols.conditions import Condition
+
+SHARD = 240
+
+Needs = Mapping[str, Mapping[Condition, Rows]]
+"""Model id -> condition -> rows of the samples table that it must be scored on."""
+
+Surrogates = Mapping[tuple[str, str], str]
+"""(Model id, name of a surrogate) -> id of the model that its attacks are made on."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Unit:
+    """One shard under one condition for some models.
+
+    Attributes:
+        dataset: The role.
+        shard: Number of the shard in its dataset.
+        condition: What is done to the images.
+        rows: Rows to score, by model.
+    """
+
+    dataset: str
+    shard: int
+    condition: Condition
+    rows: Mapping[str, Rows]
+
+    @property
+    def images(self) -> Rows:
+        """Rows that any of the models needs."""
+        return np.unique(np.concatenate(list(self.rows.values())))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Group:
+    """Models that are in memory together, and the units they share."""
+
+    models: tuple[str, ...]
+    units: tuple[Unit, ...]
+
+    @property
+    def decodes(self) -> int:
+        """How many images are decoded for it: one a shard and image, whatever the conditions."""
+        by_shard: dict[tuple[str, int], list[Rows]] = {}
+        for unit in self.units:
+            by_shard.setdefault((unit.dataset, unit.shard), []).append(unit.images)
+        return sum(len(np.unique(np.concatenate(rows))) for rows in by_shard.values())
+
+    @property
+    def scores(self) -> int:
+        """How many scores it gives."""
+        return sum(len(rows) for unit in self.units for rows in unit.rows.values())
+
+
+def shards(samples: pd.DataFrame) -> npt.NDArray[np.int64]:
+    """Give each row's shard: runs of ``SHARD`` samples of a dataset in the order of their ids."""
+    if not samples.empty:
+        keys = list(samples[["dataset", "sample_id"]].itertuples(index=False, name=None))
+        if keys != sorted(keys):
+            raise ValueError("the samples table must be sorted by dataset and sample id")
+    numbers = samples.groupby("dataset", sort=False).cumcount() // SHARD
+    return numbers.to_numpy().astype(np.int64)
+
+
+def plan_groups(
+    samples: pd.DataFrame, needs: Needs, done: pd.DataFrame, group_size: int
+) -> tuple[Group, ...]:
+    """Tell what is left to score; pure.
+
+    Args:
+        samples: The samples table, sorted by dataset and sample id.
+        needs: What must be scored.
+        done: The scores there are: ``model``, ``dataset``, ``sample_id``, ``condition``.
+        group_size: Most models in memory at once.
+
+    Returns:
+        Groups in the order of ``needs``. A model's share of a shard is computed whole or not at
+        all: if any of its scores is missing, all of them are left to do.
+    """
+    shard = shards(samples)
+    datasets = samples["dataset"].to_numpy()
+    have = _positions(samples, done)
+    groups = []
+    models = list(needs)
+    for start in range(0, len(models), group_size):
+        chosen = models[start : start + group_size]
+        units: dict[tuple[str, int, Condition], dict[str, Rows]] = {}
+        for model in chosen:
+            for condition, rows in needs[model].items():
+                there = have.get((model, condition.key), set())
+                for part in _split(rows, datasets, shard):
+                    if not there.issuperset(part.tolist()):
+                        key = (str(datasets[part[0]]), int(shard[part[0]]), condition)
+                        units.setdefault(key, {})[model] = part
+        ordered = sorted(units.items(), key=lambda item: (item[0][0], item[0][1], item[0][2]))
+        left = tuple(
+            Unit(dataset=dataset, shard=number, condition=condition, rows=rows)
+            for (dataset, number, condition), rows in ordered
+        )
+        if left:
+            groups.append(Group(models=tuple(chosen), units=left))
+    return tuple(groups)
+
+
+def _split(
+    rows: Rows, datasets: npt.NDArray[np.object_], shard: npt.NDArray[np.int64]
+) -> Iterator[Rows]:
+    """Cut ascending rows where dataset or shard changes."""
+    if len(rows):
+        change = (datasets[rows][1:] != datasets[rows][:-1]) | (np.diff(shard[rows]) != 0)
+        yield from np.split(rows, np.flatnonzero(change) + 1)
+
+
+def _positions(samples: pd.DataFrame, done: pd.DataFrame) -> dict[tuple[str, str], set[int]]:
+    """Map (model, condition) to the rows that have scores."""
+    index = pd.MultiIndex.from_frame(samples[["dataset", "sample_id"]])
+    found: dict[tuple[str, str], set[int]] = {}
+    for (model, condition), part in done.groupby(["model", "condition"], sort=False):
+        rows = index.get_indexer(pd.MultiIndex.from_frame(part[["dataset", "sample_id"]]))
+        found[str(model), str(condition)] = set(rows.tolist())
+    return found

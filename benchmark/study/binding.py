@@ -1,0 +1,147 @@
+"""Which manifest stands for which role of a study's protocols; no torch here."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from benchmark.data.manifest import Manifest, check_path, read_manifest
+from benchmark.environment import check_device
+from benchmark.errors import BenchmarkError
+from benchmark.study.schema import Study
+from benchmark.training.recipe import load_recipe
+from detectors.catalog import catalog_target
+from protocols.schema import Protocol, load_protocol
+
+GENERIC = "data"
+"""The one role of protocols that take any manifest."""
+
+Data = Mapping[str, Path | str] | Path | str
+"""Manifests by role; or the one manifest, for protocols that need one role."""
+
+
+def load_protocols(study: Study) -> tuple[Protocol, ...]:
+    """Read the protocols of a study, which share their conditions' pixels."""
+    protocols = tuple(load_protocol(asked.protocol) for asked in study.protocols)
+    names = [protocol.name for protocol in protocols]
+    if len(set(names)) < len(names):
+        raise BenchmarkError(f"study '{study.name}': two protocols have one name")
+    seeds = {protocol.noise_seed for protocol in protocols}
+    if len(seeds) > 1:
+        raise BenchmarkError(
+            f"study '{study.name}': its protocols have the noise seeds {sorted(seeds)}; one study "
+            "has one, since its models share perturbed images"
+        )
+    return protocols
+
+
+def roles_of(protocols: Sequence[Protocol]) -> list[str]:
+    """List the roles of some protocols."""
+    return sorted({role for protocol in protocols for role in protocol.roles})
+
+
+def stands_for(protocols: Sequence[Protocol], data: Data) -> str | None:
+    """Say that the user's own word stands for the one role there is, or None."""
+    if isinstance(data, (str, Path)) or roles_of(protocols) != [GENERIC] or len(data) != 1:
+        return None
+    word = next(iter(data))
+    return None if word == GENERIC else f"data '{word}' stands for the protocol's role '{GENERIC}'"
+
+
+def bound_paths(
+    protocols: Sequence[Protocol], data: Data, *, allow_missing: bool = False
+) -> dict[str, Path]:
+    """Find the manifest file of every role; none is read.
+
+    Args:
+        protocols: Whose roles.
+        data: The manifest of each.
+        allow_missing: A role may be left without one; what needs it is then a stated gap.
+
+    Raises:
+        BenchmarkError: A role is unbound or unknown, where all roles are listed; or two roles are
+            bound to one manifest.
+        ManifestError: There is no such file.
+    """
+    roles = roles_of(protocols)
+    if isinstance(data, (str, Path)):
+        if len(roles) != 1:
+            raise BenchmarkError(
+                f"the roles {', '.join(roles)} need a manifest each: --data ROLE=MANIFEST"
+            )
+        data = {roles[0]: data}
+    elif roles == [GENERIC] and len(data) == 1:
+        data = {GENERIC: next(iter(data.values()))}  # its name is the user's own word for it
+    unknown = sorted(set(data) - set(roles))
+    if unknown:
+        raise BenchmarkError(f"no role is called '{unknown[0]}'; the roles are {', '.join(roles)}")
+    unbound = [role for role in roles if role not in data]
+    if unbound and not (allow_missing and data):
+        raise BenchmarkError(
+            f"no manifest is bound to {', '.join(unbound)}: --data {unbound[0]}=MANIFEST"
+            + ("; or leave them out with --allow-missing" if data else "")
+        )
+    bound: dict[Path, str] = {}
+    for role in (role for role in roles if role in data):
+        other = bound.setdefault(Path(data[role]).resolve(), role)
+        if other != role:
+            raise BenchmarkError(
+                f"{data[role]} is bound to '{other}' and to '{role}': what one of them trains on "
+                "would count as unseen in the other; give each role a manifest of its own"
+            )
+    for role in bound.values():
+        check_path(Path(data[role]))
+    return {role: Path(data[role]) for role in bound.values()}
+
+
+def bind(
+    protocols: Sequence[Protocol], data: Data, *, allow_missing: bool = False
+) -> dict[str, Manifest]:
+    """Read the manifest of every role, as ``bound_paths`` finds them.
+
+    Raises:
+        BenchmarkError: As there.
+        ManifestError: A manifest cannot be read.
+    """
+    paths = bound_paths(protocols, data, allow_missing=allow_missing)
+    return {role: read_manifest(path) for role, path in paths.items()}
+
+
+def check_asked(
+    study: Study,
+    data: Data,
+    *,
+    out: Path | None = None,
+    device: str = "auto",
+    allow_missing: bool = False,
+) -> None:
+    """Refuse at once what a run would refuse later, as far as no torch is needed to tell.
+
+    Raises:
+        BenchmarkError, ProtocolError, DetectorError: As ``benchmark.study.run``.
+    """
+    check_device(device)
+    protocols = load_protocols(study)
+    for entry in study.detectors:
+        catalog_target(entry.detector)
+        if entry.recipe:
+            load_recipe(entry.recipe)
+    bound_paths(protocols, data, allow_missing=allow_missing)
+    if out is not None:
+        check_folder(out)
+
+
+def check_folder(out: Path) -> None:
+    """Refuse a folder that no run can be in.
+
+    Raises:
+        BenchmarkError: It, or what it would lie in, is a file; or it holds other things.
+    """
+    above = next((path for path in (out, *out.parents) if path.exists()), out)
+    if not above.is_dir():
+        what = "a file" if above == out else f"in {above}, which is a file"
+        raise BenchmarkError(f"--out {out} is {what}: choose another folder")
+    if out.is_dir() and not (out / "run.json").is_file():
+        other = [p.name for p in out.iterdir() if p.name not in (".lock", "samples.parquet")]
+        if other:
+            raise BenchmarkError(
+                f"{out} holds other files ({other[0]}) and no run: choose a new folder"
+            )

@@ -1,0 +1,208 @@
+"""Studies: protocols, detectors with options and recipes, seeds; from YAML or arguments."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from benchmark.errors import BenchmarkError
+from benchmark.study.selection import spelt_out
+from protocols.errors import UnknownNameError
+from protocols.reading import is_file_name, load_named, names_in, read_text, read_yaml
+from protocols.schema import load_protocol, protocol_names
+
+_FOLDER = files("benchmark") / "studies"
+
+Track = Literal["common", "own"]
+"""Whose recipe trains a detector: one for all, or the one of its paper."""
+
+
+class StudyProtocol(BaseModel):
+    """A protocol of a study.
+
+    Attributes:
+        protocol: Its name, or the path of a ``.yaml`` file.
+        train_on: Only these of its training sets; None: all.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    protocol: str
+    train_on: tuple[str, ...] | None = None
+
+
+class StudyDetector(BaseModel):
+    """A detector of a study.
+
+    Attributes:
+        detector: Name in the catalog, an entry point, or ``package.module:Class``.
+        label: What tables call it; None: its name. Two entries of one study need two labels.
+        options: Options of its constructor.
+        recipe: Name or path of a recipe; None: the one of the track.
+        track: In place of the study's, for this entry.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    detector: str
+    label: str | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+    recipe: str | None = None
+    track: Track | None = None
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        return self.label or self.detector
+
+
+class Study(BaseModel):
+    """What is to be run, without the data.
+
+    Attributes:
+        name: Its name, equal to the file's.
+        title: Its name in the report.
+        protocols: In the order of the report.
+        detectors: In the order of the tables.
+        size: Size of all detectors.
+        seeds: Training seeds; every detector is trained with each.
+        reference: Name of the detector that the report compares the others with, seed by seed: the
+            study is an ablation. None: it is none.
+        track: Which recipe trains a detector that names none: ``common``, one augmentation, side
+            and step budget for all; ``own``, that of its paper.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str
+    title: str
+    protocols: tuple[StudyProtocol, ...] = Field(min_length=1)
+    detectors: tuple[StudyDetector, ...] = Field(min_length=1)
+    size: Literal["tiny", "base"]
+    seeds: tuple[int, ...] = Field(min_length=1)
+    reference: str | None = None
+    track: Track = "common"
+
+
+def study_names() -> list[str]:
+    """List the studies that come with the package."""
+    return names_in(_FOLDER)
+
+
+def load_study(name: str) -> Study:
+    """Read a study by its name or the path of one's own ``.yaml`` file.
+
+    Raises:
+        UnknownNameError: There is no such study.
+        BenchmarkError: An entry stands in it twice.
+        ProtocolError: The file is not there or breaks the schema.
+    """
+    return checked(load_named(Study, "study", name, _FOLDER))
+
+
+def study_of(
+    target: str,
+    *,
+    detectors: Sequence[str] | None = None,
+    size: Literal["tiny", "base"] | None = None,
+    recipe: str | None = None,
+    seeds: Sequence[int] | None = None,
+    train_on: Sequence[str] | None = None,
+    track: str | None = None,
+) -> Study:
+    """Make a study of a protocol or study and what the caller wants different in it.
+
+    Args:
+        target: Name of a protocol or study, or the path of a file of either.
+        detectors: Names; needed for a protocol, and in place of a study's own. A name that the
+            study gives one of its own stands for that, options and recipe included. ``all`` stands
+            for what ``benchmark.cli.catalog.spelt_out`` gives.
+        size: In place of a study's own; a protocol needs it.
+        recipe: For every detector.
+        seeds: In place of a study's own; a protocol has the seed 0.
+        train_on: Only these training sets of a protocol.
+        track: ``common`` or ``own``, in place of a study's own; a protocol has ``common``.
+
+    Raises:
+        BenchmarkError: Something is missing or contradictory, or there is no such track.
+        UnknownNameError: Neither a protocol nor a study has that name.
+    """
+    study = _stated(target, detectors, size, train_on)
+    changes: dict[str, Any] = {}
+    if track is not None:
+        if track not in get_args(Track):
+            raise UnknownNameError("track", track, get_args(Track))
+        changes["track"] = track
+    if detectors:
+        track = None if recipe else track or study.track
+        detectors = spelt_out(detectors, size or study.size, track)
+        stated = {detector.name: detector for detector in study.detectors}
+        changes["detectors"] = tuple(
+            stated.get(name, StudyDetector(detector=name)) for name in detectors
+        )
+        changes["reference"] = study.reference if study.reference in detectors else None
+    if recipe is not None:
+        chosen = changes.get("detectors", study.detectors)
+        changes["detectors"] = tuple(d.model_copy(update={"recipe": recipe}) for d in chosen)
+    if size is not None:
+        changes["size"] = size
+    if seeds:
+        changes["seeds"] = tuple(seeds)
+    if train_on is not None:
+        changes["protocols"] = tuple(
+            p.model_copy(update={"train_on": tuple(train_on)}) for p in study.protocols
+        )
+    return checked(study.model_copy(update=changes))
+
+
+def _stated(
+    target: str,
+    detectors: Sequence[str] | None,
+    size: Literal["tiny", "base"] | None,
+    train_on: Sequence[str] | None,
+) -> Study:
+    """Read a study, or make one of a protocol, which lacks detectors, size and seeds."""
+    if target in study_names() or _holds_study(target):
+        if train_on is not None:
+            raise BenchmarkError(f"'{target}' is a study: it states train_on for each protocol")
+        return load_study(target)
+    if target not in protocol_names() and not is_file_name(target):
+        raise UnknownNameError("protocol or study", target, [*study_names(), *protocol_names()])
+    if not detectors or size is None:
+        lacking = "no detectors: add --detectors" if not detectors else "no size: add --size"
+        raise BenchmarkError(f"'{target}' is a protocol and names {lacking}")
+    return Study(
+        name=Path(target).stem,
+        title=load_protocol(target).title,
+        protocols=(StudyProtocol(protocol=target),),
+        detectors=tuple(StudyDetector(detector=name) for name in detectors),
+        size=size,
+        seeds=(0,),
+    )
+
+
+def checked(study: Study) -> Study:
+    """Give the study back if nothing stands in it twice and its reference is one of it."""
+    for kind, names in (
+        ("detector", [detector.name for detector in study.detectors]),
+        ("protocol", [protocol.protocol for protocol in study.protocols]),
+        ("seed", [str(seed) for seed in study.seeds]),
+    ):
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise BenchmarkError(f"study '{study.name}': {kind} '{repeated[0]}' stands there twice")
+    names = [detector.name for detector in study.detectors]
+    if study.reference is not None and study.reference not in names:
+        raise BenchmarkError(
+            f"study '{study.name}': its reference '{study.reference}' is none of its detectors "
+            f"{', '.join(names)}"
+        )
+    return study
+
+
+def _holds_study(target: str) -> bool:
+    """Tell a study's file from a protocol's: only a study lists detectors."""
+    path = Path(target)
+    if not is_file_name(target) or not path.is_file():
+        return False
+    raw = read_yaml(read_text(path), path.name)
+    return isinstance(raw, dict) and "detectors" in raw

@@ -1,0 +1,1 @@
+"""From a training job to a model in the store."""

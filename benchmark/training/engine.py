@@ -1,0 +1,33 @@
+"""What training and scoring work with: images, models, a device, and someone to tell."""
+
+from dataclasses import dataclass
+
+import torch
+
+from benchmark.data.source import ImageSource
+from benchmark.progress import Progress
+from benchmark.training.store import ModelStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """The means of a run.
+
+    Attributes:
+        source: The images of the study.
+        models: Where trained models are kept.
+        device: Where to compute.
+        batch_size: Images a forward pass where no gradient is needed.
+        checkpoint_seconds: Time between saved states, from which a stopped training goes on.
+        progress: Told of everything that happens.
+        workers: Threads that load training images ahead; None: as many as suit the device. No
+            number depends on it.
+    """
+
+    source: ImageSource
+    models: ModelStore
+    device: torch.device
+    batch_size: int
+    checkpoint_seconds: float
+    progress: Progress
+    workers: int | None = None

@@ -1,0 +1,289 @@
+"""Training by gradient: steps, measurement, selection, early stop and exact resume."""
+
+import json
+import math
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import closing, nullcontext
+from dataclasses import asdict, dataclass, field
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
+
+from benchmark.errors import BenchmarkError
+from benchmark.training.batches import Loaded, TrainingData
+from benchmark.training.engine import Engine
+from benchmark.training.jobs import TrainJob
+from benchmark.training.optim import (
+    GRADIENT_IMAGES,
+    Step,
+    make_average,
+    make_optimizer,
+    make_schedule,
+    measured_gradients,
+)
+from benchmark.training.sampling import BatchOrder, Rows, derive
+from detectors.base import Detector
+from results.files import atomic_write
+from results.metrics.functions import auc
+
+_STATE = "progress.json"
+_BEST = "best.pt"
+
+
+@dataclass
+class Outcome:
+    """How a training went; also what a stopped one goes on from."""
+
+    step: int = 0
+    epochs: float = 0.0
+    best_step: int = 0
+    val_auc: float | None = None
+    worse: int = 0
+    stopped: str = ""
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+class GradientTraining:
+    """Optimiser steps with measurement, selection, early stop and exact resume.
+
+    A batch is cut into equal parts: ``accumulate`` of them for every process. Each image of a part
+    is ``parts`` places from the next, so that balanced batches have balanced parts, and one process
+    with two parts computes what two processes compute.
+    """
+
+    def __init__(
+        self,
+        job: TrainJob,
+        detector: Detector,
+        data: TrainingData,
+        engine: Engine,
+        accelerator: Accelerator,
+    ) -> None:
+        """Prepare a training; the detector is trained in place.
+
+        Args:
+            job: What is trained.
+            detector: On the engine's device.
+            data: Its batches.
+            engine: The store of models and whom to tell.
+            accelerator: From ``make_accelerator``.
+
+        Raises:
+            BenchmarkError: The detector could tell the class by the place in the batch.
+        """
+        if detector.card.batch_dependent is not None and job.recipe.balanced:
+            raise BenchmarkError(
+                f"{job.title}: its scores depend on the place in the batch, and balanced batches "
+                f"hold the real images first: use a recipe with balanced: false, not "
+                f"'{job.recipe.name}'"
+            )
+        self._job, self._recipe = job, job.recipe
+        self._detector, self._data, self._accelerator = detector, data, accelerator
+        self._folder = engine.models.resume_folder(job.id)
+        self._checkpoint_seconds = engine.checkpoint_seconds
+        self._progress = engine.progress
+        self._state = Outcome()
+        self._best: dict[str, Tensor] = {}
+        self._parts = self._recipe.accumulate * accelerator.num_processes
+        self._order = BatchOrder(
+            data.of_class(data.train, fake=False),
+            data.of_class(data.train, fake=True),
+            batch_size=self._recipe.batch_size,
+            balanced=self._recipe.balanced,
+            seed=job.seed,
+        )
+        if self._recipe.channels_last:
+            detector.to(memory_format=torch.channels_last)
+        step, optimizer = Step(detector), make_optimizer(self._recipe, detector)
+        if self._recipe.compile:
+            step.compile()
+        self._average = make_average(self._recipe, detector)
+        schedule = LambdaLR(optimizer, make_schedule(self._recipe))
+        self._step, self._optimizer, self._schedule = accelerator.prepare(step, optimizer, schedule)
+        if self._average is not None:
+            accelerator.register_for_checkpointing(self._average)
+
+    def run(self) -> Outcome:
+        """Train until the steps are used up or the validation AUC no longer rises."""
+        self._resume()
+        state, recipe = self._state, self._recipe
+        self._progress.job(self._job.title, recipe.steps, state.step)
+        saved = time.monotonic()
+        with closing(self._data.load(self.coming())) as loaded:
+            while not state.stopped:
+                losses = self.one_step(loaded)
+                state.step += 1
+                if state.step % recipe.evaluate_every and state.step < recipe.steps:
+                    self._progress.advance(1, loss=losses["total"])
+                    continue
+                self._measure(losses)
+                self._progress.advance(1, loss=losses["total"], val_auc=state.val_auc or 0.0)
+                due = time.monotonic() - saved >= self._checkpoint_seconds
+                if self._agreed(not state.stopped and due):
+                    self._save()
+                    saved = time.monotonic()
+        self._detector.load_state_dict(self._best)
+        self._detector.to(memory_format=torch.contiguous_format)
+        state.epochs = round(self._order.epochs(state.step), 3)
+        self._accelerator.free_memory()
+        self._progress.finish()
+        return state
+
+    def coming(self) -> Iterator[Rows]:
+        """Give the rows of every part that this process will compute."""
+        for step in range(self._state.step, self._recipe.steps):
+            rows = self._order.batch(step)
+            for part in self._own_parts():
+                yield rows[part :: self._parts]
+
+    def _own_parts(self) -> range:
+        """Which parts of a batch are this process's."""
+        return range(self._accelerator.process_index, self._parts, self._accelerator.num_processes)
+
+    def one_step(self, loaded: Loaded) -> dict[str, float]:
+        """Take one optimiser step; give its losses, averaged over the parts."""
+        self._step.train()
+        self._optimizer.zero_grad()
+        found: list[dict[str, Tensor]] = []
+        for part in self._own_parts():
+            losses = self._losses(loaded, part)
+            is_last = part + self._accelerator.num_processes >= self._parts
+            whole = nullcontext() if is_last else self._accelerator.no_sync(self._step)
+            with whole:
+                self._accelerator.backward(losses["total"] / self._recipe.accumulate)
+            found.append({name: loss.detach().float() for name, loss in losses.items()})
+        if self._recipe.clip is not None:
+            self._accelerator.clip_grad_norm_(self._step.parameters(), self._recipe.clip)
+        self._optimizer.step()
+        self._schedule.step()
+        if self._average is not None:
+            self._average.update_parameters(self._detector)
+        return self._figures(found)
+
+    def _losses(self, loaded: Loaded, part: int) -> dict[str, Tensor]:
+        """Compute the losses of one part of the batch."""
+        seed, step = self._job.seed, self._state.step
+        rows, images = next(loaded)
+        batch = self._data.training_batch(rows, images, self._recipe, seed=seed, step=step)
+        # The first part's seed has no number, so that whole batches keep theirs.
+        torch.manual_seed(derive(seed, "dropout", step, *([part] if part else [])))
+        with self._accelerator.autocast():
+            return cast(dict[str, Tensor], self._step(batch))
+
+    def _figures(self, found: list[dict[str, Tensor]]) -> dict[str, float]:
+        """Bring the losses of all parts together: the one time in a step to wait for the device.
+
+        Raises:
+            BenchmarkError: The loss is not finite.
+        """
+        means = torch.stack([torch.stack(list(losses.values())) for losses in found]).mean(dim=0)
+        reduced = self._accelerator.reduce(means, reduction="mean").tolist()
+        values: dict[str, float] = dict(zip(found[0], reduced, strict=True))
+        if not math.isfinite(values["total"]):
+            raise BenchmarkError(
+                f"{self._job.title}: the loss is {values['total']} at step {self._state.step + 1}; "
+                "lower the recipe's lr or use precision fp32"
+            )
+        return values
+
+    def _measure(self, losses: dict[str, float]) -> None:
+        """Measure validation AUC and gradients, keep the best weights, decide whether to stop."""
+        state = self._state
+        measured = self._agreed(self._validate() if self._accelerator.is_main_process else 0.0)
+        has_parts = len(losses) > 2 and self._accelerator.is_main_process
+        pulls = self._agreed(self._pulls() if has_parts else {})
+        state.history.append({"step": state.step, **losses, **pulls, "val_auc": measured})
+        if state.val_auc is None or measured > state.val_auc:
+            state.val_auc, state.best_step, state.worse = measured, state.step, 0
+            weights = self._measured.state_dict()
+            self._best = {name: t.detach().cpu().clone() for name, t in weights.items()}
+        else:
+            state.worse += 1
+        if state.step >= self._recipe.steps:
+            state.stopped = "all steps taken"
+        elif self._recipe.patience is not None and state.worse >= self._recipe.patience:
+            state.stopped = f"validation AUC not better in {state.worse} measurements"
+
+    def _pulls(self) -> dict[str, float]:
+        """Measure how each part of the loss pulls on some images of the first batch.
+
+        The same images at every step, so that what changes is the weights; a norm that half
+        precision cannot hold is left out.
+        """
+        rows = self._order.batch(0)
+        rows = rows[:: -(-len(rows) // GRADIENT_IMAGES)]
+        with closing(self._data.load([rows])) as loaded:
+            _, images = next(loaded)
+        seed = self._job.seed
+        batch = self._data.training_batch(rows, images, self._recipe, seed=seed, step=0)
+        self._step.train()
+        with self._accelerator.autocast():
+            found = measured_gradients(self._detector, batch, seed=derive(seed, "gradient norms"))
+        return {name: norm for name, norm in found.items() if math.isfinite(norm)}
+
+    @property
+    def _measured(self) -> Detector:
+        """The weights that are measured and kept: the running mean, if there is one."""
+        return self._detector if self._average is None else cast(Detector, self._average.module)
+
+    def _validate(self) -> float:
+        """Measure the validation AUC in this process."""
+        scores = logits(self._measured, self._data, self._data.val)
+        return auc(self._data.labels[self._data.val].astype(np.int64), scores)
+
+    def _agreed(self, value: Any) -> Any:
+        """Give every process the first one's value."""
+        if self._accelerator.num_processes == 1:
+            return value
+        return broadcast_object_list([value])[0]
+
+    def _save(self) -> None:
+        """Save the state beside the older one, then drop that."""
+        target = self._folder / f"step-{self._state.step:09d}"
+        draft = self._folder / f".{target.name}.draft"
+        if self._accelerator.is_main_process:
+            shutil.rmtree(draft, ignore_errors=True)
+            draft.mkdir(parents=True)
+        self._accelerator.wait_for_everyone()
+        self._accelerator.save_state(str(draft / "accelerate"))
+        self._accelerator.wait_for_everyone()  # each process has written its random state
+        if self._accelerator.is_main_process:
+            torch.save(self._best, draft / _BEST)
+            atomic_write(draft / _STATE, json.dumps(asdict(self._state)))
+            draft.rename(target)
+            for older in self._folder.glob("step-*"):
+                if older != target:
+                    shutil.rmtree(older)
+
+    def _resume(self) -> None:
+        """Go on from the newest saved state, if there is one."""
+        found = max((path.name for path in self._folder.glob("step-*")), default=None)
+        newest = self._agreed(found)
+        if newest is None:
+            return
+        state = self._folder / newest
+        self._accelerator.load_state(str(state / "accelerate"))
+        self._best = torch.load(state / _BEST, weights_only=True)
+        raw = json.loads((state / _STATE).read_text(encoding="utf-8"))
+        self._state = Outcome(**raw)
+        self._progress.note(f"{self._job.title}: going on from step {self._state.step}")
+
+
+def logits(detector: Detector, data: TrainingData, rows: Rows) -> npt.NDArray[np.float32]:
+    """Give float32 logits of ``rows`` in evaluation mode."""
+    detector.eval()
+    with torch.inference_mode():
+        parts = [
+            detector.answer(batch.inputs, batch.known_to(detector.card)).float().cpu()
+            for batch in data.chunks(rows)
+        ]
+    found: npt.NDArray[np.float32] = torch.cat(parts).numpy()
+    return found

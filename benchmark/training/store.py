@@ -1,0 +1,97 @@
+"""The store of trained models, apart from runs."""
+
+import json
+import os
+import shutil
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import platformdirs
+
+from benchmark.errors import BenchmarkError
+from results.files import atomic_write
+from results.schema import ModelFacts
+from results.store import read_facts
+
+if TYPE_CHECKING:
+    from detectors.base import Detector
+from benchmark.training.jobs import TrainJob, _file_hash
+
+FACTS, HOST, TENSORS = "facts.json", "host.json", "model.safetensors"
+
+
+class ModelStore:
+    """Trained models on disk, apart from runs, each written whole or not at all.
+
+    ``<root>/<id>/`` holds the detector (``config.json``, ``model.safetensors``), ``facts.json`` and
+    ``host.json``; ``<root>/<id>.resume/`` the private state of a training that is under way.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """Use the store at ``root``, made on first use."""
+        self.root = root
+
+    def has(self, model: str) -> bool:
+        """Tell whether the model is there."""
+        return (self.root / model / FACTS).is_file()
+
+    def check_named(self, name: str) -> None:
+        """Raise BenchmarkError if ``name`` is no model here and can be no folder or Hub name."""
+        if self.has(name) or "/" in name or Path(name).is_dir():
+            return
+        ids = sorted(path.parent.name for path in self.root.glob(f"*/{FACTS}"))
+        alike = [known for known in ids if known.startswith(name)]
+        close = alike[:3] or get_close_matches(name, ids, n=3) or ids[:3]
+        more = ", ..." if len(ids) > len(close) else ""
+        there = f"its {len(ids)} are {', '.join(close)}{more}" if ids else "it has none"
+        raise BenchmarkError(
+            f"the store {self.root} has no model '{name}'; {there}; give the id of one, a folder "
+            "or a Hub name, or another --store"
+        )
+
+    def facts(self, model: str) -> ModelFacts:
+        """Read what is known of the model."""
+        return read_facts(self.root / model / FACTS, ModelFacts)
+
+    def host(self, model: str) -> dict[str, Any]:
+        """Read where and how long the model was trained."""
+        text = (self.root / model / HOST).read_text(encoding="utf-8")
+        host: dict[str, Any] = json.loads(text)
+        return host
+
+    def load(self, job: TrainJob) -> "Detector":
+        """Load the trained detector of ``job``."""
+        from detectors.catalog import detector_class
+
+        return detector_class(job.detector).from_pretrained(self.root / job.id)
+
+    def add(self, detector: "Detector", facts: ModelFacts, host: dict[str, Any]) -> None:
+        """Put a trained model in the store and drop its resume state."""
+        draft = self.root / f".{facts.id}.{os.getpid()}.draft"
+        shutil.rmtree(draft, ignore_errors=True)
+        detector.save_pretrained(draft)
+        facts = facts.model_copy(update={"weights": _file_hash(draft / TENSORS)})
+        atomic_write(draft / HOST, json.dumps(host, indent=2, sort_keys=True) + "\n")
+        text = json.dumps(facts.model_dump(mode="json", by_alias=True), indent=2, sort_keys=True)
+        atomic_write(draft / FACTS, text + "\n")
+        target = self.root / facts.id
+        if target.exists():  # left by a crash between two renames of an older version
+            shutil.rmtree(target)
+        draft.rename(target)
+        shutil.rmtree(self.resume_folder(facts.id), ignore_errors=True)
+
+    def resume_folder(self, model: str) -> Path:
+        """Where the state of a training under way lies."""
+        return self.root / f"{model}.resume"
+
+
+def default_store() -> Path:
+    """The store when none is named: ``$FORGERYBENCH_HOME/models``, or the user's cache folder."""
+    return home() / "models"
+
+
+def home() -> Path:
+    """The folder of what is shared between runs: models and the embedded set."""
+    named = os.environ.get("FORGERYBENCH_HOME")
+    return Path(named) if named else Path(platformdirs.user_cache_dir("forgerybench"))

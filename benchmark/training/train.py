@@ -1,0 +1,118 @@
+"""The one trainer: by gradient (on accelerate), as an estimator, or not at all, by the card."""
+
+import time
+
+import numpy as np
+import torch
+
+from benchmark.environment import EnergyMeter, describe, host, source, versions
+from benchmark.progress import Progress
+from benchmark.training.batches import TrainingData, default_workers
+from benchmark.training.distributed import count, rank
+from benchmark.training.engine import Engine
+from benchmark.training.gradient import GradientTraining, Outcome, logits
+from benchmark.training.jobs import TrainJob
+from benchmark.training.optim import make_accelerator
+from benchmark.training.sampling import derive
+from detectors.base import Detector
+from detectors.catalog import create_detector, detector_class
+from results.metrics.functions import auc
+from results.schema import SCHEMA, ModelFacts
+
+
+def train(job: TrainJob, engine: Engine) -> ModelFacts:
+    """Train one model and put it in the store; a training under way there is resumed.
+
+    Of several processes each calls it with the same job; the first one writes.
+
+    Raises:
+        BenchmarkError: The loss is not finite, the precision is not to be had on the device, or a
+            batch does not fall into equal parts.
+        DetectorError: The detector cannot be built or trained.
+    """
+    started, meter = time.monotonic(), EnergyMeter(engine.device)
+    fit = detector_class(job.detector).card.fit
+    # Before anything is put on a device: accelerate gives each process its own.
+    accelerator = make_accelerator(job.recipe, engine.device) if fit == "gradient" else None
+    torch.manual_seed(derive(job.seed, "init"))
+    options = {**job.options, "taxa": [list(taxon) for taxon in job.taxa]}
+    detector = create_detector(job.detector, size=job.size, **options).to(engine.device)
+    workers = default_workers(engine.device) if engine.workers is None else engine.workers
+    data = TrainingData(job, engine.source, detector, batch_size=engine.batch_size, workers=workers)
+    if accelerator is not None:
+        outcome = GradientTraining(job, detector, data, engine, accelerator).run()
+    elif fit == "estimator":
+        outcome = _fit_estimator(job, detector, data, engine.progress)
+    else:
+        outcome = Outcome(stopped="nothing to train")
+    detector.trained.fill_(True)
+    facts = _facts(job, detector, data, outcome)
+    if rank() == 0:
+        engine.models.add(detector, facts, _told(engine, started, meter))
+    return facts
+
+
+def _told(engine: Engine, started: float, meter: EnergyMeter) -> dict[str, str | float]:
+    """Give what depends on clock and host."""
+    joules = meter.joules()
+    energy = {} if joules is None else {"energy_joules_last_sitting": joules}
+    return {
+        **host(),
+        **versions(),
+        **source(),
+        **energy,
+        "device": describe(engine.device),
+        "processes": count(),
+        "seconds_last_sitting": round(time.monotonic() - started, 3),
+    }
+
+
+def _fit_estimator(
+    job: TrainJob, detector: Detector, data: TrainingData, progress: Progress
+) -> Outcome:
+    """Fit in one call and measure once."""
+    progress.job(job.title, 1)
+    figures = detector.fit(data.chunks(data.train), data.chunks(data.val))
+    measured = auc(data.labels[data.val].astype(np.int64), logits(detector, data, data.val))
+    progress.advance(1, val_auc=measured)
+    progress.finish()
+    row = {"step": 1.0, **figures, "val_auc": measured}
+    return Outcome(
+        step=1, epochs=1.0, best_step=1, val_auc=measured, stopped="fitted", history=[row]
+    )
+
+
+def _facts(job: TrainJob, detector: Detector, data: TrainingData, outcome: Outcome) -> ModelFacts:
+    """Collect what a record and a table say of the model."""
+    counts = [p.numel() for p in detector.parameters()]
+    trained = [p.numel() for p in detector.parameters() if p.requires_grad]
+    by_gradient = detector.card.fit == "gradient"
+    return ModelFacts(
+        schema=SCHEMA,
+        id=job.id,
+        detector=job.detector,
+        title=detector.card.title if job.label == job.detector else job.label,
+        fit=detector.card.fit,
+        size=job.size,
+        init=detector.init,
+        options=dict(job.options),
+        parameters=sum(counts),
+        trainable=sum(trained),
+        track=job.track,
+        recipe=job.recipe.name if by_gradient else "none",
+        recipe_values=job.recipe.model_dump(mode="json") if by_gradient else {},
+        seed=job.seed,
+        training=job.training.name,
+        reals=job.training.statement,
+        pretraining=detector.card.pretraining,
+        n_real=len(data.of_class(data.train, fake=False)),
+        n_fake=len(data.of_class(data.train, fake=True)),
+        n_val_real=len(data.of_class(data.val, fake=False)),
+        n_val_fake=len(data.of_class(data.val, fake=True)),
+        steps=outcome.step,
+        epochs=outcome.epochs,
+        best_step=outcome.best_step,
+        val_auc=outcome.val_auc,
+        stopped=outcome.stopped,
+        history=outcome.history,
+    )

@@ -1,0 +1,1 @@
+"""What detectors are built of: backbones, towers, streams, filters."""

@@ -1,0 +1,245 @@
+"""The curves of a run over severity and over training steps."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from leaderboard.figures.drawing import (
+    FAINT,
+    WIDTH,
+    Picture,
+    file_stem,
+    head,
+    new_figure,
+    picture,
+    short,
+)
+from leaderboard.figures.panels import (
+    Style,
+    columns_of,
+    contender_keys,
+    contender_styles,
+    label_left,
+    legend,
+    panels,
+    styles,
+)
+from leaderboard.view import Contender, ProtocolView, counted, summarise
+from protocols import Condition, perturbations
+from protocols.conditions import shown
+from results.errors import UndefinedError
+from results.schema import ModelFacts
+from results.statistics.intervals import Interval
+from results.statistics.joint import Bootstrap
+
+_GRADIENT = "gradient_"
+
+# What histories call losses by one or a few letters.
+_LOSSES = {"ce": "cross-entropy", "cmc": "contrast", "kl": "KL divergence"}
+
+
+def robustness_curves(view: ProtocolView, bootstrap: Bootstrap) -> Picture:
+    """Draw the headline metric over severity, a panel a perturbation, a line a detector.
+
+    Bands are 95 % intervals (``severity_table``).
+    """
+    names = list(dict.fromkeys(condition.name for condition in view.damaged))
+    table = severity_table(view, bootstrap)
+    with new_figure() as figure:
+        columns = columns_of(len(names))
+        axes = panels(figure, len(names), columns=columns, height=2.9, sharey=True)
+        for axis, name in zip(axes, names, strict=True):
+            _damage_panel(axis, view, name, table)
+        label_left(axes, columns, view.metric)
+        legend(figure, contender_keys(view))
+        alt = f"{view.protocol.title}: {view.metric} over severity, by perturbation and detector"
+        return picture(figure, f"{view.name}-curves", "curves", view.protocol.title, alt)
+
+
+def training_curves(detector: str, models: Sequence[ModelFacts]) -> Picture:
+    """Draw losses, their gradients and validation AUC over steps, a panel each, a line a model.
+
+    Args:
+        detector: Its name in the catalog, which names the files.
+        models: Its models; at least one has a history.
+    """
+    history = pd.concat(
+        {model.id: pd.DataFrame(model.history) for model in models if model.history}
+    )
+    losses = [name for name in history.columns if name not in ("step", "val_auc")]
+    losses.sort(key=lambda name: (name.startswith(_GRADIENT), name != "total"))
+    plotted = [*losses, *(["val_auc"] if "val_auc" in history else [])]
+    labels = {model.id: f"{model.training} ({model.seed})" for model in models}
+    if len({model.seed for model in models}) == 1:
+        labels = {model.id: model.training for model in models}
+    names = list(dict.fromkeys(labels.values()))
+    looks = styles(names)
+    columns = columns_of(len(plotted))
+    with new_figure() as figure:
+        axes = panels(figure, len(plotted), columns=columns, height=2.6, sharey=False)
+        for axis, name in zip(axes, plotted, strict=True):
+            for model, rows in history.groupby(level=0, sort=False):
+                _history_line(axis, rows, name, looks[labels[str(model)]])
+            head(axis, _measured(name), figure.get_size_inches()[0] / columns - 0.4)
+            axis.set_xlabel("step")
+            if name == "val_auc":
+                axis.set_ylim(min(0.45, axis.get_ylim()[0]), 1.01)
+        keys = [
+            Line2D([], [], color=look.colour, linestyle=look.dashes, label=short(name))
+            for name, look in looks.items()
+        ]
+        legend(figure, keys)
+        title = models[0].title
+        alt = f"{title}: losses and validation AUC over training steps"
+        return picture(figure, f"training-{file_stem(detector)}", "training", title, alt)
+
+
+def validation_curves(models: Sequence[ModelFacts]) -> Picture | None:
+    """Draw validation AUC over the share of training, a panel a detector, a line a training set.
+
+    Seeds of one training set share a line's look. The share is of the longest of a detector's
+    trainings.
+
+    Returns:
+        The figure; None where no model was validated in training.
+    """
+    history = pd.concat(
+        [pd.DataFrame(model.history).assign(number=i) for i, model in enumerate(models)]
+    )
+    if "val_auc" not in history or history["val_auc"].isna().all():
+        return None
+    found = history[["number", "step", "val_auc"]].dropna()
+    found["detector"] = [models[number].title for number in found["number"]]
+    looks = styles(list(dict.fromkeys(model.training for model in models)))
+    detectors = list(dict.fromkeys(found["detector"]))
+    columns = columns_of(len(detectors), most=6)
+    with new_figure() as figure:
+        axes = panels(figure, len(detectors), columns=columns, height=1.6, sharey=True)
+        for axis, detector in zip(axes, detectors, strict=True):
+            here = found[found["detector"] == detector]
+            for number, line in here.groupby("number", sort=False):
+                look = looks[models[int(str(number))].training]
+                share = 100 * line["step"] / here["step"].max()
+                axis.plot(
+                    share, line["val_auc"], color=look.colour, linestyle=look.dashes,
+                    linewidth=1.2, marker=look.marker, markersize=3,
+                )  # fmt: skip
+            axis.axhline(0.5, color=FAINT, linewidth=0.8, linestyle=":")
+            axis.set(
+                xlim=(0, 104), xticks=[0, 50, 100], ylim=(min(0.45, found["val_auc"].min()), 1.02)
+            )
+            head(axis, detector, WIDTH / columns - 0.4)
+        label_left(axes, columns, "validation AUC")
+        for axis in axes[-columns:]:
+            axis.set_xlabel("% of steps")
+        legend(figure, [
+            Line2D(
+                [], [], color=look.colour, linestyle=look.dashes, marker=look.marker,
+                markersize=3, label=short(name),
+            )
+            for name, look in looks.items()
+        ])  # fmt: skip
+        alt = "Validation AUC over training, by detector and training set"
+        return picture(figure, "training", "validation", "All detectors", alt)
+
+
+def _damage_panel(axis: Axes, view: ProtocolView, name: str, table: pd.DataFrame) -> None:
+    """Draw one perturbation: clean, then its severities with their levels."""
+    rows = table[table["perturbation"] == name]
+    for contender, style in contender_styles(view).items():
+        line = rows[rows["contender"] == contender.label]
+        if not style.marker:
+            axis.plot(line["severity"], line["value"], color=style.colour, linewidth=0.8, zorder=1)
+            continue
+        axis.fill_between(
+            line["severity"], line["low"], line["high"], color=style.colour, alpha=0.15, lw=0
+        )
+        axis.plot(
+            line["severity"], line["value"], color=style.colour, marker=style.marker,
+            markersize=5, linewidth=1.5,
+        )  # fmt: skip
+    axis.axhline(0.5, color=FAINT, linewidth=0.8, linestyle=":")
+    conditions = [condition for condition in view.damaged if condition.name == name]
+    known, surrogate = perturbations()[conditions[0].perturbation], conditions[0].surrogate
+    axis.set_title(f"{known.title} on {surrogate}" if surrogate else known.title, loc="left")
+    axis.set_xlabel(f"severity / {known.parameter}")
+    ticks = ["clean", *(f"{c.severity}\n{shown(c.value)}" for c in conditions)]
+    axis.set_xticks([0, *(condition.severity for condition in conditions)], ticks)
+
+
+def _measured(name: str) -> str:
+    """Say what a column of a history is."""
+    if name == "val_auc":
+        return "validation AUC"
+    kind, part = "loss", name
+    if name.startswith(_GRADIENT):
+        kind, part = "gradient norm", name.removeprefix(_GRADIENT)
+    return f"{kind}: {_LOSSES.get(part, part)}"
+
+
+def _history_line(axis: Axes, rows: pd.DataFrame, name: str, look: Style) -> None:
+    """Draw one curve; a long one faintly, with its running mean on top."""
+    line = rows[["step", name]].dropna()
+    if name == "val_auc" or len(line) <= 40:
+        marker = "o" if len(line) <= 40 else None
+        axis.plot(
+            line["step"], line[name], color=look.colour, linestyle=look.dashes, linewidth=1.3,
+            marker=marker, markersize=3,
+        )  # fmt: skip
+        return
+    axis.plot(line["step"], line[name], color=look.colour, linewidth=0.5, alpha=0.25)
+    smooth = line[name].rolling(max(5, len(line) // 20), center=True, min_periods=1).mean()
+    axis.plot(line["step"], smooth, color=look.colour, linestyle=look.dashes, linewidth=1.5)
+
+
+def severity_table(view: ProtocolView, bootstrap: Bootstrap) -> pd.DataFrame:
+    """Lay the headline metric out over severity.
+
+    Args:
+        view: Results of a protocol with clean and damaged conditions.
+        bootstrap: The resamples that intervals are made of.
+
+    Returns:
+        Columns ``perturbation``, ``severity`` (0: clean), ``contender``, ``value`` (the mean over
+        cells that count) and ``low``, ``high``, the ends of its 95 % interval by the cluster
+        bootstrap, NaN where there is none: samples are too few, or nothing varies. The draws are
+        those of all cells of the protocol, so that a mean over one cell has that cell's interval.
+    """
+    rows = []
+    for contender in view.contenders:
+        points = {
+            condition.key: _point(view, bootstrap, contender, condition)
+            for condition in (view.base, *view.damaged)
+        }
+        rows += [
+            {
+                "perturbation": name,
+                "severity": condition.severity,
+                "contender": contender.label,
+                **points[condition.key],
+            }
+            for name in dict.fromkeys(condition.name for condition in view.damaged)
+            for condition in (view.base, *(c for c in view.damaged if c.name == name))
+        ]
+    return pd.DataFrame(rows)
+
+
+def _point(
+    view: ProtocolView, bootstrap: Bootstrap, contender: Contender, condition: Condition
+) -> dict[str, float]:
+    """Give a contender's mean under a condition with the ends of its interval."""
+    results = view.of(contender, condition, view.level)
+    value = summarise(results, view.metric, strict=False).value
+    if value is None:
+        return dict.fromkeys(("value", "low", "high"), np.nan)
+    cells = [(result.model.id, result.cell) for result in counted(results) if result.model]
+    low = high = np.nan
+    try:
+        found: Interval = bootstrap.of(view.name).mean_interval(cells, view.metric, value)
+        low, high = found.low, found.high
+    except UndefinedError:
+        pass
+    return {"value": value, "low": low, "high": high}

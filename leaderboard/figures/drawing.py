@@ -1,0 +1,172 @@
+"""How the figures of this house look, and how they become files."""
+
+import hashlib
+import io
+import re
+import tempfile
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+from fontTools.ttLib import TTFont
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontEntry, fontManager
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from PIL import Image
+
+WIDTH = 10.5  # inches; shown at about 1000 CSS pixels, so 9 points are read as about 12 pixels
+_DPI = 150
+_SHOWN = 102  # CSS pixels an inch on the page
+_BOLD = 0.0094  # inches that a bold letter takes for each point of its size, on average
+INK, FAINT = "#222222", "#8a8a8a"
+_FACES = {"normal": "DejaVuSans.ttf", "bold": "DejaVuSans-Bold.ttf"}
+# What only complex scripts and formulas need; a PDF's fonts take three times as long with it.
+_UNUSED = ("GSUB", "GPOS", "GDEF", "MATH")
+_STYLE = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": FAINT,
+    "axes.grid": True,
+    "grid.color": "#e3e3e3",
+    "grid.linewidth": 0.6,
+    "hatch.linewidth": 0.5,
+    "svg.hashsalt": "forgerybench",
+    "pdf.fonttype": 42,  # whole outlines: publishers refuse Type 3
+    "text.parse_math": False,
+}
+# Nothing of the clock or the software goes into a file.
+_FORMATS: Mapping[str, Mapping[str, Any]] = {
+    "png": {"dpi": _DPI, "metadata": {"Software": None}},
+    "svg": {"metadata": {"Date": None, "Creator": None}},
+    "pdf": {"metadata": {"CreationDate": None, "Creator": None, "Producer": None}},
+}
+
+
+class Picture(NamedTuple):
+    """A figure as files.
+
+    Attributes:
+        name: Stem of its files.
+        kind: What it is: a key of ``leaderboard.site.page.CAPTIONS``.
+        title: Its heading.
+        alt: What it shows, in words.
+        files: Bytes by ending: ``png`` (150 dots an inch), ``svg`` and ``pdf``.
+        width: How large the page shows it, in CSS pixels; ``height`` too.
+    """
+
+    name: str
+    kind: str
+    title: str
+    alt: str
+    files: Mapping[str, bytes]
+    width: int
+    height: int
+
+    @property
+    def png(self) -> bytes:
+        """The file that the page shows."""
+        return self.files["png"]
+
+    @property
+    def svg(self) -> bytes:
+        """The file of lines and letters, for the web."""
+        return self.files["svg"]
+
+
+def short(name: str, length: int = 22) -> str:
+    """Shorten a name in its middle to fit a figure; tables have it whole."""
+    if len(name) <= length:
+        return name
+    tail = (length - 1) // 2
+    return f"{name[: length - 1 - tail]}…{name[-tail:]}"
+
+
+def head(axis: Axes, name: str, inches: float) -> None:
+    """Write a panel's title into so many inches: smaller where it is long, then shortened."""
+    room = inches / _BOLD  # letters of one point
+    size = min(10.0, max(8.0, room / len(name))) if name else 10.0
+    axis.set_title(short(name, max(10, int(room / size))), loc="left", fontsize=size)
+
+
+def file_stem(name: str) -> str:
+    """Name a file after something; what is long or cannot stand in it is told by a hash."""
+    if re.fullmatch(r"[A-Za-z0-9_-]{1,60}", name):
+        return name
+    safe = re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:60]
+    return safe + hashlib.sha256(name.encode()).hexdigest()[:6]
+
+
+@contextmanager
+def new_figure() -> Iterator[Figure]:
+    """Give a figure of this house's style that is in nobody's global state."""
+    with mpl.rc_context({**_STYLE, "font.family": _family()}):  # type: ignore[dict-item]
+        engine = ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.06)
+        yield Figure(figsize=(WIDTH, 3), layout=engine)
+
+
+@cache
+def _family() -> str:
+    """Make DejaVu Sans known without the tables that nothing here uses; give its name."""
+    folder = tempfile.TemporaryDirectory(prefix="forgerybench-fonts-")
+    weakref.finalize(fontManager, folder.cleanup)
+    name = "ForgeryBench DejaVu Sans"
+    for weight, file in _FACES.items():
+        font = TTFont(Path(mpl.get_data_path(), "fonts", "ttf", file), recalcTimestamp=False)
+        for table in _UNUSED:
+            if table in font:
+                del font[table]
+        path = Path(folder.name, file)
+        font.save(path, reorderTables=False)
+        entry = FontEntry(fname=str(path), name=name, weight=weight, size="scalable")
+        fontManager.ttflist.append(entry)
+    return name
+
+
+def picture(
+    figure: Figure,
+    name: str,
+    kind: str,
+    title: str,
+    alt: str,
+    *,
+    endings: Sequence[str] = tuple(_FORMATS),
+) -> Picture:
+    """Write a figure as PNG, SVG and PDF, or some of them, without date and software."""
+    # Laid out once. An engine left in place, even an idle one, has every file drawn twice.
+    engine = figure.get_layout_engine()
+    assert engine is not None
+    engine.execute(figure)
+    figure.set_layout_engine(None)
+    files = {}
+    for ending in endings:
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=ending, **_FORMATS[ending])
+        files[ending] = buffer.getvalue()
+    if not any(axis.images for axis in figure.axes):
+        files["png"] = _few_colours(files["png"])
+    width, height = (round(inches * _SHOWN) for inches in figure.get_size_inches())
+    return Picture(name, kind, title, alt, files, width, height)
+
+
+def _few_colours(png: bytes) -> bytes:
+    """Write a drawing of lines and letters with 256 colours, a third as large."""
+    buffer = io.BytesIO()
+    with Image.open(io.BytesIO(png)) as image:
+        few = image.convert("RGB").quantize(
+            256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+        )
+    few.save(buffer, format="png", dpi=(_DPI, _DPI))
+    return buffer.getvalue()

@@ -1,0 +1,92 @@
+"""Accuracy against cost in a run: what a detector's size buys.
+
+What ``bench`` measures is in ``leaderboard.tables.cost``.
+"""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from leaderboard.errors import LeaderboardError
+from leaderboard.figures.drawing import FAINT, Picture, new_figure, picture
+from leaderboard.figures.panels import BLUE, LABEL_HEIGHT, measured, name_points, unit_ticks, which
+from leaderboard.view import ProtocolView, summarise
+
+PARAMETERS = "parameters"
+# More is better: the frontier runs the other way.
+RATES = frozenset({"images per second"})
+
+
+def tradeoff_table(view: ProtocolView, costs: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Put each contender's mean beside what it costs.
+
+    Args:
+        view: The protocol's results.
+        costs: More costs, a row a detector (as the study calls it) and a column a cost, each above
+            0 or missing; ``images per second`` is known to be a rate. Measured elsewhere.
+
+    Returns:
+        Columns ``contender``, ``value`` (over the cells of ``measured``; contenders without one
+        are left out), ``parameters`` (of the largest of its models), and those of ``costs``.
+
+    Raises:
+        LeaderboardError: A cost is not a number above 0.
+    """
+    if costs is not None and not (costs.isna() | (costs > 0)).all(axis=None):
+        raise LeaderboardError("costs are numbers above 0, or missing")
+    rows = []
+    for contender in view.contenders:
+        value = summarise(measured(view, contender), view.metric, strict=False).value
+        sizes = [model.parameters for (who, _), model in view.models.items() if who == contender]
+        if value is None or not sizes:
+            continue
+        row: dict[str, object] = {
+            "contender": contender.label,
+            "value": value,
+            PARAMETERS: float(max(sizes)),
+        }
+        if costs is not None and contender.detector in costs.index:
+            row |= {str(name): costs.loc[contender.detector, name] for name in costs.columns}
+        rows.append(row)
+    more = [] if costs is None else list(costs.columns)
+    return pd.DataFrame(rows, columns=["contender", "value", PARAMETERS, *more])
+
+
+def tradeoff_chart(view: ProtocolView, table: pd.DataFrame) -> Picture:
+    """Draw ``tradeoff_table``, which has a row at least: a panel a cost, a point a contender."""
+    costs = [name for name in table.columns[2:] if table[name].notna().any()]
+    with new_figure() as figure:
+        height = max(3.2, LABEL_HEIGHT * len(table) + 1.1)
+        figure.set_size_inches(6.6, height * len(costs))
+        axes = figure.subplots(len(costs), 1, squeeze=False).ravel()
+        for axis, cost in zip(axes, costs, strict=True):
+            _panel(axis, table.dropna(subset=[cost]), cost)
+            axis.set_ylabel(view.metric)
+        alt = f"{view.protocol.title}: {view.metric} over cost, by detector"
+        title = f"{view.protocol.title}: {which(view)}"
+        return picture(figure, f"{view.name}-cost", "cost", title, alt)
+
+
+def frontier(table: pd.DataFrame, cost: str) -> pd.DataFrame:
+    """Give the rows that no row beats which costs no more, from the cheapest on."""
+    known = table.dropna(subset=[cost])
+    by = known.sort_values([cost, "value"], ascending=[cost not in RATES, False], kind="stable")
+    before = by["value"].cummax().shift(fill_value=-np.inf)
+    return by[by["value"] > before]
+
+
+def _panel(axis: Axes, table: pd.DataFrame, cost: str) -> None:
+    """Draw what each contender costs and reaches; filled is what nothing cheaper beats."""
+    best = frontier(table, cost)
+    axis.step(best[cost], best["value"], where="post", color=FAINT, linewidth=1, linestyle="--")
+    for rows, fill in ((table.drop(index=best.index), "white"), (best, BLUE)):
+        axis.plot(
+            rows[cost], rows["value"], marker="o", markersize=6, linestyle="", color=BLUE,
+            markerfacecolor=fill, zorder=3,
+        )  # fmt: skip
+    axis.set_xscale("log")
+    axis.set_xlim(axis.get_xlim())
+    axis.set_ylim(axis.get_ylim())
+    unit_ticks(axis.xaxis)
+    axis.set_xlabel(cost)
+    name_points(axis, *(table[column].tolist() for column in ("contender", cost, "value")))

@@ -1,0 +1,1 @@
+"""Pages: one static HTML file that needs nothing beside itself."""

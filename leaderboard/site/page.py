@@ -1,0 +1,294 @@
+"""The page of a run: one static HTML file that needs nothing beside itself."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from leaderboard.figures.drawing import Picture
+from leaderboard.figures.panels import TOLD_APART
+from leaderboard.tables.table import BEST, DASH, LEGEND, REPORTED, SECOND, SEEN, SIGNS, Table
+from leaderboard.view import ProtocolView
+from results.run import RunContents
+from results.schema import ModelFacts
+
+FEW = 4  # training figures that are shown at once; more are folded away
+_OTHERS = (
+    " Coloured are the detectors that are best on average (undamaged images, unseen forgeries "
+    "where there are any); tables name the others."
+)
+_COLOURED = ("slope", "curves", "roc", "det")
+CAPTIONS = {
+    "heat-map": "All on one colour scale; white is chance.",
+    "slope": (
+        "Means over the cells that count, as in the summary; in parentheses what is lost. The "
+        "dotted line is chance."
+    ),
+    "curves": (
+        "Real and forged images are damaged alike; the dotted line is chance. Bands are 95 % "
+        "intervals from resampled clusters of images; neighbouring bands share their luck, so that "
+        "bands that overlap may still differ."
+    ),
+    "roc": "Of several models, the mean of their curves at each rate of false alarms.",
+    "det": (
+        "DET: both errors, low rates drawn large; nearer to the lower left is better, the dotted "
+        "diagonals are chance and equal errors. Of several models, the mean of their ROC curves."
+    ),
+    "scores": (
+        "Histograms of P(fake) of single images, each row scaled to its own peak; on the right the "
+        "share called fake at 0.5: for real images false alarms, for a generator's those found. "
+        "Mean over models."
+    ),
+    "reliability": (
+        "On the dotted line P(fake) can be taken at its word; a point is as large as the share of "
+        "images in its bin. It holds for the share of fakes that the test sets have, and no other."
+    ),
+    "cost": (
+        "Farther up and left is better. Filled and joined by the dashed line: no other detector "
+        "that costs as little is better."
+    ),
+    "ranks": (
+        "Mean ranks, 1 is best. A bar joins detectors that are not told apart (Nemenyi, 5 %); none "
+        "are where p (Friedman) is above 0.05."
+    ),
+    "embedding": (
+        "t-SNE of the features of test images: neighbours are alike, distances between groups and "
+        "the size of a group mean nothing. The number is measured in the space itself."
+    ),
+    "overlay": (
+        "Drawn faces of the embedded set. Above: framed, the patches that the noise branch sees, "
+        "where there is one. Below: where the evidence for a forgery lies (HiResCAM), bright for "
+        "much, each scaled to its own maximum. A map shows where, and proves no reason why."
+    ),
+    "validation": (
+        "One line a model, by its training set. The panels share their vertical axis; a hundred "
+        "per cent are the steps of the detector's longest training. Losses, detector by detector, "
+        "are folded away below."
+    ),
+    "training": (
+        "One line a model. Long curves: faint as measured, bold the running mean. MFCLIP's losses: "
+        "contrast is between images and texts, KL divergence is of its prediction of the text. "
+        "Gradient norms are over all trained weights."
+    ),
+}
+# What stands above a figure that is folded away.
+NAMES = {
+    "det": "Errors against each other",
+    "scores": "Scores by generator",
+    "reliability": "Calibration",
+    "cost": "Accuracy against cost",
+    "ranks": "Ranks",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProtocolSection:
+    """What the page shows of one protocol.
+
+    Attributes:
+        summary: A row a contender.
+        tables: The headline metric's tables; ``more`` the other metrics'.
+        pictures: Matrix, curves, ROC.
+        more_pictures: Those that are folded away.
+        refused: Why there is no critical-difference diagram, or None.
+    """
+
+    view: ProtocolView
+    summary: Table
+    tables: Sequence[Table]
+    more: Sequence[Table]
+    pictures: Sequence[Picture]
+    more_pictures: Sequence[Picture] = ()
+    refused: str | None = None
+
+    @property
+    def restriction(self) -> str | None:
+        """Which of the protocol's training sets the run has, where it has not all of them."""
+        here, every = self.view.trainings, self.view.expansion.training_sets
+        if len(here) == len(every):
+            return None
+        return f"{len(here)} of the protocol's {len(every)} training sets: {', '.join(here)}"
+
+    @property
+    def more_figures(self) -> str:
+        """Name the figures that are folded away."""
+        return ", ".join(NAMES[picture.kind].lower() for picture in self.more_pictures)
+
+    @property
+    def metrics(self) -> list[str]:
+        """The metrics that are folded away."""
+        return list(dict.fromkeys(table.metric for table in self.more))
+
+    @property
+    def has_reported(self) -> bool:
+        """Whether published numbers are shown."""
+        return any(REPORTED in table.marks for table in (*self.tables, *self.more))
+
+    @property
+    def gaps(self) -> list[tuple[str, str]]:
+        """Give each training set that lacks models, and why."""
+        found: dict[tuple[str, str], list[str]] = {}
+        for result in self.view.results.values():
+            if result.gap is not None:
+                labels = found.setdefault((result.cell.training, result.gap), [])
+                if result.contender.label not in labels:
+                    labels.append(result.contender.label)
+        everyone = len(self.view.contenders)
+        return [
+            (f"{training} ({'all detectors' if len(who) == everyone else ', '.join(who)})", gap)
+            for (training, gap), who in found.items()
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRow:
+    """One model in the training table."""
+
+    label: str
+    training: str
+    protocols: Sequence[str]
+    facts: ModelFacts
+    scores: str
+
+    @property
+    def loss(self) -> str:
+        """The total loss, first and last tenth of the steps, so that a fall stands out of noise."""
+        losses = [row["total"] for row in self.facts.history if "total" in row]
+        if not losses:
+            return DASH
+        tenth = max(1, len(losses) // 10)
+        first, last = sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth
+        return f"{first:.3f} → {last:.3f}"
+
+
+def render(
+    contents: RunContents,
+    sections: Sequence[ProtocolSection],
+    training_pictures: Sequence[Picture],
+    embedding_pictures: Sequence[Picture] = (),
+) -> str:
+    """Write the page.
+
+    Args:
+        contents: The run.
+        sections: What it shows, protocol by protocol.
+        training_pictures: Training curves, detector by detector.
+        embedding_pictures: Maps of embeddings, where the run has such.
+
+    Returns:
+        HTML with figures and style inside; names are escaped, there is no script.
+    """
+    facts = contents.facts
+    rows = training_rows(contents, [section.view for section in sections])
+    template = _environment().get_template("page.html.j2")
+    return template.render(
+        facts=facts,
+        sections=sections,
+        training_pictures=training_pictures,
+        few=FEW,
+        embedding_pictures=embedding_pictures,
+        rows=rows,
+        recipes=_recipes(rows),
+        synthetic=any(dataset.synthetic for dataset in facts.data.values()),
+        random_starts=_random_starts(rows),
+        tiny=_tiny(rows),
+        captions=_captions([section.view for section in sections]),
+        names=NAMES,
+        counts=_counts(contents),
+    )
+
+
+def training_rows(contents: RunContents, views: Sequence[ProtocolView]) -> list[TrainingRow]:
+    """Give each model once, with the protocols it stands in."""
+    found: dict[str, tuple[str, list[str]]] = {}
+    for view in views:
+        for (contender, _), model in view.models.items():
+            names = found.setdefault(model.id, (contender.label, []))[1]
+            if view.protocol.title not in names:
+                names.append(view.protocol.title)
+    return [
+        TrainingRow(
+            label=label,
+            training=contents.models[model].training,
+            protocols=names,
+            facts=contents.models[model],
+            scores=contents.scores(model).hash,
+        )
+        for model, (label, names) in found.items()
+    ]
+
+
+def _recipes(rows: Sequence[TrainingRow]) -> list[tuple[str, str]]:
+    """State each recipe that says anything once, with all its values."""
+    found: dict[tuple[str, str], None] = {}
+    for row in rows:
+        values = ", ".join(f"{k}: {_plain(v)}" for k, v in sorted(row.facts.recipe_values.items()))
+        if values:
+            found[row.facts.recipe, values] = None
+    return list(found)
+
+
+def _plain(value: Any) -> str:
+    """Show a value of a recipe."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{k}: {_plain(v)}" for k, v in sorted(value.items())) + "}"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _random_starts(rows: Sequence[TrainingRow]) -> list[tuple[list[str], str]]:
+    """List the detectors that started from random weights, by what they are published with."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        published = row.facts.pretraining or ""
+        if row.facts.fit == "gradient" and row.facts.init == "random" and published != "none":
+            labels = found.setdefault(published, [])
+            if row.label not in labels:
+                labels.append(row.label)
+    return [(labels, published) for published, labels in found.items()]
+
+
+def _tiny(rows: Sequence[TrainingRow]) -> list[str]:
+    """List the detectors whose networks were cut down to a size that nobody has published."""
+    tiny = [row.label for row in rows if row.facts.fit == "gradient" and row.facts.size == "tiny"]
+    return list(dict.fromkeys(tiny))
+
+
+def _captions(views: Sequence[ProtocolView]) -> dict[str, str]:
+    """Say below figures what their colours mean, where not every detector has one."""
+    greyed = any(len(view.contenders) > TOLD_APART for view in views)
+    more = dict.fromkeys(_COLOURED, _OTHERS) if greyed else {}
+    return {kind: text + more.get(kind, "") for kind, text in CAPTIONS.items()}
+
+
+def _counts(contents: RunContents) -> dict[str, int]:
+    """Count what the run is made of."""
+    entries = contents.facts.entries
+    return {
+        "detectors": len({entry.detector for entry in entries}),
+        "models": len(contents.models),
+        "gaps": sum(entry.model is None for entry in entries),
+        "seeds": len({entry.seed for entry in entries}),
+    }
+
+
+def _environment() -> Environment:
+    """Make the environment of the template: everything is escaped, nothing may be undefined."""
+    environment = Environment(
+        loader=PackageLoader("leaderboard.site"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["data_uri"] = _data_uri
+    environment.globals.update(
+        LEGEND=LEGEND, SEEN=SEEN, SIGNS=SIGNS, BEST=BEST, SECOND=SECOND, DASH=DASH
+    )
+    return environment
+
+
+def _data_uri(png: bytes) -> str:
+    """Give a picture as the address of itself."""
+    return "data:image/png;base64," + base64.b64encode(png).decode()

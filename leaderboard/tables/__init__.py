@@ -1,0 +1,1 @@
+"""The tables of a run, and their Markdown, LaTeX and CSV."""

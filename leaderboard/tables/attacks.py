@@ -1,0 +1,74 @@
+"""What attacks achieve: the share of rightly judged images that come to be wrongly judged."""
+
+from leaderboard.tables.table import DASH, SMALL, Section, Table, TableCell
+from leaderboard.view import Contender, ProtocolView, Result, counted
+from protocols import Condition
+from results.attacks import attack_success
+from results.run import RunContents
+
+
+def attack_tables(view: ProtocolView, contents: RunContents) -> list[Table]:
+    """Lay attack success out as attacks x severities, detector by detector.
+
+    Args:
+        view: The protocol's results.
+        contents: The run, for the scores of single images.
+
+    Returns:
+        One table at the headline level; none where the protocol has no attack beside clean.
+    """
+    attacks = [condition for condition in view.damaged if condition.is_attack]
+    if not attacks:
+        return []
+    severities = sorted({condition.severity for condition in attacks})
+    by_key = {(condition.name, condition.severity): condition for condition in attacks}
+    sections = []
+    for contender in view.contenders:
+        rows = []
+        for name in dict.fromkeys(condition.name for condition in attacks):
+            found = [by_key.get((name, severity)) for severity in severities]
+            rows.append((name, tuple(_cell(view, contents, contender, each) for each in found)))
+        sections.append(Section(contender.label, tuple(rows)))
+    table = Table(
+        name=f"{view.name}-attack-success",
+        metric=view.metric,
+        level=view.level,
+        caption=f"{view.protocol.title}: attack success by {view.level}",
+        corner="attack",
+        columns=tuple(str(severity) for severity in severities),
+        sections=tuple(sections),
+        notes=(
+            "The share of what is judged rightly when clean that is judged wrongly under attack, "
+            "at P(fake) 0.5; columns are severities; mean over the cells that count",
+        ),
+    )
+    return [table]
+
+
+def _cell(
+    view: ProtocolView, contents: RunContents, contender: Contender, condition: Condition | None
+) -> TableCell:
+    """Show the mean success of one attack at one severity."""
+    if condition is None:
+        return TableCell(DASH, reason="the protocol does not have this severity")
+    results = counted(view.of(contender, condition, view.level))
+    clean = {(r.cell.training, r.test): r for r in view.of(contender, view.base, view.level)}
+    values = [_success(contents, clean[r.cell.training, r.test], r) for r in results]
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
+        gaps = [f"no model: {result.gap}" for result in results if result.gap]
+        return TableCell(DASH, reason=(gaps or ["no image was judged rightly when clean"])[0])
+    mean = sum(known) / len(known)
+    marks = frozenset({SMALL} if any(result.small for result in results) else ())
+    return TableCell(f"{mean:.3f}", "", mean, marks)
+
+
+def _success(contents: RunContents, clean: Result, attacked: Result) -> float | None:
+    """Give the success in one cell; None where there is no model or nothing to attack."""
+    if attacked.model is None:
+        return None
+    before = contents.scored(attacked.model.id, clean.cell)
+    after = contents.scored(attacked.model.id, attacked.cell)
+    return attack_success(
+        before.labels, before.scores - before.threshold, after.scores - after.threshold
+    )

@@ -1,0 +1,181 @@
+"""Which detector is better beyond chance, and what several training seeds give."""
+
+import statistics
+
+from leaderboard.tables.cells import interval_text
+from leaderboard.tables.table import DASH, SEEN, SMALL, Section, Table, TableCell
+from leaderboard.view import LOWER_IS_BETTER, ProtocolView, Result
+from protocols import Cell
+from results.errors import UndefinedError
+from results.statistics.bootstrap import FEWEST_CLUSTERS, RESAMPLES
+from results.statistics.joint import Bootstrap, Joint, Models, Ranked
+from results.statistics.ranking import Place
+
+_COLUMNS = ("rank", "mean", "interval of place", "P(best)", "mean rank", "not told apart from")
+_NAMED = 2  # of the detectors not told apart from one, where there are more than three
+_Rows = tuple[tuple[str, tuple[TableCell, ...]], ...]
+
+
+def ranks_table(view: ProtocolView, bootstrap: Bootstrap) -> Table | None:
+    """Rank the detectors of a protocol by their mean over cells that count.
+
+    These are the unseen cells of the headline level under the base condition (the seen ones where a
+    protocol has no others) that are large enough, and of which every detector has every seed.
+
+    Returns:
+        A row a detector, the best first; None where there are fewer than two detectors, or no cell
+        that counts.
+    """
+    if len(view.detectors) < 2:
+        return None
+    seen = not view.has(seen=False)
+    cells = _ranked_cells(view, bootstrap.of(view.name), seen=seen)
+    if not cells:
+        return None
+    try:
+        rows = _rows(view, _ranked(view, bootstrap.of(view.name), cells))
+    except UndefinedError as error:
+        missing = TableCell(DASH, reason=f"not ranked: {error}")
+        rows = tuple((name, (missing,) * len(_COLUMNS)) for name in view.detectors.values())
+    over = f"{len(cells)} {'seen' if seen else 'unseen'} cell{'' if len(cells) == 1 else 's'}"
+    return Table(
+        name=f"{view.name}-ranks",
+        metric=view.metric,
+        level=view.level,
+        caption=f"{view.protocol.title}: ranks by mean {view.metric} by {view.level} over {over}",
+        corner="detector",
+        columns=_COLUMNS,
+        sections=(Section("", rows),),
+        notes=(
+            "Rank: 1 + the detectors whose mean is better beyond chance (Holm over all pairs, "
+            f"5 %). Interval of place and P(best): over {RESAMPLES:,} resamples of clusters, the "
+            "same for all detectors and cells; with one seed they are about these trained models",
+            "Only cells count with at least 100 real and 100 forged samples, real images of their "
+            f"own sources, {FEWEST_CLUSTERS} independent clusters a class, and a value of every "
+            "detector and seed",
+        ),
+    )
+
+
+def seeds_table(view: ProtocolView, bootstrap: Bootstrap) -> Table | None:
+    """Show the headline metric of every detector over its training seeds.
+
+    Returns:
+        Training sets x test sets, detector by detector, under the base condition: the mean of the
+        seeds' values, never the value of a mean score. None where no detector has two seeds.
+    """
+    if len({contender.seed for contender in view.contenders}) < 2:
+        return None
+    joint = bootstrap.of(view.name)
+    found: dict[tuple[str, str, str], list[Result]] = {}
+    for result in view.at(view.base, view.level):
+        key = (result.contender.detector, result.cell.training, result.test.label)
+        found.setdefault(key, []).append(result)
+    sections = tuple(
+        Section(
+            name,
+            tuple(
+                (
+                    training,
+                    tuple(
+                        _seeds_cell(found[detector, training, test.label], view.metric, joint)
+                        for test in view.tests
+                    ),
+                )
+                for training in view.trainings
+            ),
+        )
+        for detector, name in view.detectors.items()
+    )
+    return Table(
+        name=f"{view.name}-seeds",
+        metric=view.metric,
+        level=view.level,
+        caption=f"{view.protocol.title}: {view.metric} by {view.level}, mean over training seeds",
+        corner="trained on",
+        columns=tuple(test.label for test in view.tests),
+        sections=sections,
+        notes=(
+            "In parentheses: standard deviation over seeds; 95 % interval of the mean over all "
+            "seeds and samples that might have been. Scores are never averaged over seeds",
+        ),
+    )
+
+
+def _ranked_cells(view: ProtocolView, joint: Joint, *, seen: bool) -> list[Cell]:
+    """List the cells that detectors are ranked over."""
+    found: dict[tuple[str, str], list[Result]] = {}
+    for result in view.at(view.base, view.level):
+        counts = result.cell.seen is seen and result.cell.headline and not result.small
+        if counts and result.value(view.metric).value is not None:
+            found.setdefault((result.cell.training, result.test.label), []).append(result)
+    whole = [each for each in found.values() if len(each) == len(view.contenders)]
+    cells = [each[0].cell for each in whole]
+    return [cell for cell in cells if joint.fewest(cell, view.metric) >= FEWEST_CLUSTERS]
+
+
+def _ranked(view: ProtocolView, joint: Joint, cells: list[Cell]) -> Ranked:
+    """Rank the detectors over some cells."""
+    if not cells:
+        raise UndefinedError("no cell counts")
+    models = {name: [_models(view, name, cell) for cell in cells] for name in view.detectors}
+    higher = view.metric not in LOWER_IS_BETTER
+    return joint.ranking(models, cells, view.metric, higher_is_better=higher)
+
+
+def _models(view: ProtocolView, detector: str, cell: Cell) -> Models:
+    """Give a detector's models of a cell's training set, by seed."""
+    return {
+        contender.seed: model.id
+        for (contender, training), model in view.models.items()
+        if contender.detector == detector and training == cell.training
+    }
+
+
+def _rows(view: ProtocolView, ranked: Ranked) -> _Rows:
+    """Give a row a detector."""
+    return tuple(
+        (view.detectors[place.name], tuple(_place_cells(view, ranked, place)))
+        for place in ranked.ranking.places
+    )
+
+
+def _place_cells(view: ProtocolView, ranked: Ranked, place: Place) -> list[TableCell]:
+    """Show one place."""
+    mean = ranked.means[place.name]
+    spread = "" if mean.sd is None else f"sd {mean.sd:.3f}; "
+    groups = [group for group in ranked.ranking.ties if place.name in group]
+    tied = dict.fromkeys(name for group in groups for name in group if name != place.name)
+    others = [view.detectors[name] for name in tied]
+    all_others = ", ".join(others) or "none"
+    few = [*others[:_NAMED], f"{len(others) - _NAMED} more"]
+    shown = all_others if len(others) <= _NAMED + 1 else ", ".join(few)
+    return [
+        TableCell(str(place.rank), raw=float(place.rank)),
+        TableCell(f"{mean.mean:.3f}", spread + interval_text(mean.low, mean.high), mean.mean),
+        TableCell(f"{place.low:g}{DASH}{place.high:g}"),
+        TableCell(f"{place.best:.2f}", raw=place.best),
+        TableCell(f"{place.mean_rank:.2f}", raw=place.mean_rank),
+        TableCell(shown, title=all_others if shown != all_others else "", whole=all_others),
+    ]
+
+
+def _seeds_cell(results: list[Result], metric: str, joint: Joint) -> TableCell:
+    """Show one cell over seeds; a seed without a value leaves none, so that a hole never helps."""
+    values = [result.value(metric) for result in results]
+    known = [value.value for value in values if value.value is not None]
+    if len(known) < len(values):
+        return TableCell(DASH, reason=next(value.reason for value in values if value.reason))
+    first, mean = results[0], statistics.fmean(known)
+    marks = frozenset(
+        mark for mark, holds in ((SEEN, first.cell.seen), (SMALL, first.small)) if holds
+    )
+    details = [f"sd {statistics.stdev(known):.3f}" if len(known) > 1 else "one seed"]
+    models = {result.contender.seed: result.model.id for result in results if result.model}
+    title = ""
+    try:
+        found = joint.over_seeds(models, first.cell, metric)
+        details.append(interval_text(found.low, found.high))
+    except UndefinedError as error:
+        title = f"no interval: {error}"
+    return TableCell(f"{mean:.3f}", "; ".join(details), mean, marks, title=title)

@@ -1,0 +1,218 @@
+"""A protocol summed up as its file states, over the cells that may be compared.
+
+A mean is over headline cells alone: whole sets whose real images are of the sources of their forged
+ones. A detector that lacks one of them has no mean, so that a hole never helps.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from leaderboard.tables.cells import difference_cell, number_range, signed, summary_cell, worst_cell
+from leaderboard.tables.table import DASH, Section, Table, TableCell
+from leaderboard.view import Contender, ProtocolView, Summary, counted, summarise
+from protocols import Condition
+from results.schema import ModelFacts
+
+# Below it a clean AUC is too near chance for a share of it to mean anything.
+TELLING = 0.65
+CHANCE = 0.5
+_TITLES = {
+    "mean-seen": "seen",
+    "mean-unseen": "unseen",
+    "worst-unseen": "worst unseen",
+    "seen-unseen-drop": "drop from seen to unseen",
+    "severity-area": "area under severity",
+    "relative-robustness": "relative robustness",
+    "corruption-drop": "mean drop under damage",
+}
+
+
+class Damage(NamedTuple):
+    """A number over the damaged conditions of one contender.
+
+    Attributes:
+        value: None where a needed cell has no value, or none counts.
+        covered: Pairs of a cell and a condition (severity curves, for the area) that it is over;
+            ``total`` how many there are.
+    """
+
+    value: float | None
+    covered: int
+    total: int
+
+
+def summary_table(view: ProtocolView) -> Table:
+    """Sum a protocol up: a row a contender, headline metric and level, the protocol's summaries."""
+    shown = [name for name in view.protocol.summaries if _applies(name, view)]
+    rows = []
+    for contender in view.contenders:
+        cells = [_summary(name, view, contender) for name in shown]
+        cells += _facts_cells([m for (c, _), m in view.models.items() if c == contender])
+        rows.append((contender.label, tuple(cells)))
+    return Table(
+        name=f"{view.name}-summary",
+        metric=view.metric,
+        level=view.level,
+        caption=f"{view.protocol.title}: {view.metric} by {view.level}",
+        corner="detector",
+        columns=(*(_TITLES[name] for name in shown), "init", "parameters", "steps", "epochs"),
+        sections=(Section("", tuple(rows)),),
+        notes=(
+            "In parentheses: cells in the number / cells. Only cells count whose real images are "
+            "of the sources of their forged ones; a detector that lacks one of them has no number",
+            *(_damage_notes() if view.damaged else ()),
+            *_track_notes(view),
+        ),
+    )
+
+
+def _track_notes(view: ProtocolView) -> list[str]:
+    """Name the detectors of each track where not all are of one: their recipes differ too."""
+    members: dict[str, dict[str, None]] = {}
+    for (contender, _), model in view.models.items():
+        members.setdefault(model.track, {})[contender.label] = None
+    if len(members) < 2:
+        return []
+    told = "; ".join(f"{track}: {', '.join(labels)}" for track, labels in sorted(members.items()))
+    return [f"Not all are trained in one track, so that their recipes differ too ({told})"]
+
+
+def severity_area(view: ProtocolView, contender: Contender) -> Damage:
+    """Average the area under the curve of the metric over severity, from clean on.
+
+    The trapezoidal area of each perturbation and cell is divided by its last severity, so that a
+    detector that loses nothing has its clean value.
+    """
+    areas = []
+    for name in dict.fromkeys(condition.name for condition in view.damaged):
+        conditions = [c for c in view.damaged if c.name == name]
+        severities = [0, *(condition.severity for condition in conditions)]
+        for cell in _curves(view, contender, conditions):
+            area = None
+            if all(value is not None for value in cell):
+                heights = np.array(cell, dtype=np.float64)
+                area = float(np.trapezoid(heights, severities) / severities[-1])
+            areas.append(area)
+    return _mean(areas)
+
+
+def relative_robustness(view: ProtocolView, contender: Contender) -> Damage:
+    """Average (damaged AUC - 1/2) / (clean AUC - 1/2), only over cells of a clean AUC from 0.65."""
+    if view.metric != "AUC":
+        return Damage(None, 0, 0)
+    shares: list[float | None] = []
+    total = 0
+    for clean, *damaged in _curves(view, contender, view.damaged):
+        total += len(damaged)
+        if clean is None:
+            shares.append(None)
+        elif clean >= TELLING:
+            shares += [None if v is None else (v - CHANCE) / (clean - CHANCE) for v in damaged]
+    return _mean(shares)._replace(total=total)
+
+
+def corruption_drop(view: ProtocolView, contender: Contender) -> Damage:
+    """Average what a cell loses from clean to a damaged condition."""
+    drops: list[float | None] = []
+    for clean, *damaged in _curves(view, contender, view.damaged):
+        drops += [None if v is None or clean is None else clean - v for v in damaged]
+    return _mean(drops)
+
+
+_DAMAGE: dict[str, Callable[[ProtocolView, Contender], Damage]] = {
+    "severity-area": severity_area,
+    "relative-robustness": relative_robustness,
+    "corruption-drop": corruption_drop,
+}
+
+
+def _applies(name: str, view: ProtocolView) -> bool:
+    """Tell whether a protocol has the cells that a summary is over."""
+    if name in _DAMAGE:
+        return bool(view.damaged)
+    sides = {"mean-seen": (True,), "seen-unseen-drop": (True, False)}.get(name, (False,))
+    return all(view.has(seen) for seen in sides)
+
+
+def _summary(name: str, view: ProtocolView, contender: Contender) -> TableCell:
+    """Compute one summary of one contender."""
+    if name in _DAMAGE:
+        return _damage_cell(name, _DAMAGE[name](view, contender))
+    seen, unseen = (_side(view, contender, seen=seen) for seen in (True, False))
+    if name == "seen-unseen-drop":
+        return difference_cell(seen, unseen)
+    if name == "worst-unseen":
+        return worst_cell(unseen, view.metric)
+    return summary_cell(seen if name == "mean-seen" else unseen)
+
+
+def _side(view: ProtocolView, contender: Contender, *, seen: bool) -> Summary:
+    """Average the seen or unseen cells under the base condition."""
+    return summarise(view.of(contender, view.base, view.level, seen), view.metric)
+
+
+def _curves(
+    view: ProtocolView, contender: Contender, conditions: Sequence[Condition]
+) -> list[list[float | None]]:
+    """Give the values of each cell that counts: clean, then under the conditions."""
+    by_cell: dict[tuple[str, object], list[float | None]] = {}
+    for condition in (view.base, *conditions):
+        for result in counted(view.of(contender, condition, view.level)):
+            values = by_cell.setdefault((result.cell.training, result.test), [])
+            values.append(result.value(view.metric).value)
+    return list(by_cell.values())
+
+
+def _mean(values: Sequence[float | None]) -> Damage:
+    """Average where nothing is missing."""
+    known = [value for value in values if value is not None]
+    whole = bool(known) and len(known) == len(values)
+    return Damage(float(np.mean(known)) if whole else None, len(known), len(values))
+
+
+def _damage_cell(name: str, damage: Damage) -> TableCell:
+    """Show a number over the damaged conditions."""
+    covered = f"{damage.covered}/{damage.total}"
+    if damage.value is None:
+        told = "a cell has no value under damage"
+        if not damage.covered:
+            told = "no cell counts"
+            if name == "relative-robustness" and damage.total:
+                told += f": no AUC on undamaged images is at least {TELLING}"
+        return TableCell(DASH, covered if damage.total else "", reason=told)
+    text = f"{damage.value:.3f}"
+    if name == "corruption-drop":
+        text = signed(damage.value)
+    return TableCell(text, covered, damage.value)
+
+
+def _damage_notes() -> tuple[str, ...]:
+    """Say what the numbers under damage are."""
+    return (
+        "Area under severity: mean height of the curve from clean to the last severity. Relative "
+        f"robustness: share of the clean AUC above chance that is left, where that is at least "
+        f"{TELLING}. Mean drop: clean minus damaged, over all conditions",
+    )
+
+
+def _facts_cells(models: list[ModelFacts]) -> list[TableCell]:
+    """Show what a contender's models are: a range where they differ."""
+    if not models:
+        return [TableCell(DASH, reason="no model was trained")] * 4
+    return [
+        TableCell(", ".join(sorted({model.init for model in models}))),
+        TableCell(number_range([model.parameters for model in models])),
+        *_training_cells([model for model in models if model.fit == "gradient"]),
+    ]
+
+
+def _training_cells(models: list[ModelFacts]) -> list[TableCell]:
+    """Show steps and epochs, which only what is trained in steps has."""
+    if not models:
+        return [TableCell(DASH)] * 2
+    return [
+        TableCell(number_range([model.steps for model in models])),
+        TableCell(number_range([round(model.epochs, 1) for model in models])),
+    ]

@@ -1,0 +1,1 @@
+"""Metrics of cells, from labels and scores."""

@@ -1,0 +1,294 @@
+"""A run as it is read: facts, samples, expanded protocols and scores; without torch or images."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from protocols import CLEAN, Cell, Expansion, ImageSet, Protocol, expand
+from results.errors import ResultError, UndefinedError
+from results.metrics.cell import Measured
+from results.metrics.checking import Counts
+from results.metrics.confusion import best_threshold
+from results.metrics.functions import probability
+from results.schema import Entry, ModelFacts, RunFacts, Value
+from results.statistics.clusters import clusters
+from results.store import content_hash, read_model, read_run, read_samples, read_scores, scores_path
+
+UNFINISHED = "not scored yet: the same forgerybench run goes on"
+
+
+class Scored(NamedTuple):
+    """What the metrics of a cell are computed from.
+
+    Attributes:
+        labels: 1 is fake, shape (n,), n images or videos.
+        scores: Logits of images or mean P(fake) of videos, shape (n,).
+        threshold: Scores above it are called fake.
+    """
+
+    labels: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.floating]
+    threshold: float
+
+
+NO_THRESHOLD = Value(value=None, reason="no threshold was carried here")
+
+
+# Between parts of a key; no name has it.
+SEPARATOR = "\x1f"
+
+
+class ModelScores:
+    """The logits of one model, by condition and position in the samples table.
+
+    Attributes:
+        hash: ``content_hash`` of the file's table.
+    """
+
+    def __init__(self, run: Path, model: str, samples: pd.DataFrame, positions: pd.Index) -> None:
+        """Read and index the scores of ``model``.
+
+        Raises:
+            ResultError: The file is missing or wrong, or scores a sample that the run lacks.
+        """
+        self._path = scores_path(run, model)
+        self._samples = samples
+        table = read_scores(run, model)
+        self.hash = content_hash(table)
+        at = positions.get_indexer(pd.Index(sample_keys(table)))
+        if (at < 0).any():
+            row = table.iloc[int((at < 0).argmax())]
+            raise ResultError(
+                f"{self._path}: scores '{row['sample_id']}' ({row['dataset']}), which is not in "
+                "samples.parquet"
+            )
+        self._logits: dict[str, npt.NDArray[np.float32]] = {}
+        self._nothing = np.full(len(samples), np.nan, np.float32)
+        values = table["logit"].to_numpy()
+        conditions, names = pd.factorize(table["condition"])
+        for code, name in enumerate(names):
+            column = np.full(len(samples), np.nan, dtype=np.float32)
+            here = conditions == code
+            column[at[here]] = values[here]
+            self._logits[str(name)] = column
+
+    def n_missing(self, condition: str, rows: npt.NDArray[np.int64]) -> int:
+        """Count the samples that were not scored under a condition."""
+        return int(np.isnan(self._logits.get(condition, self._nothing)[rows]).sum())
+
+    def logits(self, condition: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Give the logits of samples under a condition.
+
+        Args:
+            condition: Key of the condition.
+            rows: Positions in the samples table, shape (n,).
+
+        Returns:
+            float32, shape (n,), in the order of ``rows``.
+
+        Raises:
+            ResultError: One of them was not scored.
+        """
+        logits = self._logits.get(condition, self._nothing)[rows]
+        missing = np.isnan(logits)
+        if missing.any():
+            sample = self._samples.iloc[rows[int(missing.argmax())]]
+            raise ResultError(
+                f"{self._path}: {int(missing.sum())} of {len(rows)} scores are missing under "
+                f"condition {condition}, first '{sample['sample_id']}' ({sample['dataset']}); "
+                "score the rest: the same forgerybench run again"
+            )
+        return logits
+
+
+def sample_keys(table: pd.DataFrame) -> "pd.Series[str]":
+    """Name each row's sample by dataset and id."""
+    return table["dataset"] + SEPARATOR + table["sample_id"]
+
+
+class RunContents:
+    """A run as it was read: its facts, samples, expanded protocols and scores.
+
+    Attributes:
+        run: The run's folder.
+        facts: What ``run.json`` says.
+        samples: The samples table.
+        expansions: What each protocol asks of the samples, by its name, in the run's order.
+        models: Facts of every model that the entries name, by id.
+    """
+
+    def __init__(self, run: Path) -> None:
+        """Read a run.
+
+        Raises:
+            ResultError: A file is missing or wrong, or the entries do not fit the protocols.
+            ProtocolError: A protocol does not fit the samples.
+        """
+        self.run = run
+        self.facts: RunFacts = _with_unfinished(run, read_run(run))
+        self.samples = read_samples(run)
+        protocols = [Protocol.model_validate(raw) for raw in self.facts.protocols]
+        self.expansions: dict[str, Expansion] = {
+            p.name: expand(p, self.samples, self.facts.unbound) for p in protocols
+        }
+        self._check_entries()
+        ids = dict.fromkeys(entry.model for entry in self.facts.entries if entry.model)
+        self.models: dict[str, ModelFacts] = {model: read_model(run, model) for model in ids}
+        self._scores: dict[str, ModelScores] = {}
+        self._thresholds: dict[tuple[str, str, bytes], Value] = {}
+        self._foreign: dict[int, bool] = {}
+
+    def entries(self, protocol: str) -> list[Entry]:
+        """Give the entries of one protocol, in the run's order."""
+        return [entry for entry in self.facts.entries if entry.protocol == protocol]
+
+    def trainings(self, protocol: str) -> list[str]:
+        """Name the training sets that the run has entries for, in the protocol's order."""
+        asked = {entry.training for entry in self.entries(protocol)}
+        sets = self.expansions[protocol].training_sets
+        return [training.name for training in sets if training.name in asked]
+
+    def scores(self, model: str) -> ModelScores:
+        """Read the scores of a model, once."""
+        if model not in self._scores:
+            self._scores[model] = ModelScores(self.run, model, self.samples, self._positions)
+        return self._scores[model]
+
+    def scored(self, model: str, cell: Cell) -> Scored:
+        """Give labels and scores of a cell.
+
+        Raises:
+            ResultError: A score is missing, or a video has real and forged frames.
+        """
+        return self.scored_rows(model, cell, cell.test.rows)
+
+    def scored_rows(self, model: str, cell: Cell, rows: npt.NDArray[np.int64]) -> Scored:
+        """Do what ``scored`` does for some samples at the cell's condition and level."""
+        logits = self.scores(model).logits(cell.condition.key, rows)
+        labels = self._labels[rows]
+        if cell.level == "image":
+            return Scored(labels, logits, 0.0)
+        return self._videos(rows, labels, logits)
+
+    def measured(self, model: str, cell: Cell, carried: Value = NO_THRESHOLD) -> Measured:
+        """Give what the metrics of a cell are computed of; ``carried`` is its threshold."""
+        scored = self.scored(model, cell)
+        return Measured(scored.labels, scored.scores, level=cell.level, carried=carried)
+
+    def threshold(self, model: str, validation: npt.NDArray[np.int64], level: str) -> Value:
+        """Choose a model's threshold on the validation samples of its training set."""
+        key = (model, level, validation.tobytes())
+        if key not in self._thresholds:
+            self._thresholds[key] = self._threshold(model, validation, level)
+        return self._thresholds[key]
+
+    def _threshold(self, model: str, validation: npt.NDArray[np.int64], level: str) -> Value:
+        """Choose it, or say why there is none."""
+        unscored = self.scores(model).n_missing(CLEAN.key, validation)
+        if unscored:
+            told = f"{unscored} of {len(validation)} validation samples are not scored"
+            return Value(value=None, reason=f"no threshold: {told}")
+        labels = self._labels[validation]
+        scores = self.scores(model).logits(CLEAN.key, validation)
+        try:
+            if level == "video":
+                labels, scores, _ = self._videos(validation, labels, scores)
+            return Value(value=best_threshold(labels, scores))
+        except UndefinedError as error:
+            return Value(value=None, reason=f"no threshold on validation samples: {error}")
+
+    def first_rows(self, cell: Cell) -> npt.NDArray[np.int64]:
+        """Give a sample of each image or video of a cell, in the order of ``scored``."""
+        rows = cell.test.rows
+        if cell.level == "image":
+            return rows
+        _, first = np.unique(self._groups[rows], return_index=True)
+        return rows[first]
+
+    def has_foreign_reals(self, images: ImageSet) -> bool:
+        """Tell whether real images stand there whose source has no forged ones in the set."""
+        if id(images) not in self._foreign:
+            rows = images.rows[self._labels[images.rows] == 1]
+            forged = set(self.samples["source"].iloc[rows])
+            self._foreign[id(images)] = not set(images.reals_sources) <= forged
+        return self._foreign[id(images)]
+
+    @cached_property
+    def clusters(self) -> Counts:
+        """The cluster of every sample, by ``results.statistics.clusters``."""
+        return clusters(self.samples)
+
+    @cached_property
+    def _labels(self) -> npt.NDArray[np.int64]:
+        return (self.samples["label"] == "fake").to_numpy().astype(np.int64)
+
+    @cached_property
+    def _positions(self) -> pd.Index:
+        return pd.Index(sample_keys(self.samples))
+
+    @cached_property
+    def _groups(self) -> npt.NDArray[np.int64]:
+        """Number the videos, by dataset and group."""
+        names = self.samples["dataset"] + SEPARATOR + self.samples["group"]
+        return pd.factorize(names)[0].astype(np.int64)
+
+    def _videos(
+        self,
+        rows: npt.NDArray[np.int64],
+        labels: npt.NDArray[np.int64],
+        logits: npt.NDArray[np.float32],
+    ) -> Scored:
+        """Average P(fake) over the frames of each video."""
+        _, first, video = np.unique(self._groups[rows], return_index=True, return_inverse=True)
+        of_video = labels[first]
+        mixed = of_video[video] != labels
+        if mixed.any():
+            group = self.samples["group"].iloc[rows[int(mixed.argmax())]]
+            raise ResultError(
+                f"{self.run / 'samples.parquet'}: group '{group}' has real and forged samples, "
+                "so it is no video; correct the column group of the manifest"
+            )
+        total = np.bincount(video, weights=probability(logits), minlength=len(first))
+        return Scored(of_video, total / np.bincount(video, minlength=len(first)), 0.5)
+
+    def _check_entries(self) -> None:
+        """Hold that entries name training sets that there are, each once, with a model or a gap."""
+        for name in {entry.protocol for entry in self.facts.entries} - set(self.expansions):
+            raise self._wrong(f"an entry is of protocol '{name}', which the run does not have")
+        for name, expansion in self.expansions.items():
+            known = [training.name for training in expansion.training_sets]
+            met: set[tuple[str, int, str]] = set()
+            for entry in self.entries(name):
+                key = (entry.detector, entry.seed, entry.training)
+                what = f"{name}, {entry.detector} on {entry.training}"
+                if entry.training not in known:
+                    raise self._wrong(f"{what}: the training sets are {', '.join(known)}")
+                if key in met:
+                    raise self._wrong(f"{what}: two entries with seed {entry.seed}")
+                met.add(key)
+                if (entry.model is None) == (entry.gap is None):
+                    raise self._wrong(
+                        f"{what}: an entry has a model or the reason why there is none, one of the "
+                        "two"
+                    )
+            for role in expansion.protocol.roles:
+                if role not in self.facts.data and role not in self.facts.unbound:
+                    raise self._wrong(f"{name} needs the role '{role}', which has no dataset")
+
+    def _wrong(self, message: str) -> ResultError:
+        return ResultError(f"{self.run / 'run.json'}: {message}")
+
+
+def _with_unfinished(run: Path, facts: RunFacts) -> RunFacts:
+    """Turn entries whose model has no scores yet into gaps: a run can be reported at any time."""
+    entries = [
+        entry
+        if entry.model is None or scores_path(run, entry.model).is_file()
+        else entry.model_copy(update={"model": None, "gap": UNFINISHED})
+        for entry in facts.entries
+    ]
+    return facts.model_copy(update={"entries": entries})

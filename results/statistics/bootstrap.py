@@ -1,0 +1,215 @@
+"""The cluster bootstrap: the same resamples of clusters for every metric, detector and cell.
+
+What hangs together (frames of a video, a real and its fakes, images of a person) is drawn together
+or not at all. Draw r depends on the seed and r alone, so that detectors compared on the same
+samples meet the same draws, which is what pairs them.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from results.errors import ResultError, UndefinedError
+from results.metrics.checking import Bools, Counts, Floats, Names
+from results.metrics.roc import Order, Ranked, Weights
+
+RESAMPLES = 1000
+FEWEST_CLUSTERS = 5
+_BLOCK_VALUES = 2**17  # of float64: what fits a core's own cache
+_KEPT_VALUES = 2**26  # of 16 bits: cells share their weights, whose drawing takes longest
+
+RankMetric = Callable[[Ranked], Floats]
+# A metric of sums: of the resamples' sums of some columns, shape (..., m), to shape (...).
+SumMetric = Callable[[Floats], Floats]
+
+
+class Draws:
+    """Resamples of clusters.
+
+    Clusters are drawn with replacement within strata: those that occur in the same parts (the real
+    ones of a cell, its fakes). So every resample keeps the classes of every cell, and a test set's
+    prevalence, which its makers chose, does not vary.
+
+    Attributes:
+        clusters: The cluster of each sample, from 0, shape (n,).
+        resamples: How many draws.
+        seed: Their seed.
+        fewest: Number of clusters in the part that has fewest of them.
+    """
+
+    def __init__(
+        self,
+        clusters: Counts,
+        parts: Sequence[Bools | Counts],
+        *,
+        resamples: int = RESAMPLES,
+        seed: int = 0,
+    ) -> None:
+        """Plan the draws.
+
+        Args:
+            clusters: The cluster of each sample, from 0, shape (n,).
+            parts: Masks (n,) or positions of samples; each keeps members in every draw: the real
+                samples and the fakes of every cell that the draws are for.
+            resamples: How many draws, at least 100.
+            seed: At least 0.
+
+        Raises:
+            ResultError: There are too few draws, or a part is empty.
+            UndefinedError: A part has fewer than 5 clusters.
+        """
+        if resamples < 100:
+            raise ResultError(f"{resamples} resamples tell no interval: ask for 100 or more")
+        self.clusters = clusters
+        self.resamples = resamples
+        self.seed = seed
+        occurs = np.zeros((int(clusters.max(initial=-1)) + 1, len(parts)), np.bool_)
+        for number, part in enumerate(parts):
+            occurs[clusters[part], number] = True
+        numbers = occurs.sum(axis=0)
+        self.fewest = int(numbers.min())
+        if self.fewest < FEWEST_CLUSTERS:
+            raise UndefinedError(
+                f"the samples of a class are {self.fewest} independent clusters; an interval "
+                f"needs {FEWEST_CLUSTERS}"
+            )
+        self._strata = _strata(occurs)
+        self._kept: npt.NDArray[np.uint16] | None = None
+
+    @classmethod
+    def of_cell(
+        cls,
+        labels: npt.ArrayLike,
+        clusters: Counts,
+        *,
+        resamples: int = RESAMPLES,
+        seed: int = 0,
+    ) -> "Draws":
+        """Plan the draws of one cell: its classes are the parts; otherwise as the constructor."""
+        is_fake: Bools = np.asarray(labels) == 1
+        parts = [part for part in (is_fake, ~is_fake) if part.any()]
+        return cls(clusters, parts, resamples=resamples, seed=seed)
+
+    def weights(self, start: int, stop: int) -> Counts:
+        """Give how often each cluster stands in the draws from ``start`` to before ``stop``.
+
+        Returns:
+            Shape (stop - start, c) for c clusters.
+        """
+        weights = np.zeros((stop - start, sum(map(len, self._strata))), np.int64)
+        for row, draw in zip(weights, range(start, stop), strict=True):
+            rng = np.random.default_rng((self.seed, draw))
+            for stratum in self._strata:
+                size = len(stratum)
+                row[stratum] = np.bincount(rng.integers(0, size, size), minlength=size)
+        return weights
+
+    def blocks(self, width: int) -> Iterator[tuple[slice, Weights]]:
+        """Give all weights, block by block, for work of ``width`` values a draw.
+
+        Memory is bounded: what a block of draws fills is about a megabyte, or one draw's, beside
+        the weights, which are kept up to 128 MiB.
+        """
+        number = sum(map(len, self._strata))
+        # A weight is at most the number of clusters, so that it fits where all are kept.
+        if self._kept is None and number * self.resamples <= _KEPT_VALUES and number < 2**16:
+            self._kept = self.weights(0, self.resamples).astype(np.uint16)
+        step = max(1, _BLOCK_VALUES // max(width, 1))
+        for start in range(0, self.resamples, step):
+            stop = min(start + step, self.resamples)
+            yield slice(start, stop), self._slice(start, stop)
+
+    def _slice(self, start: int, stop: int) -> Weights:
+        """Give weights that are kept, or draw them."""
+        return self.weights(start, stop) if self._kept is None else self._kept[start:stop]
+
+
+def rank_replicates(
+    draws: Draws,
+    labels: npt.ArrayLike,
+    scores: npt.ArrayLike,
+    metrics: Mapping[str, RankMetric],
+    *,
+    rows: Counts | None = None,
+    names: Names = None,
+) -> dict[str, Floats]:
+    """Compute rank metrics of every resample, sorting once.
+
+    Args:
+        draws: The resamples.
+        labels: 0 or 1, both present, shape (m,).
+        scores: Finite, greater for fake, shape (m,).
+        metrics: Such as ``{"AUC": Ranked.auc}``.
+        rows: Which samples of ``draws.clusters`` these are, shape (m,); None: all, in order.
+        names: The samples' ids for errors.
+
+    Returns:
+        For each metric shape (draws.resamples,).
+
+    Raises:
+        ResultError: As ``rank``, or the samples are not as many as the clusters'.
+        UndefinedError: As ``rank``, or a metric has no value.
+    """
+    order = Order(labels, scores, _clusters_of(draws, len(np.asarray(labels)), rows), names)
+    found = {name: np.empty(draws.resamples) for name in metrics}
+    for at, weights in draws.blocks(len(np.asarray(labels))):
+        ranked = order.ranked(weights)
+        for name, metric in metrics.items():
+            found[name][at] = metric(ranked)
+    return found
+
+
+def sum_replicates(
+    draws: Draws,
+    columns: npt.NDArray[np.bool_ | np.number],
+    metrics: Mapping[str, SumMetric],
+    *,
+    rows: Counts | None = None,
+) -> dict[str, Floats]:
+    """Compute metrics that depend on sums over samples alone: means, rates, calibration.
+
+    Args:
+        draws: The resamples.
+        columns: What is summed, shape (m, k).
+        metrics: Functions of the sums, shape (b, k) to (b,).
+        rows: As in ``rank_replicates``.
+
+    Returns:
+        For each metric shape (draws.resamples,).
+
+    Raises:
+        ResultError: The samples are not as many as the clusters'.
+    """
+    here, of = np.unique(_clusters_of(draws, len(columns), rows), return_inverse=True)
+    sums = np.stack([np.bincount(of, column, len(here)) for column in columns.T], axis=1)
+    found = {name: np.empty(draws.resamples) for name in metrics}
+    for at, weights in draws.blocks(len(here)):
+        resampled = weights.take(here, axis=-1).astype(np.float64) @ sums
+        for name, metric in metrics.items():
+            found[name][at] = metric(resampled)
+    return found
+
+
+def _clusters_of(draws: Draws, number: int, rows: Counts | None) -> Counts:
+    """Give the clusters of some rows, as many as there are samples."""
+    of = draws.clusters if rows is None else draws.clusters[rows]
+    if len(of) != number:
+        raise ResultError(f"{number} samples, but the draws are of the clusters of {len(of)}")
+    return of
+
+
+def _strata(occurs: Bools) -> list[Counts]:
+    """Part the clusters by where they occur; one alone in its stratum joins the largest.
+
+    Args:
+        occurs: Whether a cluster occurs in a part, shape (c, parts).
+
+    Returns:
+        Numbers of clusters; every cluster in one of them.
+    """
+    _, stratum = np.unique(occurs, axis=0, return_inverse=True)
+    sizes = np.bincount(stratum)
+    # Alone it would stand in every draw once, as if nothing were uncertain about it.
+    stratum[sizes[stratum] == 1] = sizes.argmax()
+    return [np.flatnonzero(stratum == number) for number in np.unique(stratum)]

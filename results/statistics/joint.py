@@ -1,0 +1,267 @@
+"""The resamples that all cells, models and seeds of a protocol share, and what follows from them.
+
+A cell's interval, the interval of its mean over seeds and the ranks of detectors are of the same
+draws, so that they agree with each other.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from protocols import Cell, ImageSet
+from results.errors import UndefinedError
+from results.metrics.cell import CARRIED, NOT_RESAMPLED, ONE_SIDED, UNBOUNDED, Measured
+from results.metrics.checking import Counts, Floats
+from results.run import RunContents
+from results.schema import Value
+from results.statistics.bootstrap import FEWEST_CLUSTERS, Draws
+from results.statistics.intervals import (
+    Interval,
+    OverSeeds,
+    Replicated,
+    bootstrap_interval,
+    over_seeds,
+)
+from results.statistics.ranking import Ranking, over_cells, ranking
+
+# One detector's models of a training set, by training seed.
+Models = Mapping[int, str]
+
+
+class Ranked(NamedTuple):
+    """Detectors by their means over cells; ``means`` has those with interval, by detector."""
+
+    ranking: Ranking
+    means: dict[str, OverSeeds]
+
+
+class _Clusters(NamedTuple):
+    """How many clusters the real and the forged samples of a test set are."""
+
+    real: int
+    fake: int
+
+
+class Joint:
+    """The resamples of one protocol of a run.
+
+    Test sets with a class of fewer than 5 clusters have no part in them: they would make every draw
+    impossible. One without any sample of a class has the resamples of the other.
+    """
+
+    def __init__(self, contents: RunContents, protocol: str) -> None:
+        """Plan the draws over all test sets of a protocol; nothing is drawn yet."""
+        self._contents = contents
+        expansion = contents.expansions[protocol]
+        self._headline = expansion.protocol.metrics[0]
+        self._training = {training.name: training for training in expansion.training_sets}
+        self._tests = {id(cell.test): cell.test for cell in expansion.cells}
+        self._clusters = {key: self._clusters_of(test) for key, test in self._tests.items()}
+        self._known: dict[tuple[str, str, str, int], Floats] = {}
+        parts = [
+            part
+            for key, test in self._tests.items()
+            if _is_drawn(self._clusters[key])
+            for part in self._parts(test)
+            if len(part)
+        ]
+        parts = list({part.tobytes(): part for part in parts}.values())
+        self._draws = Draws(self._compact(parts), parts) if parts else None
+
+    def with_intervals(
+        self, model: str, cell: Cell, measured: Measured, values: Mapping[str, Value]
+    ) -> dict[str, Value]:
+        """Add the 95 % interval of each metric to its value, or the reason why there is none.
+
+        Args:
+            model: Id of the model.
+            cell: The cell.
+            measured: What its metrics are computed of.
+            values: By name; what has no value is left as it is.
+        """
+        known = [name for name, value in values.items() if value.value is not None]
+        found: dict[str, Floats | str] = dict(NOT_RESAMPLED)
+        asked = [name for name in known if name not in found]
+        try:
+            found |= self._resampled(model, cell, measured, asked)
+        except UndefinedError as error:
+            found |= dict.fromkeys(asked, str(error))
+        return {
+            name: self._with_interval(cell, name, value, found[name]) if name in known else value
+            for name, value in values.items()
+        }
+
+    def mean_interval(self, cells: Sequence[tuple[str, Cell]], name: str, value: float) -> Interval:
+        """Give the 95 % interval of a metric's mean over cells; over one, that of its value.
+
+        Args:
+            cells: Models' ids and cells, at least one.
+            name: One of ``results.metrics.cell.NAMES``.
+            value: The mean.
+
+        Raises:
+            UndefinedError: A cell has no replicates, or how sure the mean is cannot be told.
+        """
+        replicates: Floats = np.mean([self.replicates(*each, name) for each in cells], axis=0)
+        clusters = min(self.fewest(cell, name) for _, cell in cells)
+        return bootstrap_interval(value, replicates, clusters, in_unit=name not in UNBOUNDED)
+
+    def over_seeds(self, models: Models, cell: Cell, name: str) -> OverSeeds:
+        """Summarise a metric of a cell over training seeds.
+
+        Args:
+            models: A detector's models of the cell's training set, by seed.
+            cell: The cell.
+            name: One of ``results.metrics.cell.NAMES``.
+
+        Raises:
+            UndefinedError: The metric has no value, or how sure it is cannot be told.
+        """
+        found = self._replicated(models, cell, name, self.fewest(cell, name))
+        return over_seeds(found, in_unit=name not in UNBOUNDED)
+
+    def ranking(
+        self,
+        detectors: Mapping[str, Sequence[Models]],
+        cells: Sequence[Cell],
+        name: str,
+        *,
+        higher_is_better: bool,
+    ) -> Ranked:
+        """Rank detectors by the mean of a metric over cells.
+
+        Args:
+            detectors: By name the models of each cell's training set, in the order of ``cells``.
+            cells: At least one, all of which have replicates.
+            name: One of ``results.metrics.cell.NAMES``.
+            higher_is_better: Whether greater is better.
+
+        Raises:
+            UndefinedError: A cell has no replicates, or nothing varies.
+        """
+        clusters = min(self.fewest(cell, name) for cell in cells)
+        found = {
+            detector: [
+                self._replicated(models, cell, name, clusters)
+                for models, cell in zip(each, cells, strict=True)
+            ]
+            for detector, each in detectors.items()
+        }
+        in_unit = name not in UNBOUNDED
+        means = {
+            who: over_seeds(over_cells(who, row), in_unit=in_unit) for who, row in found.items()
+        }
+        return Ranked(ranking(found, higher_is_better=higher_is_better), means)
+
+    def replicates(self, model: str, cell: Cell, name: str) -> Floats:
+        """Compute a metric of a cell in every resample, shape (draws,).
+
+        Raises:
+            UndefinedError: It has no value, or none in a resample; a class has fewer than 5
+                clusters; or resamples do not tell how sure it is.
+        """
+        key = (model, cell.condition.key, cell.level, id(cell.test))
+        if name == self._headline and key in self._known:
+            return self._known[key]
+        if name in NOT_RESAMPLED:
+            raise UndefinedError(NOT_RESAMPLED[name])
+        return self._resampled(model, cell, self._measured(model, cell), [name])[name]
+
+    def fewest(self, cell: Cell, name: str) -> int:
+        """Count the clusters of the class that has fewer of them, of those that a metric is of."""
+        clusters = self._clusters[id(cell.test)]
+        side = ONE_SIDED.get(name.removesuffix(CARRIED))
+        if side is not None:
+            return clusters.fake if side else clusters.real
+        return min(filter(None, clusters), default=0)
+
+    def _resampled(
+        self, model: str, cell: Cell, measured: Measured, names: Sequence[str]
+    ) -> dict[str, Floats]:
+        """Compute metrics that have a value in every resample, by name."""
+        if self._draws is None or not _is_drawn(self._clusters[id(cell.test)]):
+            raise UndefinedError(f"a class is of fewer than {FEWEST_CLUSTERS} independent clusters")
+        absent = "a class is absent from some resamples"
+        try:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                found = measured.replicates(names, self._draws, self._contents.first_rows(cell))
+        except UndefinedError as error:
+            raise UndefinedError(absent) from error
+        if not all(np.isfinite(each).all() for each in found.values()):
+            raise UndefinedError(absent)
+        # Ranks, means over seeds and over cells ask for these again.
+        if self._headline in found:
+            key = (model, cell.condition.key, cell.level, id(cell.test))
+            self._known[key] = found[self._headline]
+        return found
+
+    def _with_interval(self, cell: Cell, name: str, value: Value, found: Floats | str) -> Value:
+        """Add what replicates tell to a value, or why there are none."""
+        assert value.value is not None
+        try:
+            if isinstance(found, str):
+                raise UndefinedError(found)
+            clusters, in_unit = self.fewest(cell, name), name not in UNBOUNDED
+            low, high, _ = bootstrap_interval(value.value, found, clusters, in_unit=in_unit)
+        except UndefinedError as error:
+            return value.model_copy(update={"no_interval": str(error)})
+        return value.model_copy(update={"low": low, "high": high})
+
+    def _measured(self, model: str, cell: Cell) -> Measured:
+        """Give what the metrics of a cell are computed of."""
+        validation = self._training[cell.training].val
+        carried = self._contents.threshold(model, validation, cell.level)
+        return self._contents.measured(model, cell, carried)
+
+    def _replicated(self, models: Models, cell: Cell, name: str, clusters: int) -> Replicated:
+        """Give the estimates of a cell over seeds with their replicates."""
+        estimates = []
+        for model in models.values():
+            value = self._measured(model, cell).value(name)
+            if value.value is None:
+                raise UndefinedError(value.reason or "no value")
+            estimates.append(value.value)
+        return Replicated(
+            seeds=tuple(models),
+            estimates=np.array(estimates),
+            replicates=np.array([self.replicates(m, cell, name) for m in models.values()]),
+            clusters=clusters,
+        )
+
+    def _parts(self, test: ImageSet) -> tuple[Counts, Counts]:
+        """Part a test set's samples into the real and the forged ones."""
+        fake = (self._contents.samples["label"].iloc[test.rows] == "fake").to_numpy()
+        return test.rows[~fake], test.rows[fake]
+
+    def _clusters_of(self, test: ImageSet) -> _Clusters:
+        """Count the clusters of both classes."""
+        return _Clusters(*(len(np.unique(self._contents.clusters[p])) for p in self._parts(test)))
+
+    def _compact(self, parts: Iterable[Counts]) -> Counts:
+        """Number the clusters that occur in a part from 0: no others need to be drawn."""
+        clusters = self._contents.clusters
+        here = np.unique(clusters[np.concatenate(list(parts))])
+        found: Counts = np.searchsorted(here, clusters).astype(np.int64)
+        # Samples of other clusters are in no part and in no cell.
+        return np.minimum(found, len(here) - 1)
+
+
+class Bootstrap:
+    """The resamples of a run's protocols, those of each planned once, when they are asked for."""
+
+    def __init__(self, contents: RunContents) -> None:
+        """Resample what was read of a run."""
+        self._contents = contents
+        self._joint: dict[str, Joint] = {}
+
+    def of(self, protocol: str) -> Joint:
+        """Give the resamples that all cells of a protocol share."""
+        if protocol not in self._joint:
+            self._joint[protocol] = Joint(self._contents, protocol)
+        return self._joint[protocol]
+
+
+def _is_drawn(clusters: _Clusters) -> bool:
+    """Tell whether each class that a test set has is of enough clusters."""
+    return any(clusters) and min(filter(None, clusters)) >= FEWEST_CLUSTERS
