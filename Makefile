@@ -48,12 +48,12 @@ FACES ?= ../shared/data/faces/manifest.csv
 BUDGET ?= 540
 PUBLISHED ?= results/published/demonstration
 STUDY ?= demonstration
-PIECES ?=
+OPTIONS ?=
 
 gpu-results: $(INSTALLED) ## Train and score what results/published still lacks, in BUDGET seconds
 	test -f .gpu/faces/manifest.csv || $(FORGERYBENCH) data reencode $(FACES) .gpu/faces --side 256 --quality 90
-	$(FORGERYBENCH) pieces $(STUDY) --data .gpu/faces/manifest.csv --out $(PUBLISHED) \
-		--store .gpu/models --budget-seconds $(BUDGET) $(PIECES)
+	$(FORGERYBENCH) cross-validate $(STUDY) --data .gpu/faces/manifest.csv --out $(PUBLISHED) \
+		--store .gpu/models --budget-seconds $(BUDGET) $(OPTIONS)
 
 protocol-page: $(INSTALLED) ## Write the protocols' diagrams into docs/protocols.md
 	$(BIN)/python -m docs.scripts.protocols docs/protocols.md

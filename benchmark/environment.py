@@ -71,6 +71,16 @@ def describe(device: "torch.device") -> str:
     return f"cpu ({platform.machine()})"
 
 
+def rank() -> int:
+    """Give this process's number; 0 leads, and is the only one without a launcher."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def process_count() -> int:
+    """Give how many processes train together."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def host() -> dict[str, str]:
     """Give facts of the machine that no number depends on."""
     return {"system": platform.platform(), "cores": str(os.cpu_count())}

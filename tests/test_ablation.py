@@ -8,8 +8,9 @@ import torch
 
 import benchmark
 from benchmark.errors import BenchmarkError
-from benchmark.study.run import check_detectors
+from benchmark.study.checks import check_detectors
 from benchmark.study.schema import Study, StudyDetector, load_study, study_names, study_of
+from benchmark.study.tracks import recipes_of
 from benchmark.training.recipe import load_recipe
 from detectors.cards import CARDS
 from detectors.catalog import create_detector
@@ -152,7 +153,8 @@ def test_other_detectors_take_the_reference_away() -> None:
 
 @pytest.mark.parametrize("name", study_names())
 def test_every_study_that_ships_has_options_that_exist(name: str) -> None:
-    check_detectors(load_study(name))
+    study = load_study(name)
+    check_detectors(study, recipes_of(study))
 
 
 @pytest.mark.parametrize("entry", STUDY.detectors, ids=lambda entry: entry.name)

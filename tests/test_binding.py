@@ -47,7 +47,7 @@ def test_several_manifests_without_roles_are_told_the_roles() -> None:
         BenchmarkError,
         match=r"several manifests need a role each, as --data ROLE=a\.csv; the roles are x, y",
     ):
-        read_data(["a.csv", "b.csv"], ["x", "y"])
+        read_data(["a.csv", "b.csv"], lambda: ["x", "y"])
 
 
 @pytest.mark.parametrize(

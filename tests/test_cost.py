@@ -16,8 +16,9 @@ from benchmark.cli import catalog
 from benchmark.cli.app import app
 from benchmark.errors import BenchmarkError
 from benchmark.study import selection
-from benchmark.study.run import check_detectors
+from benchmark.study.checks import check_detectors
 from benchmark.study.schema import study_of
+from benchmark.study.tracks import recipes_of
 from detectors import create_detector
 from detectors.base import Size
 from detectors.cards import CARDS
@@ -250,9 +251,10 @@ def test_numbers_have_three_digits_and_a_unit(number: float, text: str) -> None:
 def test_a_recipe_of_too_large_batches_is_refused_before_any_training() -> None:
     study = study_of("cross-forgery", detectors=["mfclip-release"], size="tiny", recipe="tiny")
     with pytest.raises(BenchmarkError, match="batches of 24 at most: recipe 'tiny' has batch_size"):
-        check_detectors(study)
+        check_detectors(study, recipes_of(study))
 
 
 @pytest.mark.parametrize("size", ["tiny", "base"])
 def test_what_all_stands_for_can_be_trained_by_its_recipes(size: Size) -> None:
-    check_detectors(study_of("cross-forgery", detectors=["all"], size=size))
+    study = study_of("cross-forgery", detectors=["all"], size=size)
+    check_detectors(study, recipes_of(study))

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from benchmark.data.encoding import Encoding, resolve
+from benchmark.data.encoding import Encoding, fixed_encoding
 from benchmark.data.manifest import read_manifest
 from benchmark.data.source import ImageSource
 from benchmark.errors import BenchmarkError
@@ -65,14 +65,14 @@ def test_the_smallest_side_of_any_readable_image_is_taken() -> None:
     aligned = Aligned(side="smallest", quality=(70, 95))
     samples = sized((300, 200), (180, 220), (10, 10))
     samples.loc[2, "problem"] = "missing"
-    assert resolve(aligned, samples).side == 180
+    assert fixed_encoding(aligned, samples).side == 180
 
 
 def test_sizes_that_are_not_known_or_too_small_are_told() -> None:
     with pytest.raises(BenchmarkError, match="do not state width and height"):
-        resolve(Aligned(side="smallest", quality=(70, 95)), sized((300, 200))[["problem"]])
+        fixed_encoding(Aligned(side="smallest", quality=(70, 95)), sized((300, 200))[["problem"]])
     with pytest.raises(BenchmarkError, match=r"1 images are smaller than the 190 px.*'1\.png'"):
-        resolve(Aligned(side=190, quality=(70, 95)), sized((300, 200), (180, 220)))
+        fixed_encoding(Aligned(side=190, quality=(70, 95)), sized((300, 200), (180, 220)))
 
 
 def test_training_and_scoring_see_the_encoded_image(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Plans of every protocol that ships, the datasets they are bound to, and what is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ from benchmark.data.manifest import Manifest, read_manifest
 from benchmark.errors import BenchmarkError
 from benchmark.study.binding import bind
 from benchmark.study.planning import Plan, make_plan
+from benchmark.study.resolved import resolve, resolve_on
 from benchmark.study.samples import stated_samples
 from benchmark.study.schema import Study, StudyDetector, StudyProtocol, study_of
 from benchmark.training.recipe import load_recipe
@@ -54,18 +56,19 @@ def plan_of(folder: Path, *protocols: str, change: pd.DataFrame | None = None) -
         size="tiny",
         seeds=(0,),
     )
-    samples = stated_samples(manifests).assign(problem="")
     if change is not None:
+        samples = stated_samples(manifests).drop(columns="dataset")
         for column in change:
             samples.loc[change.index, column] = change[column]
-    return make_plan(study, manifests, samples)
+        manifests = {role: replace(one, samples=samples) for role, one in manifests.items()}
+    return make_plan(resolve_on(study, manifests))
 
 
 def previewed(name: str, folder: Path, **options: object) -> list[PlanTable]:
     data = write_manifests(load_protocol(name), folder)
     # trained by gradients, or protocols with attacks would leave it out
     study = study_of(name, detectors=["xception"], size="tiny")
-    return preview(study, data=data, store=folder / "store", **options)  # type: ignore[arg-type]
+    return preview(resolve(study, data), store=folder / "store", **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", protocol_names())
@@ -110,7 +113,7 @@ def test_what_stands_on_two_sides_is_a_warning_of_the_plan(tmp_path: Path) -> No
     table.loc[table["source"] == "FFHQ", "identity"] = "someone"
     table.to_csv(data["data"], index=False)
     study = study_of("cross-generator", detectors=["spectrum"], size="tiny")
-    warning = preview(study, data=data, store=tmp_path / "store")[2]
+    warning = preview(resolve(study, data), store=tmp_path / "store")[2]
     assert warning.title == "Warning: Cross-generator has the same on two sides"
     assert [
         "DDPM",
@@ -148,7 +151,7 @@ def test_one_manifest_has_one_role(tmp_path: Path) -> None:
 def test_a_strict_protocol_refuses_what_stands_on_two_sides(tmp_path: Path) -> None:
     name = write_protocol(tmp_path, "own", strict=True)
     plan = plan_of(tmp_path / "clean", name)
-    same = plan.samples.index[plan.samples["source"] == "FFHQ"]
+    same = plan.resolved.samples.index[plan.resolved.samples["source"] == "FFHQ"]
     change = pd.DataFrame({"pair": "p"}, index=same)
     sentence = r"own is strict: 1 values of pair \('p' first\) stand in train of 'DDPM' and in val"
     with pytest.raises(BenchmarkError, match=sentence):
@@ -168,7 +171,7 @@ def test_a_role_left_out_on_purpose_is_a_stated_gap(tmp_path: Path) -> None:
     data = write_manifests(load_protocol("ffpp-cross-dataset"), tmp_path)
     del data["dfd"], data["df40-ff"]
     study = study_of("ffpp-cross-dataset", detectors=["spectrum"], size="tiny")
-    tables = preview(study, data=data, store=tmp_path / "store", allow_missing=True)
+    tables = preview(resolve(study, data, allow_missing=True), store=tmp_path / "store")
     gaps = {row[0]: row[-1] for row in tables[1].rows}
     assert gaps["DFD"] == "no dataset is bound to role 'dfd'"
     assert gaps["simswap"] == "no dataset is bound to role 'df40-ff'"
@@ -188,7 +191,7 @@ def test_the_encoding_is_part_of_a_models_id(tmp_path: Path) -> None:
     ]
     plans = [plan_of(tmp_path / str(n), name) for n, name in enumerate(["cross-generator", *names])]
     assert len({model for plan in plans for model in plan.jobs}) == 3 * len(plans[0].jobs)
-    assert [plan.encoding_name for plan in plans[:2]] == [
+    assert [plan.resolved.encoding_name for plan in plans[:2]] == [
         "as-is", "aligned.v1, 64 px, JPEG 70 to 95",
     ]  # fmt: skip
 
@@ -197,6 +200,6 @@ def test_a_plan_scores_the_real_images_of_every_policy(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, "cross-generator")
     needed = next(iter(plan.needs.values()))
     rows = next(iter(needed.values()))
-    for cell in plan.expansions[0].cells:
+    for cell in plan.resolved.expansions[0].cells:
         for alternative in cell.test.alternatives.values():
             assert set(alternative.rows) <= set(rows)

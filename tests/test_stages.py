@@ -5,7 +5,6 @@ from pathlib import Path
 
 import av
 import numpy as np
-import pandas as pd
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
@@ -18,7 +17,7 @@ from benchmark.errors import BenchmarkError, ImageError, ManifestError
 from benchmark.perturbations import apply
 from benchmark.perturbations.videos import CODECS, reencoded_frames
 from benchmark.scoring.conditions import perturbed
-from benchmark.study.planning import make_plan
+from benchmark.study.resolved import resolve
 from benchmark.study.samples import stated_samples
 from benchmark.study.schema import Study, StudyDetector, StudyProtocol
 from protocols import ProtocolError, perturbations
@@ -291,7 +290,6 @@ def test_a_manifest_that_lacks_what_a_stage_needs_is_told_before_training(
         rows += [f"{split[0]}/a.png,fake,FS,GAN,G,one,{split},"]
     rows = [row.replace("t/", "r/") if ",train," in row else row for row in rows]
     manifest = manifest_of(tmp_path, column, *rows)
-    samples: pd.DataFrame = stated_samples({"data": manifest}).assign(problem="", sha256="missing")
     study = study_of(write_protocol(tmp_path, (name, stage)), write_recipe(tmp_path, steps=2))
     with pytest.raises(BenchmarkError, match=sentence):
-        make_plan(study, {"data": manifest}, samples)
+        resolve(study, manifest.path)

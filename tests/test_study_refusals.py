@@ -10,8 +10,9 @@ from filelock import FileLock
 
 import benchmark
 from benchmark.errors import BenchmarkError
-from benchmark.study.run import check_detectors
-from benchmark.study.schema import StudyDetector, load_study, study_of
+from benchmark.study.checks import check_detectors
+from benchmark.study.schema import Study, StudyDetector, load_study, study_of
+from benchmark.study.tracks import recipes_of
 from benchmark.training.recipe import load_recipe
 from protocols.errors import ProtocolError
 from tests.small_data import SMALL, write_dataset, write_recipe
@@ -21,6 +22,10 @@ from tests.small_study import run, study
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_dataset(tmp_path_factory.mktemp("data"), count=8)
+
+
+def check(wanted: Study) -> None:
+    check_detectors(wanted, recipes_of(wanted))
 
 
 @pytest.fixture(scope="module")
@@ -103,8 +108,8 @@ def test_a_recipe_that_a_loss_cannot_take_is_an_error_before_any_training(tmp_pa
     (tmp_path / "mixed.yaml").write_text(json.dumps(plain))
     said = "small trains on batches of which half are real: recipe 'mixed' has balanced: false"
     with pytest.raises(BenchmarkError, match=said):
-        check_detectors(study(str(tmp_path / "mixed.yaml"), detector="gend"))
-    check_detectors(study("tiny", detector="gend"))
+        check(study(str(tmp_path / "mixed.yaml"), detector="gend"))
+    check(study("tiny", detector="gend"))
 
 
 def test_an_unknown_option_is_an_error_before_any_training(

@@ -8,13 +8,19 @@ import pytest
 import benchmark
 from benchmark.errors import BenchmarkError
 from benchmark.progress import Progress
-from benchmark.study.binding import bind, load_protocols
+from benchmark.study.checks import check_detectors
 from benchmark.study.planning import make_plan
-from benchmark.study.run import check_detectors
-from benchmark.study.samples import stated_samples
+from benchmark.study.resolved import resolve
 from benchmark.study.schema import Study, StudyDetector, StudyProtocol, study_of
 from benchmark.study.selection import left_out_notes, spelt_out, without_own_recipe
-from benchmark.study.tracks import options_of, own_recipe, recipe_of, takes_input_size, track_of
+from benchmark.study.tracks import (
+    options_of,
+    own_recipe,
+    recipe_of,
+    recipes_of,
+    takes_input_size,
+    track_of,
+)
 from benchmark.training.recipe import common_recipe, load_recipe
 from detectors.base import Detector
 from detectors.cards import CARDS
@@ -99,7 +105,7 @@ def test_an_own_recipe_names_its_source_and_fits_its_detector(card, size: str) -
     assert re.search(r"et al\.|Shiohara", recipe.citation)
     assert recipe.resolved(100_000).steps >= 120
     wanted = study(size, StudyDetector(detector=card.name), track="own")
-    check_detectors(wanted)
+    check_detectors(wanted, recipes_of(wanted))
     assert recipe_of(wanted.detectors[0], wanted) == recipe
     assert recipe.augmentation == load_recipe(card.own_recipe).augmentation
     if size == "tiny":
@@ -118,8 +124,9 @@ def test_own_at_base_is_the_recipe_of_the_card_and_its_side() -> None:
 def test_a_detector_without_an_own_recipe_is_refused_and_all_leaves_it_out() -> None:
     entry = StudyDetector(detector="vit")
     with pytest.raises(BenchmarkError, match=r"vit has no track 'own': no paper .* --track common"):
-        check_detectors(study("tiny", entry, track="own"))
-    check_detectors(study("tiny", entry.model_copy(update={"track": "common"}), track="own"))
+        recipes_of(study("tiny", entry, track="own"))
+    common = study("tiny", entry.model_copy(update={"track": "common"}), track="own")
+    check_detectors(common, recipes_of(common))
     assert "vit" in spelt_out(["all"], "tiny", "common")
     kept = spelt_out(["all"], "tiny", "own")
     assert "vit" not in kept
@@ -135,7 +142,7 @@ def test_what_is_not_trained_in_steps_is_in_both_tracks() -> None:
     entry = StudyDetector(detector="spectrum")
     for track, options in (("common", {"input_size": 224}), ("own", {})):
         wanted = study("base", entry, track=track)
-        check_detectors(wanted)
+        check_detectors(wanted, recipes_of(wanted))
         assert options_of(entry, recipe_of(entry, wanted), "base") == options
 
 
@@ -182,9 +189,7 @@ def test_an_option_that_is_stated_wins_over_the_tracks_side() -> None:
 def ids(track: str, tmp_path: Path, name: str = "meso4") -> set[str]:
     manifest = write_dataset(tmp_path / "data", count=4)
     wanted = study("tiny", StudyDetector(detector=name, label="d"), track=track)
-    manifests = bind(load_protocols(wanted), manifest)
-    samples = stated_samples(manifests).assign(problem="")
-    return set(make_plan(wanted, manifests, samples).jobs)
+    return set(make_plan(resolve(wanted, manifest)).jobs)
 
 
 def test_the_name_of_a_track_makes_no_other_model(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from benchmark.environment import resolve_device
 from benchmark.errors import BenchmarkError
 from benchmark.progress import Progress
 from benchmark.study.binding import Data, bind
-from benchmark.study.planning import encoding_of
+from benchmark.study.resolved import encoding_of
 from benchmark.study.samples import verified_samples
 from benchmark.training.store import ModelStore, default_store
 from detectors.base import Detector

@@ -12,7 +12,7 @@ from benchmark.data.source import ImageSource
 from benchmark.errors import BenchmarkError
 from benchmark.scoring.conditions import perturbed
 from benchmark.study.binding import Data, bind
-from benchmark.study.planning import encoding_of
+from benchmark.study.resolved import encoding_of
 from leaderboard.figures.hardest import Errors, Pixels, contact_sheet, find_cell, hardest
 from results.files import atomic_write
 from results.run import RunContents

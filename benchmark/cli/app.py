@@ -21,10 +21,28 @@ from benchmark.cli.console import (
 )
 from benchmark.cli.data import data_app, draw_embedded
 from benchmark.cli.list import list_app
-from benchmark.cli.options import read_data, read_list, read_study
+from benchmark.cli.options import (
+    CheckpointOption,
+    DataOption,
+    DetectorsOption,
+    DeviceOption,
+    ExecutorOption,
+    MissingOption,
+    ModelsOfOption,
+    OutOption,
+    StoreOption,
+    ThreadsOption,
+    read_data,
+    read_list,
+    takes_study,
+)
 from benchmark.cli.results import results_app
-from benchmark.environment import check_device
-from benchmark.study.binding import check_asked, load_protocols, roles_of
+from benchmark.data.manifest import check_path
+from benchmark.environment import check_device, rank
+from benchmark.executors import check_executor
+from benchmark.study.binding import Data, check_folder, load_protocols, roles_of
+from benchmark.study.resolved import resolve
+from benchmark.study.schema import Study, load_study
 from benchmark.version import __version__
 
 # Nothing here may import torch at the top: --help and the lists stay light.
@@ -40,66 +58,6 @@ app.add_typer(list_app, name="list")
 app.add_typer(show_app, name="show")
 app.add_typer(bench_app, name="bench")
 app.add_typer(results_app)
-
-Target = Annotated[str, typer.Argument(help="A protocol or study: its name, or a .yaml file.")]
-DataOption = Annotated[
-    list[str],
-    typer.Option("--data", help="MANIFEST, or ROLE=MANIFEST for each role.", metavar="[ROLE=]FILE"),
-]
-OutOption = Annotated[Path, typer.Option("--out", help="Folder of the run; continued if there.")]
-DetectorsOption = Annotated[
-    str | None,
-    typer.Option("--detectors", help="Names, separated by commas; all: what needs no download."),
-]
-SizeOption = Annotated[
-    str | None,
-    typer.Option(
-        "--size",
-        help="tiny (CPU) or base (published).",
-        show_default="the study's; a protocol has none",
-    ),
-]
-RecipeOption = Annotated[
-    str | None,
-    typer.Option(
-        "--recipe",
-        help="Recipe of every detector: a name or a .yaml file.",
-        show_default="that of the track",
-    ),
-]
-TrackOption = Annotated[
-    str | None, typer.Option("--track", help="common: one recipe for all; own: each its paper's.")
-]
-SeedsOption = Annotated[
-    str | None,
-    typer.Option(
-        "--seeds", help="Training seeds: 0,1,2", show_default="the study's; 0 for a protocol"
-    ),
-]
-TrainOnOption = Annotated[
-    str | None, typer.Option("--train-on", help="Only these training sets, separated by commas.")
-]
-ModelsOfOption = Annotated[
-    str | None, typer.Option("--train-on", help="Only models of this training set.")
-]
-StoreOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--store", help="Trained models, shared by runs.", show_default="the cache folder"
-    ),
-]
-DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
-ThreadsOption = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")]
-MissingOption = Annotated[
-    bool,
-    typer.Option(
-        "--allow-missing",
-        help="Leave out unreadable images, counted, and roles without a manifest, as gaps.",
-    ),
-]
-CheckpointOption = Annotated[
-    float, typer.Option("--checkpoint-seconds", min=0, help="Time between saved training states.")
-]
 
 
 def main() -> None:
@@ -142,78 +100,66 @@ def quickstart(
         from benchmark.training.store import home
     manifest = draw_embedded(home() / f"embedded-{EMBEDDED_VERSION}")
     say(f"Synthetic set: {manifest}")
-    _run("quickstart", data=manifest, out=out, store=store, threads=threads)
+    _run(load_study("quickstart"), manifest, out=out, store=store, threads=threads)
 
 
 @app.command()
 @told
+@takes_study
 def run(
-    target: Target,
+    study: Study,
     data: DataOption,
     out: OutOption,
-    detectors: DetectorsOption = None,
-    size: SizeOption = None,
-    recipe: RecipeOption = None,
-    track: TrackOption = None,
-    seeds: SeedsOption = None,
-    train_on: TrainOnOption = None,
     store: StoreOption = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
     allow_missing: MissingOption = False,
     checkpoint_seconds: CheckpointOption = 60.0,
+    executor: ExecutorOption = "local",
 ) -> None:
     """Train, score and report a protocol or study on your images."""
-    study = read_study(target, detectors, size, recipe, seeds, train_on, track)
-    manifests = read_data(data, roles_of(load_protocols(study)))
-    check_asked(study, manifests, out=out, device=device, allow_missing=allow_missing)
-    _tell_left_out(study, detectors, recipe)
     _run(
         study,
-        data=manifests,
+        _manifests(study, data),
+        allow_missing=allow_missing,
         out=out,
         store=store,
         device=device,
         threads=threads,
-        allow_missing=allow_missing,
         checkpoint_seconds=checkpoint_seconds,
+        executor=executor,
     )
 
 
 @app.command()
 @told
+@takes_study
 def plan(
-    target: Target,
+    study: Study,
     data: DataOption,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder of the run, to see what is left to do.")
     ] = None,
-    detectors: DetectorsOption = None,
-    size: SizeOption = None,
-    recipe: RecipeOption = None,
-    track: TrackOption = None,
-    seeds: SeedsOption = None,
-    train_on: TrainOnOption = None,
     store: StoreOption = None,
     allow_missing: MissingOption = False,
 ) -> None:
     """Print what a run would train, score and decode; do none of it."""
-    study = read_study(target, detectors, size, recipe, seeds, train_on, track)
-    manifests = read_data(data, roles_of(load_protocols(study)))
-    check_asked(study, manifests, out=out, allow_missing=allow_missing)
-    _tell_left_out(study, detectors, recipe)
+    if out is not None:
+        check_folder(out)
+    resolved = resolve(study, _manifests(study, data), allow_missing=allow_missing)
     with doing("Reading the study and its data"):  # torch takes a while to load
         from benchmark.cli.preview import preview
 
-        tables = preview(study, data=manifests, out=out, store=store, allow_missing=allow_missing)
+        tables = preview(resolved, out=out, store=store)
     for table in tables:
         print_table(table.title, table.columns, table.rows, table.note)
 
 
-@app.command()
+@app.command("cross-validate")
 @told
-def pieces(
-    target: Target,
+@takes_study
+def cross_validate_command(
+    study: Study,
     manifest: Annotated[Path, typer.Option("--data", help="The manifest; its splits are unused.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the outcome, by device and fold.")],
     folds: Annotated[
@@ -221,26 +167,21 @@ def pieces(
     ] = 5,
     budget: Annotated[
         float | None,
-        typer.Option("--budget-seconds", help="Stop before a piece that would not fit."),
+        typer.Option("--budget-seconds", help="Stop before a model that would not fit."),
     ] = None,
-    detectors: DetectorsOption = None,
-    size: SizeOption = None,
-    recipe: RecipeOption = None,
-    track: TrackOption = None,
-    seeds: SeedsOption = None,
     store: StoreOption = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
 ) -> None:
-    """Train and score what a study over folds still lacks, one model at a time."""
-    study = read_study(target, detectors, size, recipe, seeds, None, track)
-    check_asked(study, manifest, device=device)
+    """Cross-validate a study: train and score what its folds still lack, model by model."""
+    check_device(device)
+    check_path(manifest)
     from benchmark.cli.display import Display
-    from benchmark.study.pieces import carry_out
+    from benchmark.study.crossvalidation import cross_validate
     from benchmark.training.store import default_store
 
     with Display(error_console) as display:
-        outcome = carry_out(
+        outcome = cross_validate(
             study,
             manifest,
             out=out,
@@ -250,13 +191,13 @@ def pieces(
             device=device,
             threads=threads,
             progress=display,
-            on_plan=_show_pieces,
+            on_plan=_show_left,
         )
     for gap in outcome.gaps:
         out_console.print(f"[yellow]not possible:[/] {escape(gap)}", highlight=False)
     for name, seconds in outcome.done.items():
         out_console.print(f"done: {escape(name)} ({seconds:.0f} s)", highlight=False)
-    out_console.print(f"{len(outcome.done)} pieces done, {len(outcome.left)} left", highlight=False)
+    out_console.print(f"{len(outcome.done)} models done, {len(outcome.left)} left", highlight=False)
 
 
 @app.command()
@@ -353,44 +294,40 @@ def score(
         raise typer.Exit(EXIT_ERROR)
 
 
-def _show_pieces(left: Any, took: Any) -> None:
+def _show_left(left: Any, took: Any) -> None:
     """Print what is missing before anything is trained."""
-    from benchmark.study.pieces import estimate
+    from benchmark.study.crossvalidation import estimate
 
     rows = []
-    for piece in left:
-        seconds = estimate(piece, took)
-        rows.append([piece.name, "unknown" if seconds is None else f"{seconds:.0f}"])
-    print_table(f"Pieces without a record: {len(rows)}", ["piece", "seconds, estimated"], rows)
+    for model in left:
+        seconds = estimate(model, took)
+        rows.append([model.name, "unknown" if seconds is None else f"{seconds:.0f}"])
+    print_table(f"Models without a record: {len(rows)}", ["model", "seconds, estimated"], rows)
 
 
-def _tell_left_out(study: Any, detectors: str | None, recipe: str | None) -> None:
-    """Say which detectors ``all`` does not stand for here, if it was asked for."""
-    from benchmark.study.selection import left_out_notes
-
-    track = None if recipe else study.track
-    for why, names in left_out_notes(read_list(detectors) or [], study.size, track).items():
-        out_console.print(f"[yellow]{why}:[/] {names}", highlight=False, soft_wrap=True)
+def _manifests(study: Study, texts: list[str]) -> Data:
+    """Read ``--data``; where a role lacks, those of the study's protocols are named."""
+    return read_data(texts, lambda: roles_of(load_protocols(study)))
 
 
-def _run(study: Any, **options: Any) -> None:
+def _run(study: Study, data: Data, *, allow_missing: bool = False, **settings: Any) -> None:
     """Carry a study out behind the progress display and say where the report is."""
-    from benchmark.cli.display import Display
-
-    with doing("Reading the study and its data"):  # torch takes a while to load
-        from benchmark.study.run import run as carry_out
-        from benchmark.training.distributed import rank
+    check_device(settings.get("device", "auto"))
+    check_executor(settings.get("executor", "local"))
+    check_folder(settings["out"])
+    # Of several processes the first one reads and speaks.
+    resolved = None if rank() else resolve(study, data, allow_missing=allow_missing)
+    with doing("Loading the engine"):  # torch takes a while
+        from benchmark.cli.display import Display
+        from benchmark.study.run import Settings, carry_out, join
 
     with Display(error_console) as display:
-        page = carry_out(study, progress=display, **options)
-    if rank() == 0:  # of several processes one speaks
+        how = Settings(progress=display, **settings)
+        page = join(how) if resolved is None else carry_out(resolved, how)
+    if resolved is not None:
         _tell_report(page)
 
 
 def _tell_report(page: Path) -> None:
     """Say where the report is."""
     say(f"Report: {page}")
-
-
-if __name__ == "__main__":
-    main()

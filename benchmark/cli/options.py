@@ -1,37 +1,136 @@
-"""The text of arguments, read: a wrong one is an error that shows the form."""
+"""Options that several commands share, and the reading of their text."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
+from typing import Annotated, Any
 
+import typer
+
+from benchmark.cli.console import out_console
 from benchmark.errors import BenchmarkError
 from benchmark.study.schema import Study, study_of
+from benchmark.study.selection import left_out_notes
+
+Target = Annotated[str, typer.Argument(help="A protocol or study: its name, or a .yaml file.")]
+DataOption = Annotated[
+    list[str],
+    typer.Option("--data", help="MANIFEST, or ROLE=MANIFEST for each role.", metavar="[ROLE=]FILE"),
+]
+OutOption = Annotated[Path, typer.Option("--out", help="Folder of the run; continued if there.")]
+DetectorsOption = Annotated[
+    str | None,
+    typer.Option("--detectors", help="Names, separated by commas; all: what needs no download."),
+]
+SizeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--size",
+        help="tiny (CPU) or base (published).",
+        show_default="the study's; a protocol has none",
+    ),
+]
+RecipeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe",
+        help="Recipe of every detector: a name or a .yaml file.",
+        show_default="that of the track",
+    ),
+]
+TrackOption = Annotated[
+    str | None, typer.Option("--track", help="common: one recipe for all; own: each its paper's.")
+]
+SeedsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--seeds", help="Training seeds: 0,1,2", show_default="the study's; 0 for a protocol"
+    ),
+]
+TrainOnOption = Annotated[
+    str | None, typer.Option("--train-on", help="Only these training sets, separated by commas.")
+]
+ModelsOfOption = Annotated[
+    str | None, typer.Option("--train-on", help="Only models of this training set.")
+]
+StoreOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--store", help="Trained models, shared by runs.", show_default="the cache folder"
+    ),
+]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+ThreadsOption = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")]
+MissingOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-missing",
+        help="Leave out unreadable images, counted, and roles without a manifest, as gaps.",
+    ),
+]
+CheckpointOption = Annotated[
+    float, typer.Option("--checkpoint-seconds", min=0, help="Time between saved training states.")
+]
+
+
+ExecutorOption = Annotated[
+    str, typer.Option("--executor", help="Who does the work: local.", show_default=True)
+]
 
 
 def read_study(
-    target: str,
-    detectors: str | None,
-    size: str | None,
-    recipe: str | None,
-    seeds: str | None,
-    train_on: str | None,
-    track: str | None,
+    target: Target,
+    detectors: DetectorsOption = None,
+    size: SizeOption = None,
+    recipe: RecipeOption = None,
+    track: TrackOption = None,
+    seeds: SeedsOption = None,
+    train_on: TrainOnOption = None,
 ) -> Study:
-    """Make the study that the arguments describe."""
+    """Make the study that the options describe; these are the options of a study."""
     if size not in (None, "tiny", "base"):
         raise BenchmarkError(f"--size is tiny or base, not '{size}'")
     numbers = read_list(seeds) or []
     wrong = [number for number in numbers if not number.isdecimal()]
     if wrong:
         raise BenchmarkError(f"--seeds are whole numbers from 0, not '{wrong[0]}'")
-    return study_of(
+    names = read_list(detectors)
+    study = study_of(
         target,
-        detectors=read_list(detectors),
+        detectors=names,
         size=size,  # type: ignore[arg-type]  # checked above
         recipe=recipe,
+        track=track,
         seeds=[int(number) for number in numbers] or None,
         train_on=read_list(train_on),
-        track=track,
     )
+    notes = left_out_notes(names or [], study.size, None if recipe else study.track)
+    for why, left_out in notes.items():
+        out_console.print(f"[yellow]{why}:[/] {left_out}", highlight=False, soft_wrap=True)
+    return study
+
+
+def takes_study(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of a study, in place of its parameter ``study``.
+
+    A command states what is its own; what a study consists of stands in ``read_study`` alone.
+    """
+    shared = list(signature(read_study).parameters.values())
+    own = [p for name, p in signature(command).parameters.items() if name != "study"]
+
+    @wraps(command)
+    def wrapped(**given: Any) -> None:
+        study = read_study(**{option.name: given.pop(option.name) for option in shared})
+        command(study=study, **given)
+
+    # Needed ones first, as in a command's help; behind them the study's, then the command's own.
+    ordered = [*shared[:1], *(p for p in own if p.default is Parameter.empty), *shared[1:]]
+    ordered += [p for p in own if p.default is not Parameter.empty]
+    options = [p.replace(kind=Parameter.KEYWORD_ONLY) for p in ordered]
+    wrapped.__signature__ = Signature(options)  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {p.name: p.annotation for p in options}
+    return wrapped
 
 
 def read_list(text: str | None) -> list[str] | None:
@@ -39,14 +138,17 @@ def read_list(text: str | None) -> list[str] | None:
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
 
 
-def read_data(texts: list[str], roles: Sequence[str] = ()) -> Path | dict[str, Path | str]:
-    """Read ``--data``: one manifest, or one for each role; ``roles`` are named where one lacks."""
+def read_data(
+    texts: list[str], roles: Callable[[], Sequence[str]] = tuple
+) -> Path | dict[str, Path | str]:
+    """Read ``--data``: one manifest, or one for each role; ``roles()`` are named if one lacks."""
     if len(texts) == 1 and "=" not in texts[0]:
         return Path(texts[0])
     found: dict[str, Path | str] = {}
     for text in texts:
         if "=" not in text:
-            known = f"; the roles are {', '.join(roles)}" if roles else ""
+            there = ", ".join(roles())
+            known = f"; the roles are {there}" if there else ""
             raise BenchmarkError(
                 f"--data: several manifests need a role each, as --data ROLE={text}{known}"
             )

@@ -1,19 +1,16 @@
 """What a run would do, as tables; none of it is done."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from benchmark.data.images import file_of
-from benchmark.data.manifest import Manifest
 from benchmark.errors import BenchmarkError
-from benchmark.study.binding import Data, bind, load_protocols, stands_for
-from benchmark.study.planning import Plan, make_plan, nothing_to_train
-from benchmark.study.run import check_detectors, left_to_score
-from benchmark.study.samples import stated_samples
-from benchmark.study.schema import Study
+from benchmark.study.checks import check_detectors
+from benchmark.study.planning import Plan, left_to_score, make_plan, nothing_to_train
+from benchmark.study.resolved import ResolvedStudy
 from benchmark.training.store import ModelStore, default_store
 from leaderboard.tables.ablation import prompt_count
 from leaderboard.tables.cells import number_range
@@ -45,12 +42,7 @@ class PlanTable:
 
 
 def preview(
-    study: Study,
-    *,
-    data: Data,
-    out: Path | None = None,
-    store: Path | None = None,
-    allow_missing: bool = False,
+    resolved: ResolvedStudy, *, out: Path | None = None, store: Path | None = None
 ) -> list[PlanTable]:
     """Tell what ``run`` would train, decode and score.
 
@@ -58,70 +50,64 @@ def preview(
     of each, from which the models' ids follow.
 
     Args:
-        study: The study.
-        data: As in ``benchmark.run``.
+        resolved: The study on its data.
         out: The run's folder, if it may have scores already.
         store: The store of trained models; the user's cache folder if left out.
-        allow_missing: Plan without the manifests of some roles, as stated gaps.
 
     Raises:
         BenchmarkError: As in ``benchmark.run``.
     """
-    check_detectors(study)
-    protocols = load_protocols(study)
-    manifests = bind(protocols, data, allow_missing=allow_missing)
-    plan = make_plan(study, manifests, _unverified(manifests))
+    check_detectors(resolved.study, resolved.recipes)
+    plan = make_plan(resolved.on(_unverified(resolved)))
     models = ModelStore(store or default_store())
     tables = []
-    for expansion in plan.expansions:
+    for expansion in plan.resolved.expansions:
         found = _found_overlaps(expansion, plan)
         tables += [
             _training_table(expansion, plan),
-            _test_table(expansion, plan, _looked_for(plan.samples, found)),
+            _test_table(expansion, plan, _looked_for(plan.resolved.samples, found)),
             *_overlap_tables(found, expansion.protocol.title),
         ]
-    return [*tables, _work_table(plan, models, out, stands_for(protocols, data))]
+    return [*tables, _work_table(plan, models, out)]
 
 
-def _unverified(manifests: Mapping[str, Manifest]) -> pd.DataFrame:
+def _unverified(resolved: ResolvedStudy) -> pd.DataFrame:
     """Take the manifests at their word, but for files that are not there."""
-    samples = stated_samples(manifests)
+    samples, roots = resolved.samples, resolved.roots
     if (samples["sha256"] == "").any():
         raise BenchmarkError(
             "the manifest states no sha256 of its images, which the plan's model ids need: "
             "write them with 'forgerybench data index', or start the run"
         )
-    roots = {role: manifest.root for role, manifest in manifests.items()}
     there = [
         (roots[dataset] / file_of(sample_id)).is_file()
         for dataset, sample_id in zip(samples["dataset"], samples["sample_id"], strict=True)
     ]
-    samples["problem"] = ["" if found else "missing" for found in there]
-    return samples
+    return samples.assign(problem=["" if found else "missing" for found in there])
 
 
 def _training_table(expansion: Expansion, plan: Plan) -> PlanTable:
     """Show the training sets of one protocol."""
     protocol = expansion.protocol
-    real = (plan.samples["label"] == "real").to_numpy()
-    asked = {entry.training for entry in plan.entries if entry.protocol == protocol.name}
+    real = (plan.resolved.samples["label"] == "real").to_numpy()
+    wanted = {entry.training for entry in plan.entries if entry.protocol == protocol.name}
     rows = []
     for training in expansion.training_sets:
-        if training.name in asked:
+        if training.name in wanted:
             n_real = int(real[training.rows].sum())
             counts = [n_real, len(training.rows) - n_real, len(training.val)]
-            k = prompt_count(plan.samples.iloc[training.rows]) if len(training.rows) else 0
+            k = prompt_count(plan.resolved.samples.iloc[training.rows]) if len(training.rows) else 0
             cells = [c for c in expansion.cells if c.training == training.name]
             gaps = sum(c.test.gap is not None for c in cells)
             told = f"{len(cells)}" + (f" ({gaps} of them gaps)" if gaps else "")
             numbers = [str(number) for number in (*counts, k)]
             rows.append([training.name, *numbers, training.statement, told, training.gap or ""])
-    missing = int((plan.samples["problem"] != "").sum())
+    missing = int((plan.resolved.samples["problem"] != "").sum())
     notes = [
         "K: distinct prompts of a training set; at K = 2 they say no more than the class",
-        *([f"encoding {plan.encoding_name}"] if plan.encoding else []),
+        *([f"encoding {plan.resolved.encoding_name}"] if plan.resolved.encoding else []),
         *([f"images that are missing: {missing}"] if missing else []),
-        *_idle_caps(protocol, plan.samples),
+        *_idle_caps(protocol, plan.resolved.samples),
     ]
     return _table(
         title=f"{protocol.title} (version {protocol.version}, {protocol.hash})",
@@ -133,11 +119,11 @@ def _training_table(expansion: Expansion, plan: Plan) -> PlanTable:
 
 def _test_table(expansion: Expansion, plan: Plan, looked_for: str) -> PlanTable:
     """Show the test sets of one protocol; those that differ by training set, as ranges."""
-    real = (plan.samples["label"] == "real").to_numpy()
-    asked = {e.training for e in plan.entries if e.protocol == expansion.protocol.name}
+    real = (plan.resolved.samples["label"] == "real").to_numpy()
+    wanted = {e.training for e in plan.entries if e.protocol == expansion.protocol.name}
     tests: dict[tuple[str, str], list[Cell]] = {}
     for cell in expansion.cells:
-        if cell.training in asked:
+        if cell.training in wanted:
             tests.setdefault((cell.test.role, cell.test.name), []).append(cell)
     rows = []
     for (role, name), cells in tests.items():
@@ -201,9 +187,9 @@ def _looked_for(samples: pd.DataFrame, found: Sequence[Overlap]) -> str:
 
 
 def _found_overlaps(expansion: Expansion, plan: Plan) -> list[Overlap]:
-    """List the overlaps of the training sets that are asked for."""
-    asked = {e.training for e in plan.entries if e.protocol == expansion.protocol.name}
-    return [each for each in overlaps(expansion, plan.samples) if each.training in asked]
+    """List the overlaps of the training sets that are wanted for."""
+    wanted = {e.training for e in plan.entries if e.protocol == expansion.protocol.name}
+    return [each for each in overlaps(expansion, plan.resolved.samples) if each.training in wanted]
 
 
 def _overlap_tables(found: Sequence[Overlap], title: str) -> list[PlanTable]:
@@ -228,8 +214,8 @@ def _overlap_tables(found: Sequence[Overlap], title: str) -> list[PlanTable]:
     ]
 
 
-def _work_table(plan: Plan, models: ModelStore, out: Path | None, word: str | None) -> PlanTable:
-    """Show what is left to do; ``word``: what the user's own word stands for."""
+def _work_table(plan: Plan, models: ModelStore, out: Path | None) -> PlanTable:
+    """Show what is left to do."""
     there = [model for model in plan.jobs if models.has(model)]
     groups = left_to_score(out or Path("nowhere-yet"), plan)
     scores = sum(group.scores for group in groups)
@@ -243,9 +229,9 @@ def _work_table(plan: Plan, models: ModelStore, out: Path | None, word: str | No
         ["images to decode for scoring", str(decodes)],
         ["disk for scores", f"about {_bytes(scores * _BYTES_A_SCORE)}"],
     ]
-    reasons = nothing_to_train(plan)
+    reasons = nothing_to_train(plan.resolved)
     notes = [f"There is nothing to train, so run refuses: {'; '.join(reasons)}"] if reasons else []
-    notes += [word] if word else []
+    notes += [plan.resolved.note] if plan.resolved.note else []
     return PlanTable(title="Work", columns=["what", "how much"], rows=rows, note="\n".join(notes))
 
 

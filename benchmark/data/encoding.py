@@ -12,6 +12,8 @@ from benchmark.errors import BenchmarkError
 from protocols.schema import Aligned
 from protocols.selection import SMALLEST
 
+# What images without an encoding are said to be.
+AS_IS = "as-is"
 # Raised by every change of the pixels it gives.
 _VERSION = 1
 
@@ -70,7 +72,7 @@ class Encoding:
         return np.ascontiguousarray(decoded[..., ::-1]).astype(np.uint8)
 
 
-def resolve(aligned: Aligned, samples: pd.DataFrame) -> Encoding:
+def fixed_encoding(aligned: Aligned, samples: pd.DataFrame) -> Encoding:
     """Fix the side of a protocol's encoding for some samples.
 
     Args:

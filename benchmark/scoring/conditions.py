@@ -8,23 +8,11 @@ A box is where a face was found on the clean picture, so the same place is cut o
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-import pandas as pd
-
 from benchmark.data.images import MAX_PIXELS, Pixels
 from benchmark.data.source import ImageSource
-from benchmark.errors import BenchmarkError
 from benchmark.perturbations import apply
 from benchmark.perturbations.videos import reencoded_frames
-from protocols.conditions import Condition, perturbations
-from protocols.expansion import Expansion
-
-# What an id must have for a stage, and what a manifest then lacks.
-_NEEDS = {
-    "frame": ("xywh=", "has no box, so there is no larger picture: give the manifest a column box"),
-    "video": ("#frame=", "is no frame of a video file: give the manifest videos and their frames"),
-}
+from protocols.conditions import Condition
 
 
 def perturbed(
@@ -72,28 +60,10 @@ def _from_videos(
     videos: dict[Path, dict[int, list[int]]] = {}
     for row in rows:
         place = source.place(row)
-        assert place.frame is not None  # ``refuse_unfit`` was there first
+        assert place.frame is not None  # a resolved study has seen to it
         videos.setdefault(place.path, {}).setdefault(place.frame, []).append(row)
     for path, frames in videos.items():
         found = reencoded_frames(condition, path, frames, max_pixels=MAX_PIXELS)
         for number, wanted in frames.items():
             for row in wanted:
                 yield row, source.cut(found[number], row)
-
-
-def refuse_unfit(expansion: Expansion, samples: pd.DataFrame) -> None:
-    """Raise BenchmarkError where a condition needs more of a sample than its manifest gives."""
-    ids = samples["sample_id"]
-    for cell in expansion.cells:
-        marker, lacking = _NEEDS.get(cell.condition.stage, ("", ""))
-        if not marker or cell.condition.name == "clean":
-            continue
-        rows: npt.NDArray[np.int64] = cell.test.all_rows
-        without = ids.iloc[rows][~ids.iloc[rows].str.contains(marker, regex=False)]
-        if len(without):
-            other = "crop" in perturbations()[cell.condition.name].stages
-            raise BenchmarkError(
-                f"{expansion.protocol.name}: '{cell.condition.name}' is for stage "
-                f"{cell.condition.stage}, but '{without.iloc[0]}' {lacking}"
-                f"{', or say stage: crop, which is another test' if other else ''}"
-            )

@@ -4,11 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmark.data.manifest import Manifest, check_path, read_manifest
-from benchmark.environment import check_device
 from benchmark.errors import BenchmarkError
 from benchmark.study.schema import Study
-from benchmark.training.recipe import load_recipe
-from detectors.catalog import catalog_target
 from protocols.schema import Protocol, load_protocol
 
 GENERIC = "data"
@@ -20,7 +17,7 @@ Data = Mapping[str, Path | str] | Path | str
 
 def load_protocols(study: Study) -> tuple[Protocol, ...]:
     """Read the protocols of a study, which share their conditions' pixels."""
-    protocols = tuple(load_protocol(asked.protocol) for asked in study.protocols)
+    protocols = tuple(load_protocol(stated.protocol) for stated in study.protocols)
     names = [protocol.name for protocol in protocols]
     if len(set(names)) < len(names):
         raise BenchmarkError(f"study '{study.name}': two protocols have one name")
@@ -92,6 +89,15 @@ def bound_paths(
     return {role: Path(data[role]) for role in bound.values()}
 
 
+def read_bound(paths: Mapping[str, Path]) -> dict[str, Manifest]:
+    """Read the manifest of every role.
+
+    Raises:
+        ManifestError: One cannot be read.
+    """
+    return {role: read_manifest(path) for role, path in paths.items()}
+
+
 def bind(
     protocols: Sequence[Protocol], data: Data, *, allow_missing: bool = False
 ) -> dict[str, Manifest]:
@@ -101,32 +107,7 @@ def bind(
         BenchmarkError: As there.
         ManifestError: A manifest cannot be read.
     """
-    paths = bound_paths(protocols, data, allow_missing=allow_missing)
-    return {role: read_manifest(path) for role, path in paths.items()}
-
-
-def check_asked(
-    study: Study,
-    data: Data,
-    *,
-    out: Path | None = None,
-    device: str = "auto",
-    allow_missing: bool = False,
-) -> None:
-    """Refuse at once what a run would refuse later, as far as no torch is needed to tell.
-
-    Raises:
-        BenchmarkError, ProtocolError, DetectorError: As ``benchmark.study.run``.
-    """
-    check_device(device)
-    protocols = load_protocols(study)
-    for entry in study.detectors:
-        catalog_target(entry.detector)
-        if entry.recipe:
-            load_recipe(entry.recipe)
-    bound_paths(protocols, data, allow_missing=allow_missing)
-    if out is not None:
-        check_folder(out)
+    return read_bound(bound_paths(protocols, data, allow_missing=allow_missing))
 
 
 def check_folder(out: Path) -> None:

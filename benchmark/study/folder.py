@@ -44,18 +44,20 @@ def run_facts(out: Path, plan: Plan, *, batch_size: int, versions: dict[str, str
     Raises:
         BenchmarkError: What is there was made from other data, models or versions.
     """
-    protocols = [expansion.protocol.model_dump(mode="json") for expansion in plan.expansions]
+    protocols = [
+        expansion.protocol.model_dump(mode="json") for expansion in plan.resolved.expansions
+    ]
     facts = RunFacts(
         schema=SCHEMA,
-        study=plan.study.name,
-        title=plan.study.title,
+        study=plan.resolved.study.name,
+        title=plan.resolved.study.title,
         protocols=protocols,
         data=dict(plan.data),
         entries=list(plan.entries),
         batch_size=batch_size,
         versions=versions,
-        reference=plan.study.reference,
-        unbound=list(plan.unbound),
+        reference=plan.resolved.study.reference,
+        unbound=list(plan.resolved.unbound),
     )
     if not (out / "run.json").is_file():
         return facts

@@ -1,193 +1,147 @@
-"""From a study and its data to all that is to be done: what ``plan`` prints and ``run`` does."""
+"""From a resolved study to all that is to be done: what ``plan`` prints and ``run`` does."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from benchmark.data.checking import SPLIT_REMEDY
-from benchmark.data.encoding import Encoding, resolve
-from benchmark.data.manifest import Manifest
 from benchmark.errors import BenchmarkError
-from benchmark.scoring.conditions import refuse_unfit as refuse_unfit_stages
-from benchmark.study.binding import load_protocols
-from benchmark.study.samples import MISSING_HASH, stated_samples
-from benchmark.study.schema import Study, StudyDetector, StudyProtocol
-from benchmark.study.tracks import options_of, recipe_of, track_of
-from benchmark.training.jobs import AS_IS, TrainJob, train_job
+from benchmark.scoring.store import ScoreStore
+from benchmark.scoring.units import Group, plan_groups
+from benchmark.study.checks import lacks_gradient, surrogate_of
+from benchmark.study.resolved import ResolvedStudy
+from benchmark.study.schema import StudyDetector
+from benchmark.study.tracks import options_of, track_of
+from benchmark.training.jobs import TrainJob, train_job
 from benchmark.training.sampling import Rows
-from detectors import detector_class
 from protocols.conditions import CLEAN, Condition
-from protocols.expansion import Expansion, TrainingSet, expand
-from protocols.overlaps import overlaps
-from protocols.samples import fingerprint
-from protocols.schema import Aligned, Protocol
+from protocols.expansion import Expansion, TrainingSet
+from protocols.schema import Protocol
 from protocols.selection import Selection
 from results.schema import Dataset, Entry
+
+# How many models share one decoding of the images; at base size each takes up to 1 GB.
+GROUP_SIZE = {"tiny": 64, "base": 8}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Plan:
-    """A study on its data, expanded.
+    """All that is to be trained and scored for a study on its data.
 
     Attributes:
-        samples: The samples of all datasets, sorted by dataset and id.
-        expansions: What each protocol asks, in the order of the study.
+        resolved: The study on samples whose contents are known.
+        data: Name, fingerprint and counts of each role's dataset.
         jobs: The distinct models, in the order of the study, by id.
         entries: Every training set x detector x seed, with its model or gap.
         needs: Model id -> condition -> rows to score.
-        encoding: What every image goes through; None: it is taken as it is.
         surrogates: (Model id, name of a surrogate) -> the model that its attacks are made on.
     """
 
-    study: Study
-    samples: pd.DataFrame
+    resolved: ResolvedStudy
     data: Mapping[str, Dataset]
-    roots: Mapping[str, Path]
-    expansions: tuple[Expansion, ...]
     jobs: Mapping[str, TrainJob]
     entries: tuple[Entry, ...]
     needs: Mapping[str, Mapping[Condition, Rows]]
-    encoding: Encoding | None
     surrogates: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
-    @property
-    def noise_seed(self) -> int:
-        """The one noise seed of its protocols."""
-        return self.expansions[0].protocol.noise_seed
 
-    @property
-    def encoding_name(self) -> str:
-        """Name the encoding, as models and tables do."""
-        return self.encoding.name if self.encoding else AS_IS
+class Wanted(NamedTuple):
+    """One model that a study wants, or why there is none."""
 
-    @property
-    def unbound(self) -> tuple[str, ...]:
-        """The roles that were left without a dataset."""
-        return tuple(sorted({role for e in self.expansions for role in e.unbound}))
+    expansion: Expansion
+    training: TrainingSet
+    detector: StudyDetector
+    seed: int
+    gap: str | None
 
 
-def make_plan(study: Study, manifests: Mapping[str, Manifest], samples: pd.DataFrame) -> Plan:
-    """Expand a study; pure, but for reading protocol, recipe and detector files.
+def make_plan(resolved: ResolvedStudy) -> Plan:
+    """Plan a study; pure, but for reading the files that detectors start from.
 
     Args:
-        study: What to run.
-        manifests: The manifest of each role.
-        samples: Their samples, with ``problem`` and content hashes.
+        resolved: On samples with content hashes, from which the models' ids follow.
 
     Raises:
-        BenchmarkError: Protocols disagree on noise seed or encoding, ``train_on`` names no training
-            set, or a strict protocol meets data that stands on two sides.
-        ProtocolError: A protocol does not fit the samples.
-        UnknownNameError: There is no such protocol, recipe or detector.
+        BenchmarkError: A surrogate is not among its detectors, or cannot be one.
+        UnknownDetectorError: There is no such detector.
     """
-    protocols = load_protocols(study)
-    expansions = tuple(_expand(protocol, samples, manifests) for protocol in protocols)
-    encoding = encoding_of(protocols, samples)
     jobs: dict[str, TrainJob] = {}
     entries: list[Entry] = []
     needs: dict[str, dict[Condition, Rows]] = {}
     surrogates: dict[tuple[str, str], str] = {}
-    job_of = partial(_job, study, samples=samples, encoding=encoding.name if encoding else AS_IS)
-    for asked, expansion in zip(study.protocols, expansions, strict=True):
-        protocol = expansion.protocol
-        attacked_on = _surrogates(study, protocol)
-        wanted = product(chosen(asked, expansion), study.detectors, study.seeds)
-        for training, detector, seed in wanted:
-            gap = training.gap or _spared(protocol, detector)
-            job = job_of(detector, seed, training) if gap is None else None
-            entries.append(
-                Entry(
-                    protocol=protocol.name,
-                    training=training.name,
-                    detector=detector.name,
-                    seed=seed,
-                    model=job.id if job else None,
-                    gap=gap,
-                )
+    for expansion, training, detector, seed, gap in wanted(resolved):
+        job = _job(resolved, detector, seed, training) if gap is None else None
+        entries.append(
+            Entry(
+                protocol=expansion.protocol.name,
+                training=training.name,
+                detector=detector.name,
+                seed=seed,
+                model=job.id if job else None,
+                gap=gap,
             )
-            if job is not None:
-                jobs.setdefault(job.id, job)
-                for name, other in attacked_on.items():
-                    surrogates[job.id, name] = job_of(other, seed, training).id
-                _add_needs(needs.setdefault(job.id, {}), expansion, training)
+        )
+        if job is not None:
+            jobs.setdefault(job.id, job)
+            for name, other in _surrogates(resolved, expansion.protocol).items():
+                surrogates[job.id, name] = _job(resolved, other, seed, training).id
+            _add_needs(needs.setdefault(job.id, {}), expansion, training)
     return Plan(
-        study=study,
-        samples=samples,
-        data=_datasets(manifests, samples),
-        roots={role: manifest.root for role, manifest in manifests.items()},
-        expansions=expansions,
+        resolved=resolved,
+        data=resolved.data,
         jobs=jobs,
         entries=tuple(entries),
         needs=needs,
-        encoding=encoding,
         surrogates=surrogates,
     )
 
 
-def refuse_nothing(plan: Plan) -> None:
-    """Raise BenchmarkError if a plan has nothing to train, with the reasons and what mends them."""
-    reasons = nothing_to_train(plan)
+def wanted(resolved: ResolvedStudy) -> Iterator[Wanted]:
+    """List the models that a study wants, in its order; nothing is hashed or built.
+
+    Raises:
+        BenchmarkError: A surrogate is not among its detectors, or cannot be one.
+    """
+    study = resolved.study
+    for expansion, trainings in resolved.trainings():
+        _surrogates(resolved, expansion.protocol)
+        for training, detector, seed in product(trainings, study.detectors, study.seeds):
+            gap = training.gap or _spared(expansion.protocol, detector)
+            yield Wanted(expansion, training, detector, seed, gap)
+
+
+def refuse_nothing(resolved: ResolvedStudy) -> None:
+    """Raise BenchmarkError if a study has nothing to train: the reasons and what mends them."""
+    reasons = nothing_to_train(resolved)
     if reasons:
         raise BenchmarkError(f"there is nothing to train: {'; '.join(reasons)}")
 
 
-def nothing_to_train(plan: Plan) -> list[str]:
-    """Say why a plan has no model; empty if it has one."""
-    if plan.jobs:
+def nothing_to_train(resolved: ResolvedStudy) -> list[str]:
+    """Say why a study trains no model; empty if it trains one."""
+    models = list(wanted(resolved))
+    if any(model.gap is None for model in models):
         return []
     reasons = [
-        explained(training.gap, training, expansion.protocol, plan.samples)
-        for asked, expansion in zip(plan.study.protocols, plan.expansions, strict=True)
-        for training in chosen(asked, expansion)
+        explained(training.gap, training, expansion.protocol, resolved.samples)
+        for expansion, trainings in resolved.trainings()
+        for training in trainings
         if training.gap
     ]
     told = list(dict.fromkeys(reasons))
-    return told or sorted({entry.gap for entry in plan.entries if entry.gap})
+    return told or sorted({model.gap for model in models if model.gap})
 
 
-def _expand(
-    protocol: Protocol, samples: pd.DataFrame, manifests: Mapping[str, Manifest]
-) -> Expansion:
-    """Expand a protocol; refuse what stands on two sides where it is strict."""
-    expansion = expand(protocol, samples, set(protocol.roles) - set(manifests))
-    refuse_unfit_stages(expansion, samples)
-    shared = overlaps(expansion, samples) if protocol.strict else []
-    if shared:
-        first, more = shared[0], len(shared) - 1
-        raise BenchmarkError(
-            f"{protocol.name} is strict: {first.number} values of {first.kind} ('{first.first}' "
-            f"first) stand in {first.side} of '{first.training}' and in {first.other}"
-            f"{f', and {more} more overlaps' if more else ''}; split the data again by person and "
-            "video"
-        )
-    return expansion
-
-
-def encoding_of(protocols: Sequence[Protocol], samples: pd.DataFrame) -> Encoding | None:
-    """Give the one encoding of some protocols, its side fixed for some samples.
-
-    Raises:
-        BenchmarkError: They have several, or the sizes of the images do not allow it.
-    """
-    stated = protocols[0].encoding
-    if any(protocol.encoding != stated for protocol in protocols):
-        names = ", ".join(protocol.name for protocol in protocols)
-        raise BenchmarkError(
-            f"{names}: their encodings differ; one study has one, since its models share images"
-        )
-    return resolve(stated, samples) if isinstance(stated, Aligned) else None
-
-
-def refuse_unfit(study: Study, manifests: Mapping[str, Manifest]) -> None:
-    """Raise what ``make_plan`` would raise, before any image is read."""
-    samples = stated_samples(manifests).assign(problem="")
-    samples["sha256"] = samples["sha256"].where(samples["sha256"] != "", MISSING_HASH)
-    refuse_nothing(make_plan(study, manifests, samples))
+def left_to_score(out: Path, plan: Plan) -> tuple[Group, ...]:
+    """Tell what is left to score of a plan in the run at ``out``."""
+    done = ScoreStore(out).done(list(plan.jobs))
+    size = GROUP_SIZE[plan.resolved.study.size]
+    return plan_groups(plan.resolved.samples, plan.needs, done, size)
 
 
 def _spared(protocol: Protocol, detector: StudyDetector) -> str | None:
@@ -198,37 +152,19 @@ def _spared(protocol: Protocol, detector: StudyDetector) -> str | None:
     return f"attacks follow a gradient, and {lacking}" if lacking else None
 
 
-def _surrogates(study: Study, protocol: Protocol) -> dict[str, StudyDetector]:
+def _surrogates(resolved: ResolvedStudy, protocol: Protocol) -> dict[str, StudyDetector]:
     """Find the detectors of a study that a protocol's attacks are made on, by name."""
     names = [c.surrogate for c in protocol.expanded_conditions if c.surrogate]
-    return {name: surrogate_of(study, protocol.name, name) for name in dict.fromkeys(names)}
-
-
-def chosen(asked: StudyProtocol, expansion: Expansion) -> list[TrainingSet]:
-    """Keep the training sets that the study asks for, in its order."""
-    if asked.train_on is None:
-        return list(expansion.training_sets)
-    named = {training.name: training for training in expansion.training_sets}
-    for name in asked.train_on:
-        if name not in named:
-            raise BenchmarkError(
-                f"{expansion.protocol.name}: no training set is called '{name}'; "
-                f"there are {', '.join(named)}"
-            )
-    return [named[name] for name in asked.train_on]
+    return {
+        name: surrogate_of(resolved.study, protocol.name, name) for name in dict.fromkeys(names)
+    }
 
 
 def _job(
-    study: Study,
-    detector: StudyDetector,
-    seed: int,
-    training: TrainingSet,
-    *,
-    samples: pd.DataFrame,
-    encoding: str,
+    resolved: ResolvedStudy, detector: StudyDetector, seed: int, training: TrainingSet
 ) -> TrainJob:
     """Describe the model for one entry."""
-    recipe = recipe_of(detector, study)
+    study, recipe = resolved.study, resolved.recipes[detector.name]
     return train_job(
         label=detector.name,
         detector=detector.detector,
@@ -238,8 +174,8 @@ def _job(
         track=track_of(detector, study),
         seed=seed,
         training=training,
-        samples=samples,
-        encoding=encoding,
+        samples=resolved.samples,
+        encoding=resolved.encoding_name,
     )
 
 
@@ -250,21 +186,6 @@ def _add_needs(needs: dict[Condition, Rows], expansion: Expansion, training: Tra
     wanted += [(cell.condition, cell.test.all_rows) for cell in own]
     for condition, rows in wanted:
         needs[condition] = np.union1d(needs[condition], rows) if condition in needs else rows
-
-
-def _datasets(manifests: Mapping[str, Manifest], samples: pd.DataFrame) -> dict[str, Dataset]:
-    """State the bound datasets."""
-    found = {}
-    for role, manifest in manifests.items():
-        rows = samples[samples["dataset"] == role]
-        found[role] = Dataset(
-            name=manifest.name,
-            fingerprint=fingerprint(rows),
-            n_samples=len(rows),
-            n_missing=int((rows["problem"] != "").sum()),
-            synthetic=bool(rows["source"].str.startswith("embedded-").all()),
-        )
-    return found
 
 
 def explained(gap: str, training: TrainingSet, protocol: Protocol, samples: pd.DataFrame) -> str:
@@ -302,35 +223,3 @@ def _selection(training: TrainingSet, protocol: Protocol) -> Selection | None:
     """Find the selection that a training set is of, if one alone can be."""
     fitting = [each for each in protocol.train if each.role == training.role]
     return fitting[0] if len(fitting) == 1 else None
-
-
-def surrogate_of(study: Study, protocol: str, name: str) -> StudyDetector:
-    """Find the detector of a study that attacks are made on, by its label or its detector.
-
-    Raises:
-        BenchmarkError: The study does not have it, has it several times, or it has no gradient.
-    """
-    there = study.detectors
-    found = [d for d in there if d.name == name] or [d for d in there if d.detector == name]
-    if len(found) != 1:
-        raise BenchmarkError(
-            f"{protocol}: its attacks are made on the surrogate '{name}', which study "
-            f"'{study.name}' has {len(found)} times among {', '.join(d.name for d in there)}: "
-            "it must be there once"
-        )
-    lacking = lacks_gradient(found[0])
-    if lacking:
-        raise BenchmarkError(
-            f"{protocol}: '{name}' cannot be the surrogate, whose gradient is followed: {lacking}"
-        )
-    return found[0]
-
-
-def lacks_gradient(detector: StudyDetector) -> str | None:
-    """Say why no attack can follow a detector's gradient, or None."""
-    card = detector_class(detector.detector).card
-    if card.fit != "gradient":
-        return f"{card.title} is not trained by one (fit: {card.fit})"
-    if not card.image_gradient:
-        return f"{card.title} gives none with respect to the image"
-    return None

@@ -9,7 +9,8 @@ from benchmark.data.checking import check
 from benchmark.data.manifest import Manifest
 from benchmark.errors import BenchmarkError
 from benchmark.progress import Progress
-from protocols.samples import COLUMNS
+from protocols.samples import COLUMNS, fingerprint
+from results.schema import Dataset
 from results.store import read_samples
 
 MISSING_HASH = "missing"
@@ -65,6 +66,25 @@ def verified_samples(
     stated = samples["sha256"].where(samples["sha256"] != "", MISSING_HASH)
     samples["sha256"] = found.where(~bad, stated)
     return samples
+
+
+def dataset_facts(manifests: Mapping[str, Manifest], samples: pd.DataFrame) -> dict[str, Dataset]:
+    """State the bound datasets: name, fingerprint and counts, by role.
+
+    Raises:
+        SamplesError: A sample has no content hash.
+    """
+    found = {}
+    for role, manifest in manifests.items():
+        rows = samples[samples["dataset"] == role]
+        found[role] = Dataset(
+            name=manifest.name,
+            fingerprint=fingerprint(rows),
+            n_samples=len(rows),
+            n_missing=int((rows["problem"] != "").sum()),
+            synthetic=bool(rows["source"].str.startswith("embedded-").all()),
+        )
+    return found
 
 
 def run_samples(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypedDict, Unpack, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -83,6 +83,28 @@ class Study(BaseModel):
     track: Track = "common"
 
 
+class Changes(TypedDict, total=False):
+    """What a caller wants different in a study, or adds to a protocol.
+
+    Attributes:
+        detectors: Names; needed for a protocol, and in place of a study's own. A name that the
+            study gives one of its own stands for that, options and recipe included. ``all`` stands
+            for what ``benchmark.study.selection.spelt_out`` gives.
+        size: In place of a study's own; a protocol needs it.
+        recipe: For every detector, whatever the track.
+        track: ``common`` or ``own``, in place of a study's own; a protocol has ``common``.
+        seeds: In place of a study's own; a protocol has the seed 0.
+        train_on: Only these training sets of a protocol.
+    """
+
+    detectors: Sequence[str] | str | None
+    size: Literal["tiny", "base"] | None
+    recipe: str | None
+    track: str | None
+    seeds: Sequence[int] | None
+    train_on: Sequence[str] | None
+
+
 def study_names() -> list[str]:
     """List the studies that come with the package."""
     return names_in(_FOLDER)
@@ -99,59 +121,44 @@ def load_study(name: str) -> Study:
     return checked(load_named(Study, "study", name, _FOLDER))
 
 
-def study_of(
-    target: str,
-    *,
-    detectors: Sequence[str] | None = None,
-    size: Literal["tiny", "base"] | None = None,
-    recipe: str | None = None,
-    seeds: Sequence[int] | None = None,
-    train_on: Sequence[str] | None = None,
-    track: str | None = None,
-) -> Study:
+def study_of(target: str, **changes: Unpack[Changes]) -> Study:
     """Make a study of a protocol or study and what the caller wants different in it.
 
     Args:
         target: Name of a protocol or study, or the path of a file of either.
-        detectors: Names; needed for a protocol, and in place of a study's own. A name that the
-            study gives one of its own stands for that, options and recipe included. ``all`` stands
-            for what ``benchmark.cli.catalog.spelt_out`` gives.
-        size: In place of a study's own; a protocol needs it.
-        recipe: For every detector.
-        seeds: In place of a study's own; a protocol has the seed 0.
-        train_on: Only these training sets of a protocol.
-        track: ``common`` or ``own``, in place of a study's own; a protocol has ``common``.
+        **changes: As ``Changes`` says.
 
     Raises:
         BenchmarkError: Something is missing or contradictory, or there is no such track.
         UnknownNameError: Neither a protocol nor a study has that name.
     """
-    study = _stated(target, detectors, size, train_on)
-    changes: dict[str, Any] = {}
+    names, size = changes.get("detectors"), changes.get("size")
+    names = [names] if isinstance(names, str) else names
+    recipe, track, train_on = changes.get("recipe"), changes.get("track"), changes.get("train_on")
+    study = _stated(target, names, size, train_on)
+    new: dict[str, Any] = {}
     if track is not None:
         if track not in get_args(Track):
             raise UnknownNameError("track", track, get_args(Track))
-        changes["track"] = track
-    if detectors:
-        track = None if recipe else track or study.track
-        detectors = spelt_out(detectors, size or study.size, track)
+        new["track"] = track
+    if names:
+        chosen_track = None if recipe else track or study.track
+        names = spelt_out(names, size or study.size, chosen_track)
         stated = {detector.name: detector for detector in study.detectors}
-        changes["detectors"] = tuple(
-            stated.get(name, StudyDetector(detector=name)) for name in detectors
-        )
-        changes["reference"] = study.reference if study.reference in detectors else None
+        new["detectors"] = tuple(stated.get(n, StudyDetector(detector=n)) for n in names)
+        new["reference"] = study.reference if study.reference in names else None
     if recipe is not None:
-        chosen = changes.get("detectors", study.detectors)
-        changes["detectors"] = tuple(d.model_copy(update={"recipe": recipe}) for d in chosen)
+        chosen = new.get("detectors", study.detectors)
+        new["detectors"] = tuple(d.model_copy(update={"recipe": recipe}) for d in chosen)
     if size is not None:
-        changes["size"] = size
-    if seeds:
-        changes["seeds"] = tuple(seeds)
+        new["size"] = size
+    if seeds := changes.get("seeds"):
+        new["seeds"] = tuple(seeds)
     if train_on is not None:
-        changes["protocols"] = tuple(
+        new["protocols"] = tuple(
             p.model_copy(update={"train_on": tuple(train_on)}) for p in study.protocols
         )
-    return checked(study.model_copy(update=changes))
+    return checked(study.model_copy(update=new))
 
 
 def _stated(

@@ -7,8 +7,9 @@ from benchmark.errors import BenchmarkError
 from benchmark.study.schema import Study, StudyDetector
 from benchmark.training.recipe import Recipe, common_recipe, load_recipe
 from detectors.card import Card
+from detectors.cards import CARDS
 from detectors.cards.counts import counts
-from detectors.catalog import detector_class
+from detectors.catalog import catalog_target, detector_class
 
 if TYPE_CHECKING:
     from detectors.base import Detector
@@ -21,6 +22,18 @@ def track_of(entry: StudyDetector, study: Study) -> str:
     return CUSTOM if entry.recipe else entry.track or study.track
 
 
+def recipes_of(study: Study) -> dict[str, Recipe]:
+    """Give the recipe of each detector of a study, by its name there.
+
+    Raises:
+        UnknownDetectorError, UnknownNameError: There is no such detector or recipe.
+        BenchmarkError: As ``recipe_of``.
+    """
+    for entry in study.detectors:
+        catalog_target(entry.detector)
+    return {entry.name: recipe_of(entry, study) for entry in study.detectors}
+
+
 def recipe_of(entry: StudyDetector, study: Study) -> Recipe:
     """Give the recipe that an entry names, else that of its track.
 
@@ -31,7 +44,9 @@ def recipe_of(entry: StudyDetector, study: Study) -> Recipe:
         return load_recipe(entry.recipe)
     if track_of(entry, study) == "common":
         return common_recipe(entry.detector, study.size)
-    return own_recipe(detector_class(entry.detector).card, study.size)
+    # The catalog's cards are known without its networks, and so without torch.
+    card = CARDS.get(entry.detector) or detector_class(entry.detector).card
+    return own_recipe(card, study.size)
 
 
 def own_recipe(card: Card, size: str) -> Recipe:

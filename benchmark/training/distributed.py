@@ -4,7 +4,6 @@ The first process carries out a study; the others train with it, model by model,
 else. The leader tells them what to train, so that only one of them reads the run and the store.
 """
 
-import os
 from collections.abc import Callable
 
 import torch
@@ -14,19 +13,10 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast_object_list
 
 from benchmark.data.source import ImageSource
+from benchmark.environment import process_count
 from benchmark.progress import Progress
 from benchmark.training.engine import Engine
 from benchmark.training.jobs import TrainJob
-
-
-def rank() -> int:
-    """Give this process's number; 0 leads, and is the only one without a launcher."""
-    return int(os.environ.get("RANK", "0"))
-
-
-def count() -> int:
-    """Give how many processes train together."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 class Leader:
@@ -48,7 +38,7 @@ class Leader:
         _part()
 
     def _announce(self, message: object) -> None:
-        if count() > 1:
+        if process_count() > 1:
             _join(self._device)
             broadcast_object_list([message])
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from benchmark.data.encoding import AS_IS
 from benchmark.errors import BenchmarkError
 from benchmark.training.recipe import Recipe, ResolvedRecipe
 from benchmark.version import __version__
@@ -31,9 +32,6 @@ _CONTRACT = {"base", "card", "cards", "catalog", "errors", "inference", "loading
 
 
 _CONTRACT |= {"pretrained", "weights"}
-
-
-AS_IS = "as-is"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -5,10 +5,17 @@ import time
 import numpy as np
 import torch
 
-from benchmark.environment import EnergyMeter, describe, host, source, versions
+from benchmark.environment import (
+    EnergyMeter,
+    describe,
+    host,
+    process_count,
+    rank,
+    source,
+    versions,
+)
 from benchmark.progress import Progress
 from benchmark.training.batches import TrainingData, default_workers
-from benchmark.training.distributed import count, rank
 from benchmark.training.engine import Engine
 from benchmark.training.gradient import GradientTraining, Outcome, logits
 from benchmark.training.jobs import TrainJob
@@ -62,7 +69,7 @@ def _told(engine: Engine, started: float, meter: EnergyMeter) -> dict[str, str |
         **source(),
         **energy,
         "device": describe(engine.device),
-        "processes": count(),
+        "processes": process_count(),
         "seconds_last_sitting": round(time.monotonic() - started, 3),
     }
 

@@ -1,4 +1,4 @@
-"""Pieces: one model at a time, nothing twice, nothing that does not fit the time."""
+"""Cross-validation: one model at a time, nothing twice, nothing that does not fit the time."""
 
 import csv
 import json
@@ -13,7 +13,14 @@ from typer.testing import CliRunner
 from benchmark.cli.app import app
 from benchmark.data.manifest import read_manifest
 from benchmark.errors import BenchmarkError
-from benchmark.study.pieces import Outcome, Piece, carry_out, estimate, missing, pieces_of
+from benchmark.study.crossvalidation import (
+    FoldModel,
+    Outcome,
+    cross_validate,
+    estimate,
+    fold_models,
+    missing,
+)
 from benchmark.study.schema import Study, load_study
 from results.store import read_run, read_samples, read_scores, records
 from tests.small_data import SMALL, write_dataset, write_recipe
@@ -45,7 +52,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 
 def do(study: Study, manifest: Path, folder: Path, **options: object) -> Outcome:
-    return carry_out(
+    return cross_validate(
         study, manifest, out=folder / "out", folds=3, store=folder / "store", device="cpu",
         **options,  # type: ignore[arg-type]
     )  # fmt: skip
@@ -64,14 +71,14 @@ class Sittings(NamedTuple):
 @pytest.fixture(scope="module")
 def sittings(study: Study, manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Sittings:
     folder = tmp_path_factory.mktemp("sittings")
-    # Each look at this clock is 10 s later: a piece takes 10 s between its two looks.
+    # Each look at this clock is 10 s later: a model takes 10 s between its two looks.
     ticks = (10.0 * n for n in count())
     first = do(study, manifest, folder, budget=45.0, clock=lambda: next(ticks))
     planned: list[str] = []
     known: dict[str, float] = {}
 
-    def note(left: Sequence[Piece], took: Mapping[str, float]) -> None:
-        planned.extend(piece.name for piece in left)
+    def note(left: Sequence[FoldModel], took: Mapping[str, float]) -> None:
+        planned.extend(model.name for model in left)
         known.update(took)
 
     rest = do(study, manifest, folder, on_plan=note)
@@ -84,8 +91,8 @@ def finished(sittings: Sittings) -> Path:
 
 
 def test_a_fold_is_done_for_all_detectors_before_the_next(study: Study, manifest: Path) -> None:
-    pieces, gaps = pieces_of(study, read_manifest(manifest), 3)
-    assert [(p.fold.number, p.detector.name) for p in pieces] == [
+    models, gaps = fold_models(study, read_manifest(manifest), 3)
+    assert [(p.fold.number, p.detector.name) for p in models] == [
         (0, "full"), (0, "narrow"), (1, "full"), (1, "narrow"), (2, "full"), (2, "narrow"),
     ]  # fmt: skip
     assert gaps == []
@@ -104,7 +111,7 @@ def test_every_image_is_scored_as_a_test_image_in_one_fold(finished: Path) -> No
 
 
 def test_what_was_made_says_where_on_what_and_that_it_is_a_demonstration(finished: Path) -> None:
-    log = json.loads((finished / "pieces.json").read_text())
+    log = json.loads((finished / "cross-validation.json").read_text())
     assert len(log) == 6
     facts = log["fold 0, everything, all, full, seed 0"]
     assert (facts["kind"], facts["folds"], facts["detector"]) == ("demonstration", 3, "full")
@@ -136,11 +143,11 @@ def test_weights_stay_behind(finished: Path) -> None:
     assert not list(finished.rglob("*.safetensors"))
 
 
-def test_it_stops_before_a_piece_that_would_not_fit_and_goes_on_later(
+def test_it_stops_before_a_model_that_would_not_fit_and_goes_on_later(
     sittings: Sittings, study: Study, manifest: Path
 ) -> None:
     assert len(sittings.first.done) == 2
-    assert [piece.name for piece in sittings.first.left] == sittings.planned
+    assert [model.name for model in sittings.first.left] == sittings.planned
     assert len(sittings.planned) == 4
     assert sittings.known == {"full": 10.0, "narrow": 10.0}
     assert list(sittings.rest.done) == sittings.planned
@@ -148,19 +155,19 @@ def test_it_stops_before_a_piece_that_would_not_fit_and_goes_on_later(
     assert do(study, manifest, sittings.folder).done == {}
 
 
-def test_a_piece_without_its_record_is_missing(
+def test_a_model_without_its_record_is_missing(
     study: Study, manifest: Path, finished: Path
 ) -> None:
-    pieces, _ = pieces_of(study, read_manifest(manifest), 3)
-    assert missing(pieces, finished.parent) == []
-    assert len(missing(pieces, finished.parent / "elsewhere")) == 6
+    models, _ = fold_models(study, read_manifest(manifest), 3)
+    assert missing(models, finished.parent) == []
+    assert len(missing(models, finished.parent / "elsewhere")) == 6
 
 
 def test_an_estimate_is_of_the_detector_or_the_longest(study: Study, manifest: Path) -> None:
-    piece = pieces_of(study, read_manifest(manifest), 3)[0][0]
-    assert estimate(piece, {}) is None
-    assert estimate(piece, {"narrow": 9.0, "other": 20.0}) == 20.0
-    assert estimate(piece, {"full": 3.0, "other": 20.0}) == 3.0
+    model = fold_models(study, read_manifest(manifest), 3)[0][0]
+    assert estimate(model, {}) is None
+    assert estimate(model, {"narrow": 9.0, "other": 20.0}) == 20.0
+    assert estimate(model, {"full": 3.0, "other": 20.0}) == 3.0
 
 
 def test_a_fold_without_images_of_a_class_is_named(study: Study, tmp_path: Path) -> None:
@@ -169,7 +176,9 @@ def test_a_fold_without_images_of_a_class_is_named(study: Study, tmp_path: Path)
     kept = [line for line in lines if "tint" not in line or "test" in line]
     path.write_text("\n".join(kept) + "\n")
     protocol = study.protocols[0].model_copy(update={"protocol": "cross-generator"})
-    _, gaps = pieces_of(study.model_copy(update={"protocols": (protocol,)}), read_manifest(path), 3)
+    _, gaps = fold_models(
+        study.model_copy(update={"protocols": (protocol,)}), read_manifest(path), 3
+    )
     assert any("cross-generator, tint: no forged images" in gap for gap in gaps)
 
 
@@ -181,7 +190,7 @@ def test_folds_are_of_one_dataset(study: Study, manifest: Path, tmp_path: Path) 
     protocol = study.protocols[0].model_copy(update={"protocol": str(own)})
     two = study.model_copy(update={"protocols": (protocol,)})
     with pytest.raises(BenchmarkError, match="its roles are data, other, but folds are of one"):
-        pieces_of(two, read_manifest(manifest), 3)
+        fold_models(two, read_manifest(manifest), 3)
 
 
 def test_the_demonstration_puts_mfclip_and_its_controls_first() -> None:
@@ -193,12 +202,12 @@ def test_the_command_prints_its_plan_first(
     sittings: Sittings, manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    arguments = ["pieces", "everything", "--detectors", "spectrum", "--size", "tiny"]
+    arguments = ["cross-validate", "everything", "--detectors", "spectrum", "--size", "tiny"]
     arguments += ["--data", str(manifest), "--folds", "3", "--budget-seconds", "0"]
     arguments += ["--out", str(tmp_path / "out"), "--store", str(tmp_path / "store")]
     told = CliRunner().invoke(app, arguments)
     assert told.exit_code == 0, told.output
-    assert "Pieces without a record: 3" in told.stdout
+    assert "Models without a record: 3" in told.stdout
     assert "fold 2, everything, all, spectrum, seed 0" in told.stdout
     # The first has no estimate, so it is done; the next would not fit.
-    assert "1 pieces done, 2 left" in told.stdout
+    assert "1 models done, 2 left" in told.stdout

@@ -1,13 +1,13 @@
-"""A study over folds, done piece by piece within a time budget.
+"""Cross-validation of a study: one model of one fold after the other, within a time budget.
 
-A piece is one model trained and scored: a detector, a training set of a protocol, a seed, a fold.
-Its outcome - scores, facts of the model, records - is added to the run of its fold; weights stay in
-the store, outside. What is left is what has no record, so the pieces may be done on any number of
-occasions, and on several machines one after the other.
+A fold model is a detector trained on a training set of a protocol with a seed in one fold, and
+scored. Its outcome - scores, facts of the model, records - is added to the run of its fold; weights
+stay in the store, outside. What is left is what has no record, so the work may be done on any
+number of occasions, and on several machines one after the other.
 
-    <out>/<device>/fold-0/     a run as any other: forgerybench report rebuilds it
-    <out>/<device>/pieces.json what each piece took, where, and that it is a demonstration
-    <out>/<device>/<protocol>-folds.md   means over the folds, never pooled scores
+    <out>/<device>/fold-0/                a run as any other: forgerybench report rebuilds it
+    <out>/<device>/cross-validation.json  what each fold model took, and where
+    <out>/<device>/<protocol>-folds.md    means over the folds, never pooled scores
 """
 
 import re
@@ -21,29 +21,27 @@ from benchmark.data.manifest import Manifest, read_manifest
 from benchmark.environment import describe, environment, host, resolve_device
 from benchmark.errors import BenchmarkError
 from benchmark.progress import Progress
-from benchmark.study.binding import load_protocols
+from benchmark.study.binding import load_protocols, roles_of
 from benchmark.study.folds import Fold, fold_manifest, folded
-from benchmark.study.planning import chosen
+from benchmark.study.resolved import resolve_on
 from benchmark.study.run import run
-from benchmark.study.samples import stated_samples
 from benchmark.study.schema import Study, StudyDetector, StudyProtocol
 from leaderboard.report import report
 from leaderboard.tables.folds import folds_tables
 from leaderboard.tables.table import WRITERS
-from protocols.expansion import expand
 from results.files import atomic_write, json_text, read_json
 from results.store import read_run, write_run
 
-LOG = "pieces.json"
+LOG = "cross-validation.json"
 KIND = "demonstration"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Piece:
-    """One model to train and score.
+class FoldModel:
+    """One model to train and score in one fold.
 
     Attributes:
-        protocol: The protocol, as the study asks for it.
+        protocol: The protocol, as the study states it.
         protocol_name: Its own name.
         training: Name of the training set.
     """
@@ -66,38 +64,39 @@ class Piece:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a sitting did.
+    """What was done on one occasion.
 
     Attributes:
-        done: Seconds of the pieces carried out now, by name.
-        left: Pieces that still have no record.
+        done: Seconds of the fold models done now, by name.
+        left: Fold models that still have no record.
         gaps: Training sets of a fold without one of the classes: there is nothing to train.
     """
 
     done: Mapping[str, float]
-    left: Sequence[Piece]
+    left: Sequence[FoldModel]
     gaps: Sequence[str]
 
 
-def pieces_of(study: Study, manifest: Manifest, folds: int) -> tuple[list[Piece], list[str]]:
-    """List a study's pieces, fold by fold, seed by seed, then in the order of its detectors.
+def fold_models(study: Study, manifest: Manifest, folds: int) -> tuple[list[FoldModel], list[str]]:
+    """List a study's fold models by fold, then seed, then in the order of its detectors.
 
     A later fold comes after all detectors of an earlier one, so that whenever time runs out,
     what is there can be compared.
 
     Returns:
-        The pieces, and a sentence for each training set that a fold has no images for.
+        The fold models, and a sentence for each training set that a fold has no images for.
     """
-    pieces: list[Piece] = []
+    models: list[FoldModel] = []
     gaps: list[str] = []
+    roles = _roles(study)
     for number in range(folds):
         fold = Fold(number=number, of=folds)
-        trainings, lacking = _trainings(study, manifest, fold)
+        trainings, lacking = _trainings(study, manifest, fold, roles)
         gaps += lacking
-        pieces += [
-            Piece(
+        models += [
+            FoldModel(
                 fold=fold,
-                protocol=asked,
+                protocol=stated,
                 protocol_name=name,
                 training=training,
                 detector=detector,
@@ -105,35 +104,43 @@ def pieces_of(study: Study, manifest: Manifest, folds: int) -> tuple[list[Piece]
             )
             for seed in study.seeds
             for detector in study.detectors
-            for asked, name, training in trainings
+            for stated, name, training in trainings
         ]
-    return pieces, gaps
+    return models, gaps
 
 
 def _trainings(
-    study: Study, manifest: Manifest, fold: Fold
+    study: Study, manifest: Manifest, fold: Fold, roles: Sequence[str]
 ) -> tuple[list[tuple[StudyProtocol, str, str]], list[str]]:
     """List a fold's training sets with their protocols, and those that have no images."""
-    samples = folded(manifest.samples, fold)
+    of_fold = replace(manifest, samples=folded(manifest.samples, fold))
+    resolved = resolve_on(study, dict.fromkeys(roles, of_fold))
     found: list[tuple[StudyProtocol, str, str]] = []
     gaps: list[str] = []
-    for asked, protocol in zip(study.protocols, load_protocols(study), strict=True):
+    for stated, (expansion, trainings) in zip(study.protocols, resolved.trainings(), strict=True):
+        name = expansion.protocol.name
+        for training in trainings:
+            if training.gap:
+                gaps.append(f"fold {fold.number}, {name}, {training.name}: {training.gap}")
+            else:
+                found.append((stated, name, training.name))
+    return found, gaps
+
+
+def _roles(study: Study) -> list[str]:
+    """Name the role of each protocol, which is bound to the folds' dataset."""
+    protocols = load_protocols(study)
+    for protocol in protocols:
         if len(protocol.roles) != 1:
             raise BenchmarkError(
                 f"{protocol.name}: its roles are {', '.join(protocol.roles)}, but folds are of one "
                 "dataset"
             )
-        stated = stated_samples({protocol.roles[0]: replace(manifest, samples=samples)})
-        for training in chosen(asked, expand(protocol, stated.assign(problem=""))):
-            if training.gap:
-                gaps.append(f"fold {fold.number}, {protocol.name}, {training.name}: {training.gap}")
-            else:
-                found.append((asked, protocol.name, training.name))
-    return found, gaps
+    return roles_of(protocols)
 
 
-def missing(pieces: Sequence[Piece], out: Path) -> list[Piece]:
-    """Keep the pieces that have no record under ``out``, whatever the device they were made on."""
+def missing(models: Sequence[FoldModel], out: Path) -> list[FoldModel]:
+    """Keep the fold models without a record under ``out``, whatever device made it."""
     recorded: set[tuple[int, str, str, str, int]] = set()
     for path in sorted(out.glob("*/fold-*/run.json")):
         run_folder, number = path.parent, int(path.parent.name.removeprefix("fold-"))
@@ -142,23 +149,23 @@ def missing(pieces: Sequence[Piece], out: Path) -> list[Piece]:
             if entry.model and record.is_file():
                 key = (entry.protocol, entry.training, entry.detector, entry.seed)
                 recorded.add((number, *key))
-    return [piece for piece in pieces if _key(piece) not in recorded]
+    return [model for model in models if _key(model) not in recorded]
 
 
-def estimate(piece: Piece, took: Mapping[str, float]) -> float | None:
-    """Tell how long a piece will take.
+def estimate(model: FoldModel, took: Mapping[str, float]) -> float | None:
+    """Tell how long a fold model will take.
 
     Args:
-        piece: One that is missing.
-        took: Seconds of earlier pieces on the same device, by name of the detector.
+        model: One that is missing.
+        took: Seconds of earlier ones on the same device, by name of the detector.
 
     Returns:
         The longest of its detector's own, else of any detector's; None where there is none.
     """
-    return took.get(piece.detector.name, max(took.values(), default=None))
+    return took.get(model.detector.name, max(took.values(), default=None))
 
 
-def carry_out(
+def cross_validate(
     study: Study,
     manifest: Path,
     *,
@@ -169,10 +176,10 @@ def carry_out(
     device: str = "auto",
     threads: int | None = None,
     progress: Progress | None = None,
-    on_plan: Callable[[Sequence[Piece], Mapping[str, float]], None] = lambda *_: None,
+    on_plan: Callable[[Sequence[FoldModel], Mapping[str, float]], None] = lambda *_: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Outcome:
-    """Do the pieces that are missing, in order, and stop before one that would not fit.
+    """Do the fold models that are missing, in order, and stop before one that would not fit.
 
     Args:
         study: Its detectors in the order of importance.
@@ -180,12 +187,12 @@ def carry_out(
         out: Folder of the outcome, by device and fold.
         folds: How many.
         store: Folder of trained models.
-        budget: Seconds for all; None: no limit. The first piece of all is done without an
+        budget: Seconds for all; None: no limit. The first one of all is done without an
             estimate, so give it room.
         device: ``auto``, ``cpu`` or ``cuda``.
         threads: CPU threads of torch.
         progress: Told of everything that happens.
-        on_plan: Called once, before the first piece, with what is missing and the seconds that
+        on_plan: Called once, before the first one, with what is missing and the seconds that
             detectors took before.
         clock: Seconds since any moment.
 
@@ -194,23 +201,23 @@ def carry_out(
     """
     began = clock()
     base = read_manifest(manifest)
-    pieces, gaps = pieces_of(study, base, folds)
+    models, gaps = fold_models(study, base, folds)
     where = describe(resolve_device(device))
     folder = out / re.sub(r"[^a-z0-9]+", "-", where.lower()).strip("-")
-    left = missing(pieces, out)
+    left = missing(models, out)
     log = _read_log(folder)
     took = _took(log)
     on_plan(left, took)
     done: dict[str, float] = {}
-    for piece in left:
-        expected = estimate(piece, took)
+    for model in left:
+        expected = estimate(model, took)
         if budget is not None and expected is not None and clock() - began + expected > budget:
             break
         start = clock()
-        _do(piece, study, base, folder, store=store, device=device, threads=threads,
+        _do(model, study, base, folder, store=store, device=device, threads=threads,
             progress=progress)  # fmt: skip
-        done[piece.name] = clock() - start
-        log[piece.name] = _facts(piece, done[piece.name], device)
+        done[model.name] = clock() - start
+        log[model.name] = _facts(model, done[model.name], device)
         atomic_write(folder / LOG, json_text(log, LOG))
         took = _took(log)
     if done:
@@ -218,20 +225,20 @@ def carry_out(
     return Outcome(done=done, left=[p for p in left if p.name not in done], gaps=gaps)
 
 
-def _do(piece: Piece, study: Study, base: Manifest, folder: Path, **options: Any) -> None:
-    """Train and score one piece into the run of its fold."""
-    path = base.root / f"fold-{piece.fold.number}-of-{piece.fold.of}.csv"
-    fold_manifest(base, piece.fold, path)
+def _do(model: FoldModel, study: Study, base: Manifest, folder: Path, **options: Any) -> None:
+    """Train and score one fold model into the run of its fold."""
+    path = base.root / f"fold-{model.fold.number}-of-{model.fold.of}.csv"
+    fold_manifest(base, model.fold, path)
     alone = study.model_copy(
         update={
-            "title": f"{study.title} ({KIND}), fold {piece.fold.number} of {piece.fold.of}",
-            "protocols": (piece.protocol.model_copy(update={"train_on": (piece.training,)}),),
-            "detectors": (piece.detector,),
-            "seeds": (piece.seed,),
+            "title": f"{study.title} ({KIND}), fold {model.fold.number} of {model.fold.of}",
+            "protocols": (model.protocol.model_copy(update={"train_on": (model.training,)}),),
+            "detectors": (model.detector,),
+            "seeds": (model.seed,),
             "reference": None,
         }
     )
-    run(alone, data=path, out=folder / f"fold-{piece.fold.number}", **options)
+    run(alone, data=path, out=folder / f"fold-{model.fold.number}", **options)
 
 
 def _sum_up(study: Study, folder: Path) -> None:
@@ -247,16 +254,16 @@ def _sum_up(study: Study, folder: Path) -> None:
             atomic_write(folder / f"{table.name}.{ending}", write(table))
 
 
-def _facts(piece: Piece, seconds: float, device: str) -> dict[str, Any]:
-    """State what a piece was made with."""
+def _facts(model: FoldModel, seconds: float, device: str) -> dict[str, Any]:
+    """State what a fold model was made with."""
     return {
         "kind": KIND,
-        "fold": piece.fold.number,
-        "folds": piece.fold.of,
-        "protocol": piece.protocol_name,
-        "training": piece.training,
-        "detector": piece.detector.name,
-        "seed": piece.seed,
+        "fold": model.fold.number,
+        "folds": model.fold.of,
+        "protocol": model.protocol_name,
+        "training": model.training,
+        "detector": model.detector.name,
+        "seed": model.seed,
         "seconds": round(seconds, 3),
         "versions": environment(resolve_device(device)),
         "host": host(),
@@ -264,7 +271,7 @@ def _facts(piece: Piece, seconds: float, device: str) -> dict[str, Any]:
 
 
 def _read_log(folder: Path) -> dict[str, dict[str, Any]]:
-    """Read what earlier pieces on this device took."""
+    """Read what earlier fold models on this device took."""
     log: dict[str, dict[str, Any]] = read_json(folder / LOG) if (folder / LOG).is_file() else {}
     return log
 
@@ -277,12 +284,12 @@ def _took(log: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
     return took
 
 
-def _key(piece: Piece) -> tuple[int, str, str, str, int]:
-    """Name a piece as the entries of a run do."""
+def _key(model: FoldModel) -> tuple[int, str, str, str, int]:
+    """Name a fold model as the entries of a run do."""
     return (
-        piece.fold.number,
-        piece.protocol_name,
-        piece.training,
-        piece.detector.name,
-        piece.seed,
+        model.fold.number,
+        model.protocol_name,
+        model.training,
+        model.detector.name,
+        model.seed,
     )

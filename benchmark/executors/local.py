@@ -1,0 +1,53 @@
+"""This machine: one model after the other, in this process and those launched beside it."""
+
+from collections.abc import Mapping, Sequence
+
+from filelock import FileLock
+
+from benchmark.scoring.score import score
+from benchmark.scoring.store import ScoreStore
+from benchmark.scoring.units import Group, Surrogates
+from benchmark.training.distributed import Leader
+from benchmark.training.engine import Engine
+from benchmark.training.jobs import TrainJob
+from benchmark.training.train import train
+
+
+class LocalExecutor:
+    """Carries out everything here.
+
+    Several processes that ``accelerate launch`` or ``torchrun`` started train a model together; the
+    first of them scores.
+    """
+
+    def train(self, jobs: Sequence[TrainJob], engine: Engine) -> None:
+        """Train jobs one after the other; what another run trains meanwhile is waited for."""
+        models = engine.models
+        models.root.mkdir(parents=True, exist_ok=True)
+        leader = Leader(engine)
+        for job in jobs:
+            with FileLock(models.root / f".{job.id}.lock"):
+                if not models.has(job.id):  # another run may have trained it while this one waited
+                    leader.announce(job)
+                    train(job, engine)
+        leader.dismiss()
+
+    def score(
+        self,
+        groups: Sequence[Group],
+        engine: Engine,
+        scores: ScoreStore,
+        jobs: Mapping[str, TrainJob],
+        *,
+        noise_seed: int,
+        surrogates: Surrogates,
+    ) -> None:
+        """Score group after group."""
+        score(
+            groups,
+            engine,
+            scores,
+            lambda model: engine.models.load(jobs[model]),
+            noise_seed=noise_seed,
+            surrogates=surrogates,
+        )

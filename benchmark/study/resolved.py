@@ -1,0 +1,227 @@
+"""A study with all that it names read once: what planning, running and the checks are handed.
+
+No torch here: a wrong name, file or folder is told before it is loaded.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from benchmark.data.encoding import AS_IS, Encoding, fixed_encoding
+from benchmark.data.manifest import Manifest
+from benchmark.errors import BenchmarkError
+from benchmark.study.binding import Data, bound_paths, load_protocols, read_bound, stands_for
+from benchmark.study.samples import dataset_facts, stated_samples
+from benchmark.study.schema import Study
+from benchmark.study.tracks import recipes_of
+from benchmark.training.recipe import Recipe
+from protocols.conditions import perturbations
+from protocols.expansion import Expansion, TrainingSet, expand
+from protocols.overlaps import overlaps
+from protocols.schema import Aligned, Protocol
+from results.schema import Dataset
+
+# What an id must have for a stage, and what a manifest then lacks.
+_NEEDS = {
+    "frame": ("xywh=", "has no box, so there is no larger picture: give the manifest a column box"),
+    "video": ("#frame=", "is no frame of a video file: give the manifest videos and their frames"),
+}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ResolvedStudy:
+    """A study on its data.
+
+    Attributes:
+        study: What is to be run.
+        manifests: The manifest of each role that is bound.
+        recipes: The recipe of each detector, by its name in the study.
+        samples: The samples of all datasets, sorted by dataset and id: as the manifests state them,
+            or as they were found (``on``).
+        expansions: What each protocol asks of the samples, in the order of the study.
+        encoding: What every image goes through; None: it is taken as it is.
+        allow_missing: Whether images that cannot be read are left out, and counted.
+        note: What the user's own word for a role stands for, or None.
+    """
+
+    study: Study
+    manifests: Mapping[str, Manifest]
+    recipes: Mapping[str, Recipe]
+    samples: pd.DataFrame
+    expansions: tuple[Expansion, ...]
+    encoding: Encoding | None
+    allow_missing: bool = False
+    note: str | None = None
+
+    @property
+    def protocols(self) -> tuple[Protocol, ...]:
+        """Its protocols, in the order of the study."""
+        return tuple(expansion.protocol for expansion in self.expansions)
+
+    @property
+    def noise_seed(self) -> int:
+        """The one noise seed of its protocols."""
+        return self.protocols[0].noise_seed
+
+    @property
+    def encoding_name(self) -> str:
+        """Name the encoding, as models and tables do."""
+        return self.encoding.name if self.encoding else AS_IS
+
+    @property
+    def unbound(self) -> tuple[str, ...]:
+        """The roles that were left without a dataset."""
+        return tuple(sorted({role for e in self.expansions for role in e.unbound}))
+
+    @property
+    def roots(self) -> dict[str, Path]:
+        """The folder of each dataset's images."""
+        return {role: manifest.root for role, manifest in self.manifests.items()}
+
+    @property
+    def data(self) -> dict[str, Dataset]:
+        """State the bound datasets."""
+        return dataset_facts(self.manifests, self.samples)
+
+    def trainings(self) -> Iterator[tuple[Expansion, tuple[TrainingSet, ...]]]:
+        """Give the training sets that the study asks for, protocol by protocol."""
+        for stated, expansion in zip(self.study.protocols, self.expansions, strict=True):
+            named = {training.name: training for training in expansion.training_sets}
+            wanted = named if stated.train_on is None else stated.train_on
+            yield expansion, tuple(named[name] for name in wanted)
+
+    def on(self, samples: pd.DataFrame) -> Self:
+        """Give the same study on samples that were read: with content hashes and problems."""
+        if (samples["problem"] == self.samples["problem"]).all():
+            return replace(self, samples=samples)  # what is selected depends on problems alone
+        expansions = expanded(self.protocols, self.manifests, samples)
+        encoding = encoding_of(self.protocols, samples)
+        return replace(self, samples=samples, expansions=expansions, encoding=encoding)
+
+
+def resolve(study: Study, data: Data, *, allow_missing: bool = False) -> ResolvedStudy:
+    """Read all that a study names, bind its data and select its samples; no image is read.
+
+    Args:
+        study: What is to be run.
+        data: The manifest; or manifests by role.
+        allow_missing: A role may be left without a manifest; what needs it is a stated gap.
+
+    Raises:
+        BenchmarkError: A role is unbound or unknown; protocols disagree on noise seed or encoding;
+            ``train_on`` names no training set; a strict protocol meets data that stands on two
+            sides; a condition needs more of a sample than its manifest gives.
+        ManifestError: A manifest cannot be read.
+        ProtocolError: A protocol breaks the schema, or does not fit the samples.
+        UnknownNameError, UnknownDetectorError: There is no such protocol, recipe or detector.
+    """
+    protocols, recipes = load_protocols(study), recipes_of(study)
+    paths = bound_paths(protocols, data, allow_missing=allow_missing)
+    resolved = _resolved(study, protocols, recipes, read_bound(paths))
+    return replace(resolved, allow_missing=allow_missing, note=stands_for(protocols, data))
+
+
+def resolve_on(study: Study, manifests: Mapping[str, Manifest]) -> ResolvedStudy:
+    """Do what ``resolve`` does on manifests that were read or made; every role has one."""
+    return _resolved(study, load_protocols(study), recipes_of(study), manifests)
+
+
+def _resolved(
+    study: Study,
+    protocols: Sequence[Protocol],
+    recipes: Mapping[str, Recipe],
+    manifests: Mapping[str, Manifest],
+) -> ResolvedStudy:
+    """Put what was read together and select its samples."""
+    samples = stated_samples(manifests).assign(problem="")
+    resolved = ResolvedStudy(
+        study=study,
+        manifests=manifests,
+        recipes=recipes,
+        samples=samples,
+        expansions=expanded(protocols, manifests, samples),
+        encoding=encoding_of(protocols, samples),
+    )
+    _check_training_sets(resolved)
+    return resolved
+
+
+def _check_training_sets(resolved: ResolvedStudy) -> None:
+    """Raise BenchmarkError where a study names a training set that its protocol does not have."""
+    for stated, expansion in zip(resolved.study.protocols, resolved.expansions, strict=True):
+        known = [training.name for training in expansion.training_sets]
+        for name in stated.train_on or ():
+            if name not in known:
+                raise BenchmarkError(
+                    f"{expansion.protocol.name}: no training set is called '{name}'; "
+                    f"there are {', '.join(known)}"
+                )
+
+
+def expanded(
+    protocols: Sequence[Protocol], manifests: Mapping[str, Manifest], samples: pd.DataFrame
+) -> tuple[Expansion, ...]:
+    """Expand protocols; refuse what does not fit them.
+
+    Raises:
+        BenchmarkError: A strict protocol meets data that stands on two sides, or a condition needs
+            more of a sample than its manifest gives.
+        ProtocolError: A protocol does not fit the samples.
+    """
+    return tuple(_expand(protocol, samples, manifests) for protocol in protocols)
+
+
+def _expand(
+    protocol: Protocol, samples: pd.DataFrame, manifests: Mapping[str, Manifest]
+) -> Expansion:
+    """Expand a protocol."""
+    expansion = expand(protocol, samples, set(protocol.roles) - set(manifests))
+    _check_conditions(expansion, samples)
+    shared = overlaps(expansion, samples) if protocol.strict else []
+    if shared:
+        first, more = shared[0], len(shared) - 1
+        raise BenchmarkError(
+            f"{protocol.name} is strict: {first.number} values of {first.kind} ('{first.first}' "
+            f"first) stand in {first.side} of '{first.training}' and in {first.other}"
+            f"{f', and {more} more overlaps' if more else ''}; split the data again by person and "
+            "video"
+        )
+    return expansion
+
+
+def _check_conditions(expansion: Expansion, samples: pd.DataFrame) -> None:
+    """Raise BenchmarkError where a condition needs more of a sample than its manifest gives."""
+    ids = samples["sample_id"]
+    for cell in expansion.cells:
+        marker, lacking = _NEEDS.get(cell.condition.stage, ("", ""))
+        if not marker or cell.condition.name == "clean":
+            continue
+        rows: npt.NDArray[np.int64] = cell.test.all_rows
+        without = ids.iloc[rows][~ids.iloc[rows].str.contains(marker, regex=False)]
+        if len(without):
+            other = "crop" in perturbations()[cell.condition.name].stages
+            raise BenchmarkError(
+                f"{expansion.protocol.name}: '{cell.condition.name}' is for stage "
+                f"{cell.condition.stage}, but '{without.iloc[0]}' {lacking}"
+                f"{', or say stage: crop, which is another test' if other else ''}"
+            )
+
+
+def encoding_of(protocols: Sequence[Protocol], samples: pd.DataFrame) -> Encoding | None:
+    """Give the one encoding of some protocols, its side fixed for some samples.
+
+    Raises:
+        BenchmarkError: They have several, or the sizes of the images do not allow it.
+    """
+    stated = protocols[0].encoding
+    if any(protocol.encoding != stated for protocol in protocols):
+        names = ", ".join(protocol.name for protocol in protocols)
+        raise BenchmarkError(
+            f"{names}: their encodings differ; one study has one, since its models share images"
+        )
+    return fixed_encoding(stated, samples) if isinstance(stated, Aligned) else None
