@@ -15,7 +15,6 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from torch import Tensor
-from torch.optim.lr_scheduler import LambdaLR
 
 from benchmark.errors import BenchmarkError
 from benchmark.training.batches import Loaded, TrainingData
@@ -26,7 +25,7 @@ from benchmark.training.optim import (
     Step,
     make_average,
     make_optimizer,
-    make_schedule,
+    make_scheduler,
     measured_gradients,
 )
 from benchmark.training.sampling import BatchOrder, Rows, derive
@@ -106,7 +105,7 @@ class GradientTraining:
         if self._recipe.compile:
             step.compile()
         self._average = make_average(self._recipe, detector)
-        schedule = LambdaLR(optimizer, make_schedule(self._recipe))
+        schedule = make_scheduler(self._recipe, optimizer)
         self._step, self._optimizer, self._schedule = accelerator.prepare(step, optimizer, schedule)
         if self._average is not None:
             accelerator.register_for_checkpointing(self._average)

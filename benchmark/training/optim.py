@@ -1,7 +1,7 @@
 """What a recipe makes of accelerate and torch: precision, optimiser, schedule, averaged weights."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from accelerate import Accelerator
@@ -9,6 +9,14 @@ from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim.lr_scheduler import (
+    ChainedScheduler,
+    ConstantLR,
+    CosineAnnealingLR,
+    LinearLR,
+    LRScheduler,
+    StepLR,
+)
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from benchmark.errors import BenchmarkError
@@ -72,19 +80,16 @@ def make_optimizer(recipe: ResolvedRecipe, detector: Detector) -> Optimizer:
     return kinds[recipe.optimizer](trained, lr=lr, weight_decay=decay, fused=fused)
 
 
-def make_schedule(recipe: ResolvedRecipe) -> Callable[[int], float]:
-    """Give the factor on the learning rate as a function of the step."""
-
-    # A plain function: LambdaLR would put a callable object, recipe and all, into its saved state.
-    def factor(step: int) -> float:
-        warm = min(1.0, (step + 1) / recipe.warmup) if recipe.warmup else 1.0
-        if recipe.schedule == "cosine":
-            return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, step / recipe.steps)))
-        if recipe.schedule == "step" and recipe.decay_every is not None:
-            return warm * math.pow(0.1, step // recipe.decay_every)
-        return warm
-
-    return factor
+def make_scheduler(recipe: ResolvedRecipe, optimizer: Optimizer) -> LRScheduler:
+    """Build the scheduler of the learning rate: linear warm-up times the recipe's schedule."""
+    parts: list[LRScheduler] = []
+    if recipe.warmup > 1:  # the first step has 1 / warmup of the rate, the last of them all of it
+        parts.append(LinearLR(optimizer, 1 / recipe.warmup, total_iters=recipe.warmup - 1))
+    if recipe.schedule == "cosine":
+        parts.append(CosineAnnealingLR(optimizer, recipe.steps))
+    if recipe.schedule == "step" and recipe.decay_every is not None:
+        parts.append(StepLR(optimizer, recipe.decay_every, gamma=0.1))
+    return ChainedScheduler(parts or [ConstantLR(optimizer, factor=1.0)], optimizer)
 
 
 def make_average(recipe: ResolvedRecipe, detector: Detector) -> AveragedModel | None:

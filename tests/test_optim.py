@@ -1,0 +1,70 @@
+"""What a recipe makes of the learning rate."""
+
+import math
+
+import pytest
+
+from benchmark.training.optim import make_optimizer, make_scheduler
+from benchmark.training.recipe import ResolvedRecipe, load_recipe
+from detectors import create_detector
+
+STEPS, EVERY = 40, 15
+
+
+def recipe_of(schedule: str, warmup: int) -> ResolvedRecipe:
+    stated = load_recipe("tiny").resolved(100).model_dump()
+    decay = EVERY if schedule == "step" else None
+    changes = {"schedule": schedule, "warmup": warmup, "steps": STEPS, "decay_every": decay}
+    return ResolvedRecipe(**{**stated, **changes})
+
+
+def rates(recipe: ResolvedRecipe, stop: int | None = None) -> list[float]:
+    """Give the rate of every step; stopped and gone on with after ``stop`` steps."""
+    detector = create_detector("meso4", size="tiny", untrained=True)
+    optimizer = make_optimizer(recipe, detector)
+    scheduler = make_scheduler(recipe, optimizer)
+    found = []
+    for step in range(recipe.steps):
+        if step == stop:
+            saved = optimizer.state_dict(), scheduler.state_dict()
+            optimizer = make_optimizer(recipe, detector)
+            scheduler = make_scheduler(recipe, optimizer)
+            optimizer.load_state_dict(saved[0])
+            scheduler.load_state_dict(saved[1])
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return found
+
+
+def stated_rate(recipe: ResolvedRecipe, step: int) -> float:
+    """Give the rate by its formula: linear warm-up times the schedule."""
+    warm = min(1.0, (step + 1) / recipe.warmup) if recipe.warmup else 1.0
+    factor = {
+        "constant": 1.0,
+        "cosine": 0.5 * (1 + math.cos(math.pi * step / recipe.steps)),
+        "step": 0.1 ** (step // EVERY),
+    }[recipe.schedule]
+    return recipe.lr * warm * factor
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "step"])
+@pytest.mark.parametrize("warmup", [0, 1, 5, 20])
+def test_the_rate_is_the_warm_up_times_the_schedule(schedule: str, warmup: int) -> None:
+    recipe = recipe_of(schedule, warmup)
+    expected = [stated_rate(recipe, step) for step in range(STEPS)]
+    assert rates(recipe) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "step"])
+def test_a_stopped_schedule_goes_on_as_if_it_had_not_been(schedule: str) -> None:
+    recipe = recipe_of(schedule, 5)
+    assert rates(recipe, stop=17) == rates(recipe)
+
+
+def test_a_saved_scheduler_holds_plain_values() -> None:
+    recipe = recipe_of("cosine", 5)
+    optimizer = make_optimizer(recipe, create_detector("meso4", size="tiny", untrained=True))
+    state = make_scheduler(recipe, optimizer).state_dict()
+    values = [value for part in state["_schedulers"] for value in part.values()]
+    assert all(isinstance(v, (int, float, bool, list, str, type(None))) for v in values)
