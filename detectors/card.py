@@ -7,6 +7,9 @@ from typing import Any, Literal, NamedTuple
 Fit = Literal["gradient", "estimator", "none"]
 Kind = Literal["spatial", "frequency", "vision-language", "foundation", "floor"]
 Need = Literal["mask", "landmarks", "views", "prompts", "taxa", "file", "labels"]
+CONTRACT_VERSION = 1
+"""Raised by every change of what all detectors share (the base class, the transform, the reading of
+weights, ...) that can change what one of them learns or how it scores."""
 SYMMETRIC = "to [-1, 1]"
 IMAGENET = "by mean and deviation of ImageNet"
 
@@ -50,6 +53,8 @@ class Card:
             weights with nothing fetched: for counting and timing.
         own_recipe: Name of the recipe that its paper or public code states (track ``own``); None:
             none is known. At size ``tiny`` its augmentation alone is taken.
+        version: Part of the ids of its models; raised by every change of the catalog's detector
+            that can change what it learns or how it scores. Of no matter for one's own.
     """
 
     name: str
@@ -71,3 +76,4 @@ class Card:
     image_gradient: bool = True
     random_base: Mapping[str, Any] = field(default_factory=dict, hash=False)
     own_recipe: str | None = None
+    version: int = 1

@@ -32,7 +32,7 @@ from benchmark.study.samples import verified_samples
 from benchmark.training.batches import Loaded, TrainingData, default_workers
 from benchmark.training.engine import Engine
 from benchmark.training.gradient import GradientTraining
-from benchmark.training.jobs import train_job
+from benchmark.training.jobs import Identities, train_job
 from benchmark.training.optim import make_accelerator
 from benchmark.training.recipe import load_recipe
 from benchmark.training.sampling import Rows
@@ -206,7 +206,7 @@ def trainings(settings: Settings, folder: Path) -> Iterator[tuple[GradientTraini
         recipe=recipe,
         seed=0,
         training=training,
-        samples=samples,
+        identities=Identities(samples),
     )
     engine = Engine(
         # Nothing is kept in memory: every image is decoded for every step, as in a large set.

@@ -1,6 +1,8 @@
 import csv
+import importlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -93,3 +95,29 @@ def make_manifest(tmp_path: Path, make_image: MakeImage) -> MakeManifest:
         return tmp_path / name
 
     return make
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], Path]]:
+    """Write a file of a folder that is on the import path, as before any of it was loaded."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(folder)
+    # A module of the same size that is edited within a second would be taken for the old one.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+    def forget() -> None:
+        for name, module in list(sys.modules.items()):
+            if str(folder) in (getattr(module, "__file__", None) or ""):
+                del sys.modules[name]
+        importlib.invalidate_caches()
+
+    def write(name: str, text: str) -> Path:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        forget()
+        return path
+
+    yield write
+    forget()

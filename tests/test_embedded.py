@@ -7,7 +7,6 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmark.synthetic import generate as embedded
 from benchmark.synthetic.camera import CAMERAS, decode, encode, photograph
 from benchmark.synthetic.faces import EDITS, POPULATIONS, Portrait, draw_person, draw_shot, edit
 from benchmark.synthetic.forgeries import GENERATORS
@@ -15,6 +14,7 @@ from benchmark.synthetic.generate import COLUMNS, Counts, EmbeddedSetError, gene
 from benchmark.synthetic.images import Task, carry_out
 from benchmark.synthetic.makers import lost_power, smooth
 from benchmark.synthetic.render import render
+from results.files import file_hash
 
 Row = dict[str, str]
 Values = NDArray[np.float64]
@@ -71,7 +71,7 @@ def test_the_manifest_has_its_columns_and_tells_the_truth_about_the_files(small:
             assert image.size == (int(row["width"]), int(row["height"])) == (128, 128)
         assert row["label"] == ("real" if row["generator"] == "camera" else "fake")
         assert row["group"] == row["path"]
-        assert row["sha256"] == embedded._digest(small.parent / row["path"])
+        assert row["sha256"] == file_hash(small.parent / row["path"])
     files = {p.relative_to(small.parent).as_posix() for p in small.parent.rglob("*.jpg")}
     assert files == {row["path"] for row in rows}
 

@@ -11,7 +11,7 @@ from benchmark.errors import BenchmarkError
 from benchmark.progress import Progress
 from benchmark.study.samples import verified_samples
 from benchmark.training.engine import Engine
-from benchmark.training.jobs import TrainJob, train_job
+from benchmark.training.jobs import Identities, TrainJob, train_job
 from benchmark.training.recipe import load_recipe
 from benchmark.training.store import ModelStore
 from benchmark.training.train import train
@@ -78,7 +78,7 @@ def make_job(
         recipe=load_recipe(write_recipe(folder, **changes)),
         seed=seed,
         training=chosen,
-        samples=source.samples,
+        identities=Identities(source.samples),
     )
 
 
@@ -226,10 +226,20 @@ def test_the_id_follows_all_that_could_change_the_scores(
         "label": SMALL, "detector": SMALL, "options": {}, "size": "tiny", "recipe": job.recipe,
         "seed": 0, "training": job.training,
     }  # fmt: skip
-    others.append(train_job(**arguments, samples=changed))  # type: ignore[arg-type]
+    others.append(train_job(**arguments, identities=Identities(changed)))  # type: ignore[arg-type]
     arguments["options"] = {"width": 4}
-    others.append(train_job(**arguments, samples=source.samples))  # type: ignore[arg-type]
+    others.append(train_job(**arguments, identities=Identities(source.samples)))  # type: ignore[arg-type]
     assert len({job.id, *(other.id for other in others)}) == 1 + len(others)
+
+
+def test_a_detector_that_begins_otherwise_than_planned_is_not_trained(
+    source: ImageSource, tmp_path: Path
+) -> None:
+    job = make_job(source, tmp_path)
+    assert job.tensors is not None
+    with pytest.raises(BenchmarkError, match=r"\(seed 0\): it begins with other tensors than when"):
+        train(replace(job, tensors="0" * 64), make_engine(source, tmp_path))
+    assert make_job(source, tmp_path, detector="spectrum").tensors is None
 
 
 def test_validation_images_are_never_trained_on(source: ImageSource, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from benchmark.data.images import (
 )
 from benchmark.data.manifest import Manifest
 from benchmark.errors import ImageError
+from results.files import file_hash
 from results.statistics.clusters import KEPT_TOGETHER
 
 _WORDS = {"real": "real", "fake": "forged"}
@@ -119,8 +120,7 @@ def _examine_frame(place: Place, stated: str) -> Facts:
     path = place.path
     size = check_file(path)
     try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = file_hash(path)
     except OSError as error:
         return Facts(f"unreadable: {error.strerror}", bytes=size)
     try:

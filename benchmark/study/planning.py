@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +18,7 @@ from benchmark.study.checks import lacks_gradient, surrogate_of
 from benchmark.study.resolved import ResolvedStudy
 from benchmark.study.schema import StudyDetector
 from benchmark.study.tracks import options_of, track_of
-from benchmark.training.jobs import TrainJob, train_job
+from benchmark.training.jobs import Identities, TrainJob, train_job
 from benchmark.training.sampling import Rows
 from protocols.conditions import CLEAN, Condition
 from protocols.expansion import Expansion, TrainingSet
@@ -74,8 +75,9 @@ def make_plan(resolved: ResolvedStudy) -> Plan:
     entries: list[Entry] = []
     needs: dict[str, dict[Condition, Rows]] = {}
     surrogates: dict[tuple[str, str], str] = {}
+    job_of = partial(_job, resolved, Identities(resolved.samples))
     for expansion, training, detector, seed, gap in wanted(resolved):
-        job = _job(resolved, detector, seed, training) if gap is None else None
+        job = job_of(detector, seed, training) if gap is None else None
         entries.append(
             Entry(
                 protocol=expansion.protocol.name,
@@ -89,7 +91,7 @@ def make_plan(resolved: ResolvedStudy) -> Plan:
         if job is not None:
             jobs.setdefault(job.id, job)
             for name, other in _surrogates(resolved, expansion.protocol).items():
-                surrogates[job.id, name] = _job(resolved, other, seed, training).id
+                surrogates[job.id, name] = job_of(other, seed, training).id
             _add_needs(needs.setdefault(job.id, {}), expansion, training)
     return Plan(
         resolved=resolved,
@@ -161,7 +163,11 @@ def _surrogates(resolved: ResolvedStudy, protocol: Protocol) -> dict[str, StudyD
 
 
 def _job(
-    resolved: ResolvedStudy, detector: StudyDetector, seed: int, training: TrainingSet
+    resolved: ResolvedStudy,
+    identities: Identities,
+    detector: StudyDetector,
+    seed: int,
+    training: TrainingSet,
 ) -> TrainJob:
     """Describe the model for one entry."""
     study, recipe = resolved.study, resolved.recipes[detector.name]
@@ -174,7 +180,7 @@ def _job(
         track=track_of(detector, study),
         seed=seed,
         training=training,
-        samples=resolved.samples,
+        identities=identities,
         encoding=resolved.encoding_name,
     )
 

@@ -33,6 +33,7 @@ from benchmark.errors import BenchmarkError
 from benchmark.synthetic.faces import POPULATIONS
 from benchmark.synthetic.forgeries import GENERATORS
 from benchmark.synthetic.images import EMBEDDED_VERSION, PHOTOS, SPLITS, Task, carry_out
+from results.files import file_hash
 
 __all__ = ["COLUMNS", "EMBEDDED_VERSION", "Counts", "EmbeddedSetError", "generate"]
 
@@ -171,17 +172,13 @@ def _check(root: Path, passport: dict[str, object]) -> None:
                 f"was asked for; choose another folder or remove it"
             )
     table = root / "manifest.csv"
-    if not table.is_file() or _digest(table) != found["manifest"]:
+    if not table.is_file() or file_hash(table) != found["manifest"]:
         raise EmbeddedSetError(f"{table}: was changed or is missing; remove {root}")
     with table.open(encoding="utf-8", newline="") as lines:
         for row in csv.DictReader(lines):
             image = root / row["path"]
-            if not image.is_file() or _digest(image) != row["sha256"]:
+            if not image.is_file() or file_hash(image) != row["sha256"]:
                 raise EmbeddedSetError(f"{image}: was changed or is missing; remove {root}")
-
-
-def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _table(rows: list[dict[str, str]]) -> bytes:

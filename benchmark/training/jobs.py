@@ -1,37 +1,24 @@
 """Training jobs: what is to be trained, under which id."""
 
-import ast
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from benchmark.data.encoding import AS_IS
-from benchmark.errors import BenchmarkError
+from benchmark.training.identity import Taxa, identify, own_identity, shipped_card, version_of
 from benchmark.training.recipe import Recipe, ResolvedRecipe
 from benchmark.version import __version__
-from detectors.catalog import catalog_target, checkpoint_of
+from detectors.catalog import checkpoint_of
 from protocols.expansion import TrainingSet
 from protocols.samples import TAXONOMY, taxa
-
-if TYPE_CHECKING:
-    pass
+from results.store import content_hash
 
 # Raised by every change of the trainer that can change what is learnt.
 TRAINING_VERSION = 1
-
-# Modules of ``detectors`` that every detector shares and that make none of them another.
-_CONTRACT = {"base", "card", "cards", "catalog", "errors", "inference", "loading"}
-
-
-_CONTRACT |= {"pretrained", "weights"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,7 +26,8 @@ class TrainJob:
     """One model to train: a detector, a recipe, a training set and a seed.
 
     Attributes:
-        id: Hash of all that could change the model's scores.
+        id: Hash of all that could change the model's scores on one machine: docs/runs.md says what
+            that is.
         label: What the study calls the detector.
         detector: Name in the catalog, or ``package.module:Class``.
         options: Options of its constructor, without size and taxa.
@@ -47,6 +35,7 @@ class TrainJob:
         track: Whose recipe it is: ``common``, ``own`` or ``custom``; no part of the id.
         training: The samples.
         taxa: Kinds of image among the training samples.
+        tensors: Hash of the tensors that training must begin with; None for the catalog's.
     """
 
     id: str
@@ -59,11 +48,71 @@ class TrainJob:
     seed: int
     training: TrainingSet
     taxa: tuple[tuple[str, ...], ...]
+    tensors: str | None
 
     @property
     def title(self) -> str:
         """Say what is trained, for progress and errors."""
         return f"{self.label} on {self.training.name} (seed {self.seed})"
+
+
+class Chosen(NamedTuple):
+    """What an id takes of a training set: hashes of its two sides, and its kinds of image."""
+
+    train: str
+    val: str
+    taxa: tuple[tuple[str, ...], ...]
+
+
+class Identities:
+    """What the ids of one plan hash, each part found once: files are read while it is made.
+
+    A training set counts by the ids, contents and taxonomy of its samples, in their order, by which
+    batches are drawn.
+    """
+
+    def __init__(self, samples: pd.DataFrame) -> None:
+        """Identify models that are trained on some of ``samples``."""
+        self._samples = samples
+        self._chosen: dict[TrainingSet, Chosen] = {}
+        self._options: dict[str, Any] = {}
+        self._detectors: dict[str, dict[str, Any]] = {}
+
+    def chosen(self, training: TrainingSet) -> Chosen:
+        """Identify a training set."""
+        if training not in self._chosen:
+            table = self._samples[["sample_id", "sha256", *TAXONOMY]]
+            train, val = table.iloc[training.rows], table.iloc[training.val]
+            self._chosen[training] = Chosen(
+                content_hash(train), content_hash(val), tuple(taxa(train))
+            )
+        return self._chosen[training]
+
+    def options(self, options: Mapping[str, Any]) -> Any:
+        """Identify options: local files and folders in them count by what they hold."""
+        key = json.dumps(options, sort_keys=True)
+        if key not in self._options:
+            self._options[key] = identify(options)
+        return self._options[key]
+
+    def detector(
+        self, detector: str, options: Mapping[str, Any], *, size: str, taxa: Taxa, seed: int
+    ) -> dict[str, Any]:
+        """Identify a detector; one of the user's own is built for that, once of a kind.
+
+        Raises:
+            DetectorError: The user's own cannot be built.
+            BenchmarkError: Its module is not there, or was edited after it was loaded.
+        """
+        key = json.dumps([detector, options, size, taxa, seed], sort_keys=True)
+        if key not in self._detectors:
+            card = shipped_card(detector)
+            self._detectors[key] = (
+                own_identity(detector, options, size=size, taxa=taxa, seed=seed)
+                if card is None
+                else version_of(card)
+            )
+        return self._detectors[key]
 
 
 def train_job(
@@ -75,30 +124,33 @@ def train_job(
     recipe: Recipe,
     seed: int,
     training: TrainingSet,
-    samples: pd.DataFrame,
+    identities: Identities,
     encoding: str = AS_IS,
     track: str = "custom",
 ) -> TrainJob:
-    """Describe a model to train and give it its id; nothing is imported or built.
+    """Describe a model to train and give it its id.
 
     ``encoding`` names what the images go through before anything else; ``track`` is told on.
+
+    Raises:
+        DetectorError, BenchmarkError: As ``Identities.detector``.
     """
-    kinds = tuple(taxa(samples.iloc[training.rows]))
+    chosen = identities.chosen(training)
     resolved = recipe.resolved(len(training.rows))
+    found = identities.detector(detector, options, size=size, taxa=chosen.taxa, seed=seed)
     identity: dict[str, Any] = {
         "version": [__version__, TRAINING_VERSION],
-        "detector": detector,
-        "code": _code_hash(detector),
-        "options": {name: _identify(value) for name, value in sorted(options.items())},
+        "detector": {"name": detector, **found},
+        "options": identities.options(options),
         "size": size,
         # The side that a detector takes stands among its options.
         "recipe": resolved.model_dump(mode="json", exclude={"input_size"}),
         "seed": seed,
-        "train": _selection_hash(samples, training.rows),
-        "val": _selection_hash(samples, training.val),
+        "train": chosen.train,
+        "val": chosen.val,
     }
     if (checkpoint := checkpoint_of(detector)) is not None:
-        identity["checkpoint"] = _identify(checkpoint)
+        identity["checkpoint"] = identities.options({"checkpoint": checkpoint})
     if encoding != AS_IS:
         identity["encoding"] = encoding
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
@@ -113,70 +165,6 @@ def train_job(
         track=track,
         seed=seed,
         training=training,
-        taxa=kinds,
+        taxa=chosen.taxa,
+        tensors=found.get("tensors"),
     )
-
-
-def _selection_hash(samples: pd.DataFrame, rows: "np.ndarray[Any, Any]") -> str:
-    """Hash ids, contents and taxonomy of the selected samples."""
-    columns = ["sample_id", "sha256", *TAXONOMY]
-    chosen = sorted(samples.iloc[rows][columns].itertuples(index=False, name=None))
-    return hashlib.sha256(json.dumps(chosen).encode()).hexdigest()
-
-
-@cache
-def _code_hash(detector: str) -> str:
-    """Hash the source of a detector, so that edited code is another model.
-
-    That is its module (or package), and what of ``detectors`` it is built on.
-    """
-    left, sources = [catalog_target(detector).partition(":")[0]], dict[Path, bytes]()
-    while left:
-        module = left.pop()
-        spec = find_spec(module)
-        if spec is None or spec.origin is None:
-            raise BenchmarkError(f"detector '{detector}': there is no module '{module}'")
-        origin = Path(spec.origin)
-        files = origin.parent.rglob("*.py") if origin.name == "__init__.py" else [origin]
-        for path in sorted(set(files) - sources.keys()):
-            sources[path] = path.read_bytes()
-            left += _built_on(ast.parse(sources[path]))
-    digest = hashlib.sha256()
-    for path in sorted(sources):
-        digest.update(sources[path])
-    return digest.hexdigest()
-
-
-def _built_on(source: ast.Module) -> list[str]:
-    """Name the modules of ``detectors`` that a source imports from and that hold no contract."""
-    nodes = [node for node in ast.walk(source) if isinstance(node, ast.ImportFrom)]
-    names = [node.module for node in nodes if node.module and node.level == 0]
-    parts = [name.split(".") for name in names]
-    return [
-        ".".join(part)
-        for part in parts
-        if part[0] == "detectors" and len(part) > 1 and part[1] not in _CONTRACT
-    ]
-
-
-def _identify(value: Any) -> Any:
-    """Stand in for an option: a local file or folder of weights by the hash of what it holds."""
-    if not isinstance(value, str):
-        return value
-    path = Path(value)
-    if path.is_file():
-        return f"sha256:{_file_hash(path)}"
-    if not path.is_dir():
-        return value
-    digest = hashlib.sha256()
-    for held in sorted(path.rglob("*")):
-        if held.is_file():
-            digest.update(held.name.encode())
-            digest.update(bytes.fromhex(_file_hash(held)))
-    return f"sha256:{digest.hexdigest()}"
-
-
-def _file_hash(path: Path) -> str:
-    """Hash a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 
 from benchmark.errors import BenchmarkError
-from results.files import atomic_write
+from benchmark.training.jobs import TrainJob
+from results.files import atomic_write, file_hash
 from results.schema import ModelFacts
 from results.store import read_facts
 
 if TYPE_CHECKING:
     from detectors.base import Detector
-from benchmark.training.jobs import TrainJob, _file_hash
 
 FACTS, HOST, TENSORS = "facts.json", "host.json", "model.safetensors"
 
@@ -71,7 +71,7 @@ class ModelStore:
         draft = self.root / f".{facts.id}.{os.getpid()}.draft"
         shutil.rmtree(draft, ignore_errors=True)
         detector.save_pretrained(draft)
-        facts = facts.model_copy(update={"weights": _file_hash(draft / TENSORS)})
+        facts = facts.model_copy(update={"weights": file_hash(draft / TENSORS)})
         atomic_write(draft / HOST, json.dumps(host, indent=2, sort_keys=True) + "\n")
         text = json.dumps(facts.model_dump(mode="json", by_alias=True), indent=2, sort_keys=True)
         atomic_write(draft / FACTS, text + "\n")

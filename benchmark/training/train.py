@@ -3,7 +3,6 @@
 import time
 
 import numpy as np
-import torch
 
 from benchmark.environment import (
     EnergyMeter,
@@ -14,15 +13,16 @@ from benchmark.environment import (
     source,
     versions,
 )
+from benchmark.errors import BenchmarkError
 from benchmark.progress import Progress
 from benchmark.training.batches import TrainingData, default_workers
 from benchmark.training.engine import Engine
 from benchmark.training.gradient import GradientTraining, Outcome, logits
+from benchmark.training.identity import fresh_detector, tensor_hash
 from benchmark.training.jobs import TrainJob
 from benchmark.training.optim import make_accelerator
-from benchmark.training.sampling import derive
 from detectors.base import Detector
-from detectors.catalog import create_detector, detector_class
+from detectors.catalog import detector_class
 from results.metrics.functions import auc
 from results.schema import SCHEMA, ModelFacts
 
@@ -33,17 +33,15 @@ def train(job: TrainJob, engine: Engine) -> ModelFacts:
     Of several processes each calls it with the same job; the first one writes.
 
     Raises:
-        BenchmarkError: The loss is not finite, the precision is not to be had on the device, or a
-            batch does not fall into equal parts.
+        BenchmarkError: The loss is not finite, the precision is not to be had on the device, a
+            batch does not fall into equal parts, or the detector begins otherwise than planned.
         DetectorError: The detector cannot be built or trained.
     """
     started, meter = time.monotonic(), EnergyMeter(engine.device)
     fit = detector_class(job.detector).card.fit
     # Before anything is put on a device: accelerate gives each process its own.
     accelerator = make_accelerator(job.recipe, engine.device) if fit == "gradient" else None
-    torch.manual_seed(derive(job.seed, "init"))
-    options = {**job.options, "taxa": [list(taxon) for taxon in job.taxa]}
-    detector = create_detector(job.detector, size=job.size, **options).to(engine.device)
+    detector = _begun(job).to(engine.device)
     workers = default_workers(engine.device) if engine.workers is None else engine.workers
     data = TrainingData(job, engine.source, detector, batch_size=engine.batch_size, workers=workers)
     if accelerator is not None:
@@ -57,6 +55,20 @@ def train(job: TrainJob, engine: Engine) -> ModelFacts:
     if rank() == 0:
         engine.models.add(detector, facts, _told(engine, started, meter))
     return facts
+
+
+def _begun(job: TrainJob) -> Detector:
+    """Build the detector of a job; refuse one that begins otherwise than its id says."""
+    detector = fresh_detector(
+        job.detector, job.options, size=job.size, taxa=job.taxa, seed=job.seed
+    )
+    if job.tensors is not None and tensor_hash(detector) != job.tensors:
+        raise BenchmarkError(
+            f"{job.title}: it begins with other tensors than when it was planned: a file that it "
+            "reads was replaced meanwhile (then run again), or its constructor draws random "
+            "numbers that torch.manual_seed does not set"
+        )
+    return detector
 
 
 def _told(engine: Engine, started: float, meter: EnergyMeter) -> dict[str, str | float]:

@@ -51,6 +51,6 @@ MFCLIP_RELEASE = Card(
 )
 
 DETECTORS = {
-    "detectors.mfclip:MFCLIP": MFCLIP,
-    "detectors.mfclip:MFCLIPRelease": MFCLIP_RELEASE,
+    "detectors.mfclip.model:MFCLIP": MFCLIP,
+    "detectors.mfclip.release:MFCLIPRelease": MFCLIP_RELEASE,
 }
