@@ -3,6 +3,7 @@
 from protocols.conditions import CLEAN, Condition, perturbations
 from protocols.errors import ProtocolError, SamplesError, UnknownNameError
 from protocols.expansion import Cell, Expansion, ImageSet, TrainingSet, expand
+from protocols.gaps import Gap
 from protocols.samples import fingerprint, validate
 from protocols.schema import Protocol, load_protocol, protocol_names
 
@@ -11,6 +12,7 @@ __all__ = [
     "Cell",
     "Condition",
     "Expansion",
+    "Gap",
     "ImageSet",
     "Protocol",
     "ProtocolError",

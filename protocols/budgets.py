@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from protocols.errors import ProtocolError
+from protocols.gaps import OverBudget, TooFewForged, TooFewReal, TooManyGenerators
 from protocols.pool import Pool, Rows
 from protocols.schema import Protocol
 from protocols.selecting import Named, Selector
@@ -29,11 +30,11 @@ def apply_budget(
         if training.gap is not None:
             yield training
             continue
-        drawn, short = {}, None
+        drawn: dict[str, Rows] = {}
+        short: OverBudget | None = None
         for split, rows in (("train", training.rows), ("val", training.val)):
-            drawn[split], lacking = _drawn(pool, rows, sizes[split])
-            if lacking is not None and short is None:
-                short = f"the budget is {sizes[split]} images a class in split {split}, {lacking}"
+            drawn[split], lacking = _drawn(pool, rows, split, sizes[split])
+            short = short or lacking
         sources = pool.values("source", pool.mask(drawn["train"]) & ~pool.fake)
         yield replace(
             training,
@@ -74,19 +75,21 @@ def _alone(selection: Selection, split: str, pool: Pool) -> Iterator[int]:
         yield min(int((of_it & pool.readable).sum()), n_real)
 
 
-def _drawn(pool: Pool, rows: Rows, size: int) -> tuple[Rows, str | None]:
+def _drawn(pool: Pool, rows: Rows, split: str, size: int) -> tuple[Rows, OverBudget | None]:
     """Draw ``size`` images of each class, and say what there is too little of, if anything."""
     chosen = pool.mask(rows)
     forged, real = chosen & pool.fake, chosen & ~pool.fake
     if real.sum() < size:
-        return rows, f"there are {int(real.sum())} real ones"
+        return rows, TooFewReal(split=split, size=size, there=int(real.sum()))
     kept = pool.draw(real, size)
     counts = pool.counts("generator", forged)
     if len(counts) > size:
-        return rows, f"fewer than its {len(counts)} generators"
+        return rows, TooManyGenerators(split=split, size=size, generators=len(counts))
     for number, (generator, count) in enumerate(counts.items()):
         share = size // len(counts) + (number < size % len(counts))
         if count < share:
-            return rows, f"'{generator}' has {count} of the {share} that are its share"
+            return rows, TooFewForged(
+                split=split, size=size, generator=generator, there=count, share=share
+            )
         kept = kept | pool.draw(forged & pool.isin("generator", (generator,)), share)
     return np.flatnonzero(kept).astype(np.int64), None

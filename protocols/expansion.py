@@ -11,6 +11,7 @@ import pandas as pd
 
 from protocols.budgets import apply_budget
 from protocols.errors import ProtocolError
+from protocols.gaps import Unbound
 from protocols.pool import Pool, Rows
 from protocols.schema import Protocol
 from protocols.selecting import Named, Selector, named_sets, unbound_set
@@ -48,9 +49,7 @@ def expand(protocol: Protocol, samples: pd.DataFrame, unbound: Collection[str] =
     for role in protocol.roles:
         if role not in pool.roles and role not in unbound:
             bound = ", ".join(sorted(pool.roles)) or "none"
-            raise ProtocolError(
-                f"{protocol.name}: no dataset is bound to role '{role}' (bound: {bound})"
-            )
+            raise ProtocolError(f"{protocol.name}: {Unbound(role=role)} (bound: {bound})")
     found = [pair for selection in protocol.train for pair in _train(selection, pool)]
     _refuse_repeated(protocol, [training.name for training, _ in found])
     training_sets = tuple(apply_budget(protocol, found, pool))
@@ -129,10 +128,10 @@ def _named(selection: Selection, pool: Pool, splits: tuple[str, ...]) -> list[Na
     return names if not selection.all_but or len(names) > 1 else []
 
 
-def _lacking(selection: Selection, pool: Pool) -> str | None:
-    """Say which dataset of a selection is not there, or None."""
+def _lacking(selection: Selection, pool: Pool) -> Unbound | None:
+    """State which dataset of a selection is not there, or None."""
     absent = [role for role in selection.roles if role not in pool.roles]
-    return f"no dataset is bound to role '{absent[0]}'" if absent else None
+    return Unbound(role=absent[0]) if absent else None
 
 
 def _is_seen(axis: str, training: TrainingSet, test: ImageSet, pool: Pool) -> bool:
@@ -150,7 +149,7 @@ def _nothing(protocol: Protocol, pool: Pool, training_sets: tuple[TrainingSet, .
         for selection in protocol.train:
             left_out = named_sets(selection, pool, ("train", "val", "test"))
             if selection.all_but and left_out:
-                name = left_out[0].name.removeprefix("all but ")
+                name = left_out[0].value_name
                 return f"every forged image is of '{name}', so without it none is left to train on"
     what = "test" if training_sets else "train"
     return f"the manifest has no forged images to {what} on"

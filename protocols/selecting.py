@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from protocols.gaps import Gap, Label, NoImages
 from protocols.pool import Mask, Pool
-from protocols.selection import Reals, Selection
+from protocols.selection import Reals, Selection, together
 from protocols.sets import NO_ROWS, Alternative, ImageSet, TrainingSet
 
 EVERYTHING = "all"
@@ -23,6 +24,11 @@ class Named:
 
     name: str
     values: tuple[str, ...] | None
+
+    @property
+    def value_name(self) -> str:
+        """What its values are called together."""
+        return together(self.values or ())
 
 
 def named_sets(selection: Selection, pool: Pool, splits: Sequence[str]) -> list[Named]:
@@ -40,7 +46,7 @@ def named_sets(selection: Selection, pool: Pool, splits: Sequence[str]) -> list[
     return [_as_named(selection, group) for group in _siblings(selection.siblings, values)]
 
 
-def unbound_set(selection: Selection, named: Named, gap: str) -> ImageSet:
+def unbound_set(selection: Selection, named: Named, gap: Gap) -> ImageSet:
     """Stand in for a set whose dataset is not there."""
     return ImageSet(
         name=named.name,
@@ -96,7 +102,7 @@ def _matches(value: str, patterns: Sequence[str]) -> bool:
 
 def _as_named(selection: Selection, values: tuple[str, ...]) -> Named:
     """Name the set of some values."""
-    name = " + ".join(values)
+    name = together(values)
     return Named(f"all but {name}" if selection.all_but else name, values)
 
 
@@ -151,7 +157,7 @@ class Selector:
             most = cap.train if split == "train" else cap.val
             kept = self._pool.draw(forged & of_it & self._pool.readable, most)
             forged = (forged & ~of_it) | kept
-        return self._made(split, forged, real, policy)
+        return self._made(split, forged, real, policy, trained=generators)
 
     def test(self, training: TrainingSet) -> ImageSet:
         """Select a test set, and the same forged images with the real ones of other policies."""
@@ -200,7 +206,9 @@ class Selector:
         forged: Mask,
         real: Mask,
         policy: Reals | None,
+        *,
         sources: Sequence[str] | None = None,
+        trained: Sequence[str] | None = None,
     ) -> ImageSet:
         """Put the two classes together."""
         pool, selection = self._pool, self._selection
@@ -210,8 +218,7 @@ class Selector:
             usable_fake, usable_real = pool.draw(usable_fake, count), pool.draw(usable_real, count)
         gap = None
         if not (usable_fake.any() and usable_real.any()):
-            absent = "real" if usable_fake.any() else "forged"
-            gap = f"no {absent} images in split {split}"
+            gap = self._absent("real" if usable_fake.any() else "fake", split, trained)
         of_reals = pool.values("source", usable_real)
         known = set(pool.values("source", real & pool.readable))
         wanted = self._sources(forged) if sources is None else sources
@@ -225,4 +232,22 @@ class Selector:
             sources_without_reals=tuple(sorted(set(wanted) - known)),
             n_missing=int(((forged | real) & ~pool.readable).sum()),
             gap=gap,
+        )
+
+    def _absent(self, label: Label, split: str, trained: Sequence[str] | None) -> NoImages:
+        """State that a split has nothing of a class; ``trained``: whose forged images may be in."""
+        pool, selection = self._pool, self._selection
+        there: Sequence[str] = ()
+        if label == "fake" and trained is not None:
+            forged = pool.of_class(selection.role, (split,), fake=True) & pool.readable
+            there = pool.values("generator", forged)
+        of_some = selection.each is not None and not selection.all_but
+        return NoImages(
+            label=label,
+            split=split,
+            role=selection.role if label == "fake" else selection.real_role,
+            column=selection.each if of_some else None,
+            values=(self._named.values or ()) if of_some else (),
+            # Of a training generator there may be some that are not the set's, by source say.
+            untrained=tuple(there) if set(there).isdisjoint(trained or ()) else (),
         )

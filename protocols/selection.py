@@ -1,6 +1,6 @@
 """Which forged images make a set, and which real ones go with them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -8,6 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Each = Literal["generator", "forgery", "family", "source"]
 Reals = Literal["same-source", "training-source", "stated", "pooled"]
 SMALLEST: Literal["smallest"] = "smallest"
+
+
+def together(values: Sequence[str]) -> str:
+    """Name what several values stand for as one."""
+    return " + ".join(values)
 
 
 class _Part(BaseModel):

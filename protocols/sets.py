@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from protocols.conditions import Condition
+from protocols.gaps import Gap
 from protocols.pool import Rows
 from protocols.schema import Level, Protocol
 from protocols.selection import Reals
@@ -52,7 +53,7 @@ class ImageSet:
     sources_without_reals: tuple[str, ...]
     n_missing: int
     n_orphans: int = 0
-    gap: str | None
+    gap: Gap | None
     alternatives: Mapping[Reals, Alternative] = field(default_factory=dict)
 
     @property

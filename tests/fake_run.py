@@ -90,7 +90,7 @@ def make_run(
                     model=None
                     if training.gap
                     else model_id(expansion, training.name, detector, seed),
-                    gap=training.gap,
+                    gap=str(training.gap) if training.gap else None,
                 )
                 for detector in detectors
                 for seed in seeds

@@ -101,7 +101,9 @@ def _training_table(expansion: Expansion, plan: Plan) -> PlanTable:
             gaps = sum(c.test.gap is not None for c in cells)
             told = f"{len(cells)}" + (f" ({gaps} of them gaps)" if gaps else "")
             numbers = [str(number) for number in (*counts, k)]
-            rows.append([training.name, *numbers, training.statement, told, training.gap or ""])
+            rows.append(
+                [training.name, *numbers, training.statement, told, str(training.gap or "")]
+            )
     missing = int((plan.resolved.samples["problem"] != "").sum())
     notes = [
         "K: distinct prompts of a training set; at K = 2 they say no more than the class",
@@ -131,7 +133,7 @@ def _test_table(expansion: Expansion, plan: Plan, looked_for: str) -> PlanTable:
         n_fake = [len(cell.test.rows) - n for cell, n in zip(cells, n_real, strict=True)]
         statements = dict.fromkeys(cell.test.statement for cell in cells)
         also = dict.fromkeys(str(policy) for cell in cells for policy in cell.test.alternatives)
-        gaps = dict.fromkeys(cell.test.gap for cell in cells if cell.test.gap)
+        gaps = dict.fromkeys(str(cell.test.gap) for cell in cells if cell.test.gap)
         counts = any(cell.headline for cell in cells)
         rows.append(
             [name, role, number_range(n_real), number_range(n_fake), "; ".join(statements),

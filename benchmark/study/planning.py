@@ -22,8 +22,8 @@ from benchmark.training.jobs import Identities, TrainJob, train_job
 from benchmark.training.sampling import Rows
 from protocols.conditions import CLEAN, Condition
 from protocols.expansion import Expansion, TrainingSet
+from protocols.gaps import Gap, NoImages
 from protocols.schema import Protocol
-from protocols.selection import Selection
 from results.schema import Dataset, Entry
 
 # How many models share one decoding of the images; at base size each takes up to 1 GB.
@@ -113,7 +113,7 @@ def wanted(resolved: ResolvedStudy) -> Iterator[Wanted]:
     for expansion, trainings in resolved.trainings():
         _surrogates(resolved, expansion.protocol)
         for training, detector, seed in product(trainings, study.detectors, study.seeds):
-            gap = training.gap or _spared(expansion.protocol, detector)
+            gap = str(training.gap) if training.gap else _spared(expansion.protocol, detector)
             yield Wanted(expansion, training, detector, seed, gap)
 
 
@@ -130,8 +130,8 @@ def nothing_to_train(resolved: ResolvedStudy) -> list[str]:
     if any(model.gap is None for model in models):
         return []
     reasons = [
-        explained(training.gap, training, expansion.protocol, resolved.samples)
-        for expansion, trainings in resolved.trainings()
+        explained(training.gap, resolved.samples)
+        for _, trainings in resolved.trainings()
         for training in trainings
         if training.gap
     ]
@@ -194,38 +194,21 @@ def _add_needs(needs: dict[Condition, Rows], expansion: Expansion, training: Tra
         needs[condition] = np.union1d(needs[condition], rows) if condition in needs else rows
 
 
-def explained(gap: str, training: TrainingSet, protocol: Protocol, samples: pd.DataFrame) -> str:
+def explained(gap: Gap, samples: pd.DataFrame) -> str:
     """Say more of a training set's gap: whose images there are instead, or how to get some.
 
     Args:
-        gap: ``no forged images in split train``, say; anything else is given back.
-        training: The set that has it.
-        protocol: Of this protocol.
+        gap: Why the set cannot train.
         samples: The samples of all roles, with ``dataset``.
     """
-    kind, _, split = gap.removeprefix("no ").partition(" images in split ")
-    if kind not in ("forged", "real"):
-        return gap
-    here = samples[
-        (samples["dataset"] == (training.role if kind == "forged" else training.real_role))
-        & (samples["label"] == ("fake" if kind == "forged" else "real"))
-    ]
-    selection = _selection(training, protocol)
-    in_split = here[here["split"] == split]
+    if not isinstance(gap, NoImages):
+        return str(gap)
+    here = samples[(samples["dataset"] == gap.role) & (samples["label"] == gap.label)]
+    in_split = here[here["split"] == gap.split]
     if in_split.empty:
         return f"{gap}; {SPLIT_REMEDY}"
-    if kind == "real" or selection is None or selection.each is None or selection.all_but:
-        return gap
-    column = selection.each
-    others = ", ".join(sorted(in_split[column].unique()))
-    absent = training.name not in set(here[column])
-    remedy = "" if absent else f"; {SPLIT_REMEDY}"
-    return (
-        f"no forged images of {column} {training.name} in split {split}; there are {others}{remedy}"
-    )
-
-
-def _selection(training: TrainingSet, protocol: Protocol) -> Selection | None:
-    """Find the selection that a training set is of, if one alone can be."""
-    fitting = [each for each in protocol.train if each.role == training.role]
-    return fitting[0] if len(fitting) == 1 else None
+    if gap.label == "real" or gap.column is None:
+        return str(gap)
+    # A value that the dataset has nowhere is in no new split either.
+    remedy = f"; {SPLIT_REMEDY}" if here[gap.column].isin(gap.values).any() else ""
+    return f"{gap.beside(sorted(in_split[gap.column].unique()))}{remedy}"
