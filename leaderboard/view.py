@@ -18,11 +18,17 @@ LOWER_IS_BETTER = frozenset({"EER", "FPR@TPR=95%", "FPR", "FPR@val", "log-loss",
 
 
 class Contender(NamedTuple):
-    """A detector with a training seed; ``label`` is its name in tables, unique in the run."""
+    """A detector with a training seed.
+
+    Attributes:
+        label: Its name in tables, unique in the run.
+        name: The label without the seed.
+    """
 
     detector: str
     seed: int
     label: str
+    name: str
 
 
 class Test(NamedTuple):
@@ -115,9 +121,7 @@ class ProtocolView:
     @property
     def detectors(self) -> dict[str, str]:
         """Names of the detectors without their seeds, by what the study calls them."""
-        return {
-            who.detector: who.label.removesuffix(f", seed {who.seed}") for who in self.contenders
-        }
+        return {who.detector: who.name for who in self.contenders}
 
     @property
     def metric(self) -> str:
@@ -288,14 +292,15 @@ def _contenders(contents: RunContents) -> dict[tuple[str, int], Contender]:
             titles[key] = contents.models[entry.model].title
         titles.setdefault(key, entry.detector)
     seeds = {seed for _, seed in titles}
-    labels = {key: _label(key, title, titles, len(seeds) > 1) for key, title in titles.items()}
-    return {key: Contender(*key, label) for key, label in labels.items()}
+    found = {}
+    for (detector, seed), title in titles.items():
+        name = _name(detector, title, titles)
+        label = f"{name}, seed {seed}" if len(seeds) > 1 else name
+        found[detector, seed] = Contender(detector, seed, label, name)
+    return found
 
 
-def _label(
-    key: tuple[str, int], title: str, titles: dict[tuple[str, int], str], with_seed: bool
-) -> str:
-    """Name one contender."""
-    namesakes = {detector for (detector, _), other in titles.items() if other == title}
-    name = f"{title} ({key[0]})" if len(namesakes) > 1 else title
-    return f"{name}, seed {key[1]}" if with_seed else name
+def _name(detector: str, title: str, titles: dict[tuple[str, int], str]) -> str:
+    """Name one detector."""
+    namesakes = {other for (other, _), its in titles.items() if its == title}
+    return f"{title} ({detector})" if len(namesakes) > 1 else title

@@ -136,6 +136,7 @@ def _sentence(model: type[BaseModel], error: ValidationError) -> str:
     if first["type"] == "literal_error":
         choices = first["ctx"]["expected"].replace("'", "").replace(" or ", ", ")
         return f"'{path}' is {_SHORT.repr(first['input'])}, not one of {choices}{more}"
-    message = first["msg"].removeprefix("Value error, ")
+    # A validator of ours says what is wrong; pydantic would put a prefix before it.
+    message = str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"]
     message = message[:1].lower() + message[1:]
     return f"'{path}' is wrong: {message}, got {_SHORT.repr(first['input'])}{more}"

@@ -89,7 +89,8 @@ class Entry(_Strict):
         training: Name of the training set.
         detector: What was asked for.
         model: Id of the model, or None where there is a gap.
-        gap: Why there is no model, or None.
+        gap: Why there is no model, or None: a sentence for readers, such as the text of a
+            ``protocols.gaps.Gap``. Code that must know expands the protocol again.
     """
 
     protocol: str

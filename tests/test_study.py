@@ -170,6 +170,20 @@ def test_a_training_set_of_one_class_is_a_stated_gap(recipe: str, tmp_path: Path
     assert gaps == {"one": None, "two": "no real images in split train"}
 
 
+def test_a_gap_that_is_worded_anew_is_no_other_run(recipe: str, tmp_path: Path) -> None:
+    manifest = write_dataset(tmp_path / "data", count=6)
+    table = pd.read_csv(manifest)
+    keep = ~((table["source"] == "two") & (table["split"] == "train") & (table["label"] == "real"))
+    table[keep].to_csv(manifest, index=False)
+    crossed = study(recipe, protocol="cross-dataset")
+    run(manifest, recipe, tmp_path / "run", study=crossed)
+    written = tmp_path / "run" / "run.json"
+    now = written.read_text(encoding="utf-8")
+    written.write_text(now.replace("no real images in split train", "nothing real to train on"))
+    run(manifest, recipe, tmp_path / "run", study=crossed)
+    assert written.read_text(encoding="utf-8") == now
+
+
 def test_shuffled_training_labels_teach_nothing_on_average(recipe: str, tmp_path: Path) -> None:
     manifest = write_dataset(tmp_path / "data", count=16)
     table = pd.read_csv(manifest)

@@ -18,7 +18,6 @@ from results.files import atomic_write
 from results.run import RunContents
 
 MOST = 16
-_DIFFERS = "content differs"
 
 
 class Inspected(NamedTuple):
@@ -120,11 +119,11 @@ def _problems(
         if role not in manifests:
             problems.append(f"no --data {role}=")
             continue
-        problem = str(check(manifests[role], sample)["problem"].iloc[0])
-        if problem.startswith(_DIFFERS):
+        found = check(manifests[role], sample).iloc[0]
+        if found["sha256"] not in ("", sample["sha256"].iloc[0]):
             raise BenchmarkError(
                 f"{contents.run} was made on other images than these, first '{sample_id}': give "
                 "--data as it was"
             )
-        problems.append(problem)
+        problems.append(str(found["problem"]))
     return problems

@@ -104,9 +104,9 @@ def _difference(before: RunFacts, now: RunFacts) -> str:
     for protocol in now.protocols:
         if named.get(protocol["name"], protocol) != protocol:
             return f"under another version of protocol '{protocol['name']}'"
-    entries = {_key(entry): entry for entry in before.entries}
+    models = {_key(entry): entry.model for entry in before.entries}
     for entry in now.entries:
-        if entries.get(_key(entry), entry) != entry:
+        if models.get(_key(entry), entry.model) != entry.model:
             return f"with another '{entry.detector}' (options, track, recipe, size or code differ)"
     return ""
 

@@ -110,7 +110,8 @@ def refuse_changed(
 ) -> None:
     """Raise BenchmarkError if an image is no longer what it was when the run began."""
     now = verified_samples(manifests, allow_missing=allow_missing, progress=progress)
-    same = (now["sha256"] == samples["sha256"]) & (now["problem"] == samples["problem"])
+    same = now["sha256"] == samples["sha256"]
+    same &= (now["problem"] == "") == (samples["problem"] == "")
     if not same.all():
         first = now.loc[~same, "sample_id"].iloc[0]
         raise BenchmarkError(

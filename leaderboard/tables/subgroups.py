@@ -6,7 +6,7 @@ from dataclasses import replace
 from leaderboard.tables.cells import summary_cell
 from leaderboard.tables.table import DASH, SMALL, Section, Table, TableCell
 from leaderboard.view import SMALL as FEW
-from leaderboard.view import ProtocolView, Result, summarise
+from leaderboard.view import ProtocolView, Result, Summary, summarise
 from results.errors import UndefinedError
 from results.metrics.cell import BESIDE
 from results.metrics.functions import auc
@@ -31,11 +31,14 @@ def beside_table(view: ProtocolView) -> Table | None:
     seen = not view.has(seen=False)
     metrics = [name for name in BESIDE if name != view.metric]
     rows: list[_Row] = []
+    means: list[Summary] = []
     for contender in view.contenders:
         results = view.of(contender, view.base, view.level, seen)
-        cells = [_mean_cell(results, metric) for metric in metrics]
+        own = [summarise(results, metric) for metric in metrics]
+        cells = [_mean_cell(results, *pair) for pair in zip(metrics, own, strict=True)]
         rows.append((contender.label, tuple(cells)))
-    rows, covered = _told_once(rows)
+        means += own
+    rows, covered = _told_once(rows, means)
     return Table(
         name=f"{view.name}-beside",
         metric=view.metric,
@@ -53,19 +56,19 @@ def beside_table(view: ProtocolView) -> Table | None:
     )
 
 
-def _told_once(rows: list[_Row]) -> tuple[list[_Row], str]:
+def _told_once(rows: list[_Row], means: list[Summary]) -> tuple[list[_Row], str]:
     """Say once how many cells all means are over, where that is one and the same."""
-    told = {cell.detail for _, cells in rows for cell in cells if cell.text != DASH}
+    told = {(mean.covered, mean.total) for mean in means if mean.value is not None}
     if len(told) != 1:
         return rows, "In parentheses: cells in the number / cells"
     bare = [(name, tuple(replace(cell, detail="") for cell in cells)) for name, cells in rows]
-    covered, _, total = told.pop().partition("/")
+    ((covered, total),) = told
     return bare, f"Each mean is over {covered} of {total} cells"
 
 
-def _mean_cell(results: list[Result], metric: str) -> TableCell:
+def _mean_cell(results: list[Result], metric: str, mean: Summary) -> TableCell:
     """Show a mean, or why there is none and what the first cell lacks."""
-    cell = summary_cell(summarise(results, metric))
+    cell = summary_cell(mean)
     lacking = [r.value(metric).reason for r in results if r.cell.headline]
     first = next((reason for reason in lacking if reason), None)
     return replace(cell, reason=f"{cell.reason}, since {first}") if cell.reason and first else cell
