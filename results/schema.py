@@ -107,7 +107,8 @@ class Dataset(_Strict):
     Attributes:
         name: The manifest's folder name.
         fingerprint: sha256 over ids, contents, labels and splits (``protocols.fingerprint``).
-        synthetic: Whether it is the embedded set, which proves the machinery, not a detector.
+        synthetic: Whether a program drew its images, as the file beside its manifest states: it
+            proves the machinery, not a detector.
     """
 
     name: str

@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmark.data.facts import NOTHING_STATED, DatasetFacts, read_facts
 from benchmark.errors import ManifestError
 from protocols import SamplesError, validate
 from protocols.samples import COLUMNS, REQUIRED
@@ -33,12 +34,14 @@ class Manifest:
         root: The folder that sample ids are relative to: the file's own.
         name: The root's name, for tables.
         samples: What ``protocols.validate`` returns: its columns, then the user's own as text.
+        facts: What the dataset states of itself, in the .json file of the manifest's name.
     """
 
     path: Path
     root: Path
     name: str
     samples: pd.DataFrame
+    facts: DatasetFacts = NOTHING_STATED
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -55,7 +58,7 @@ def read_manifest(path: Path) -> Manifest:
     Raises:
         ManifestError: The file cannot be read, or a column, row or value is wrong; the file, the
             row (a CSV file's header is row 1, a Parquet file's first sample is row 1), the column
-            and the choices are named.
+            and the choices are named. Or the facts beside it are wrong, see ``facts.read_facts``.
     """
     path = Path(path)
     check_path(path)
@@ -63,16 +66,19 @@ def read_manifest(path: Path) -> Manifest:
         columns, first_row = _read_csv(path), 2
     else:
         columns, first_row = _read_parquet(path), 1
-    return from_columns(columns, path, first_row)
+    return from_columns(columns, path, first_row, read_facts(path))
 
 
-def from_columns(columns: Columns, path: Path, first_row: int = 2) -> Manifest:
+def from_columns(
+    columns: Columns, path: Path, first_row: int = 2, facts: DatasetFacts = NOTHING_STATED
+) -> Manifest:
     """Validate what a manifest holds, or is about to hold.
 
     Args:
         columns: The manifest's columns, all of text and of one length.
         path: Its file; it is not read.
         first_row: Number of the first sample's row as the user counts.
+        facts: What the dataset states of itself.
 
     Raises:
         ManifestError: As ``read_manifest``.
@@ -84,7 +90,8 @@ def from_columns(columns: Columns, path: Path, first_row: int = 2) -> Manifest:
     except SamplesError as error:
         raise ManifestError(str(error)) from error
     root = path.parent
-    return Manifest(path=path, root=root, name=root.resolve().name, samples=samples)
+    name = root.resolve().name
+    return Manifest(path=path, root=root, name=name, samples=samples, facts=facts)
 
 
 def check_path(path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
+from benchmark.data.facts import write_facts
 from benchmark.data.images import read
 from benchmark.data.manifest import Manifest, from_columns
 from benchmark.errors import BenchmarkError
@@ -39,7 +40,7 @@ def reencode(
     weaker, and its numbers are its own.
 
     Args:
-        manifest: Its images are read whole; the columns stay, with new paths and hashes.
+        manifest: Its images are read whole; columns and facts stay, with new paths and hashes.
         out: The folder to make. A copy that is complete and of the same data and settings is left.
         side: Longest side, in pixels.
         quality: JPEG quality from 1 to 95.
@@ -66,6 +67,7 @@ def reencode(
     }
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         _refuse_other(out, passport)
+        write_facts(out / "manifest.csv", manifest.facts)
         return out / "manifest.csv"
     out.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
@@ -75,6 +77,7 @@ def reencode(
         )
         from_columns({str(c): table[c].tolist() for c in table.columns}, draft / "manifest.csv")
         table.to_csv(draft / "manifest.csv", index=False, lineterminator="\n")
+        write_facts(draft / "manifest.csv", manifest.facts)
         atomic_write(draft / PASSPORT, json_text(passport, PASSPORT))
         draft.chmod(0o755)
         draft.replace(out)

@@ -118,6 +118,9 @@ def _other_data(before: RunFacts, now: RunFacts) -> str:
         if there == dataset:
             continue
         if there and there.fingerprint == dataset.fingerprint:
+            if there.synthetic != dataset.synthetic:
+                first, then = ("" if d.synthetic else "not " for d in (there, dataset))
+                return f"on data that was {first}synthetic ('{role}'), and is now {then}synthetic"
             return f"with {there.n_missing} images left out, not {dataset.n_missing}"
         was = f"{there.name} ({there.fingerprint[:12]})" if there else "nothing"
         return f"on other data ('{role}' is {was}, not {dataset.name} ({dataset.fingerprint[:12]}))"

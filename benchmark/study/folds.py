@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from benchmark.data.facts import write_facts
 from benchmark.data.manifest import Manifest, from_columns
 from benchmark.errors import BenchmarkError
 from results.files import atomic_write
@@ -37,7 +38,7 @@ class Fold:
 
 
 def fold_manifest(manifest: Manifest, fold: Fold, out: Path) -> Manifest:
-    """Write a manifest of the same images whose splits are those of one fold.
+    """Write a manifest of the same images and facts whose splits are those of one fold.
 
     Args:
         manifest: Its own splits play no part.
@@ -45,7 +46,7 @@ def fold_manifest(manifest: Manifest, fold: Fold, out: Path) -> Manifest:
         out: The .csv file to write, in the folder of ``manifest``, which its paths start from.
 
     Raises:
-        BenchmarkError: ``out`` lies elsewhere or holds something else.
+        BenchmarkError: ``out`` lies elsewhere or holds something else, or so do facts beside it.
     """
     if out.suffix != ".csv" or out.parent.resolve() != manifest.root.resolve():
         raise BenchmarkError(
@@ -58,9 +59,10 @@ def fold_manifest(manifest: Manifest, fold: Fold, out: Path) -> Manifest:
     text = table.to_csv(index=False, lineterminator="\n")
     if out.exists() and out.read_text(encoding="utf-8") != text:
         raise BenchmarkError(f"{out}: holds something else; choose another name or remove it")
+    write_facts(out, manifest.facts)
     atomic_write(out, text)
     columns = {str(name): table[name].astype(str).tolist() for name in table.columns}
-    return from_columns(columns, out)
+    return from_columns(columns, out, facts=manifest.facts)
 
 
 def folded(samples: pd.DataFrame, fold: Fold) -> pd.DataFrame:

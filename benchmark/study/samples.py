@@ -82,7 +82,7 @@ def dataset_facts(manifests: Mapping[str, Manifest], samples: pd.DataFrame) -> d
             fingerprint=fingerprint(rows),
             n_samples=len(rows),
             n_missing=int((rows["problem"] != "").sum()),
-            synthetic=bool(rows["source"].str.startswith("embedded-").all()),
+            synthetic=manifest.facts.synthetic,
         )
     return found
 

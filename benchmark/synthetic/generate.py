@@ -29,6 +29,7 @@ from pathlib import Path
 
 import cv2
 
+from benchmark.data.facts import DatasetFacts, write_facts
 from benchmark.errors import BenchmarkError
 from benchmark.synthetic.faces import POPULATIONS
 from benchmark.synthetic.forgeries import GENERATORS
@@ -53,6 +54,7 @@ COLUMNS = (
     "sha256",
 )
 _PASSPORT = "embedded.json"
+_FACTS = DatasetFacts(format=1, synthetic=True)
 _NOTE = "synthetic faces and synthetic forgeries: a check of the machinery, not of a detector"
 
 
@@ -95,14 +97,14 @@ def generate(
     workers: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Write the embedded synthetic set: JPEG images of 128 x 128 and ``manifest.csv``.
+    """Write the embedded synthetic set: JPEG images of 128 x 128, ``manifest.csv`` and its facts.
 
     The files are the same bytes for the same seed and counts, whatever the number of workers. The
     folder appears whole or not at all: it is built beside ``root`` and renamed.
 
     Args:
         root: The folder to make. A complete set of the same version, seed and counts is left as
-            it is; an empty folder is filled.
+            it is, but for facts that it does not state yet; an empty folder is filled.
         seed: Seed of all people, photographs and forgeries, 0 or more.
         counts: Identities per source and split; 2,400 images by default.
         workers: Processes; all processors by default, 1 works without further processes. With
@@ -115,6 +117,7 @@ def generate(
 
     Raises:
         EmbeddedSetError: ``root`` holds something else, or a set that was damaged.
+        ManifestError: ``manifest.json`` in it states something else of the set.
     """
     counts = counts or Counts()
     workers = _worker_count(seed, workers)
@@ -127,6 +130,7 @@ def generate(
     }
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         _check(root, passport)
+        write_facts(manifest, _FACTS)
         return manifest
     root.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
@@ -137,6 +141,7 @@ def generate(
         passport["manifest"] = hashlib.sha256(table).hexdigest()
         text = json.dumps(passport, sort_keys=True, indent=1) + "\n"
         (building / _PASSPORT).write_text(text, encoding="utf-8")
+        write_facts(building / "manifest.csv", _FACTS)
         building.chmod(0o755)
         building.replace(root)
     finally:

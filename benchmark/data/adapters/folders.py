@@ -13,6 +13,7 @@ from shlex import quote
 from benchmark.data.adapters.layout import LABEL_WORDS, SPLIT_WORDS, Place, label_of, place
 from benchmark.data.adapters.metadata import METADATA, read_metadata
 from benchmark.data.checking import check
+from benchmark.data.facts import read_facts
 from benchmark.data.manifest import Manifest, from_columns
 from benchmark.errors import ManifestError
 from protocols.samples import FAMILIES, FORGERIES, LABELS, OPTIONAL, REQUIRED
@@ -92,10 +93,11 @@ def index_folder(
     _fill_taxonomy(rows, "family", family)
     _fill_source(rows, source)
     target = folder / NAME
+    facts = read_facts(target)
     described = from_columns(_columns(rows), target)  # validated before an image is decoded
     problems = _measure(rows, described, workers, on_progress)
     columns = _columns(rows)
-    manifest = from_columns(columns, target)
+    manifest = from_columns(columns, target, facts=facts)
     _write_csv(columns, target)
     return Indexed(manifest=manifest, problems=problems, ignored=dict(sorted(ignored.items())))
 

@@ -1,0 +1,99 @@
+"""What a dataset states of itself as a whole, in a small JSON file beside its manifest."""
+
+import json
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from benchmark.errors import ManifestError
+from protocols.errors import ProtocolError
+from protocols.reading import parse
+from results.files import atomic_write, json_text
+
+
+class DatasetFacts(BaseModel):
+    """Facts of a dataset: the keys of ``manifest.json`` beside ``manifest.csv``.
+
+    Attributes:
+        format: Of the file; a change of what a key means is a new one.
+        synthetic: Whether faces and forgeries are drawn by a program: results on them prove the
+            machinery and say nothing of a detector.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    format: Literal[1]
+    synthetic: bool = False
+
+
+NOTHING_STATED: Final = DatasetFacts(format=1)
+
+
+def facts_path(manifest: Path) -> Path:
+    """Give the file that states the facts of a manifest's dataset: its name, ending in .json."""
+    return manifest.with_suffix(".json")
+
+
+def read_facts(manifest: Path) -> DatasetFacts:
+    """Read what is stated beside a manifest.
+
+    Args:
+        manifest: The manifest's file; it is not read.
+
+    Returns:
+        ``NOTHING_STATED`` where there is no such file.
+
+    Raises:
+        ManifestError: It is not JSON, or a key is unknown, missing, double or wrong.
+    """
+    path = facts_path(manifest)
+    if not path.exists():
+        return NOTHING_STATED
+    meant = f"it states facts of the dataset of {manifest.name}: rename it if it is something else"
+    try:
+        return parse(DatasetFacts, _load(path), str(path))
+    except OSError as error:
+        raise ManifestError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise ManifestError(f"{path}: not JSON ({error}); {meant}") from error
+    except ProtocolError as error:
+        raise ManifestError(f"{error}; {meant}") from error
+
+
+def write_facts(manifest: Path, facts: DatasetFacts) -> None:
+    """State facts beside a manifest; a file that is there must state the same.
+
+    Args:
+        manifest: The manifest's file, which may be written later.
+        facts: ``NOTHING_STATED`` needs no file.
+
+    Raises:
+        ManifestError: The file that is there states something else, or cannot be read.
+    """
+    path = facts_path(manifest)
+    if path.exists():
+        found, wanted = read_facts(manifest).model_dump(), facts.model_dump()
+        for key, value in wanted.items():
+            if found[key] != value:
+                raise ManifestError(
+                    f"{path}: '{key}' is {json.dumps(found[key])}, where {json.dumps(value)} is to "
+                    "be stated; correct or remove it"
+                )
+    elif facts != NOTHING_STATED:
+        atomic_write(path, json_text(facts.model_dump(), str(path)))
+
+
+def _load(path: Path) -> Any:
+    """Read JSON in which no key stands twice."""
+    return json.loads(path.read_bytes(), object_pairs_hook=_once)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of keys that differ."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key '{twice}' stands there twice")
+    return made
