@@ -65,8 +65,13 @@ def test_only_the_command_line_prints() -> None:
         "try: main()\nexcept SystemExit: pass",
         "from benchmark.cli.app import main; import sys; sys.argv = ['x', 'list', 'protocols']\n"
         "try: main()\nexcept SystemExit: pass",
+        "from benchmark.cli.app import main; import sys; sys.argv = ['x', 'data', 'adapters']\n"
+        "try: main()\nexcept SystemExit: pass",
     ],
-    ids=["results", "leaderboard", "detectors", "help", "list-detectors", "list-protocols"],
+    ids=[
+        *("results", "leaderboard", "detectors", "help", "list-detectors", "list-protocols"),
+        "data-adapters",
+    ],
 )
 def test_it_loads_no_torch(code: str) -> None:
     check = f"{code}\nimport sys; assert 'torch' not in sys.modules, 'torch was loaded'"

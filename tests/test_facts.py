@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmark.data.adapters.folders import index_folder
 from benchmark.data.facts import NOTHING_STATED, DatasetFacts, facts_path, read_facts, write_facts
+from benchmark.data.indexing import index_folder
 from benchmark.data.manifest import Manifest, read_manifest
 from benchmark.data.reencoding import reencode
 from benchmark.errors import BenchmarkError, ManifestError

@@ -8,9 +8,10 @@ from typing import Any
 import datasets
 import pytest
 
-from benchmark.data.adapters.folders import Indexed, index_folder, split_of
-from benchmark.data.adapters.layout import Place, place
+from benchmark.data.adapters.folders import split_of
+from benchmark.data.adapters.folders.layout import Place, place
 from benchmark.data.checking import check
+from benchmark.data.indexing import Indexed, index_folder
 from benchmark.data.manifest import read_manifest
 from benchmark.errors import ManifestError
 
@@ -295,6 +296,7 @@ def test_metadata_of_json_lines_say_the_same(tree: Callable[..., Path]) -> None:
         ("file_name,label\nx.png,real\n", r"the metadata name 'x\.png', which is no image there"),
         ("file_name,label\n1.png,real\n1.png,real\n", r"the metadata name '1\.png' twice"),
         ("file_name,label,width\n1.png,real,3\n", "the metadata may have no column 'width'"),
+        ("file_name,label,box\n1.png,real,0 0 9 9\n", "the metadata may have no column 'box'"),
         ("file_name,label\n1.png,cat\n", r"'1\.png' is real or fake; label the classes cat, "),
         (
             "file_name,label\n../1.png,real\n",

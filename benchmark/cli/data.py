@@ -18,7 +18,7 @@ from benchmark.cli.console import (
 from benchmark.cli.options import read_by_generator, read_pair, read_shares
 
 if TYPE_CHECKING:
-    from benchmark.data.adapters.folders import Indexed
+    from benchmark.data.indexing import Indexed
 
 # Nothing here may import torch at the top: --help stays light.
 data_app = typer.Typer(no_args_is_help=True, help="Make, check and show manifests.")
@@ -52,10 +52,13 @@ def data_index(
     videos: Annotated[
         bool, typer.Option("--videos", help="Each innermost folder holds one video's frames.")
     ] = False,
+    adapter: Annotated[
+        str, typer.Option("--adapter", help="How it lies there: see data adapters.")
+    ] = "folders",
 ) -> None:
     """Write manifest.csv for an image folder (real/..., fake/GENERATOR/..., or imagefolder)."""
     from benchmark.cli.display import Display
-    from benchmark.data.adapters.folders import index_folder
+    from benchmark.data.indexing import index_folder
 
     labels = dict(read_pair(text, "--label CLASS=real|fake") for text in label or [])
     with Display(error_console) as display:
@@ -63,9 +66,10 @@ def data_index(
         display.job(f"reading {folder}", 0)
         indexed = index_folder(
             folder,
+            adapter=adapter,
             labels=labels or None,
-            forgery=read_by_generator(forgery, "--forgery") or "unknown",
-            family=read_by_generator(family, "--family") or "unknown",
+            forgery=read_by_generator(forgery, "--forgery"),
+            family=read_by_generator(family, "--family"),
             source=read_by_generator(source, "--source"),
             splits=read_shares(splits),
             videos=videos,
@@ -94,6 +98,21 @@ def _tell_indexed(indexed: "Indexed") -> None:
             "mend or remove them, or run with --allow-missing"
         )
         raise typer.Exit(EXIT_ERROR)
+
+
+@data_app.command("adapters")
+@told
+def data_adapters() -> None:
+    """List the ways in which a dataset may lie on disk, for data index --adapter."""
+    from benchmark.data.adapters import adapter_names, load_adapter
+
+    known = [load_adapter(name) for name in adapter_names()]
+    print_table(
+        "Dataset adapters",
+        ["adapter", "dataset", "how it lies there", "options"],
+        [[each.name, each.title, each.layout, ", ".join(sorted(each.options))] for each in known],
+        "forgerybench data index FOLDER --adapter NAME; folders if left out",
+    )
 
 
 @data_app.command("check")

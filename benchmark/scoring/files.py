@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
-from benchmark.data.adapters.folders import IMAGE_SUFFIXES
 from benchmark.data.images import decode, image_tensor, stored_facts
+from benchmark.data.tree import IMAGE_SUFFIXES
 from benchmark.environment import resolve_device
 from benchmark.errors import BenchmarkError, ImageError
 from benchmark.training.store import ModelStore, default_store
