@@ -13,7 +13,7 @@ from benchmark.data.reencoding import reencode
 from benchmark.errors import BenchmarkError, ManifestError
 from benchmark.study.folds import Fold, fold_manifest
 from benchmark.study.planning import make_plan
-from benchmark.study.samples import stated_samples
+from benchmark.study.resolved import resolve
 from benchmark.study.schema import study_of
 from benchmark.synthetic.generate import Counts, generate
 from results.store import read_run
@@ -87,9 +87,7 @@ def test_written_facts_are_read_back_and_never_contradicted(make_manifest: MakeM
 def stated_synthetic(manifest: Path) -> bool:
     """Tell what a run on a manifest says of its data."""
     study = study_of("cross-dataset", detectors=["spectrum"], size="tiny")
-    manifests = {"data": read_manifest(manifest)}
-    plan = make_plan(study, manifests, stated_samples(manifests).assign(problem=""))
-    return plan.data["data"].synthetic
+    return make_plan(resolve(study, manifest)).data["data"].synthetic
 
 
 def test_an_embedded_set_is_synthetic_whatever_it_and_its_sources_are_called(
