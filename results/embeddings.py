@@ -17,7 +17,7 @@ SCHEMA = pa.schema(
 
 
 def write_embeddings(
-    run: Path, model: str, samples: pd.DataFrame, features: npt.NDArray[np.float32]
+    run: str | Path, model: str, samples: pd.DataFrame, features: npt.NDArray[np.float32]
 ) -> None:
     """Write the features of some samples.
 
@@ -30,14 +30,14 @@ def write_embeddings(
     Raises:
         ResultError: A feature is not finite.
     """
-    path = run / FOLDER / f"{model}.parquet"
+    path = Path(run) / FOLDER / f"{model}.parquet"
     if not np.isfinite(features).all():
         raise ResultError(f"{path}: a feature is not a finite number")
     table = samples[["dataset", "sample_id"]].assign(features=list(features))
     write_parquet(path, table, SCHEMA, ["dataset", "sample_id"])
 
 
-def read_embeddings(run: Path, model: str) -> tuple[pd.DataFrame, npt.NDArray[np.float32]]:
+def read_embeddings(run: str | Path, model: str) -> tuple[pd.DataFrame, npt.NDArray[np.float32]]:
     """Read a model's embeddings.
 
     Returns:
@@ -46,7 +46,7 @@ def read_embeddings(run: Path, model: str) -> tuple[pd.DataFrame, npt.NDArray[np
     Raises:
         ResultError: The file is not there, or not of this form.
     """
-    path = run / FOLDER / f"{model}.parquet"
+    path = Path(run) / FOLDER / f"{model}.parquet"
     table = read_parquet(path)
     if not table.schema.equals(SCHEMA):
         raise ResultError(f"{path}: the columns must be {', '.join(SCHEMA.names)}")
@@ -57,6 +57,6 @@ def read_embeddings(run: Path, model: str) -> tuple[pd.DataFrame, npt.NDArray[np
     return frame[["dataset", "sample_id"]], np.stack(frame["features"].to_list())
 
 
-def embedded_models(run: Path) -> list[str]:
+def embedded_models(run: str | Path) -> list[str]:
     """List the models whose embeddings there are, sorted."""
-    return sorted(path.stem for path in (run / FOLDER).glob("*.parquet"))
+    return sorted(path.stem for path in (Path(run) / FOLDER).glob("*.parquet"))

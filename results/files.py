@@ -12,7 +12,7 @@ from results.errors import ResultError
 _PERMISSIONS = 0o666
 
 
-def atomic_write(path: Path, content: bytes | str) -> None:
+def atomic_write(path: str | Path, content: bytes | str) -> None:
     """Write a file under a temporary name in its folder, then rename it into place.
 
     Args:
@@ -22,6 +22,7 @@ def atomic_write(path: Path, content: bytes | str) -> None:
     Raises:
         ResultError: A folder of this name is there.
     """
+    path = Path(path)
     if path.is_dir():
         raise ResultError(f"{path}: a folder; name a file")
     data = content.encode() if isinstance(content, str) else content
@@ -69,14 +70,14 @@ def json_text(value: Any, where: str) -> str:
     return text + "\n"
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: str | Path) -> Any:
     """Read a JSON file.
 
     Raises:
         ResultError: It is not there, or not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ResultError(f"{path}: there is no such file") from error
     except ValueError as error:

@@ -22,18 +22,18 @@ SCHEMA = pa.schema(
 )
 
 
-def write_overlays(run: Path, model: str, table: pd.DataFrame) -> None:
+def write_overlays(run: str | Path, model: str, table: pd.DataFrame) -> None:
     """Write a model's overlays: the columns of ``SCHEMA``."""
-    write_parquet(run / FOLDER / f"{model}.parquet", table, SCHEMA, ["dataset", "sample_id"])
+    write_parquet(Path(run) / FOLDER / f"{model}.parquet", table, SCHEMA, ["dataset", "sample_id"])
 
 
-def read_overlays(run: Path, model: str) -> pd.DataFrame:
+def read_overlays(run: str | Path, model: str) -> pd.DataFrame:
     """Read a model's overlays: the columns of ``SCHEMA``.
 
     Raises:
         ResultError: The file is not there, or not of this form.
     """
-    path = run / FOLDER / f"{model}.parquet"
+    path = Path(run) / FOLDER / f"{model}.parquet"
     table = read_parquet(path)
     if not table.schema.equals(SCHEMA):
         raise ResultError(f"{path}: the columns must be {', '.join(SCHEMA.names)}")
@@ -41,6 +41,6 @@ def read_overlays(run: Path, model: str) -> pd.DataFrame:
     return frame
 
 
-def overlaid_models(run: Path) -> list[str]:
+def overlaid_models(run: str | Path) -> list[str]:
     """List the models whose overlays there are, sorted."""
-    return sorted(path.stem for path in (run / FOLDER).glob("*.parquet"))
+    return sorted(path.stem for path in (Path(run) / FOLDER).glob("*.parquet"))

@@ -43,61 +43,61 @@ SAMPLE_COLUMNS = ("dataset", *COLUMNS, "problem")
 _ROW_GROUP = 65536
 
 
-def write_run(run: Path, facts: RunFacts) -> None:
+def write_run(run: str | Path, facts: RunFacts) -> None:
     """Write ``run.json``."""
-    _write_facts(run / "run.json", facts)
+    _write_facts(Path(run) / "run.json", facts)
 
 
-def read_run(run: Path) -> RunFacts:
+def read_run(run: str | Path) -> RunFacts:
     """Read ``run.json``.
 
     Raises:
         ResultError: It is not there, not JSON, or not of this schema.
     """
-    if not (run / "run.json").is_file():
+    path = Path(run) / "run.json"
+    if not path.is_file():
         raise ResultError(f"{run}: not the folder of a run, it has no run.json")
-    return read_facts(run / "run.json", RunFacts)
+    return read_facts(path, RunFacts)
 
 
-def write_model(run: Path, facts: ModelFacts) -> None:
+def write_model(run: str | Path, facts: ModelFacts) -> None:
     """Write ``models/<id>.json``."""
-    _write_facts(run / "models" / f"{facts.id}.json", facts)
+    _write_facts(Path(run) / "models" / f"{facts.id}.json", facts)
 
 
-def read_model(run: Path, model: str) -> ModelFacts:
+def read_model(run: str | Path, model: str) -> ModelFacts:
     """Read ``models/<id>.json``.
 
     Raises:
         ResultError: It is not there, not JSON, not of this schema, or of another model.
     """
-    path = run / "models" / f"{model}.json"
+    path = Path(run) / "models" / f"{model}.json"
     facts = read_facts(path, ModelFacts)
     if facts.id != model:
         raise ResultError(f"{path}: states the id '{facts.id}', not the one it is named for")
     return facts
 
 
-def write_record(run: Path, record: Record) -> None:
+def write_record(run: str | Path, record: Record) -> None:
     """Write ``records/<protocol>/<model id>.json``; one of an older schema is made anew."""
-    path = run / "records" / record.protocol / f"{record.model}.json"
+    path = Path(run) / "records" / record.protocol / f"{record.model}.json"
     atomic_write(path, json_text(record.model_dump(mode="json", by_alias=True), str(path)))
 
 
-def records(run: Path) -> list[Record]:
+def records(run: str | Path) -> list[Record]:
     """Read every record of a run, sorted by protocol and model.
 
     Raises:
         ResultError: There is none, or one cannot be read.
     """
-    paths = sorted((run / "records").glob("*/*.json"))
+    folder = Path(run) / "records"
+    paths = sorted(folder.glob("*/*.json"))
     if not paths:
-        raise ResultError(
-            f"{run / 'records'}: there are no records; make them: forgerybench report"
-        )
+        raise ResultError(f"{folder}: there are no records; make them: forgerybench report")
     return [read_facts(path, Record) for path in paths]
 
 
-def write_samples(run: Path, samples: pd.DataFrame) -> None:
+def write_samples(run: str | Path, samples: pd.DataFrame) -> None:
     """Write ``samples.parquet``, sorted by dataset and id.
 
     Args:
@@ -108,7 +108,7 @@ def write_samples(run: Path, samples: pd.DataFrame) -> None:
     Raises:
         ResultError: A column or a value is missing, or a sample stands there twice.
     """
-    path = run / "samples.parquet"
+    path = Path(run) / "samples.parquet"
     own = [str(name) for name in samples.columns if name not in SAMPLE_COLUMNS]
     schema = pa.schema([(name, pa.string()) for name in (*SAMPLE_COLUMNS, *own)])
     samples = samples.assign(**{name: samples[name].fillna("").astype(str) for name in own})
@@ -116,19 +116,19 @@ def write_samples(run: Path, samples: pd.DataFrame) -> None:
     write_parquet(path, samples.astype(str), schema, ["dataset", "sample_id"])
 
 
-def read_samples(run: Path) -> pd.DataFrame:
+def read_samples(run: str | Path) -> pd.DataFrame:
     """Read ``samples.parquet``: positions in this table are what an expansion selects.
 
     Raises:
         ResultError: It is not there, not Parquet, or not a table of samples.
     """
-    path = run / "samples.parquet"
+    path = Path(run) / "samples.parquet"
     samples: pd.DataFrame = read_parquet(path).to_pandas()
     _check_samples(path, samples)
     return samples
 
 
-def write_scores(run: Path, model: str, scores: pd.DataFrame) -> None:
+def write_scores(run: str | Path, model: str, scores: pd.DataFrame) -> None:
     """Write ``scores/<model id>.parquet``, sorted by dataset, condition and sample.
 
     Args:
@@ -144,7 +144,7 @@ def write_scores(run: Path, model: str, scores: pd.DataFrame) -> None:
     write_parquet(path, scores, SCORE_SCHEMA, list(SCORE_KEY))
 
 
-def read_scores(run: Path, model: str) -> pd.DataFrame:
+def read_scores(run: str | Path, model: str) -> pd.DataFrame:
     """Read the scores of one model.
 
     Returns:
@@ -165,7 +165,7 @@ def read_scores(run: Path, model: str) -> pd.DataFrame:
     return scores
 
 
-def load_scores(run: Path) -> pd.DataFrame:
+def load_scores(run: str | Path) -> pd.DataFrame:
     """Read the scores of every model of a run.
 
     Returns:
@@ -174,16 +174,17 @@ def load_scores(run: Path) -> pd.DataFrame:
     Raises:
         ResultError: There are none, or a file of them cannot be read.
     """
-    paths = sorted((run / "scores").glob("*.parquet"))
+    folder = Path(run) / "scores"
+    paths = sorted(folder.glob("*.parquet"))
     if not paths:
-        raise ResultError(f"{run / 'scores'}: there are no scores")
+        raise ResultError(f"{folder}: there are no scores")
     tables = {path.stem: read_scores(run, path.stem) for path in paths}
     return pd.concat(tables, names=["model"]).reset_index(level="model").reset_index(drop=True)
 
 
-def scores_path(run: Path, model: str) -> Path:
+def scores_path(run: str | Path, model: str) -> Path:
     """Tell where the scores of a model stand."""
-    return run / "scores" / f"{model}.parquet"
+    return Path(run) / "scores" / f"{model}.parquet"
 
 
 def content_hash(table: pd.DataFrame) -> str:
@@ -216,7 +217,7 @@ def content_hash(table: pd.DataFrame) -> str:
     return digest.hexdigest()
 
 
-def read_facts(path: Path, kind: type[Facts]) -> Facts:
+def read_facts(path: str | Path, kind: type[Facts]) -> Facts:
     """Read a file of the schema or an older one; the first thing wrong is named.
 
     Args:
@@ -249,7 +250,7 @@ def _write_facts(path: Path, facts: BaseModel) -> None:
     atomic_write(path, json_text(facts.model_dump(mode="json", by_alias=True), str(path)))
 
 
-def write_parquet(path: Path, table: pd.DataFrame, schema: pa.Schema, key: list[str]) -> None:
+def write_parquet(path: str | Path, table: pd.DataFrame, schema: pa.Schema, key: list[str]) -> None:
     """Write the columns of ``schema``, sorted by ``key``, in fixed row groups."""
     table = table.sort_values(key, kind="stable")
     arrow = pa.Table.from_pandas(table[schema.names], schema=schema, preserve_index=False)
@@ -264,9 +265,9 @@ def write_parquet(path: Path, table: pd.DataFrame, schema: pa.Schema, key: list[
     atomic_write(path, buffer.getvalue())
 
 
-def read_parquet(path: Path) -> pa.Table:
+def read_parquet(path: str | Path) -> pa.Table:
     """Read a Parquet file whole."""
-    if not path.is_file():
+    if not Path(path).is_file():
         raise ResultError(f"{path}: there is no such file")
     try:
         return pq.read_table(path, partitioning=None)
