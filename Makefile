@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install quickstart test test-all check format lint types resume-check gpu-results protocol-page perturbation-page detector-page clean
+.PHONY: help install quickstart test test-all check format lint types resume-check gpu-results protocol-page perturbation-page detector-page metric-page clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -66,6 +66,9 @@ detector-page: $(INSTALLED) ## Count the detectors and write their pages into do
 	$(BIN)/python -m docs.scripts.detectors docs/detectors.md
 	$(BIN)/python -m docs.scripts.catalog docs/detector-catalog.md
 	$(BIN)/python -m docs.scripts.tracks docs/training.md
+
+metric-page: $(INSTALLED) ## Write the table of metrics into docs/metrics.md
+	$(BIN)/python -m docs.scripts.metrics docs/metrics.md
 
 clean: ## Remove the virtual environment and the runs
 	rm -rf $(VENV) runs build dist

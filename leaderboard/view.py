@@ -10,11 +10,11 @@ from itertools import product
 from typing import NamedTuple
 
 from protocols import Cell, Condition, Expansion, Protocol
+from results.metrics.registry import METRICS, Metric
 from results.run import RunContents
 from results.schema import CellRecord, ModelFacts, Record, Value
 
 SMALL = 100
-LOWER_IS_BETTER = frozenset({"EER", "FPR@TPR=95%", "FPR", "FPR@val", "log-loss", "Brier", "ECE"})
 
 
 class Contender(NamedTuple):
@@ -125,8 +125,13 @@ class ProtocolView:
 
     @property
     def metric(self) -> str:
-        """The headline metric."""
+        """The headline metric's name."""
         return self.protocol.metrics[0]
+
+    @property
+    def headline(self) -> Metric:
+        """What there is to know of the headline metric."""
+        return METRICS[self.metric]
 
     @property
     def level(self) -> str:
@@ -178,7 +183,7 @@ class ProtocolView:
 
 def is_better(metric: str, left: float, right: float) -> bool:
     """Whether ``left`` is the better value of ``metric``."""
-    return left < right if metric in LOWER_IS_BETTER else left > right
+    return left > right if METRICS[metric].higher_is_better else left < right
 
 
 def counted(results: Iterable[Result]) -> list[Result]:

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 
 from performance.measuring import Row, hardware, paired, peak_megabytes, write_report
-from results.metrics.cell import BESIDE, NOT_RESAMPLED, Measured
+from results.measured import Measured
 from results.metrics.checking import Counts
+from results.metrics.registry import beside, metric
 from results.metrics.roc import Ranked, rank
 from results.schema import Value
 from results.statistics.bootstrap import RESAMPLES, Draws
@@ -27,7 +28,7 @@ FRAMES, CLUSTERS = 22_400, 70
 INTERVALS = {
     "AUC": ("AUC",),
     "AUC, EER, AP": tuple(METRICS),
-    "all of a record": tuple(name for name in BESIDE if name not in NOT_RESAMPLED),
+    "all of a record": tuple(name for name in beside() if not metric(name).not_resampled),
 }
 
 

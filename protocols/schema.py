@@ -30,7 +30,6 @@ __all__ = [
     "Cap",
     "Each",
     "Level",
-    "Metric",
     "Perturbed",
     "Protocol",
     "Reals",
@@ -41,30 +40,6 @@ __all__ = [
 ]
 
 Level = Literal["image", "video"]
-Metric = Literal[
-    "AUC",
-    "AP",
-    "AP-balanced",
-    "EER",
-    "TPR@FPR=0.1%",
-    "TPR@FPR=1%",
-    "TPR@FPR=5%",
-    "FPR@TPR=95%",
-    "pAUC",
-    "ACC",
-    "BACC",
-    "F1",
-    "TPR",
-    "FPR",
-    "ACC@val",
-    "BACC@val",
-    "F1@val",
-    "TPR@val",
-    "FPR@val",
-    "log-loss",
-    "Brier",
-    "ECE",
-]
 Summary = Literal[
     "mean-seen",
     "mean-unseen",
@@ -170,7 +145,8 @@ class Protocol(BaseModel):
         train: Training sets, from the splits ``train`` and, for model selection, ``val``.
         test: Test sets, from the split ``test``.
         conditions: ``clean`` and perturbations, in the order of tables.
-        metrics: What the tables show, the headline first.
+        metrics: What the tables show, the headline first. Their names are checked by those who
+            compute them.
         levels: Single images, or videos as the mean P(fake) of their frames.
         summaries: What sums the protocol up, over its headline cells.
         budget: Makes training sets equal; None: they are as large as the manifest makes them.
@@ -196,7 +172,7 @@ class Protocol(BaseModel):
     train: tuple[Selection, ...] = Field(min_length=1)
     test: tuple[Selection, ...] = Field(min_length=1)
     conditions: tuple[_Stated, ...] = Field(min_length=1)
-    metrics: tuple[Metric, ...] = Field(min_length=1)
+    metrics: tuple[str, ...] = Field(min_length=1)
     levels: tuple[Level, ...] = Field(min_length=1)
     summaries: tuple[Summary, ...] = ("mean-seen", "mean-unseen", "worst-unseen")
     budget: Budget | None = None

@@ -1,7 +1,6 @@
 """Scores, records, metrics: everything computed from scores, without torch or the images.
 
-``load_scores``, ``records`` and ``compare`` are loaded when they are first asked for: an import of
-one module stays light.
+The names are loaded when they are first asked for: an import of one module stays light.
 """
 
 from importlib import import_module
@@ -9,11 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from results.comparing import compare_detectors as compare
+    from results.evaluation import evaluate
+    from results.query import cells
     from results.store import load_scores, records
 
-__all__ = ["compare", "load_scores", "records"]
+__all__ = ["cells", "compare", "evaluate", "load_scores", "records"]
 _HOMES = {
+    "cells": "results.query:cells",
     "compare": "results.comparing:compare_detectors",
+    "evaluate": "results.evaluation:evaluate",
     "load_scores": "results.store:load_scores",
     "records": "results.store:records",
 }

@@ -64,7 +64,7 @@ class Comparison(NamedTuple):
 
 
 def compare_detectors(
-    run: RunContents | Path,
+    run: RunContents | str | Path,
     left: str,
     right: str,
     *,
@@ -87,7 +87,7 @@ def compare_detectors(
     Raises:
         ResultError: A name is unknown; the two do not have the same cells; a score is missing.
     """
-    contents = RunContents(run) if isinstance(run, Path) else run
+    contents = run if isinstance(run, RunContents) else RunContents(run)
     names = (_detector(contents, left), _detector(contents, right))
     if names[0] == names[1]:
         raise ResultError(f"'{left}' and '{right}' are one detector: name two")

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from protocols import Cell, Protocol
-from results.metrics.cell import BESIDE, Measured
+from results.measured import Measured
+from results.metrics.registry import beside
 from results.run import NO_THRESHOLD, RunContents
 from results.schema import CellRecord, OtherReals, Record, Value
 from results.statistics.joint import Bootstrap, Joint
 
 
-def evaluate(run: Path) -> list[Record]:
+def evaluate(run: str | Path) -> list[Record]:
     """Compute every record of a run from its scores.
 
     Args:
@@ -102,7 +103,7 @@ def _cell_record(
     """Compute the numbers of one cell."""
     measured = contents.measured(model, cell, threshold)
     n_real, n_fake = measured.n_real, measured.n_fake
-    names = (*protocol.metrics, *(BESIDE if cell.condition.name == "clean" else ()))
+    names = (*protocol.metrics, *(beside() if cell.condition.name == "clean" else ()))
     values = measured.values(dict.fromkeys(names))
     return CellRecord(
         training=cell.training,

@@ -6,7 +6,6 @@ in them; CSV and JSON have all.
 
 import io
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,14 +14,13 @@ import yaml
 
 from results.errors import ResultError
 from results.files import json_text
+from results.metrics.registry import metric
 from results.query import cells
 from results.store import read_run
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult, EvalResultEntry
 
-# What the Hub calls our metrics, where it has a name for them.
-HUB_METRICS: Mapping[str, str] = {"AUC": "roc_auc", "AP": "average_precision", "ACC": "accuracy"}
 TASK, TASK_NAME = "image-classification", "face forgery detection"
 _SAID = ("protocol", "protocol_version", "protocol_hash", "training", "test", "condition", "level")
 _SETTING = (
@@ -52,7 +50,7 @@ class Exported(NamedTuple):
     left_out: int
 
 
-def to_csv(run: Path) -> Exported:
+def to_csv(run: str | Path) -> Exported:
     """Write every cell and metric as a row; floats at full precision, missing values empty."""
     table = cells(run)
     buffer = io.StringIO()
@@ -60,7 +58,7 @@ def to_csv(run: Path) -> Exported:
     return Exported(buffer.getvalue(), int(table["value"].notna().sum()), 0)
 
 
-def to_json(run: Path) -> Exported:
+def to_json(run: str | Path) -> Exported:
     """Write what the run is made of and its rows; a missing value is null."""
     table, facts = cells(run), read_run(run)
     stated = facts.model_dump(
@@ -70,7 +68,7 @@ def to_json(run: Path) -> Exported:
     return Exported(text, int(table["value"].notna().sum()), 0)
 
 
-def to_model_index(run: Path, model: str | None = None) -> Exported:
+def to_model_index(run: str | Path, model: str | None = None) -> Exported:
     """Write the head of a model card whose ``model-index`` holds one model's numbers.
 
     Args:
@@ -79,6 +77,7 @@ def to_model_index(run: Path, model: str | None = None) -> Exported:
 
     Raises:
         ResultError: The run has several models and none is named, or not this one.
+        UnknownNameError: A record has a metric that does not exist.
     """
     from huggingface_hub import ModelCardData
 
@@ -92,7 +91,9 @@ def to_model_index(run: Path, model: str | None = None) -> Exported:
     return Exported(f"---\n{card.to_yaml()}\n---\n", len(found), left_out)
 
 
-def to_eval_results(run: Path, model: str | None = None, dataset: str | None = None) -> Exported:
+def to_eval_results(
+    run: str | Path, model: str | None = None, dataset: str | None = None
+) -> Exported:
     """Write one model's numbers as a file for the folder ``.eval_results`` of a Hub repository.
 
     Args:
@@ -102,7 +103,8 @@ def to_eval_results(run: Path, model: str | None = None, dataset: str | None = N
             the tasks it defines must be called ``protocol/training/test/condition/level/metric``.
 
     Raises:
-        ResultError: As ``to_model_index``, or the dataset is not named so.
+        ResultError: The run has several models and none is named, or not this one; or the dataset
+            is not named so.
     """
     from huggingface_hub import eval_result_entries_to_yaml
 
@@ -119,7 +121,7 @@ def to_eval_results(run: Path, model: str | None = None, dataset: str | None = N
     return Exported(text, len(entries), left_out)
 
 
-def _of_model(run: Path, model: str | None) -> tuple[pd.DataFrame, int]:
+def _of_model(run: str | Path, model: str | None) -> tuple[pd.DataFrame, int]:
     """Give the rows of one model that have a value, and how many have none."""
     table = cells(run)
     there = list(dict.fromkeys(table["model"].dropna()))
@@ -156,7 +158,7 @@ def _eval_result(row: dict[str, Any], dataset: str) -> "EvalResult":
         dataset_split="test",
         dataset_revision=row["data"],
         dataset_args={name: row[name] for name in _SETTING},
-        metric_type=HUB_METRICS.get(row["metric"], str(row["metric"]).lower()),
+        metric_type=metric(row["metric"]).hub or str(row["metric"]).lower(),
         metric_name=row["metric"],
         metric_value=row["value"],
     )

@@ -15,6 +15,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from results.errors import ResultError
+from results.metrics.registry import METRICS
 
 FOLDER = Path(__file__).parent / "published" / "literature"
 NAMES = "names.csv"
@@ -23,6 +24,8 @@ NAMES = "names.csv"
 Selection = Literal["val", "last", "test-best", "unknown"]
 _Text = Annotated[str, Field(min_length=1)]
 _COMPARED = ("ACC", "AUC")
+# Published, and measured by nobody here.
+_ELSEWHERE = ("mIoU",)
 
 
 class _Row(BaseModel):
@@ -37,7 +40,7 @@ class Reported(_Row):
     Attributes:
         model: What the source calls the detector; ``train`` and ``test`` the sets.
         level: What it is over.
-        metric: Such as ``AUC``.
+        metric: One of ours that lies in [0, 1], such as ``AUC``; or ``mIoU``, of forged regions.
         value: In [0, 1], with the digits that are printed.
         selection: How the tested weights were chosen.
         source: Where it is from; ``table`` where in it.
@@ -49,12 +52,20 @@ class Reported(_Row):
     train: _Text
     test: _Text
     level: Literal["image", "video"]
-    metric: Literal["ACC", "AUC", "AP", "EER", "mIoU"]
+    metric: str
     value: Annotated[Decimal, Field(ge=0, le=1)]
     selection: Selection
     source: _Text
     table: _Text
     repeated: bool
+
+    @field_validator("metric")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        choices = [*(n for n, each in METRICS.items() if each.bounds == (0, 1)), *_ELSEWHERE]
+        if name not in choices:
+            raise ValueError(f"is '{name}', not one of {', '.join(choices)}")
+        return name
 
     @field_validator("repeated", mode="before")
     @classmethod
@@ -141,12 +152,12 @@ class Literature:
         return found
 
 
-def is_here(folder: Path = FOLDER) -> bool:
+def is_here(folder: str | Path = FOLDER) -> bool:
     """Tell whether the published numbers are part of this installation."""
-    return (folder / NAMES).is_file()
+    return (Path(folder) / NAMES).is_file()
 
 
-def read_literature(folder: Path = FOLDER) -> Literature:
+def read_literature(folder: str | Path = FOLDER) -> Literature:
     """Read every published number.
 
     Args:
@@ -156,6 +167,7 @@ def read_literature(folder: Path = FOLDER) -> Literature:
         ResultError: The folder is not there; or a file breaks its form, states a number twice, or
             does not mark the numbers that its source repeats.
     """
+    folder = Path(folder)
     if not is_here(folder):
         raise ResultError(
             f"{folder}: there are no published numbers; they are part of the repository, not of "
@@ -193,7 +205,8 @@ def _read(path: Path, kind: type[_RowType]) -> list[_RowType]:
             except ValidationError as error:
                 first = error.errors()[0]
                 key = ".".join(str(part) for part in first["loc"])
-                said = f"'{key}' is wrong: {first['msg'].lower()}"
+                said = first["msg"].removeprefix("Value error, ")
+                said = f"'{key}' is wrong: {said[:1].lower()}{said[1:]}"
                 raise ResultError(f"{path}: line {reader.line_num}: {said}") from error
     return rows
 

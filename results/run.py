@@ -10,10 +10,11 @@ import pandas as pd
 
 from protocols import CLEAN, Cell, Expansion, ImageSet, Protocol, expand
 from results.errors import ResultError, UndefinedError
-from results.metrics.cell import Measured
+from results.measured import Measured
 from results.metrics.checking import Counts
 from results.metrics.confusion import best_threshold
 from results.metrics.functions import probability
+from results.metrics.registry import check_metrics
 from results.schema import Entry, ModelFacts, RunFacts, Value
 from results.statistics.clusters import clusters
 from results.store import content_hash, read_model, read_run, read_samples, read_scores, scores_path
@@ -49,7 +50,9 @@ class ModelScores:
         hash: ``content_hash`` of the file's table.
     """
 
-    def __init__(self, run: Path, model: str, samples: pd.DataFrame, positions: pd.Index) -> None:
+    def __init__(
+        self, run: str | Path, model: str, samples: pd.DataFrame, positions: pd.Index
+    ) -> None:
         """Read and index the scores of ``model``.
 
         Raises:
@@ -105,6 +108,18 @@ class ModelScores:
         return logits
 
 
+def protocols_of(facts: RunFacts) -> list[Protocol]:
+    """Give the protocols that a run states.
+
+    Raises:
+        ProtocolError: One lists a metric that does not exist.
+    """
+    protocols = [Protocol.model_validate(raw) for raw in facts.protocols]
+    for protocol in protocols:
+        check_metrics(protocol)
+    return protocols
+
+
 def sample_keys(table: pd.DataFrame) -> "pd.Series[str]":
     """Name each row's sample by dataset and id."""
     return table["dataset"] + SEPARATOR + table["sample_id"]
@@ -121,17 +136,18 @@ class RunContents:
         models: Facts of every model that the entries name, by id.
     """
 
-    def __init__(self, run: Path) -> None:
+    def __init__(self, run: str | Path) -> None:
         """Read a run.
 
         Raises:
             ResultError: A file is missing or wrong, or the entries do not fit the protocols.
-            ProtocolError: A protocol does not fit the samples.
+            ProtocolError: A protocol lists a metric that does not exist, or does not fit the
+                samples.
         """
-        self.run = run
+        self.run = run = Path(run)
         self.facts: RunFacts = _with_unfinished(run, read_run(run))
+        protocols = protocols_of(self.facts)
         self.samples = read_samples(run)
-        protocols = [Protocol.model_validate(raw) for raw in self.facts.protocols]
         self.expansions: dict[str, Expansion] = {
             p.name: expand(p, self.samples, self.facts.unbound) for p in protocols
         }

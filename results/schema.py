@@ -191,7 +191,7 @@ class CellRecord(_Strict):
         prevalence: n_fake / (n_real + n_fake).
         n_missing: Samples of the selection that could not be read.
         n_orphans: Forged images left out since their source has no real ones.
-        metrics: By the names of ``results.metrics.cell.NAMES``: the protocol's, and those beside
+        metrics: By the names of ``results.metrics.METRICS``: the protocol's, and those beside
             them where nothing is damaged; each with its interval or why it has none.
         other_reals: By policy, the same test with other real images.
     """

@@ -1,17 +1,22 @@
 """Which manifest stands for which role, and what is refused before torch is loaded."""
 
+import re
 import subprocess
 import sys
+from importlib.resources import files
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from typer.testing import CliRunner, Result
 
 from benchmark.cli.app import app
 from benchmark.cli.options import read_data
 from benchmark.errors import BenchmarkError
-from benchmark.study.binding import check_folder, stands_for
+from benchmark.study.binding import check_folder, load_protocols, stands_for
+from benchmark.study.schema import Study, StudyDetector, StudyProtocol, study_of
+from protocols.errors import ProtocolError
 from protocols.schema import load_protocol
 from tests.small_data import write_dataset
 
@@ -24,6 +29,45 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def call(*arguments: object) -> Result:
     words = [str(argument) for argument in arguments]
     return CliRunner().invoke(app, words, env={"COLUMNS": "80"})
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> str:
+    """A protocol file with a metric that does not exist."""
+    text = (Path(str(files("protocols"))) / "cross-generator.yaml").read_text(encoding="utf-8")
+    raw = yaml.safe_load(text) | {"name": "own", "metrics": ["AUROC"]}
+    path = tmp_path / "own.yaml"
+    path.write_text(yaml.safe_dump(raw), encoding="utf-8")
+    return str(path)
+
+
+NO_SUCH_METRIC = r"own: 'metrics\.0' is 'AUROC', not one of AUC, AP, "
+
+
+def test_a_metric_that_does_not_exist_is_refused_when_a_study_reads_its_protocols(own: str) -> None:
+    study = Study(
+        name="own",
+        title="own",
+        protocols=(StudyProtocol(protocol="cross-forgery"), StudyProtocol(protocol=own)),
+        detectors=(StudyDetector(detector="spectrum"),),
+        size="tiny",
+        seeds=(0,),
+    )
+    with pytest.raises(ProtocolError, match=NO_SUCH_METRIC):
+        load_protocols(study)
+    with pytest.raises(ProtocolError, match=NO_SUCH_METRIC):
+        study_of(own, detectors=["spectrum"], size="tiny")
+
+
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_a_metric_that_does_not_exist_is_told_before_the_data_are_looked_for(
+    own: str, tmp_path: Path, command: str
+) -> None:
+    more = ("--detectors", "spectrum", "--size", "tiny", "--out", tmp_path / "run")
+    done = call(command, own, "--data", "nowhere.csv", *more)
+    assert done.exit_code == 1
+    assert re.search(f"^error: {NO_SUCH_METRIC}", done.stderr), done.stderr
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_word_for_the_one_role_is_told_unless_it_is_the_roles_own() -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from protocols import Protocol, load_protocol
+from protocols import Protocol, ProtocolError, load_protocol
 from results.errors import ResultError
 from results.evaluation import evaluate
 from results.metrics.confusion import best_threshold
@@ -18,7 +18,14 @@ from results.metrics.functions import probability
 from results.run import RunContents
 from results.schema import Record
 from results.statistics.intervals import delong_interval
-from results.store import read_samples, read_scores, write_samples, write_scores
+from results.store import (
+    read_run,
+    read_samples,
+    read_scores,
+    write_run,
+    write_samples,
+    write_scores,
+)
 from tests.fake_run import Generator, fake_samples, make_run
 
 VIDEO = load_protocol("cross-forgery").model_copy(update={"levels": ("image", "video")})
@@ -228,6 +235,20 @@ def test_a_protocol_is_rebuilt_as_it_was_run(tmp_path: Path) -> None:
     assert RunContents(run).expansions["cross-forgery"].protocol == Protocol.model_validate(
         VIDEO.model_dump()
     )
+
+
+def test_a_run_with_a_metric_that_does_not_exist_is_refused_before_its_samples_are_read(
+    tmp_path: Path,
+) -> None:
+    run = make_run(tmp_path, protocols=["cross-forgery"], detectors=["spectrum"])
+    facts = read_run(run)
+    protocols = [{**raw, "metrics": ["AUC", "AUROC"]} for raw in facts.protocols]
+    write_run(run, facts.model_copy(update={"protocols": protocols}))
+    (run / "samples.parquet").unlink()
+    with pytest.raises(
+        ProtocolError, match=r"cross-forgery: 'metrics\.1' is 'AUROC', not one of AUC, AP, "
+    ):
+        RunContents(run)
 
 
 def test_results_and_leaderboard_load_no_torch() -> None:

@@ -139,6 +139,9 @@ def test_the_frontier_is_what_nothing_cheaper_beats() -> None:
     assert frontier(table, "parameters")["value"].tolist() == [0.7, 0.9]
     rates = table.rename(columns={"parameters": "images per second"})
     assert frontier(rates, "images per second")["value"].tolist() == [0.8, 0.9]
+    errors = table.assign(value=1 - table["value"])
+    found = frontier(errors, "parameters", higher_is_better=False)
+    assert found["value"].tolist() == pytest.approx([0.3, 0.1])
 
 
 def test_labels_that_would_collide_move_apart_around_their_places() -> None:

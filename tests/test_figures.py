@@ -23,6 +23,7 @@ from leaderboard.figures.scores import score_histograms, score_table
 from leaderboard.figures.slope import slope_chart, slope_table
 from leaderboard.figures.tradeoff import tradeoff_chart, tradeoff_table
 from leaderboard.view import ProtocolView, summarise, views
+from protocols import load_protocol
 from results.evaluation import evaluate_contents
 from results.metrics.functions import roc
 from results.run import RunContents
@@ -183,6 +184,48 @@ def test_a_small_cell_is_hatched_in_what_stands_out_from_its_colour(
     assert {sum(ink[:3]) < 1 for ink in light} == {True}, "white on white cannot be seen"
     assert {sum(ink[:3]) == 3 for ink in dark} == {True}
     assert min(ink[3] for ink in hatched) > 0.3
+
+
+@pytest.mark.parametrize(
+    ("metric", "chance", "lower"),
+    [
+        ("AUC", 0.5, False),
+        ("EER", 0.5, True),
+        ("FPR@TPR=95%", 0.95, True),
+        ("AP", None, False),
+        ("log-loss", None, True),
+    ],
+)
+def test_figures_take_chance_and_direction_from_the_metric(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    metric: str,
+    chance: float | None,
+    lower: bool,
+) -> None:
+    protocols = [
+        load_protocol(name).model_copy(update={"metrics": (metric,)})
+        for name in ("cross-forgery", "robustness-basic")
+    ]
+    made = make_run(tmp_path, protocols=protocols, detectors=["mfclip", "clip-linear"])
+    contents, (matrix, damage) = lay_out(made)
+    figures: dict[str, Figure] = {}
+    for module in ("heatmap", "curves", "slope", "tradeoff"):
+        monkeypatch.setattr(
+            f"leaderboard.figures.{module}.picture",
+            lambda figure, name, kind, *_: figures.setdefault(kind, figure),
+        )
+    heat_map(matrix)
+    robustness_curves(damage, Bootstrap(contents))
+    slope_chart(matrix, slope_table(matrix))
+    tradeoff_chart(matrix, tradeoff_table(matrix))
+    label = metric if chance is None else f"{metric} ({chance:g}: chance)"
+    assert figures["heat-map"].axes[-1].get_ylabel() == label
+    for axis in figures["curves"].axes:
+        dotted = [line.get_ydata() for line in axis.lines if line.get_linestyle() == ":"]
+        assert [set(np.ravel(ys)) for ys in dotted] == ([] if chance is None else [{chance}])
+    assert chance is not None or not figures["slope"].axes[0].collections
+    assert figures["cost"].axes[0].yaxis_inverted() == lower
 
 
 @pytest.mark.parametrize("length", [5, 26, 90])

@@ -10,7 +10,7 @@ import results.statistics.bootstrap
 from protocols import Cell
 from results.errors import UndefinedError
 from results.evaluation import evaluate_contents
-from results.metrics.cell import NAMES
+from results.metrics.registry import METRICS
 from results.run import RunContents
 from results.schema import Value
 from results.statistics.bootstrap import Draws
@@ -73,9 +73,9 @@ def test_a_cell_does_not_depend_on_which_cells_were_asked_for_before(contents: R
 
 def test_every_metric_but_ece_has_an_interval_around_its_value(contents: RunContents) -> None:
     cell = large(contents)
-    found = intervals(contents, cell, NAMES)
+    found = intervals(contents, cell, METRICS)
     known = {name: value for name, value in found.items() if value.value is not None}
-    assert set(NAMES) - set(known) == {"TPR@FPR=0.1%", "TPR@FPR=1%", "TPR@FPR=5%"}
+    assert set(METRICS) - set(known) == {"TPR@FPR=0.1%", "TPR@FPR=1%", "TPR@FPR=5%"}
     assert known.pop("ECE").no_interval == "resamples of ECE are biased upwards"
     for name, value in known.items():
         assert list(sure(value)) == sorted(set(sure(value))), name

@@ -71,6 +71,11 @@ def test_every_name_here_means_a_detector_or_a_set_of_a_protocol() -> None:
         ([row("-")], "line 2: 'value' is wrong"),
         ([row(selection="best")], "line 2: 'selection' is wrong: input should be 'val', 'last', "),
         ([row(level="frame")], "line 2: 'level' is wrong"),
+        (
+            [row(metric="AUROC")],
+            "line 2: 'metric' is wrong: is 'AUROC', not one of AUC, AP, .*mIoU",
+        ),
+        ([row(metric="log-loss")], "is 'log-loss', not one of AUC"),
         ([row(source="")], "line 2: 'source' is wrong"),
         ([row(repeated="no")], "line 2: 'repeated' is wrong: .*is true or false, not 'no'"),
         ([row(), row("0.8")], "two values of AUC for 1, A, M, B"),

@@ -1,15 +1,13 @@
 """The metrics by name: each is what its name says, and says why where it has no value."""
 
-from typing import get_args
-
 import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, brier_score_loss, f1_score, roc_auc_score
 
-from leaderboard.view import LOWER_IS_BETTER
-from protocols.schema import Metric
-from results.metrics.cell import BESIDE, NAMES, Measured
+from protocols import ProtocolError, load_protocol
+from results.measured import Measured
 from results.metrics.functions import probability
+from results.metrics.registry import METRICS, check_metrics
 from results.schema import Value
 
 CARRIED = Value(value=0.7)
@@ -24,12 +22,14 @@ def measured(
 
 
 def test_a_protocol_may_list_every_metric_and_no_other() -> None:
-    assert set(get_args(Metric)) == set(NAMES)
-    assert set(BESIDE) | LOWER_IS_BETTER <= set(NAMES)
+    protocol = load_protocol("cross-generator")
+    check_metrics(protocol.model_copy(update={"metrics": tuple(METRICS)}))
+    with pytest.raises(ProtocolError, match=r"'metrics\.\d+' is 'auc', not one of AUC, AP, "):
+        check_metrics(protocol.model_copy(update={"metrics": (*METRICS, "auc")}))
 
 
 def test_every_metric_of_two_classes_has_a_value() -> None:
-    lacking = {n for n, value in measured().values(NAMES).items() if value.value is None}
+    lacking = {n for n, value in measured().values(METRICS).items() if value.value is None}
     assert lacking == {"TPR@FPR=0.1%"}  # it needs 10,000 real samples
     assert measured().value("TPR@FPR=0.1%").reason == (
         "TPR at FPR 0.1 % needs 10000 real samples, there are 1200"

@@ -106,7 +106,7 @@ def test_an_unknown_protocol_is_told_what_it_may_have_meant() -> None:
     [
         ({"seed": 3}, r"own\.yaml: unknown key 'seed'; the keys are name, version"),
         ({"noise_seed": None}, r"own\.yaml: key 'noise_seed' is missing"),
-        ({"metrics": ["AUROC"]}, r"own\.yaml: 'metrics\.0' is 'AUROC', not one of AUC, AP, "),
+        ({"metrics": [3]}, r"own\.yaml: 'metrics\.0' is wrong: input should be a valid string"),
         ({"roles": ["faces"]}, r"role 'data' is not among its roles faces"),
         ({"name": "other"}, r"own\.yaml: its name must be 'own', not 'other'"),
         ({"conditions": ["clean", "clean"]}, r"a condition stands there twice"),

@@ -8,8 +8,9 @@ from scipy import stats
 from scipy.special import logit
 
 from results.errors import ResultError, UndefinedError
-from results.metrics.cell import UNBOUNDED, Measured
+from results.measured import Measured
 from results.metrics.functions import auc
+from results.metrics.registry import METRICS
 from results.metrics.roc import Ranked
 from results.schema import Value
 from results.statistics.bootstrap import Draws
@@ -95,7 +96,7 @@ def test_intervals_of_other_metrics_cover() -> None:
         values, replicates = numbers(sample), sample.replicates(names, draws)
         for name in names:
             found = bootstrap_interval(
-                values[name], replicates[name], draws.fewest, in_unit=name not in UNBOUNDED
+                values[name], replicates[name], draws.fewest, bounds=METRICS[name].bounds
             )
             covered[name] += found.low <= truth[name] <= found.high
     assert all(0.915 <= number / 400 <= 0.99 for number in covered.values()), covered
@@ -184,10 +185,22 @@ def test_perfection_has_no_interval_and_says_so() -> None:
 
 def test_an_unbounded_metric_has_an_interval_on_its_own_scale() -> None:
     replicates = np.random.default_rng(0).normal(3, 0.1, 500)
-    low, high, _ = bootstrap_interval(3.0, replicates, 30, in_unit=False)
+    low, high, _ = bootstrap_interval(3.0, replicates, 30, bounds=(0.0, np.inf))
     assert (low + high) / 2 == pytest.approx(3)
     with pytest.raises(UndefinedError, match="against 3"):
         bootstrap_interval(3.0, replicates, 30)
+
+
+def test_an_interval_keeps_within_the_bounds_of_its_metric() -> None:
+    replicates = np.random.default_rng(0).normal(0.98, 0.01, 500)
+    unit = bootstrap_interval(0.98, replicates, 30)
+    low, high, _ = bootstrap_interval(2 * 0.98 - 1, 2 * replicates - 1, 30, bounds=(-1.0, 1.0))
+    assert (low, high) == pytest.approx((2 * unit.low - 1, 2 * unit.high - 1))
+    assert high < 1
+    below, _, _ = bootstrap_interval(0.0, replicates - 0.98, 30, bounds=(-1.0, 1.0))
+    assert below < 0
+    with pytest.raises(UndefinedError, match="against -1: how sure"):
+        bootstrap_interval(-1.0, replicates, 30, bounds=(-1.0, 1.0))
 
 
 # Seeds and comparisons

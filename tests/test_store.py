@@ -1,6 +1,9 @@
 """The run folder: what is written is read again, and what is wrong names its file."""
 
+import importlib
+import inspect
 import json
+import pkgutil
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +11,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+import results
+from results.embeddings import embedded_models, read_embeddings, write_embeddings
 from results.errors import ResultError
 from results.evaluation import evaluate
 from results.files import atomic_write, json_text
@@ -202,3 +207,38 @@ def test_a_folder_is_not_written_over_by_a_file(tmp_path: Path) -> None:
     with pytest.raises(ResultError, match="a folder; name a file"):
         atomic_write(tmp_path, "text")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_may_be_given_as_text(tmp_path: Path) -> None:
+    run = make_run(tmp_path, protocols=["cross-forgery"], detectors=["mfclip", "spectrum"])
+    text = str(run)
+    found = evaluate(text)
+    assert found == evaluate(run)
+    for record in found:
+        write_record(text, record)
+    assert results.records(text) == results.records(run)
+    assert results.load_scores(text).equals(results.load_scores(run))
+    assert results.cells(text).equals(results.cells(run))
+    both = [results.compare(each, "mfclip", "spectrum", resamples=100) for each in (text, run)]
+    first, second = ([each.difference for each in comparison.cells] for comparison in both)
+    assert first == second
+    write_samples(text, read_samples(text))
+    write_scores(text, "a", scores())
+    assert read_scores(text, "a").equals(scores())
+    write_embeddings(text, "a", scores(), np.ones((6, 2), np.float32))
+    assert embedded_models(text) == ["a"]
+    assert read_embeddings(text, "a")[1].shape == (6, 2)
+    with pytest.raises(ResultError, match=r"nowhere: not the folder of a run"):
+        read_run(str(tmp_path / "nowhere"))
+
+
+def test_no_public_function_of_results_insists_on_a_path() -> None:
+    for found in pkgutil.walk_packages(results.__path__, "results."):
+        module = importlib.import_module(found.name)
+        for name, what in vars(module).items():
+            if name.startswith("_") or getattr(what, "__module__", None) != found.name:
+                continue
+            call = what.__init__ if inspect.isclass(what) else what
+            if inspect.isfunction(call):
+                only = [n for n, t in call.__annotations__.items() if t is Path and n != "return"]
+                assert not only, f"{found.name}.{name} takes {only} as a Path only"

@@ -92,6 +92,33 @@ def test_relative_robustness_leaves_out_what_clean_images_hardly_tell(
     assert (found.covered, found.total) == (share.size, 6 * 12)
 
 
+@pytest.mark.parametrize(("name", "least"), [("EER", 0.35), ("AP-balanced", 0.65)])
+def test_relative_robustness_is_of_the_way_from_chance_to_the_best(
+    tmp_path: Path, name: str, least: float
+) -> None:
+    protocol = damaged().model_copy(update={"metrics": (name,)})
+    samples = fake_samples(GENERATORS, {"one": 110, "two": 110})
+    view = laid_out(make_run(tmp_path, samples=samples, protocols=[protocol], detectors=DETECTORS))
+    table = cells_frame([view])
+    table = table[(table["detector"] == "clip-linear") & table["headline"]]
+    wide = table.pivot_table(index=["training", "test"], columns="condition", values=name)
+    clean = wide["clean"]
+    telling = wide[clean <= least] if name == "EER" else wide[clean >= least]
+    assert 0 < len(telling) < len(wide)
+    share = (telling.drop(columns="clean") - 0.5).div(telling["clean"] - 0.5, axis=0)
+    found = relative_robustness(view, view.contenders[1])
+    assert found.value == pytest.approx(share.to_numpy().mean())
+    side = "below chance that is left, where that is at most" if name == "EER" else "at least"
+    assert f"{side} {least}" in " ".join(summary_table(view).notes)
+
+
+def test_a_metric_whose_chance_has_no_one_value_has_no_relative_robustness(tmp_path: Path) -> None:
+    protocol = damaged().model_copy(update={"metrics": ("AP",)})
+    view = laid_out(make_run(tmp_path, protocols=[protocol], detectors=["spectrum"]))
+    cell = shown(view)["relative robustness"]
+    assert (cell.raw, cell.reason) == (None, "chance has no one value of AP")
+
+
 def test_the_area_is_the_mean_height_from_clean_to_the_last_severity(
     view: ProtocolView, cells: pd.DataFrame
 ) -> None:

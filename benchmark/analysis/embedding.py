@@ -19,8 +19,8 @@ from benchmark.training.store import ModelStore, default_store
 from detectors.base import Detector
 from detectors.catalog import detector_class
 from leaderboard.report import report
-from protocols.schema import Protocol
 from results.embeddings import write_embeddings
+from results.run import protocols_of
 from results.schema import Entry, RunFacts
 from results.store import read_model, read_run, read_samples
 
@@ -102,7 +102,7 @@ def source_of(run: Path, facts: RunFacts, data: Data, progress: Progress) -> Ima
     Raises:
         BenchmarkError: The images are not those that the run was made on.
     """
-    protocols = [Protocol.model_validate(raw) for raw in facts.protocols]
+    protocols = protocols_of(facts)
     manifests = bind(protocols, data, allow_missing=bool(facts.unbound))
     samples = read_samples(run)
     now = verified_samples(manifests, allow_missing=True, progress=progress)

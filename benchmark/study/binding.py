@@ -7,6 +7,7 @@ from benchmark.data.manifest import Manifest, check_path, read_manifest
 from benchmark.errors import BenchmarkError
 from benchmark.study.schema import Study
 from protocols.schema import Protocol, load_protocol
+from results.metrics.registry import check_metrics
 
 GENERIC = "data"
 """The one role of protocols that take any manifest."""
@@ -16,8 +17,15 @@ Data = Mapping[str, Path | str] | Path | str
 
 
 def load_protocols(study: Study) -> tuple[Protocol, ...]:
-    """Read the protocols of a study, which share their conditions' pixels."""
+    """Read the protocols of a study, which share their conditions' pixels.
+
+    Raises:
+        ProtocolError: A file breaks the schema, or lists a metric that does not exist.
+        BenchmarkError: Two protocols have one name, or their noise seeds differ.
+    """
     protocols = tuple(load_protocol(stated.protocol) for stated in study.protocols)
+    for protocol in protocols:
+        check_metrics(protocol)
     names = [protocol.name for protocol in protocols]
     if len(set(names)) < len(names):
         raise BenchmarkError(f"study '{study.name}': two protocols have one name")

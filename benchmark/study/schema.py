@@ -12,6 +12,7 @@ from benchmark.study.selection import spelt_out
 from protocols.errors import UnknownNameError
 from protocols.reading import is_file_name, load_named, names_in, read_text, read_yaml
 from protocols.schema import load_protocol, protocol_names
+from results.metrics.registry import check_metrics
 
 _FOLDER = files("benchmark") / "studies"
 
@@ -130,6 +131,7 @@ def study_of(target: str, **changes: Unpack[Changes]) -> Study:
 
     Raises:
         BenchmarkError: Something is missing or contradictory, or there is no such track.
+        ProtocolError: A file breaks its schema, or lists a metric that does not exist.
         UnknownNameError: Neither a protocol nor a study has that name.
     """
     names, size = changes.get("detectors"), changes.get("size")
@@ -177,9 +179,11 @@ def _stated(
     if not detectors or size is None:
         lacking = "no detectors: add --detectors" if not detectors else "no size: add --size"
         raise BenchmarkError(f"'{target}' is a protocol and names {lacking}")
+    protocol = load_protocol(target)
+    check_metrics(protocol)
     return Study(
         name=Path(target).stem,
-        title=load_protocol(target).title,
+        title=protocol.title,
         protocols=(StudyProtocol(protocol=target),),
         detectors=tuple(StudyDetector(detector=name) for name in detectors),
         size=size,

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from leaderboard.figures.drawing import FAINT, INK, Picture, new_figure, picture, short
-from leaderboard.view import LOWER_IS_BETTER, ProtocolView
+from leaderboard.view import ProtocolView
 from results.errors import UndefinedError
 from results.metrics.checking import Counts
 from results.run import RunContents
@@ -57,7 +57,7 @@ def compared(view: ProtocolView, contents: RunContents) -> CriticalDifference:
     for result in view.at(view.base, view.level):
         if result.test.label in table.index:
             of_block[result.test.label] = contents.clusters[result.cell.test.rows]
-    return critical_difference(table, of_block, higher_is_better=view.metric not in LOWER_IS_BETTER)
+    return critical_difference(table, of_block, higher_is_better=view.headline.higher_is_better)
 
 
 def critical_diagram(view: ProtocolView, found: CriticalDifference) -> Picture:

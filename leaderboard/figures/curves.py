@@ -161,7 +161,8 @@ def _damage_panel(axis: Axes, view: ProtocolView, name: str, table: pd.DataFrame
             line["severity"], line["value"], color=style.colour, marker=style.marker,
             markersize=5, linewidth=1.5,
         )  # fmt: skip
-    axis.axhline(0.5, color=FAINT, linewidth=0.8, linestyle=":")
+    if view.headline.chance is not None:
+        axis.axhline(view.headline.chance, color=FAINT, linewidth=0.8, linestyle=":")
     conditions = [condition for condition in view.damaged if condition.name == name]
     known, surrogate = perturbations()[conditions[0].perturbation], conditions[0].surrogate
     axis.set_title(f"{known.title} on {surrogate}" if surrogate else known.title, loc="left")

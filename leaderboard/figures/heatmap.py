@@ -9,13 +9,14 @@ import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from leaderboard.figures.drawing import FAINT, INK, WIDTH, Picture, head, new_figure, picture, short
 from leaderboard.tables.table import DASH
-from leaderboard.view import LOWER_IS_BETTER, Contender, ProtocolView, Result, Test
+from leaderboard.view import Contender, ProtocolView, Result, Test
+from results.metrics.registry import Metric
 
 _MANY = 8  # matrices; more are drawn smaller, with two decimals
 _HATCH = 0.38  # opacity: to be seen on every colour, and to leave the number readable
@@ -29,12 +30,11 @@ class _Panel(NamedTuple):
 
 
 def heat_map(view: ProtocolView) -> Picture:
-    """Draw the matrix of the headline metric on one scale around 0.5.
+    """Draw the matrix of the headline metric on one scale, around chance where it has such a value.
 
     A panel a detector, a row a training set; with one training set a row a detector.
     """
-    name = "vlag_r" if view.metric in LOWER_IS_BETTER else "vlag"
-    colours = ScalarMappable(Normalize(0, 1), mpl.colormaps[name])
+    colours = _colours(view)
     drawn = _panels(view)
     columns = _matrix_columns(view, len(drawn))
     with new_figure() as figure:
@@ -63,11 +63,33 @@ def heat_map(view: ProtocolView) -> Picture:
             colours, ax=axes, fraction=0.03, pad=0.015, aspect=25, anchor=(0, 1),
             shrink=min(1, 3 / rows),
         )  # fmt: skip
-        bar.set_label(f"{view.metric} (0.5: chance)")
+        white = _white(view.headline)
+        bar.set_label(view.metric if white is None else f"{view.metric} ({white:g}: chance)")
         bar.outline.set_visible(False)
         figure.legend(handles=keys, loc="outside lower center", ncols=math.ceil(len(keys) / lines))
         alt = f"{view.protocol.title}: {view.metric} of each training set on each test set"
         return picture(figure, f"{view.name}-heat-map", "heat-map", view.protocol.title, alt)
+
+
+def _white(metric: Metric) -> float | None:
+    """Give the value that is white since it is chance; None where a scale has no such middle."""
+    return metric.chance if metric.is_bounded else None
+
+
+def _colours(view: ProtocolView) -> ScalarMappable:
+    """Give the colours of values: white is chance, red better; without chance white is worst."""
+    metric, white = view.headline, _white(view.headline)
+    shown = [result.value(view.metric).value for result in view.at(view.base, view.level)]
+    known = [value for value in shown if value is not None]
+    low, high = (
+        end if math.isfinite(end) else extreme(known, default=0.0)
+        for end, extreme in zip(metric.bounds, (min, max), strict=True)
+    )
+    name = "Reds" if white is None else "vlag"
+    norm = Normalize(low, high)
+    if white is not None and white != (low + high) / 2:
+        norm = TwoSlopeNorm(white, low, high)
+    return ScalarMappable(norm, mpl.colormaps[name if metric.higher_is_better else f"{name}_r"])
 
 
 def _panels(view: ProtocolView) -> list[_Panel]:
@@ -139,8 +161,8 @@ def _matrix(axis: Axes, view: ProtocolView, drawn: _Panel, colours: ScalarMappab
         ax=axis,
         cmap=colours.get_cmap(),
         norm=colours.norm,
-        vmin=0,
-        vmax=1,
+        vmin=colours.norm.vmin,
+        vmax=colours.norm.vmax,
         cbar=False,
         linewidths=1,
         linecolor="white",
@@ -153,7 +175,7 @@ def _matrix(axis: Axes, view: ProtocolView, drawn: _Panel, colours: ScalarMappab
 
 def _contrasting(colours: ScalarMappable, value: float) -> str:
     """Give the ink that is read better on a value's colour, by relative luminance (WCAG 2)."""
-    colour = np.asarray(colours.get_cmap()(value), dtype=float)[:3]
+    colour = np.asarray(colours.to_rgba(np.array([value])), dtype=float)[0, :3]
     light = np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
     luminance = float(light @ np.array([0.2126, 0.7152, 0.0722]))
     return "white" if luminance < 0.25 else INK

@@ -16,7 +16,7 @@ from matplotlib.ticker import EngFormatter, NullFormatter
 from scipy.optimize import isotonic_regression
 
 from leaderboard.figures.drawing import FAINT, INK, WIDTH, short
-from leaderboard.view import LOWER_IS_BETTER, Contender, ProtocolView, Result, counted, summarise
+from leaderboard.view import Contender, ProtocolView, Result, counted, summarise
 
 Colour = tuple[float, float, float]
 Dashes = Literal["-", "--", "-.", ":"]
@@ -85,7 +85,7 @@ def contender_styles(view: ProtocolView) -> dict[Contender, Style]:
     if len(view.contenders) <= TOLD_APART:
         return styles(view.contenders)
     means = {c: summarise(measured(view, c), view.metric, strict=False) for c in view.contenders}
-    sign = 1 if view.metric in LOWER_IS_BETTER else -1
+    sign = -1 if view.headline.higher_is_better else 1
     order = sorted(
         view.contenders,
         key=lambda c: np.inf if means[c].value is None else sign * (means[c].value or 0),

@@ -9,6 +9,7 @@ from leaderboard.view import ProtocolView, summarise
 
 # Inches: the figure, which a telephone still shows whole, and a line of its labels.
 _WIDTH, _LABEL = 4.9, 0.19
+_NEAR = 0.1  # what is farther from chance is drawn without it
 
 
 def slope_table(view: ProtocolView) -> pd.DataFrame:
@@ -45,9 +46,10 @@ def slope_chart(view: ProtocolView, table: pd.DataFrame) -> Picture:
         values = pd.concat([table["seen"], table["unseen"]])
         space = 0.06 * max(values.max() - values.min(), 0.1)
         low, high = values.min() - space, values.max() + space
-        if low < 0.6:
-            axis.hlines(0.5, -0.25, 1.05, color=FAINT, linewidth=0.8, linestyle=":")
-            low = min(low, 0.5 - space)
+        chance = view.headline.chance
+        if chance is not None and low - _NEAR < chance < high + _NEAR:
+            axis.hlines(chance, -0.25, 1.05, color=FAINT, linewidth=0.8, linestyle=":")
+            low, high = min(low, chance - space), max(high, chance + space)
         gap = (high - low) * _LABEL / (height - 0.7)
         places = apart(table["unseen"].tolist(), gap)
         low, high = min(low, min(places) - gap / 2), max(high, max(places) + gap / 2)

@@ -11,6 +11,7 @@ from leaderboard.errors import LeaderboardError
 from leaderboard.figures.drawing import FAINT, Picture, new_figure, picture
 from leaderboard.figures.panels import BLUE, LABEL_HEIGHT, measured, name_points, unit_ticks, which
 from leaderboard.view import ProtocolView, summarise
+from results.metrics.registry import Metric
 
 PARAMETERS = "parameters"
 # More is better: the frontier runs the other way.
@@ -60,24 +61,25 @@ def tradeoff_chart(view: ProtocolView, table: pd.DataFrame) -> Picture:
         figure.set_size_inches(6.6, height * len(costs))
         axes = figure.subplots(len(costs), 1, squeeze=False).ravel()
         for axis, cost in zip(axes, costs, strict=True):
-            _panel(axis, table.dropna(subset=[cost]), cost)
+            _panel(axis, table.dropna(subset=[cost]), cost, view.headline)
             axis.set_ylabel(view.metric)
         alt = f"{view.protocol.title}: {view.metric} over cost, by detector"
         title = f"{view.protocol.title}: {which(view)}"
         return picture(figure, f"{view.name}-cost", "cost", title, alt)
 
 
-def frontier(table: pd.DataFrame, cost: str) -> pd.DataFrame:
+def frontier(table: pd.DataFrame, cost: str, *, higher_is_better: bool = True) -> pd.DataFrame:
     """Give the rows that no row beats which costs no more, from the cheapest on."""
     known = table.dropna(subset=[cost])
-    by = known.sort_values([cost, "value"], ascending=[cost not in RATES, False], kind="stable")
-    before = by["value"].cummax().shift(fill_value=-np.inf)
-    return by[by["value"] > before]
+    order = [cost not in RATES, not higher_is_better]
+    by = known.sort_values([cost, "value"], ascending=order, kind="stable")
+    worth = by["value"] if higher_is_better else -by["value"]
+    return by[worth > worth.cummax().shift(fill_value=-np.inf)]
 
 
-def _panel(axis: Axes, table: pd.DataFrame, cost: str) -> None:
+def _panel(axis: Axes, table: pd.DataFrame, cost: str, metric: Metric) -> None:
     """Draw what each contender costs and reaches; filled is what nothing cheaper beats."""
-    best = frontier(table, cost)
+    best = frontier(table, cost, higher_is_better=metric.higher_is_better)
     axis.step(best[cost], best["value"], where="post", color=FAINT, linewidth=1, linestyle="--")
     for rows, fill in ((table.drop(index=best.index), "white"), (best, BLUE)):
         axis.plot(
@@ -87,6 +89,8 @@ def _panel(axis: Axes, table: pd.DataFrame, cost: str) -> None:
     axis.set_xscale("log")
     axis.set_xlim(axis.get_xlim())
     axis.set_ylim(axis.get_ylim())
+    if not metric.higher_is_better:  # farther up is better in every such figure
+        axis.invert_yaxis()
     unit_ticks(axis.xaxis)
     axis.set_xlabel(cost)
     name_points(axis, *(table[column].tolist() for column in ("contender", cost, "value")))

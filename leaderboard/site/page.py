@@ -21,13 +21,13 @@ _OTHERS = (
 )
 _COLOURED = ("slope", "curves", "roc", "det")
 CAPTIONS = {
-    "heat-map": "All on one colour scale; white is chance.",
+    "heat-map": "All on one colour scale; white is chance where the scale names it.",
     "slope": (
-        "Means over the cells that count, as in the summary; in parentheses what is lost. The "
+        "Means over the cells that count, as in the summary; in parentheses what is lost. A "
         "dotted line is chance."
     ),
     "curves": (
-        "Real and forged images are damaged alike; the dotted line is chance. Bands are 95 % "
+        "Real and forged images are damaged alike; a dotted line is chance. Bands are 95 % "
         "intervals from resampled clusters of images; neighbouring bands share their luck, so that "
         "bands that overlap may still differ."
     ),

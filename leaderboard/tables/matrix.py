@@ -11,6 +11,7 @@ from leaderboard.tables.summary import summary_table
 from leaderboard.tables.table import BEST, DASH, SECOND, SMALL, Section, Table, TableCell
 from leaderboard.view import ProtocolView, Result, counted, is_better, summarise
 from protocols.conditions import shown
+from results.metrics.registry import METRICS
 
 UNSEEN_MEAN = "mean unseen"
 
@@ -159,7 +160,7 @@ def _long_row(view: ProtocolView, result: Result) -> dict[str, object]:
         "n_orphans": result.cell.test.n_orphans,
         "prevalence": record.prevalence if record else None,
     }
-    values = {str(metric): result.value(metric) for metric in view.protocol.metrics}
+    values = {metric: result.value(metric) for metric in view.protocol.metrics}
     every = values | (record.metrics if record else {})
     row |= {metric: value.value for metric, value in every.items()}
     for metric, value in every.items():
@@ -306,7 +307,7 @@ def pair_table(view: ProtocolView, level: str) -> Table | None:
         corner="trained on",
         columns=tuple(f"{test.label} {metric}" for test in view.tests for metric in PAIR),
         sections=tuple(sections),
-        notes=("ACC: share on the right side of P(fake) 0.5; it depends on the share of fakes",),
+        notes=tuple(f"{name}: {METRICS[name].title}" for name in PAIR if METRICS[name].note),
     )
 
 

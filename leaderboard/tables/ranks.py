@@ -4,7 +4,7 @@ import statistics
 
 from leaderboard.tables.cells import interval_text
 from leaderboard.tables.table import DASH, SEEN, SMALL, Section, Table, TableCell
-from leaderboard.view import LOWER_IS_BETTER, ProtocolView, Result
+from leaderboard.view import ProtocolView, Result
 from protocols import Cell
 from results.errors import UndefinedError
 from results.statistics.bootstrap import FEWEST_CLUSTERS, RESAMPLES
@@ -119,8 +119,9 @@ def _ranked(view: ProtocolView, joint: Joint, cells: list[Cell]) -> Ranked:
     if not cells:
         raise UndefinedError("no cell counts")
     models = {name: [_models(view, name, cell) for cell in cells] for name in view.detectors}
-    higher = view.metric not in LOWER_IS_BETTER
-    return joint.ranking(models, cells, view.metric, higher_is_better=higher)
+    return joint.ranking(
+        models, cells, view.metric, higher_is_better=view.headline.higher_is_better
+    )
 
 
 def _models(view: ProtocolView, detector: str, cell: Cell) -> Models:

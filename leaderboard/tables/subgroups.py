@@ -1,6 +1,6 @@
 """What stands beside the headline metric: error rates, thresholds carried over, subgroups."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from leaderboard.tables.cells import summary_cell
@@ -8,8 +8,8 @@ from leaderboard.tables.table import DASH, SMALL, Section, Table, TableCell
 from leaderboard.view import SMALL as FEW
 from leaderboard.view import ProtocolView, Result, Summary, summarise
 from results.errors import UndefinedError
-from results.metrics.cell import BESIDE
 from results.metrics.functions import auc
+from results.metrics.registry import METRICS, beside
 from results.run import RunContents
 from results.store import SAMPLE_COLUMNS
 from results.subgroups import Subgroups, by_subgroup
@@ -29,7 +29,7 @@ def beside_table(view: ProtocolView) -> Table | None:
     if view.base.name != "clean":
         return None
     seen = not view.has(seen=False)
-    metrics = [name for name in BESIDE if name != view.metric]
+    metrics = [name for name in beside() if name != view.metric]
     rows: list[_Row] = []
     means: list[Summary] = []
     for contender in view.contenders:
@@ -48,12 +48,19 @@ def beside_table(view: ProtocolView) -> Table | None:
         corner="detector",
         columns=tuple(metrics),
         sections=(Section("", tuple(rows)),),
-        notes=(
-            f"{covered}. ACC and BACC at P(fake) 0.5; @val: at "
-            "the threshold of greatest balanced accuracy on the model's own validation samples. "
-            "AP-balanced: as if both classes were as many. Lower is better for EER, FPR, ECE",
-        ),
+        notes=(". ".join((covered, *_told_of(metrics))),),
     )
+
+
+def _told_of(metrics: Sequence[str]) -> Iterator[str]:
+    """Say what the names of metrics do not: what they have in common once."""
+    notes: dict[str, list[str]] = {}
+    for name in metrics:
+        notes.setdefault(METRICS[name].note, []).append(name)
+    yield from (f"{', '.join(names)}: {note}" for note, names in notes.items() if note)
+    lower = [name for name in metrics if not METRICS[name].higher_is_better]
+    if lower:
+        yield f"Lower is better for {', '.join(lower)}"
 
 
 def _told_once(rows: list[_Row], means: list[Summary]) -> tuple[list[_Row], str]:

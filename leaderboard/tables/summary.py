@@ -4,6 +4,7 @@ A mean is over headline cells alone: whole sets whose real images are of the sou
 ones. A detector that lacks one of them has no mean, so that a hole never helps.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -11,13 +12,20 @@ import numpy as np
 
 from leaderboard.tables.cells import difference_cell, number_range, signed, summary_cell, worst_cell
 from leaderboard.tables.table import DASH, Section, Table, TableCell
-from leaderboard.view import Contender, ProtocolView, Summary, counted, summarise
+from leaderboard.view import (
+    Contender,
+    ProtocolView,
+    Summary,
+    counted,
+    is_better,
+    summarise,
+)
 from protocols import Condition
+from results.metrics.registry import Metric
 from results.schema import ModelFacts
 
-# Below it a clean AUC is too near chance for a share of it to mean anything.
-TELLING = 0.65
-CHANCE = 0.5
+# Less of the way from chance to the best value is too little for a share of it to mean anything.
+TELLING = 0.3
 _TITLES = {
     "mean-seen": "seen",
     "mean-unseen": "unseen",
@@ -62,7 +70,7 @@ def summary_table(view: ProtocolView) -> Table:
         notes=(
             "In parentheses: cells in the number / cells. Only cells count whose real images are "
             "of the sources of their forged ones; a detector that lacks one of them has no number",
-            *(_damage_notes() if view.damaged else ()),
+            *((_damage_notes(view.headline),) if view.damaged else ()),
             *_track_notes(view),
         ),
     )
@@ -99,8 +107,13 @@ def severity_area(view: ProtocolView, contender: Contender) -> Damage:
 
 
 def relative_robustness(view: ProtocolView, contender: Contender) -> Damage:
-    """Average (damaged AUC - 1/2) / (clean AUC - 1/2), only over cells of a clean AUC from 0.65."""
-    if view.metric != "AUC":
+    """Average (damaged - chance) / (clean - chance), only over cells that tell much when clean.
+
+    That is 30 % of the way from chance to the metric's best value: an AUC of 0.65. A metric whose
+    chance has no one value has none of it.
+    """
+    chance, least = view.headline.chance, telling(view.headline)
+    if chance is None or least is None:
         return Damage(None, 0, 0)
     shares: list[float | None] = []
     total = 0
@@ -108,9 +121,16 @@ def relative_robustness(view: ProtocolView, contender: Contender) -> Damage:
         total += len(damaged)
         if clean is None:
             shares.append(None)
-        elif clean >= TELLING:
-            shares += [None if v is None else (v - CHANCE) / (clean - CHANCE) for v in damaged]
+        elif clean == least or is_better(view.metric, clean, least):
+            shares += [None if v is None else (v - chance) / (clean - chance) for v in damaged]
     return _mean(shares)._replace(total=total)
+
+
+def telling(metric: Metric) -> float | None:
+    """Give the value that is ``TELLING`` of the way from chance to the best; None without these."""
+    if metric.chance is None or not math.isfinite(metric.best):
+        return None
+    return metric.chance + TELLING * (metric.best - metric.chance)
 
 
 def corruption_drop(view: ProtocolView, contender: Contender) -> Damage:
@@ -139,7 +159,7 @@ def _applies(name: str, view: ProtocolView) -> bool:
 def _summary(name: str, view: ProtocolView, contender: Contender) -> TableCell:
     """Compute one summary of one contender."""
     if name in _DAMAGE:
-        return _damage_cell(name, _DAMAGE[name](view, contender))
+        return _damage_cell(name, _DAMAGE[name](view, contender), view.headline)
     seen, unseen = (_side(view, contender, seen=seen) for seen in (True, False))
     if name == "seen-unseen-drop":
         return difference_cell(seen, unseen)
@@ -172,15 +192,23 @@ def _mean(values: Sequence[float | None]) -> Damage:
     return Damage(float(np.mean(known)) if whole else None, len(known), len(values))
 
 
-def _damage_cell(name: str, damage: Damage) -> TableCell:
+def _at_least(metric: Metric) -> str:
+    """Say which values tell enough."""
+    return f"at {'least' if metric.higher_is_better else 'most'} {telling(metric):g}"
+
+
+def _damage_cell(name: str, damage: Damage, metric: Metric) -> TableCell:
     """Show a number over the damaged conditions."""
     covered = f"{damage.covered}/{damage.total}"
     if damage.value is None:
         told = "a cell has no value under damage"
         if not damage.covered:
             told = "no cell counts"
-            if name == "relative-robustness" and damage.total:
-                told += f": no AUC on undamaged images is at least {TELLING}"
+            least = telling(metric)
+            if name == "relative-robustness" and least is None:
+                told = f"chance has no one value of {metric.name}"
+            elif name == "relative-robustness" and damage.total:
+                told += f": no {metric.name} on undamaged images is {_at_least(metric)}"
         return TableCell(DASH, covered if damage.total else "", reason=told)
     text = f"{damage.value:.3f}"
     if name == "corruption-drop":
@@ -188,13 +216,16 @@ def _damage_cell(name: str, damage: Damage) -> TableCell:
     return TableCell(text, covered, damage.value)
 
 
-def _damage_notes() -> tuple[str, ...]:
+def _damage_notes(metric: Metric) -> str:
     """Say what the numbers under damage are."""
-    return (
-        "Area under severity: mean height of the curve from clean to the last severity. Relative "
-        f"robustness: share of the clean AUC above chance that is left, where that is at least "
-        f"{TELLING}. Mean drop: clean minus damaged, over all conditions",
-    )
+    told = "Area under severity: mean height of the curve from clean to the last severity. "
+    if telling(metric) is not None:
+        side = "above" if metric.higher_is_better else "below"
+        told += (
+            f"Relative robustness: share of the clean {metric.name} {side} chance that is left, "
+            f"where that is {_at_least(metric)}. "
+        )
+    return f"{told}Mean drop: clean minus damaged, over all conditions"
 
 
 def _facts_cells(models: list[ModelFacts]) -> list[TableCell]:

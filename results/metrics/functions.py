@@ -14,7 +14,6 @@ one class where both are compared. Several rank metrics of the same samples shar
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
 
 from results.metrics.calibration import calibration
 from results.metrics.checking import Floats, Names
@@ -24,6 +23,8 @@ from results.metrics.roc import Roc, rank
 
 def probability(logits: npt.ArrayLike) -> Floats:
     """Give P(fake) in [0, 1]: the float64 sigmoid of logits of any shape."""
+    from scipy.special import expit
+
     result: Floats = expit(np.asarray(logits, dtype=np.float64))
     return result
 

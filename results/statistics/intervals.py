@@ -20,6 +20,8 @@ from results.metrics.roc import Ranked, rank
 from results.statistics.bootstrap import RESAMPLES, Draws, RankMetric, rank_replicates
 
 LEVEL = 0.95
+Bounds = tuple[float, float]
+UNIT: Bounds = (0.0, 1.0)
 Key = TypeVar("Key", bound=Hashable)
 
 
@@ -127,24 +129,25 @@ def replicate(
 
 
 def bootstrap_interval(
-    estimate: float, replicates: Floats, clusters: int, *, in_unit: bool = True
+    estimate: float, replicates: Floats, clusters: int, *, bounds: Bounds = UNIT
 ) -> Interval:
     """Turn a metric and its replicates into its interval.
 
-    Student's t with the bootstrap's variance, on the scale of the logit: it stays within 0 and 1,
-    and near them it covers more nearly what it says than percentiles do.
+    Student's t with the bootstrap's variance, on the scale of the logit: it stays within the
+    bounds, and near them it covers more nearly what it says than percentiles do.
 
     Args:
         estimate: The metric of the samples as they are.
         replicates: The metric of each resample, shape (b,).
         clusters: Fewest clusters of a class (``Draws.fewest``), at least 2.
-        in_unit: Whether the metric lies in [0, 1]; otherwise the interval is on its own scale.
+        bounds: The metric's least and greatest value; unless both are finite, the interval is on
+            the metric's own scale.
 
     Raises:
-        UndefinedError: The metric is 0 or 1, or all resamples give one value.
+        UndefinedError: The metric is at a bound, or all resamples give one value.
     """
     variance = _resampled(replicates, clusters)
-    low, high = _ends(estimate, variance, clusters - 1, in_unit=in_unit)
+    low, high = _ends(estimate, variance, clusters - 1, bounds)
     return Interval(low, high, "cluster bootstrap")
 
 
@@ -222,7 +225,7 @@ def delong_difference(
     return _difference(float(areas[0] - areas[1]), float(variance), np.inf)
 
 
-def over_seeds(found: Replicated, *, in_unit: bool = True) -> OverSeeds:
+def over_seeds(found: Replicated, *, bounds: Bounds = UNIT) -> OverSeeds:
     """Summarise a metric over seeds.
 
     The interval is of the mean over all seeds and samples that might have been: the variance of the
@@ -232,10 +235,10 @@ def over_seeds(found: Replicated, *, in_unit: bool = True) -> OverSeeds:
 
     Args:
         found: One metric of one detector.
-        in_unit: Whether the metric lies in [0, 1].
+        bounds: As in ``bootstrap_interval``.
 
     Raises:
-        UndefinedError: The mean is 0 or 1, or nothing varies.
+        UndefinedError: The mean is at a bound, or nothing varies.
     """
     mean, n = float(found.estimates.mean()), len(found.seeds)
     parts = [(_resampled(found.replicates.mean(axis=0), found.clusters), found.clusters - 1)]
@@ -243,7 +246,7 @@ def over_seeds(found: Replicated, *, in_unit: bool = True) -> OverSeeds:
     if n > 1:
         sd = float(found.estimates.std(ddof=1))
         parts.append((sd**2 / n, n - 1))
-    low, high = _ends(mean, *_pooled(parts), in_unit=in_unit)
+    low, high = _ends(mean, *_pooled(parts), bounds)
     return OverSeeds(mean, sd, low, high, n)
 
 
@@ -323,15 +326,18 @@ def _resampled(replicates: Floats, clusters: int) -> float:
 
 
 def _ends(
-    value: float, variance: float, freedom: float, *, in_unit: bool = True
+    value: float, variance: float, freedom: float, bounds: Bounds = UNIT
 ) -> tuple[float, float]:
     """Give the ends of a t-interval, on the scale of the logit or the value's own."""
-    if variance == 0 or (in_unit and not 0 < value < 1):
+    least, width = bounds[0], bounds[1] - bounds[0]
+    bounded = bool(np.isfinite(width))
+    if variance == 0 or (bounded and not bounds[0] < value < bounds[1]):
         raise UndefinedError(f"nothing speaks against {value:g}: how sure it is cannot be told")
     reach = float(stdtrit(freedom, (1 + LEVEL) / 2) * np.sqrt(variance))
-    if not in_unit:
+    if not bounded:
         return value - reach, value + reach
-    low, high = expit(logit(value) + np.array([-reach, reach]) / (value * (1 - value)))
+    share, steps = (value - least) / width, np.array([-reach, reach]) / width
+    low, high = least + width * expit(logit(share) + steps / (share * (1 - share)))
     return float(low), float(high)
 
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from protocols import Cell, ImageSet
 from results.errors import UndefinedError
-from results.metrics.cell import CARRIED, NOT_RESAMPLED, ONE_SIDED, UNBOUNDED, Measured
+from results.measured import Measured
 from results.metrics.checking import Counts, Floats
+from results.metrics.registry import METRICS
 from results.run import RunContents
 from results.schema import Value
 from results.statistics.bootstrap import FEWEST_CLUSTERS, Draws
@@ -81,7 +82,8 @@ class Joint:
             values: By name; what has no value is left as it is.
         """
         known = [name for name, value in values.items() if value.value is not None]
-        found: dict[str, Floats | str] = dict(NOT_RESAMPLED)
+        reasons = {name: METRICS[name].not_resampled for name in known}
+        found: dict[str, Floats | str] = {name: why for name, why in reasons.items() if why}
         asked = [name for name in known if name not in found]
         try:
             found |= self._resampled(model, cell, measured, asked)
@@ -97,7 +99,7 @@ class Joint:
 
         Args:
             cells: Models' ids and cells, at least one.
-            name: One of ``results.metrics.cell.NAMES``.
+            name: One of ``results.metrics.METRICS``.
             value: The mean.
 
         Raises:
@@ -105,7 +107,7 @@ class Joint:
         """
         replicates: Floats = np.mean([self.replicates(*each, name) for each in cells], axis=0)
         clusters = min(self.fewest(cell, name) for _, cell in cells)
-        return bootstrap_interval(value, replicates, clusters, in_unit=name not in UNBOUNDED)
+        return bootstrap_interval(value, replicates, clusters, bounds=METRICS[name].bounds)
 
     def over_seeds(self, models: Models, cell: Cell, name: str) -> OverSeeds:
         """Summarise a metric of a cell over training seeds.
@@ -113,13 +115,13 @@ class Joint:
         Args:
             models: A detector's models of the cell's training set, by seed.
             cell: The cell.
-            name: One of ``results.metrics.cell.NAMES``.
+            name: One of ``results.metrics.METRICS``.
 
         Raises:
             UndefinedError: The metric has no value, or how sure it is cannot be told.
         """
         found = self._replicated(models, cell, name, self.fewest(cell, name))
-        return over_seeds(found, in_unit=name not in UNBOUNDED)
+        return over_seeds(found, bounds=METRICS[name].bounds)
 
     def ranking(
         self,
@@ -134,7 +136,7 @@ class Joint:
         Args:
             detectors: By name the models of each cell's training set, in the order of ``cells``.
             cells: At least one, all of which have replicates.
-            name: One of ``results.metrics.cell.NAMES``.
+            name: One of ``results.metrics.METRICS``.
             higher_is_better: Whether greater is better.
 
         Raises:
@@ -148,10 +150,8 @@ class Joint:
             ]
             for detector, each in detectors.items()
         }
-        in_unit = name not in UNBOUNDED
-        means = {
-            who: over_seeds(over_cells(who, row), in_unit=in_unit) for who, row in found.items()
-        }
+        bounds = METRICS[name].bounds
+        means = {who: over_seeds(over_cells(who, row), bounds=bounds) for who, row in found.items()}
         return Ranked(ranking(found, higher_is_better=higher_is_better), means)
 
     def replicates(self, model: str, cell: Cell, name: str) -> Floats:
@@ -164,16 +164,17 @@ class Joint:
         key = (model, cell.condition.key, cell.level, id(cell.test))
         if name == self._headline and key in self._known:
             return self._known[key]
-        if name in NOT_RESAMPLED:
-            raise UndefinedError(NOT_RESAMPLED[name])
+        reason = METRICS[name].not_resampled
+        if reason is not None:
+            raise UndefinedError(reason)
         return self._resampled(model, cell, self._measured(model, cell), [name])[name]
 
     def fewest(self, cell: Cell, name: str) -> int:
         """Count the clusters of the class that has fewer of them, of those that a metric is of."""
         clusters = self._clusters[id(cell.test)]
-        side = ONE_SIDED.get(name.removesuffix(CARRIED))
-        if side is not None:
-            return clusters.fake if side else clusters.real
+        only = METRICS[name].only
+        if only is not None:
+            return clusters.fake if only == "forged" else clusters.real
         return min(filter(None, clusters), default=0)
 
     def _resampled(
@@ -202,8 +203,8 @@ class Joint:
         try:
             if isinstance(found, str):
                 raise UndefinedError(found)
-            clusters, in_unit = self.fewest(cell, name), name not in UNBOUNDED
-            low, high, _ = bootstrap_interval(value.value, found, clusters, in_unit=in_unit)
+            clusters, bounds = self.fewest(cell, name), METRICS[name].bounds
+            low, high, _ = bootstrap_interval(value.value, found, clusters, bounds=bounds)
         except UndefinedError as error:
             return value.model_copy(update={"no_interval": str(error)})
         return value.model_copy(update={"low": low, "high": high})

@@ -1,0 +1,110 @@
+"""One cell as it is measured: metrics by name, each a value or the reason why there is none."""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from results.errors import UndefinedError
+from results.metrics.checking import Counts, Floats
+from results.metrics.registry import METRICS, Metric, Ranks
+from results.metrics.samples import Columns, Samples
+from results.schema import Value
+from results.statistics.bootstrap import Draws, SumMetric, rank_replicates, sum_replicates
+
+
+class Measured:
+    """One cell's samples, sorted and counted once for all metrics that ask for it."""
+
+    def __init__(
+        self,
+        labels: npt.NDArray[np.int64],
+        scores: npt.NDArray[np.floating],
+        *,
+        level: str,
+        carried: Value,
+    ) -> None:
+        """Take samples.
+
+        Args:
+            labels: 1 is fake, shape (n,).
+            scores: Logits of images, or mean P(fake) of videos, shape (n,).
+            level: ``image`` or ``video``.
+            carried: The threshold that validation samples chose, or why there is none.
+        """
+        self._samples = Samples(labels, scores, logits=level == "image", threshold=carried.value)
+        self._level, self._carried = level, carried
+
+    @property
+    def n_fake(self) -> int:
+        """How many samples are forged."""
+        return int(self._samples.labels.sum())
+
+    @property
+    def n_real(self) -> int:
+        """How many samples are real."""
+        return len(self._samples.labels) - self.n_fake
+
+    def values(self, names: Iterable[str]) -> dict[str, Value]:
+        """Compute metrics.
+
+        Args:
+            names: Some of ``METRICS``.
+
+        Returns:
+            By name the value, or the reason why there is none.
+        """
+        return {name: self.value(name) for name in names}
+
+    def value(self, name: str) -> Value:
+        """Compute one metric, or say why there is none."""
+        metric = METRICS[name]
+        absent = self._absent(metric)
+        if absent is not None:
+            return Value(value=None, reason=absent)
+        try:
+            return Value(value=metric.computed.value(self._samples))
+        except UndefinedError as error:
+            return Value(value=None, reason=str(error))
+
+    def replicates(
+        self, names: Iterable[str], draws: Draws, rows: Counts | None = None
+    ) -> dict[str, Floats]:
+        """Compute metrics of every resample, in one pass for those of the same order or sums.
+
+        Args:
+            names: Some of ``METRICS`` that have a value.
+            draws: The resamples.
+            rows: Which samples of ``draws.clusters`` these are, shape (n,); None: all, in order.
+
+        Returns:
+            By name shape (draws.resamples,).
+
+        Raises:
+            ResultError: The samples are not as many as the clusters'.
+            UndefinedError: A metric has no value.
+        """
+        wanted = {name: METRICS[name].computed for name in names}
+        found: dict[str, Floats] = {}
+        ranked = {name: each.of for name, each in wanted.items() if isinstance(each, Ranks)}
+        if ranked:
+            labels, scores = self._samples.labels, self._samples.scores
+            found |= rank_replicates(draws, labels, scores, ranked, rows=rows)
+        summed: dict[Callable[[Samples], Columns], dict[str, SumMetric]] = {}
+        for name, each in wanted.items():
+            if not isinstance(each, Ranks):
+                summed.setdefault(each.columns, {})[name] = each.of
+        for columns, metrics in summed.items():
+            found |= sum_replicates(draws, columns(self._samples), metrics, rows=rows)
+        return {name: found[name] for name in wanted}
+
+    def _absent(self, metric: Metric) -> str | None:
+        """Say what is lacking for any value, in the words of the level."""
+        if len(self._samples.labels) == 0:
+            return f"no {self._level}s"
+        for need, number in (("real", self.n_real), ("forged", self.n_fake)):
+            if need in metric.needs and not number:
+                return f"one class only, no {need} {self._level}s"
+        if "threshold" in metric.needs and self._carried.value is None:
+            return self._carried.reason or "no threshold"
+        return None
