@@ -10,8 +10,9 @@ from torch.nn import functional as F
 from detectors.base import Batch
 from detectors.cards.foundation import C2P_CLIP
 from detectors.errors import DetectorError
-from detectors.mfclip.clip import with_lora
-from detectors.parts.towers import LinearTowerDetector, read_texts, scale_of
+from detectors.parts.clip import scale_of, with_lora
+from detectors.parts.texts import read_texts
+from detectors.parts.towers import LinearTowerDetector
 
 CATEGORIES = {"real": "Camera", "fake": "Deepfake"}
 RANK = 6

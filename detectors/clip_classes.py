@@ -6,8 +6,8 @@ from detectors.cards.foundation import CLIP_CLASSES
 from detectors.clip_finetune import ClipFinetune
 from detectors.errors import DetectorError
 from detectors.mfclip.attention import Spa
-from detectors.mfclip.clip import Tuning
 from detectors.mfclip.prompts import LEVELS
+from detectors.parts.clip import Tuning
 
 
 class ClipClasses(ClipFinetune):

@@ -1,11 +1,10 @@
 """CLIP fine-tuned on prompts for real and fake, with sample pair attention as a plug-in."""
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from detectors.base import Batch, Detector, Sides, Size
@@ -13,15 +12,20 @@ from detectors.card import Card
 from detectors.cards import foundation as cards
 from detectors.errors import DetectorError
 from detectors.mfclip.attention import CLASS_MODES, SamplePairAttention, Spa
-from detectors.mfclip.clip import SCRATCH, Tuning, origin_of
 from detectors.mfclip.language import TAKE_CLIP, FineGrainedLanguageEncoder, Fle
 from detectors.mfclip.losses import contrastive_loss
 from detectors.mfclip.prompts import Wording, prompts_of
-from detectors.mfclip.readers import ClipText
-from detectors.mfclip.vision import ClipImage
+from detectors.parts.clip import (
+    MAX_LOGIT_SCALE,
+    SCRATCH,
+    ClipImage,
+    ClipText,
+    Tuning,
+    logit_scale,
+    origin_of,
+)
 
 PUBLISHED = "openai/clip-vit-base-patch16"
-MAX_LOGIT_SCALE = math.log(100)
 _TINY = {"num_hidden_layers": 2, "num_attention_heads": 4, "projection_dim": 64}
 _TINY |= {"hidden_size": 64, "intermediate_size": 128}
 TINY_IMAGE = {**_TINY, "image_size": 128, "patch_size": 16, "initializer_factor": 2.0}
@@ -107,7 +111,7 @@ class ClipFinetune(Detector):
                 f"the towers project to {self.image.outputs} (image) and {self.language.outputs} "
                 "(text): take both of one CLIP"
             )
-        self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+        self.logit_scale = logit_scale()
         self.spa = SamplePairAttention(spa, shared=prompts.shared_levels(), beta=beta)
         classes = torch.tensor(prompts.class_of_taxon)
         fake = torch.zeros(len(prompts.distinct), dtype=torch.bool)

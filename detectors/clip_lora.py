@@ -3,7 +3,7 @@
 from typing import Any
 
 from detectors.cards.foundation import CLIP_LORA
-from detectors.mfclip.clip import LORA_RANK, with_lora
+from detectors.parts.clip import LORA_RANK, with_lora
 from detectors.parts.towers import LinearTowerDetector
 
 

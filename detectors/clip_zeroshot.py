@@ -9,8 +9,9 @@ from torch.nn import functional as F
 
 from detectors.cards.foundation import CLIP_ZEROSHOT
 from detectors.errors import DetectorError
-from detectors.mfclip.prompts import FAKE, REAL
-from detectors.parts.towers import TowerDetector, read_texts, scale_of
+from detectors.parts.clip import scale_of
+from detectors.parts.texts import FAKE, REAL, read_texts
+from detectors.parts.towers import TowerDetector
 
 SIDES = ("real", "fake")
 

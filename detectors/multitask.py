@@ -10,10 +10,10 @@ from torch.nn import functional as F
 from detectors.base import Batch, Size
 from detectors.card import Taxon
 from detectors.cards.spatial import MULTITASK, MULTITASK_BACKBONE
-from detectors.mfclip.clip import SCRATCH, Tuning
 from detectors.mfclip.model import MFCLIP
 from detectors.mfclip.patches import Choice
 from detectors.parts.backbones import BackboneDetector
+from detectors.parts.clip import SCRATCH, Tuning
 
 LEVELS = ("forgery", "family", "generator")
 

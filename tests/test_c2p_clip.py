@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from detectors import DetectorError
 from detectors.base import Batch
 from detectors.c2p_clip import C2PClip
-from detectors.parts.towers import read_texts
+from detectors.parts.texts import read_texts
 from tests.test_towers import small_clip
 
 

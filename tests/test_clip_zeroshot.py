@@ -6,7 +6,8 @@ from torch.nn import functional as F
 
 from detectors import DetectorError
 from detectors.clip_zeroshot import ClipZeroshot
-from detectors.parts.towers import read_texts, scale_of
+from detectors.parts.clip import scale_of
+from detectors.parts.texts import read_texts
 from tests.test_towers import inputs_of, small_clip
 
 

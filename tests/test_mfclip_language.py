@@ -11,8 +11,8 @@ from torch.nn import functional as F
 from detectors import DetectorError, Taxon
 from detectors.mfclip.language import FineGrainedLanguageEncoder, Fle
 from detectors.mfclip.prompts import Prompts, prompt_of, prompts_of
-from detectors.mfclip.readers import TextReader
-from detectors.mfclip.tokens import CONTEXT, clip_tokens, closed_tokens
+from detectors.parts.texts import TextReader
+from detectors.parts.tokens import CONTEXT, clip_tokens, closed_tokens
 
 REAL = Taxon("real", "real", "real", "camera")
 TAXA = (

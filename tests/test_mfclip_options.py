@@ -13,12 +13,12 @@ from benchmark.training.optim import gradient_norms
 from detectors import DetectorError, InputError, Taxon
 from detectors.catalog import load_detector
 from detectors.mfclip.attention import PLACES, PairTable, SamplePairAttention, log_weights
-from detectors.mfclip.clip import Tuning
 from detectors.mfclip.losses import prediction_loss
 from detectors.mfclip.native import WithNative, halves
 from detectors.mfclip.patches import choose, homogeneity
 from detectors.mfclip.prompts import prompt_of, prompts_of
 from detectors.mfclip.vision import ScratchImage
+from detectors.parts.clip import Tuning
 from detectors.transform import Transform
 from tests.test_mfclip import TAXA, batch_of, build, every_taxon, images_of, train
 

@@ -13,8 +13,9 @@ from transformers import CLIPConfig, CLIPModel
 from detectors import DetectorError, WeightsError, create_detector
 from detectors.cards import CARDS
 from detectors.catalog import load_detector
-from detectors.mfclip.tokens import clip_tokens
-from detectors.parts.towers import read_texts, scale_of
+from detectors.parts.clip import scale_of
+from detectors.parts.texts import read_texts
+from detectors.parts.tokens import clip_tokens
 from tests.test_clip_linear import SMALL
 
 TEXT = {

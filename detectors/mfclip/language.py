@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from detectors.errors import DetectorError
-from detectors.mfclip.clip import SCRATCH, Tuning
 from detectors.mfclip.prompts import Prompts
 from detectors.mfclip.readers import (
     ConcatenatedReader,
@@ -14,8 +13,9 @@ from detectors.mfclip.readers import (
     Reader,
     ReleaseReader,
     TableReader,
-    TextReader,
 )
+from detectors.parts.clip import SCRATCH, Tuning
+from detectors.parts.texts import TextReader
 
 Fle = Literal["packed", "per-level", "concat308", "table", "release"]
 TAKE_CLIP = ("packed", "per-level")

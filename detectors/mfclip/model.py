@@ -1,6 +1,5 @@
 """MFCLIP: multi-modal fine-grained CLIP for face-forgery detection."""
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -12,12 +11,10 @@ from torch.nn import functional as F
 from detectors.base import Batch, Detector, Size
 from detectors.cards import mfclip as cards
 from detectors.mfclip.attention import PLACES, PairTable, SamplePairAttention, Spa
-from detectors.mfclip.clip import SCRATCH, Tuning, origin_of
 from detectors.mfclip.language import Fle
 from detectors.mfclip.losses import Prediction, contrastive_loss, diagonal_loss, prediction_loss
 from detectors.mfclip.patches import Choice
 from detectors.mfclip.prompts import LEVELS, Control, Prompts, Wording, prompts_of
-from detectors.mfclip.readers import ClipText
 from detectors.mfclip.shapes import (
     SHAPES,
     NoiseInput,
@@ -28,10 +25,17 @@ from detectors.mfclip.shapes import (
     build_vision,
     one_of,
 )
-from detectors.mfclip.vision import ClipImage
+from detectors.parts.clip import (
+    MAX_LOGIT_SCALE,
+    SCRATCH,
+    ClipImage,
+    ClipText,
+    Tuning,
+    logit_scale,
+    origin_of,
+)
 
 Language = Literal["prompts", "none"]
-MAX_LOGIT_SCALE = math.log(100)
 
 
 class MFCLIP(Detector):
@@ -175,7 +179,7 @@ class MFCLIP(Detector):
     def _build_alignment(self, prompts: Prompts, width: int, spa: Spa, beta: float) -> None:
         """Build what brings vision and language together."""
         self.predictor = nn.Linear(width, width)
-        self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+        self.logit_scale = logit_scale()
         self.spa: SamplePairAttention | PairTable = (
             PairTable()
             if spa == "table24"

@@ -6,10 +6,9 @@ from typing import Literal, get_args
 
 from detectors.card import Taxon
 from detectors.errors import DetectorError
+from detectors.parts.texts import FAKE, REAL
 
 LEVELS = 4
-REAL = "a photo of a real face"
-FAKE = "a photo of a fake face"
 FORGERIES = {
     "EFS": "a photo of an entire synthesized face",
     "FS": "a photo of an identity swapped face",

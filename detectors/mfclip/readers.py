@@ -1,4 +1,4 @@
-"""How the levels of a prompt become one feature: text towers, and ways to read with them."""
+"""How the levels of a prompt become one feature: ways to read with a text tower."""
 
 import math
 from typing import Any
@@ -6,102 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from detectors.mfclip.clip import Tuning, hash_of, text_tower, tuned
 from detectors.mfclip.prompts import LEVELS, Prompts
-from detectors.mfclip.tokens import CONTEXT, Tokens, clip_tokens, closed_tokens
-from detectors.mfclip.transformer import blocks, quick_gelu
-
-
-class ScratchText(nn.Module):
-    """CLIP's text transformer with a small vocabulary, from random weights."""
-
-    def __init__(
-        self, vocabulary: int, width: int, heads: int, layers: int, *, context: int = CONTEXT
-    ) -> None:
-        super().__init__()
-        self.tokens = nn.Embedding(vocabulary, width)
-        self.positions = nn.Parameter(torch.randn(context, width) * 0.01)
-        self.blocks = blocks(width, heads, layers, causal=True, activation=quick_gelu)
-        self.norm = nn.LayerNorm(width)
-        self.project = nn.Linear(width, width, bias=False)
-        nn.init.normal_(self.tokens.weight, std=0.3)
-
-    def forward(self, ids: Tensor) -> Tensor:
-        """Read (N, L) token ids; give (N, L, width), not yet projected."""
-        return self.encode(self.tokens(ids) + self.positions[: ids.shape[1]])
-
-    def encode(self, embedded: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Read (N, L, width) embedded tokens.
-
-        Args:
-            embedded: Tokens with their positions.
-            mask: (N, 1, L, L) bool, True where a row's token sees a column's; causal by default.
-        """
-        for block in self.blocks:
-            embedded = block(embedded, mask)
-        return self.norm(embedded)  # type: ignore[no-any-return]
-
-
-class ClipText(nn.Module):
-    """The text tower of a CLIP.
-
-    Attributes:
-        origin: Hash of the weights it was loaded with; None for random ones.
-    """
-
-    def __init__(self, source: str | dict[str, Any], *, tuning: Tuning = "full") -> None:
-        super().__init__()
-        tower = text_tower(source)
-        self.config: dict[str, Any] = tower.config.to_diff_dict()
-        self.origin = hash_of([tower]) if isinstance(source, str) else None
-        self.frozen = tuning == "frozen"
-        tower = tuned(tower, tuning)
-        self.text_model = tower.text_model
-        self.project = tower.text_projection
-
-    def train(self, mode: bool = True) -> "ClipText":
-        """Set the mode; a frozen tower stays in evaluation mode."""
-        return super().train(mode and not self.frozen)
-
-    def forward(self, ids: Tensor) -> Tensor:
-        """Read (N, L) token ids; give (N, L, width), not yet projected."""
-        return self.text_model(input_ids=ids).last_hidden_state  # type: ignore[no-any-return]
-
-
-def at_ends(hidden: Tensor, ends: Tensor) -> Tensor:
-    """Pick the (N, width) states of (N, L, width) at the (N,) end tokens."""
-    return hidden[torch.arange(len(hidden), device=hidden.device), ends]
-
-
-class TextReader(nn.Module):
-    """Reads texts each at its end token: the levels joined, or each level on its own."""
-
-    ids: Tensor
-    ends: Tensor
-
-    def __init__(
-        self, texts: list[str], source: str | dict[str, Any] | None, tuning: Tuning, **scratch: int
-    ) -> None:
-        """Build the tower for ``texts``; ``source`` is None for one from random weights."""
-        super().__init__()
-        tokens: Tokens
-        if source is None:
-            tokens, vocabulary = closed_tokens(texts)
-            self.tower: ScratchText | ClipText = ScratchText(vocabulary, **scratch)
-        else:
-            tokens = clip_tokens(texts)
-            self.tower = ClipText(source, tuning=tuning)
-        self.outputs: int = self.tower.project.out_features
-        self.register_buffer("ids", tokens.ids, persistent=False)
-        self.register_buffer("ends", tokens.ends, persistent=False)
-
-    def states(self) -> Tensor:
-        """Give the (N, inner) states of the texts, not yet projected."""
-        return at_ends(self.tower(self.ids), self.ends)
-
-    def forward(self) -> Tensor:
-        """Give the (N, d) features of the texts."""
-        return self.tower.project(self.states())  # type: ignore[no-any-return]
+from detectors.parts.clip import Tuning
+from detectors.parts.texts import ScratchText, TextReader, at_ends
+from detectors.parts.tokens import CONTEXT, clip_tokens, closed_tokens
 
 
 class LevelReader(TextReader):

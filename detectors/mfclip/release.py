@@ -1,6 +1,5 @@
 """MFCLIP as it was released: its tables of 24 places included."""
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +17,13 @@ from detectors.mfclip.attention import PLACES, PairTable
 from detectors.mfclip.losses import diagonal_loss, released_prediction_loss
 from detectors.mfclip.patches import cut, grey_homogeneity
 from detectors.mfclip.prompts import prompts_of
-from detectors.mfclip.readers import ReleaseReader, ScratchText
+from detectors.mfclip.readers import ReleaseReader
 from detectors.mfclip.release_weights import read_release
-from detectors.mfclip.transformer import Block, blocks
 from detectors.mfclip.vision import ConvStack, Stage
+from detectors.parts.clip import logit_scale
 from detectors.parts.filters import srm_kernels
+from detectors.parts.texts import ScratchText
+from detectors.parts.transformer import Block, blocks
 from detectors.pretrained import fingerprint
 from detectors.transform import Transform
 
@@ -132,7 +133,7 @@ class MFCLIPRelease(Detector):
         self.vision = ReleaseVision(shape)
         self.head = nn.Sequential(nn.LayerNorm(shape.width), nn.Linear(shape.width, 2))
         self.predictor = nn.Linear(shape.width, shape.width)
-        self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+        self.logit_scale = logit_scale()
         self.spa = PairTable()
         classes = torch.tensor(prompts.class_of_taxon)
         self.register_buffer("class_of_taxon", classes, persistent=False)

@@ -7,7 +7,6 @@ import torch
 
 from detectors.errors import DetectorError
 from detectors.mfclip.attention import PLACES
-from detectors.mfclip.clip import SCRATCH, Tuning
 from detectors.mfclip.language import FineGrainedLanguageEncoder, Fle
 from detectors.mfclip.native import WithNative
 from detectors.mfclip.patches import Choice
@@ -18,6 +17,7 @@ from detectors.mfclip.vision import (
     VisionEncoder,
     build_image_encoder,
 )
+from detectors.parts.clip import SCRATCH, Tuning
 from detectors.transform import Aliased, Transform
 
 NoiseInput = Literal["resized", "native"]

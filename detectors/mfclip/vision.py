@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from detectors.errors import DetectorError
-from detectors.mfclip.clip import SCRATCH, Tuning, hash_of, tuned, vision_tower
+from detectors.errors import DetectorError, InputError
 from detectors.mfclip.native import halves
 from detectors.mfclip.patches import Choice, Residuals, choose
-from detectors.mfclip.transformer import Summary
+from detectors.parts.clip import SCRATCH, ClipImage, Tuning
+from detectors.parts.transformer import blocks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +54,64 @@ class ConvStack(nn.Sequential):
         return grid.flatten(2).transpose(1, 2)  # type: ignore[no-any-return]
 
 
+class Summary(nn.Module):
+    """Tokens to one vector: a class token that attends to them."""
+
+    def __init__(
+        self,
+        inputs: int,
+        tokens: int,
+        width: int,
+        heads: int,
+        layers: int,
+        *,
+        rows: int | None = None,
+        each: int = 1,
+        hidden: int | None = None,
+    ) -> None:
+        """Build the layers.
+
+        Args:
+            inputs: Width of a token that comes in.
+            tokens: How many come in.
+            width: Width of the transformer.
+            heads: Attention heads.
+            layers: Layers of the transformer.
+            rows: A position is that of a row of the batch, of so many, as in the release; None: it
+                is that of a token.
+            each: How many consecutive rows are of one image and share its position.
+            hidden: As for ``Block``.
+        """
+        super().__init__()
+        self.rows, self.each = rows, each
+        self.enter = nn.Linear(inputs, width)
+        self.cls = nn.Parameter(torch.randn(width) * 0.02)
+        self.positions = nn.Parameter(torch.randn(rows or tokens + 1, width) * 0.02)
+        self.blocks = blocks(width, heads, layers, hidden=hidden)
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Summarise (B, N, inputs) as (B, width).
+
+        Raises:
+            InputError: Positions are those of rows, and there are more images than rows.
+        """
+        cls = self.cls.expand(len(tokens), 1, -1)
+        places = self.positions if self.rows is None else self._of_rows(len(tokens))
+        x = torch.cat([cls, self.enter(tokens)], dim=1) + places  # (B, 1 + N, width)
+        return self.norm(self.blocks(x)[:, 0])  # type: ignore[no-any-return]
+
+    def _of_rows(self, count: int) -> Tensor:
+        """Give the (count, 1, width) positions of the rows of a batch."""
+        images = count // self.each
+        if images > len(self.positions):
+            raise InputError(
+                f"positions='row' has {len(self.positions)} places, the batch {images} images: use "
+                f"a recipe with batch_size {len(self.positions)} or less"
+            )
+        return self.positions[:images].repeat_interleave(self.each, dim=0)[:, None]
+
+
 class ScratchImage(nn.Module):
     """The published CNN and transformer, with the CNN's map kept as a grid of tokens.
 
@@ -84,46 +142,6 @@ class ScratchImage(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Encode (B, 3, S, S) RGB in [0, 1] as (B, width)."""
         return self.summary(self.cnn.tokens(2 * images - 1))  # type: ignore[no-any-return]
-
-
-class ClipImage(nn.Module):
-    """The vision tower of a CLIP with its projection, at any input size.
-
-    Attributes:
-        origin: Hash of the weights it was loaded with; None for random ones.
-    """
-
-    mean: Tensor
-    deviation: Tensor
-
-    def __init__(self, source: str | dict[str, Any], *, size: int, tuning: Tuning = "full") -> None:
-        super().__init__()
-        self.tower = vision_tower(source)
-        self.config: dict[str, Any] = self.tower.config.to_diff_dict()
-        self.origin = hash_of([self.tower]) if isinstance(source, str) else None
-        self.frozen = tuning == "frozen"
-        self.tower = tuned(self.tower, tuning)
-        self.outputs: int = self.tower.config.projection_dim
-        self.native = size == self.tower.config.image_size
-        mean, deviation = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-        self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
-        self.register_buffer("deviation", torch.tensor(deviation)[:, None, None], persistent=False)
-
-    def train(self, mode: bool = True) -> "ClipImage":
-        """Set the mode; a frozen tower stays in evaluation mode."""
-        return super().train(mode and not self.frozen)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Encode (B, 3, S, S) RGB in [0, 1] as (B, outputs)."""
-        return self.tower.visual_projection(self.pooled(images))  # type: ignore[no-any-return]
-
-    def pooled(self, images: Tensor) -> Tensor:
-        """Encode as the (B, width) class token that the projection reads."""
-        pixels = (images - self.mean) / self.deviation
-        seen = self.tower.vision_model(
-            pixel_values=pixels, interpolate_pos_encoding=not self.native
-        )
-        return seen.pooler_output  # type: ignore[no-any-return]
 
 
 class NoiseEncoder(nn.Module):

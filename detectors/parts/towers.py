@@ -1,30 +1,16 @@
-"""What the detectors on a CLIP share: where its towers come from and what is read from them."""
+"""Detectors on the image tower of a CLIP: what they take, and what decides."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from detectors.base import Detector, Sides, Size
-from detectors.errors import DetectorError, WeightsError
-from detectors.loading import check_fit, read_json
-from detectors.mfclip.clip import Tuning, origin_of
-from detectors.mfclip.readers import TextReader
-from detectors.mfclip.vision import ClipImage
-from detectors.pretrained import (
-    Names,
-    Pretrained,
-    read_weights,
-    renamed,
-    resolve,
-    tensor_files,
-    weights_folder,
-)
+from detectors.errors import DetectorError
+from detectors.loading import check_fit
+from detectors.parts.clip import ClipImage, Tuning, clip_folder, origin_of
+from detectors.pretrained import Names, Pretrained, read_weights, renamed, resolve
 
 PUBLISHED = "openai/clip-vit-large-patch14"
 ATTENTION = ("q_proj", "k_proj", "v_proj", "out_proj")
@@ -49,8 +35,6 @@ _TINY_TOWER = {
     "patch_size": 16,
     "initializer_factor": 2.0,
 }
-# Where CLIP's own training starts the temperature: 1 / 0.07.
-_RANDOM_SCALE = 1 / 0.07
 
 
 class TowerDetector(Detector):
@@ -194,55 +178,3 @@ class PooledTowerDetector(TowerDetector):
         """Give (B,) float32 logits of (B, d) features."""
         outputs: Tensor = self.head(features).float()  # (B, 2)
         return outputs[:, 1] - outputs[:, 0]
-
-
-def clip_folder(source: str, detector: str) -> Path:
-    """Give the local folder of a CLIP, fetched from the Hub if ``source`` is none.
-
-    Raises:
-        WeightsError: The folder holds another kind of model, or no safetensors.
-    """
-    folder = weights_folder(source, detector)
-    kind = read_json(folder / "config.json").get("model_type")
-    if kind not in ("clip", "clip_vision_model"):
-        raise WeightsError(f"{folder}: config.json says model_type '{kind}', not clip")
-    tensor_files(folder)  # says that pickled weights are not read
-    return folder
-
-
-@torch.no_grad()
-def read_texts(texts: Sequence[str], source: Path | None, width: int) -> Tensor:
-    """Read ``texts`` once with a frozen text tower.
-
-    Args:
-        texts: N texts.
-        source: Folder of a CLIP; None for a small random tower with the texts' own words.
-        width: Width of the embedding of a random tower.
-
-    Returns:
-        (N, d) embeddings of norm 1.
-    """
-    folder = None if source is None else str(source)
-    reader = TextReader(list(texts), folder, "frozen", width=width, heads=1, layers=2).eval()
-    return F.normalize(reader().float(), dim=1)
-
-
-def scale_of(source: Path | None) -> float:
-    """Give the factor on cosines, 1 / temperature, that a CLIP was trained with.
-
-    Args:
-        source: Folder of a CLIP; None gives 1 / 0.07, where its training starts.
-
-    Raises:
-        WeightsError: The folder holds no ``logit_scale``: an image tower alone has none.
-    """
-    if source is None:
-        return _RANDOM_SCALE
-    for path in tensor_files(source):
-        try:
-            with safe_open(path, framework="pt") as file:
-                if "logit_scale" in file.keys():  # noqa: SIM118 - no dict
-                    return math.exp(float(file.get_tensor("logit_scale")))
-        except (OSError, SafetensorError) as error:
-            raise WeightsError(f"{path}: cannot be read as safetensors ({error})") from error
-    raise WeightsError(f"{source}: has no logit_scale: name a whole CLIP, not an image tower alone")

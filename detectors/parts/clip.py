@@ -1,13 +1,18 @@
-"""Pretrained CLIP towers, loaded strictly."""
+"""The two towers of a CLIP: loaded strictly, and trained whole, in part or not at all."""
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self, cast, get_args
 
 import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
 
-from detectors.errors import DetectorError
-from detectors.loading import load_strictly
+from detectors.errors import DetectorError, WeightsError
+from detectors.loading import load_strictly, read_json
+from detectors.pretrained import tensor_files, weights_folder
 
 if TYPE_CHECKING:
     from transformers import CLIPTextModelWithProjection, CLIPVisionModelWithProjection
@@ -15,12 +20,81 @@ if TYPE_CHECKING:
 SCRATCH = "scratch"
 Tuning = Literal["full", "frozen", "lora", "layernorm"]
 LORA_RANK = 8
+# The factor on cosines, 1 / temperature, where CLIP starts to train it; and the most that its
+# logarithm may become.
+FIRST_SCALE = 1 / 0.07
+MAX_LOGIT_SCALE = math.log(100)
 # A checkpoint of the whole CLIP holds, beside one tower, the other and the temperature; older ones
 # also hold the numbers of the positions.
 _OF_VISION = ("vision_model.", "visual_projection.")
 _OF_TEXT = ("text_model.", "text_projection.")
 _OF_NEITHER = "logit_scale"
 _COUNTED = "embeddings.position_ids"
+
+
+class ClipTower(nn.Module):
+    """What both towers of a CLIP have in common.
+
+    Attributes:
+        config: The configuration that a random one like it is built from.
+        origin: Hash of the weights it was loaded with; None for random ones.
+        frozen: It stays in evaluation mode even while the detector trains.
+    """
+
+    def __init__(self, tower: Any, source: str | dict[str, Any], tuning: Tuning) -> None:
+        """Set what of ``tower``, which came from ``source``, is trained."""
+        super().__init__()
+        self.config: dict[str, Any] = tower.config.to_diff_dict()
+        self.origin = hash_of([tower]) if isinstance(source, str) else None
+        self.frozen = tuning == "frozen"
+        tuned(tower, tuning)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode; a frozen tower stays in evaluation mode."""
+        return super().train(mode and not self.frozen)
+
+
+class ClipImage(ClipTower):
+    """The vision tower of a CLIP with its projection, at any input size."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, source: str | dict[str, Any], *, size: int, tuning: Tuning = "full") -> None:
+        tower = vision_tower(source)
+        super().__init__(tower, source, tuning)
+        self.tower = tower
+        self.outputs: int = tower.config.projection_dim
+        self.native = size == tower.config.image_size
+        mean, deviation = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+        self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
+        self.register_buffer("deviation", torch.tensor(deviation)[:, None, None], persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Encode (B, 3, S, S) RGB in [0, 1] as (B, outputs)."""
+        return self.tower.visual_projection(self.pooled(images))  # type: ignore[no-any-return]
+
+    def pooled(self, images: Tensor) -> Tensor:
+        """Encode as the (B, width) class token that the projection reads."""
+        pixels = (images - self.mean) / self.deviation
+        seen = self.tower.vision_model(
+            pixel_values=pixels, interpolate_pos_encoding=not self.native
+        )
+        return seen.pooler_output  # type: ignore[no-any-return]
+
+
+class ClipText(ClipTower):
+    """The text tower of a CLIP, and its projection beside it."""
+
+    def __init__(self, source: str | dict[str, Any], *, tuning: Tuning = "full") -> None:
+        tower = text_tower(source)
+        super().__init__(tower, source, tuning)
+        self.text_model = tower.text_model
+        self.project = tower.text_projection
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Read (N, L) token ids; give (N, L, width), not yet projected."""
+        return self.text_model(input_ids=ids).last_hidden_state  # type: ignore[no-any-return]
 
 
 def vision_tower(source: str | dict[str, Any]) -> "CLIPVisionModelWithProjection":
@@ -115,6 +189,46 @@ def origin_of(hashes: Iterable[str | None]) -> str:
     if not known:
         return "random"
     return f"clip:{hashlib.sha256(' '.join(known).encode()).hexdigest()[:12]}"
+
+
+def clip_folder(source: str, detector: str) -> Path:
+    """Give the local folder of a CLIP, fetched from the Hub if ``source`` is none.
+
+    Raises:
+        WeightsError: The folder holds another kind of model, or no safetensors.
+    """
+    folder = weights_folder(source, detector)
+    kind = read_json(folder / "config.json").get("model_type")
+    if kind not in ("clip", "clip_vision_model"):
+        raise WeightsError(f"{folder}: config.json says model_type '{kind}', not clip")
+    tensor_files(folder)  # says that pickled weights are not read
+    return folder
+
+
+def logit_scale() -> nn.Parameter:
+    """Give the logarithm of the factor on cosines, to be trained from where CLIP's own starts."""
+    return nn.Parameter(torch.tensor(math.log(FIRST_SCALE)))
+
+
+def scale_of(source: Path | None) -> float:
+    """Give the factor on cosines, 1 / temperature, that a CLIP was trained with.
+
+    Args:
+        source: Folder of a CLIP; None gives 1 / 0.07, where its training starts.
+
+    Raises:
+        WeightsError: The folder holds no ``logit_scale``: an image tower alone has none.
+    """
+    if source is None:
+        return FIRST_SCALE
+    for path in tensor_files(source):
+        try:
+            with safe_open(path, framework="pt") as file:
+                if "logit_scale" in file.keys():  # noqa: SIM118 - no dict
+                    return math.exp(float(file.get_tensor("logit_scale")))
+        except (OSError, SafetensorError) as error:
+            raise WeightsError(f"{path}: cannot be read as safetensors ({error})") from error
+    raise WeightsError(f"{source}: has no logit_scale: name a whole CLIP, not an image tower alone")
 
 
 def _config(config_class: Any, fields: Mapping[str, Any]) -> Any:

@@ -1,12 +1,10 @@
-"""The transformer that language, image and noise encoder share."""
+"""A pre-norm transformer, of which CLIP's text tower is one."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from detectors.errors import InputError
 
 
 def quick_gelu(x: Tensor) -> Tensor:
@@ -85,61 +83,3 @@ def blocks(
         for _ in range(layers)
     ]
     return nn.Sequential(*stack)
-
-
-class Summary(nn.Module):
-    """Tokens to one vector: a class token that attends to them."""
-
-    def __init__(
-        self,
-        inputs: int,
-        tokens: int,
-        width: int,
-        heads: int,
-        layers: int,
-        *,
-        rows: int | None = None,
-        each: int = 1,
-        hidden: int | None = None,
-    ) -> None:
-        """Build the layers.
-
-        Args:
-            inputs: Width of a token that comes in.
-            tokens: How many come in.
-            width: Width of the transformer.
-            heads: Attention heads.
-            layers: Layers of the transformer.
-            rows: A position is that of a row of the batch, of so many, as in the release; None: it
-                is that of a token.
-            each: How many consecutive rows are of one image and share its position.
-            hidden: As for ``Block``.
-        """
-        super().__init__()
-        self.rows, self.each = rows, each
-        self.enter = nn.Linear(inputs, width)
-        self.cls = nn.Parameter(torch.randn(width) * 0.02)
-        self.positions = nn.Parameter(torch.randn(rows or tokens + 1, width) * 0.02)
-        self.blocks = blocks(width, heads, layers, hidden=hidden)
-        self.norm = nn.LayerNorm(width)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Summarise (B, N, inputs) as (B, width).
-
-        Raises:
-            InputError: Positions are those of rows, and there are more images than rows.
-        """
-        cls = self.cls.expand(len(tokens), 1, -1)
-        places = self.positions if self.rows is None else self._of_rows(len(tokens))
-        x = torch.cat([cls, self.enter(tokens)], dim=1) + places  # (B, 1 + N, width)
-        return self.norm(self.blocks(x)[:, 0])  # type: ignore[no-any-return]
-
-    def _of_rows(self, count: int) -> Tensor:
-        """Give the (count, 1, width) positions of the rows of a batch."""
-        images = count // self.each
-        if images > len(self.positions):
-            raise InputError(
-                f"positions='row' has {len(self.positions)} places, the batch {images} images: use "
-                f"a recipe with batch_size {len(self.positions)} or less"
-            )
-        return self.positions[:images].repeat_interleave(self.each, dim=0)[:, None]
