@@ -1,21 +1,21 @@
 """C2P-CLIP: a category's common prompt, brought into the image tower by a contrast."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Unpack
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from detectors.base import Batch
-from detectors.cards.foundation import C2P_CLIP
+from detectors.cards import foundation as cards
 from detectors.errors import DetectorError
 from detectors.parts.clip import scale_of, with_lora
 from detectors.parts.texts import read_texts
-from detectors.parts.towers import LinearTowerDetector
+from detectors.parts.towers import LinearTowerDetector, TowerOptions
 
-CATEGORIES = {"real": "Camera", "fake": "Deepfake"}
-RANK = 6
+_CATEGORIES = {"real": "Camera", "fake": "Deepfake"}
+_RANK = 6
 
 
 class C2PClip(LinearTowerDetector):
@@ -39,7 +39,7 @@ class C2PClip(LinearTowerDetector):
     Source: Tan et al., AAAI 2025.
     """
 
-    card = C2P_CLIP
+    card = cards.C2P_CLIP
     texts: Tensor
     scale: Tensor
 
@@ -49,20 +49,20 @@ class C2PClip(LinearTowerDetector):
         categories: Mapping[str, str] | None = None,
         caption: str = "a photo of a face",
         weight: float = 1.0,
-        rank: int = RANK,
-        **shared: Any,
+        rank: int = _RANK,
+        **shared: Unpack[TowerOptions],
     ) -> None:
         super().__init__(**shared)
-        said = CATEGORIES if categories is None else categories
-        if not isinstance(said, Mapping) or set(said) != set(CATEGORIES):
+        said = _CATEGORIES if categories is None else categories
+        if not isinstance(said, Mapping) or set(said) != set(_CATEGORIES):
             raise DetectorError(
                 f"c2p-clip's categories are {{'real': text, 'fake': text}}, not {said}"
             )
         texts = [f"{said[side]}. {caption}" for side in ("real", "fake")]
         self.weight = weight
         # Persistent: a detector that is rebuilt has no text tower to read them with.
-        self.register_buffer("texts", read_texts(texts, self.source, self.image.outputs))
-        self.register_buffer("scale", torch.tensor(scale_of(self.source)))
+        self.register_buffer("texts", read_texts(texts, self.clip, self.image.outputs))
+        self.register_buffer("scale", torch.tensor(scale_of(self.clip)))
         self.image.frozen = False
         with_lora(self.image.tower, rank=rank, layers=("q_proj", "k_proj", "v_proj"), alpha=rank)
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from detectors.cards.foundation import CLIP_CLASSES
+from detectors.cards import foundation as cards
 from detectors.clip_finetune import ClipFinetune
 from detectors.errors import DetectorError
 from detectors.mfclip.attention import Spa
@@ -23,10 +23,10 @@ class ClipClasses(ClipFinetune):
         levels: Images are of one class if levels 1 to this, of 4, agree: 1 is real and fake.
         spa: How negative pairs weigh, as in clip-finetune.
         beta: Strength of ``spa="hard"``.
-        shared: size, taxa, untrained.
+        shared: As ``FixedSideDetector``.
     """
 
-    card = CLIP_CLASSES
+    card = cards.CLIP_CLASSES
     reads = "table"
 
     def __init__(

@@ -1,14 +1,12 @@
 """CLIP fine-tuned on prompts for real and fake, with sample pair attention as a plug-in."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from detectors.base import Batch, Detector, Sides, Size
-from detectors.card import Card
+from detectors.base import Batch, Sides
 from detectors.cards import foundation as cards
 from detectors.errors import DetectorError
 from detectors.mfclip.attention import CLASS_MODES, SamplePairAttention, Spa
@@ -24,15 +22,16 @@ from detectors.parts.clip import (
     logit_scale,
     origin_of,
 )
+from detectors.parts.network import FixedSideDetector, FixedSideOptions
 
-PUBLISHED = "openai/clip-vit-base-patch16"
+CLIP_B16 = "openai/clip-vit-base-patch16"
 _TINY = {"num_hidden_layers": 2, "num_attention_heads": 4, "projection_dim": 64}
 _TINY |= {"hidden_size": 64, "intermediate_size": 128}
 TINY_IMAGE = {**_TINY, "image_size": 128, "patch_size": 16, "initializer_factor": 2.0}
 TINY_TEXT = {**_TINY, "vocab_size": 49_408}
 
 
-class ClipFinetune(Detector):
+class ClipFinetune(FixedSideDetector):
     """Both towers of a CLIP, contrasted on what the images of a training set are.
 
     With s[i, k] the scaled cosine between image i and prompt k, the logit is the log-sum-exp of s
@@ -41,9 +40,6 @@ class ClipFinetune(Detector):
     real face" and "a photo of a fake face", and the attention does nothing.
 
     Args:
-        size: ``base`` (CLIP ViT-B/16, input 224) or ``tiny`` (small random towers, input 128).
-        taxa: The kinds of training image; the prompts are built from them.
-        untrained: Give logits before training too.
         image_encoder: A CLIP vision tower by Hub name, local folder or configuration; by default
             ``openai/clip-vit-base-patch16`` for base and random for tiny.
         text_encoder: The same for the text tower.
@@ -55,6 +51,8 @@ class ClipFinetune(Detector):
         spa: How negative pairs weigh: ``none``, ``hard``, ``fixed``, ``learned-max`` or
             ``learned-min``.
         beta: Strength of ``spa="hard"``.
+        shared: As ``FixedSideDetector``: ``base`` is CLIP ViT-B/16 (input 224), ``tiny`` are small
+            random towers (input 128); the prompts are built from ``taxa``.
 
     Attributes:
         reads: How a class becomes a feature: its text, or a free vector.
@@ -62,7 +60,7 @@ class ClipFinetune(Detector):
     Source: CLIP, Radford et al. 2021; the attention is MFCLIP's (Zhang et al. 2025).
     """
 
-    card: ClassVar[Card] = cards.CLIP_FINETUNE
+    card = cards.CLIP_FINETUNE
     sides = Sides(tiny=128, base=224)
     reads: ClassVar[Fle] = "packed"
     class_of_taxon: Tensor
@@ -71,9 +69,6 @@ class ClipFinetune(Detector):
     def __init__(
         self,
         *,
-        size: Size = "base",
-        taxa: Iterable[Sequence[str]] = (),
-        untrained: bool = False,
         image_encoder: str | dict[str, Any] | None = None,
         text_encoder: str | dict[str, Any] | None = None,
         image_tuning: Tuning = "full",
@@ -82,8 +77,9 @@ class ClipFinetune(Detector):
         wording: Wording | None = None,
         spa: Spa = "none",
         beta: float = 1.0,
+        **shared: Unpack[FixedSideOptions],
     ) -> None:
-        super().__init__(input_size=None, size=size, taxa=taxa, untrained=untrained)
+        super().__init__(**shared)
         side, name = self.transform.size, self.card.name
         if spa not in CLASS_MODES:
             raise DetectorError(f"{name}'s spa is {', '.join(CLASS_MODES)}, not '{spa}'")
@@ -92,9 +88,9 @@ class ClipFinetune(Detector):
                 f"{name} has no '{SCRATCH}' towers: give a configuration for a random one"
             )
         prompts = prompts_of(self.taxa, levels=levels, wording=wording)
-        tiny = size == "tiny"
-        image_encoder = image_encoder or (TINY_IMAGE if tiny else PUBLISHED)
-        text_encoder = text_encoder or (TINY_TEXT if tiny else PUBLISHED)
+        tiny = self.size == "tiny"
+        image_encoder = image_encoder or (TINY_IMAGE if tiny else CLIP_B16)
+        text_encoder = text_encoder or (TINY_TEXT if tiny else CLIP_B16)
         self.image = ClipImage(image_encoder, size=side, tuning=image_tuning)
         # The scratch dimensions are not used by a CLIP tower.
         self.language = FineGrainedLanguageEncoder(

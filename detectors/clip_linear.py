@@ -1,12 +1,11 @@
 """CLIP-linear (UnivFD): a frozen CLIP image tower and one linear layer."""
 
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, Literal, Unpack, get_args
 
-from detectors.card import Card
-from detectors.cards.foundation import CLIP_LINEAR
+from detectors.cards import foundation as cards
 from detectors.errors import DetectorError
 from detectors.loading import check_fit
-from detectors.parts.towers import LinearTowerDetector
+from detectors.parts.towers import LinearTowerDetector, TowerOptions
 from detectors.pretrained import read_weights, renamed
 from detectors.transform import InnerCrop, NativeCrop
 
@@ -32,9 +31,11 @@ class ClipLinear(LinearTowerDetector):
         WeightsError: The last layer cannot be read or is another's.
     """
 
-    card: ClassVar[Card] = CLIP_LINEAR
+    card = cards.CLIP_LINEAR
 
-    def __init__(self, *, crop: Crop = "whole", head: str | None = None, **shared: Any) -> None:
+    def __init__(
+        self, *, crop: Crop = "whole", head: str | None = None, **shared: Unpack[TowerOptions]
+    ) -> None:
         super().__init__(**shared)
         if crop not in get_args(Crop):
             raise DetectorError(f"clip-linear's crop is {', '.join(get_args(Crop))}, not '{crop}'")
@@ -50,7 +51,7 @@ class ClipLinear(LinearTowerDetector):
 
     def _take_head(self, path: str) -> None:
         """Fill the last layer from a file."""
-        if self.source is None:
+        if self.clip is None:
             raise DetectorError(
                 "clip-linear: a published last layer reads the embedding of a published CLIP: name "
                 "that in pretrained"

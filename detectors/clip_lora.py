@@ -1,10 +1,10 @@
 """CLIP with LoRA: low-rank additions to the image tower, and one linear layer."""
 
-from typing import Any
+from typing import Unpack
 
-from detectors.cards.foundation import CLIP_LORA
+from detectors.cards import foundation as cards
 from detectors.parts.clip import LORA_RANK, with_lora
-from detectors.parts.towers import LinearTowerDetector
+from detectors.parts.towers import LinearTowerDetector, TowerOptions
 
 
 class ClipLora(LinearTowerDetector):
@@ -18,9 +18,9 @@ class ClipLora(LinearTowerDetector):
         DetectorError: The rank is below 1.
     """
 
-    card = CLIP_LORA
+    card = cards.CLIP_LORA
 
-    def __init__(self, *, rank: int = LORA_RANK, **shared: Any) -> None:
+    def __init__(self, *, rank: int = LORA_RANK, **shared: Unpack[TowerOptions]) -> None:
         super().__init__(**shared)
         self.image.frozen = False
         with_lora(self.image.tower, rank=rank, layers=("q_proj", "v_proj"))

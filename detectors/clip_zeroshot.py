@@ -1,17 +1,17 @@
 """CLIP zero-shot: which of two texts an image is nearer to, with nothing trained."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Unpack
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from detectors.cards.foundation import CLIP_ZEROSHOT
+from detectors.cards import foundation as cards
 from detectors.errors import DetectorError
 from detectors.parts.clip import scale_of
 from detectors.parts.texts import FAKE, REAL, read_texts
-from detectors.parts.towers import TowerDetector
+from detectors.parts.towers import TowerDetector, TowerOptions
 
 SIDES = ("real", "fake")
 
@@ -34,12 +34,12 @@ class ClipZeroshot(TowerDetector):
     Source: Radford et al. 2021, section 3.1.
     """
 
-    card = CLIP_ZEROSHOT
+    card = cards.CLIP_ZEROSHOT
     texts: Tensor
     scale: Tensor
 
     def __init__(
-        self, *, prompts: Mapping[str, Sequence[str]] | None = None, **shared: Any
+        self, *, prompts: Mapping[str, Sequence[str]] | None = None, **shared: Unpack[TowerOptions]
     ) -> None:
         super().__init__(**shared)
         said = {"real": [REAL], "fake": [FAKE]} if prompts is None else dict(prompts)
@@ -52,13 +52,13 @@ class ClipZeroshot(TowerDetector):
                 f"{{'real': [...], 'fake': [...]}}, not {said}"
             )
         # Together, so that a random tower knows the words of both.
-        read = read_texts([*said["real"], *said["fake"]], self.source, self.image.outputs)
+        read = read_texts([*said["real"], *said["fake"]], self.clip, self.image.outputs)
         reals = len(said["real"])
         means = torch.stack([read[:reals].mean(dim=0), read[reals:].mean(dim=0)])
         self.register_buffer("texts", F.normalize(means, dim=1))  # (2, d)
-        self.register_buffer("scale", torch.tensor(scale_of(self.source)))
+        self.register_buffer("scale", torch.tensor(scale_of(self.clip)))
         self.image.requires_grad_(False)
-        if self.source is not None:
+        if self.clip is not None:
             self.mark_trained()
 
     def features(self, inputs: Tensor) -> Tensor:

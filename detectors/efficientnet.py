@@ -1,6 +1,6 @@
 """EfficientNet-B4: the network that most face-forgery methods since 2020 are built on."""
 
-from detectors.cards.spatial import EFFICIENTNET_B4
+from detectors.cards import spatial as cards
 from detectors.parts.backbones import BackboneDetector
 
 
@@ -14,5 +14,5 @@ class EfficientNetB4(BackboneDetector):
     Source: Tan and Le, ICML 2019 (arXiv 1905.11946).
     """
 
-    card = EFFICIENTNET_B4
+    card = cards.EFFICIENTNET_B4
     backbone = "efficientnet-b4"

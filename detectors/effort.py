@@ -1,13 +1,13 @@
 """Effort: what CLIP knows is kept, and a direction that it hardly uses is trained."""
 
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from detectors.cards.foundation import EFFORT
-from detectors.parts.towers import ATTENTION, PooledTowerDetector
+from detectors.cards import foundation as cards
+from detectors.parts.towers import ATTENTION, PooledTowerDetector, TowerOptions
 from detectors.pretrained import Names
 
 # Names of a published checkpoint -> ours. The frozen part is the product of U_r, S_r and V_r.
@@ -66,10 +66,10 @@ class Effort(PooledTowerDetector):
     Source: Yan et al., ICML 2025.
     """
 
-    card = EFFORT
+    card = cards.EFFORT
     names = _NAMES
 
-    def __init__(self, *, split: bool = True, **shared: Any) -> None:
+    def __init__(self, *, split: bool = True, **shared: Unpack[TowerOptions]) -> None:
         super().__init__(**shared)
         for module in self.image.tower.modules():
             for name in ATTENTION:

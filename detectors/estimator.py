@@ -1,59 +1,51 @@
 """A scikit-learn estimator as a detector, in one line."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from detectors.base import Batch, Detector, Size
+from detectors.base import Batch, Sides
 from detectors.card import Card
 from detectors.errors import DetectorError
+from detectors.parts.network import FixedSideDetector, FixedSideOptions
+from detectors.parts.regression import need_both_classes
 
 Measure = Callable[[Tensor], Tensor]
 # Where a forest is sure: a logit of 13.8, and not infinite.
 _SURE = 1e-6
 
 
-class EstimatorDetector(Detector):
+class EstimatorDetector(FixedSideDetector):
     """A classifier of scikit-learn on numbers that are measured in each image.
 
     What is saved is what it was fitted to, the numbers and labels of the training images: an
     estimator itself is only to be had as a pickle, which can run code when it is read. A loaded
     detector is fitted again, when it is first asked; its random numbers are fixed, so the same
-    version of scikit-learn gives the same detector.
+    version of scikit-learn gives the same detector. Before training all logits are 0.
 
     Args:
-        size: Taken and not used.
-        taxa: Kinds of training image; kept, not used.
-        untrained: Give logits before training too (all 0).
         images: How many training images a saved detector has.
         numbers: How many numbers it has of each.
+        shared: As ``FixedSideDetector``; both sizes are the same.
 
     Attributes:
         estimator: The classifier, never fitted itself: ``fit`` fits a copy.
         measure: (B, 3, S, S) inputs in [0, 1] to (B, d) numbers.
-        side: S, in pixels.
     """
 
     estimator: ClassVar[Any]
     measure: ClassVar[Measure]
-    side: ClassVar[int]
     init = "none"
     fitted_to: Tensor
     fitted_labels: Tensor
 
     def __init__(
-        self,
-        *,
-        size: Size = "base",
-        taxa: Iterable[Sequence[str]] = (),
-        untrained: bool = False,
-        images: int = 0,
-        numbers: int = 0,
+        self, *, images: int = 0, numbers: int = 0, **shared: Unpack[FixedSideOptions]
     ) -> None:
-        super().__init__(input_size=self.side, size=size, taxa=taxa, untrained=untrained)
+        super().__init__(**shared)
         self.register_buffer("fitted_to", torch.zeros(images, numbers, dtype=torch.float64))
         self.register_buffer("fitted_labels", torch.zeros(images, dtype=torch.int64))
         self._model: Any = None
@@ -91,12 +83,7 @@ class EstimatorDetector(Detector):
         """
         parts = [(self.features(b.inputs.to(self.device)), b.labels.long()) for b in train]
         labels = torch.cat([part for _, part in parts]) if parts else torch.zeros(0)
-        fakes = int(labels.sum())
-        if fakes in (0, len(labels)):
-            raise DetectorError(
-                f"{self.card.name} needs real and fake training images: got {len(labels) - fakes} "
-                f"real and {fakes} fake"
-            )
+        need_both_classes(self.card.name, fakes=int(labels.sum()), images=len(labels))
         self.fitted_to = torch.cat([part for part, _ in parts])
         self.fitted_labels = labels.to(self.device)
         self._model = self._fit()
@@ -161,6 +148,6 @@ def from_estimator(
         "card": card,
         "estimator": estimator,
         "measure": staticmethod(measure),
-        "side": input_size,
+        "sides": Sides(tiny=input_size, base=input_size),
     }
     return type(name, (EstimatorDetector,), attributes)

@@ -1,19 +1,18 @@
 """F3-Net: an image split into bands of frequency beside the frequencies of each small window."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, Literal, get_args
+from collections.abc import Iterable
+from typing import Any, Literal, Unpack, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from detectors.base import Detector, Sides, Size
-from detectors.card import Card
-from detectors.cards.frequency import F3NET as CARD
+from detectors.base import Sides
+from detectors.cards import frequency as cards
 from detectors.errors import DetectorError
 from detectors.parts.filters import dct_bands, dct_matrix, grey
-from detectors.parts.streams import IMAGENET, Stream, fill_streams
-from detectors.pretrained import Pretrained, resolve
+from detectors.parts.network import AnySideOptions, NetworkDetector
+from detectors.parts.streams import XCEPTION, Stream, fill_streams
 
 Branches = Literal["both", "fad", "lfs"]
 WINDOW, STRIDE, BANDS = 10, 2, 6
@@ -118,61 +117,49 @@ class MixBlock(nn.Module):
         )
 
 
-class F3Net(Detector):
+class F3Net(NetworkDetector):
     """Two Xceptions on bands and on window statistics, mixed twice; binary cross-entropy.
 
+    ``tiny`` is narrow (input 96), ``base`` has Xception's widths (input 256). Published weights are
+    Xception's of ImageNet, in every stream; others are in timm's names.
+
     Args:
-        size: ``tiny`` (narrow, input 96) or ``base`` (Xception's widths, input 256).
         branches: ``both``; ``fad`` (bands alone, as DeepfakeBench has it) or ``lfs`` (windows
             alone), which do not mix.
-        pretrained: False, True (Xception's ImageNet weights in every stream), a Hub repository, a
-            local folder or file in timm's names; by default True for ``base`` and False for
-            ``tiny``.
-        input_size: Side of the input in pixels, even.
-        taxa: Kinds of training image; kept, not used.
-        untrained: Give logits before training too.
+        shared: As ``AnySideDetector``; ``input_size`` is even.
 
     Raises:
         WeightsError: The weights asked for are not to be had or do not fit.
         DetectorError: There are no such branches, or the side is odd.
     """
 
-    card: ClassVar[Card] = CARD
+    card = cards.F3NET
     sides = Sides(tiny=96, base=256)
+    published = XCEPTION.published
 
-    def __init__(
-        self,
-        *,
-        size: Size = "base",
-        branches: Branches = "both",
-        pretrained: Pretrained = None,
-        input_size: int | None = None,
-        taxa: Iterable[Sequence[str]] = (),
-        untrained: bool = False,
-    ) -> None:
-        super().__init__(input_size=input_size, size=size, taxa=taxa, untrained=untrained)
+    def __init__(self, *, branches: Branches = "both", **shared: Unpack[AnySideOptions]) -> None:
+        super().__init__(**shared)
         side = self.transform.size
         if branches not in get_args(Branches):
             raise DetectorError(f"f3net has the branches both, fad and lfs, not '{branches}'")
         if side % 2:
             raise DetectorError(f"f3net: input_size is even, since windows step 2 px; got {side}")
         self.branches = branches
-        source = resolve(pretrained, size=size, published=IMAGENET.published, detector="f3net")
         self.heads, self.streams = nn.ModuleList(), nn.ModuleList()
         if branches != "lfs":
             self.heads.append(FrequencyBands(side))
-            self.streams.append(Stream(size, channels=12))
+            self.streams.append(Stream(self.size, channels=12))
         if branches != "fad":
             self.heads.append(WindowStatistics())
-            self.streams.append(Stream(size, channels=BANDS, stride=1))
+            self.streams.append(Stream(self.size, channels=BANDS, stride=1))
         mixed = len(self.streams) == 2
         stream: Any = self.streams[0]
         widths = (stream.middle, stream.last) if mixed else ()
         self.mixing = nn.ModuleList(MixBlock(width) for width in widths)
         self.dropout = nn.Dropout(0.2)
         self.head = nn.Linear(len(self.streams) * stream.outputs, 1)
-        if source is not None:
-            self.init = fill_streams(list(self._streams()), source, "f3net")
+        if self.start is not None:
+            self.init = fill_streams(list(self._streams()), self.start, "f3net")
         self.to(memory_format=torch.channels_last)  # faster depthwise convolutions on a CPU
 
     def features(self, inputs: Tensor) -> Tensor:
@@ -192,19 +179,13 @@ class F3Net(Detector):
         ends = zip(self._streams(), flow, strict=True)
         return torch.cat([stream.finish(maps).mean(dim=(2, 3)) for stream, maps in ends], dim=1)
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Give (B,) logits for (B, 3, S, S) inputs in [0, 1]; > 0 means fake."""
-        logits: Tensor = self.head(self.dropout(self.features(inputs)))  # (B, 1)
-        return logits.squeeze(1).float()
+    def decide(self, features: Tensor) -> Tensor:
+        """Give (B,) float32 logits of (B, d) features, some of which are left out in training."""
+        return super().decide(self.dropout(features))
 
     def architecture(self) -> dict[str, Any]:
-        """Rebuild without fetching the ImageNet weights, which the saved ones replace."""
-        return {
-            "size": self.size,
-            "branches": self.branches,
-            "pretrained": False,
-            "input_size": self.transform.size,
-        }
+        """Add the branches to what rebuilds the network."""
+        return {**super().architecture(), "branches": self.branches}
 
     def _streams(self) -> Iterable[Stream]:
         """Give the streams by their type."""

@@ -1,16 +1,16 @@
 """GenD: the layer norms of CLIP, tuned so that its features spread over the sphere."""
 
-from typing import Any
+from typing import Unpack
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from detectors.base import Batch
-from detectors.cards.foundation import GEND
+from detectors.cards import foundation as cards
 from detectors.errors import InputError, WeightsError
 from detectors.loading import read_json
-from detectors.parts.towers import PooledTowerDetector
+from detectors.parts.towers import PooledTowerDetector, TowerOptions
 from detectors.pretrained import Names, weights_folder
 
 # Names of a published checkpoint -> ours.
@@ -57,12 +57,16 @@ class GenD(PooledTowerDetector):
     Source: Yermakov et al. 2025.
     """
 
-    card = GEND
+    card = cards.GEND
     tuning = "layernorm"
     names = _NAMES
 
     def __init__(
-        self, *, alignment_weight: float = 0.1, uniformity_weight: float = 0.5, **shared: Any
+        self,
+        *,
+        alignment_weight: float = 0.1,
+        uniformity_weight: float = 0.5,
+        **shared: Unpack[TowerOptions],
     ) -> None:
         super().__init__(**shared)
         self.alignment_weight, self.uniformity_weight = alignment_weight, uniformity_weight

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from detectors.base import Detector, Size
-from detectors.cards.foundation import HUGGINGFACE
+from detectors.cards import foundation as cards
 from detectors.errors import DetectorError, WeightsError
 from detectors.loading import load_strictly, read_json
+from detectors.parts.network import register_statistics
 from detectors.pretrained import fingerprint, tensor_files, weights_folder
 
 Labels = Mapping[str, Sequence[str | int]]
@@ -37,7 +38,7 @@ class HuggingFace(Detector):
         DetectorError: An output has no meaning, or two.
     """
 
-    card = HUGGINGFACE
+    card = cards.HUGGINGFACE
     is_fake: Tensor
     mean: Tensor
     std: Tensor
@@ -77,9 +78,7 @@ class HuggingFace(Detector):
         outputs = [str(name) for _, name in sorted(self.network.config.id2label.items())]
         is_fake = torch.tensor(_meaning(labels, outputs, checkpoint))
         self.register_buffer("is_fake", is_fake, persistent=False)
-        for name in ("mean", "std"):
-            values = torch.tensor(known[name]).view(1, 3, 1, 1)
-            self.register_buffer(name, values, persistent=False)
+        register_statistics(self, known["mean"], known["std"])
 
     def features(self, inputs: Tensor) -> Tensor:
         """Give the (B, K) outputs, one a class of the checkpoint."""

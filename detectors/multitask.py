@@ -1,7 +1,7 @@
 """Multi-task controls of MFCLIP: the same labels of forgery, family and generator, but no text."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -9,13 +9,14 @@ from torch.nn import functional as F
 
 from detectors.base import Batch, Size
 from detectors.card import Taxon
-from detectors.cards.spatial import MULTITASK, MULTITASK_BACKBONE
+from detectors.cards import spatial as cards
 from detectors.mfclip.model import MFCLIP
 from detectors.mfclip.patches import Choice
 from detectors.parts.backbones import BackboneDetector
 from detectors.parts.clip import SCRATCH, Tuning
+from detectors.parts.network import AnySideOptions
 
-LEVELS = ("forgery", "family", "generator")
+TASKS = ("forgery", "family", "generator")
 
 
 class TaxonomyHeads(nn.Module):
@@ -28,7 +29,7 @@ class TaxonomyHeads(nn.Module):
     def __init__(self, width: int, taxa: Sequence[Taxon]) -> None:
         """Build the layers on (B, width) features for ``taxa``, in their order."""
         super().__init__()
-        values = {level: [getattr(taxon, level) for taxon in taxa] for level in LEVELS}
+        values = {level: [getattr(taxon, level) for taxon in taxa] for level in TASKS}
         kinds = {level: sorted(set(found)) for level, found in values.items()}
         self.names = {level: names for level, names in kinds.items() if len(names) > 1}
         self.layers = nn.ModuleDict(
@@ -61,36 +62,37 @@ class Multitask(MFCLIP):
     Where MFCLIP beats it, the words do something; where it does not, the labels alone do.
 
     Args:
-        size: ``tiny`` or ``base``, as for MFCLIP.
-        taxa: (label, forgery, family, generator) of each kind of training image.
-        untrained: Give logits before training too.
         image_encoder: ``scratch``, or a CLIP vision tower by Hub name or folder.
         image_tuning: What of a CLIP tower is trained.
         noise_choice: Which patches the noise encoder sees, as for MFCLIP.
         lambda_taxa: Weight of the mean loss over the levels.
+        size: ``tiny`` or ``base``, as for MFCLIP.
+        taxa: Kinds of training image, each (label, forgery, family, generator).
+        untrained: Give logits before training too.
     """
 
-    card = MULTITASK
+    card = cards.MULTITASK
 
     def __init__(
         self,
         *,
-        size: Size = "base",
-        taxa: Iterable[Sequence[str]] = (),
-        untrained: bool = False,
         image_encoder: str | dict[str, Any] = SCRATCH,
         image_tuning: Tuning = "full",
         noise_choice: Choice = "richest",
         lambda_taxa: float = 1.0,
+        size: Size = "base",
+        taxa: Iterable[Sequence[str]] = (),
+        untrained: bool = False,
     ) -> None:
+        # All by name: MFCLIP's other options are of language, which is not there.
         super().__init__(
-            size=size,
-            taxa=taxa,
-            untrained=untrained,
             image_encoder=image_encoder,
             image_tuning=image_tuning,
             noise_choice=noise_choice,
             language="none",
+            size=size,
+            taxa=taxa,
+            untrained=untrained,
         )
         self.lambda_taxa = lambda_taxa
         self.heads = TaxonomyHeads(self.head[-1].in_features, self.taxa)  # type: ignore[arg-type]
@@ -112,10 +114,14 @@ class MultitaskBackbone(BackboneDetector):
         shared: As ``BackboneDetector``; it needs ``taxa``.
     """
 
-    card = MULTITASK_BACKBONE
+    card = cards.MULTITASK_BACKBONE
 
     def __init__(
-        self, *, backbone: str = "vit-b16", lambda_taxa: float = 1.0, **shared: Any
+        self,
+        *,
+        backbone: str = "vit-b16",
+        lambda_taxa: float = 1.0,
+        **shared: Unpack[AnySideOptions],
     ) -> None:
         self.backbone = backbone
         super().__init__(**shared)

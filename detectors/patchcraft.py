@@ -1,65 +1,47 @@
 """PatchCraft: the noise of rich texture against the noise of poor texture."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from detectors.base import Detector, Sides, Size
-from detectors.card import Card
-from detectors.cards.frequency import PATCHCRAFT as CARD
-from detectors.errors import DetectorError
+from detectors.base import Sides
+from detectors.cards import frequency as cards
 from detectors.parts.filters import srm_bank
+from detectors.parts.network import AnySideOptions, NetworkDetector
 from detectors.parts.streams import follow_quickly
 from detectors.parts.textures import Cutter, texture
-from detectors.pretrained import Pretrained
 
 SHARE = 3  # a third of the patches is rich, a third poor
-BLOCKS = (4, 2, 2, 2)  # convolutions between one pooling and the next
+_BLOCKS = (4, 2, 2, 2)  # convolutions between one pooling and the next
 
 
-class PatchCraft(Detector):
+class PatchCraft(NetworkDetector):
     """The contrast between an image's rich and poor textures, through a small network.
 
     Patches are drawn and ordered by texture; the richest third is laid out as one image and the
     poorest third as another. Both go through the 30 filters of the spatial rich model and one
     learned convolution; a network sees the difference. Trained by binary cross-entropy.
 
+    ``tiny`` has 48 patches of 16 px and 16 channels (input 128), ``base`` 192 patches of 32 px and
+    32 channels (input 256).
+
     Args:
-        size: ``tiny`` (48 patches of 16 px, 16 channels, input 128) or ``base`` (192 patches of
-            32 px, 32 channels, input 256).
-        pretrained: False or None; there are no weights to start from.
-        input_size: Side of the input in pixels, at least a patch.
-        taxa: Kinds of training image; kept, not used.
-        untrained: Give logits before training too.
+        shared: As ``AnySideDetector``; the side is at least a patch.
 
     Raises:
         DetectorError: Pretrained weights are asked for, or no patch fits into the input.
     """
 
-    card: ClassVar[Card] = CARD
+    card = cards.PATCHCRAFT
     sides = Sides(tiny=128, base=256)
     kernels: Tensor
 
-    def __init__(
-        self,
-        *,
-        size: Size = "base",
-        pretrained: Pretrained = None,
-        input_size: int | None = None,
-        taxa: Iterable[Sequence[str]] = (),
-        untrained: bool = False,
-    ) -> None:
-        super().__init__(input_size=input_size, size=size, taxa=taxa, untrained=untrained)
+    def __init__(self, **shared: Unpack[AnySideOptions]) -> None:
+        super().__init__(**shared)
         side = self.transform.size
-        patch, self.grid, width = (16, 4, 16) if size == "tiny" else (32, 8, 32)
-        if pretrained:
-            raise DetectorError(
-                "patchcraft has no pretrained weights: leave pretrained out, or load a trained one "
-                "with from_pretrained"
-            )
+        patch, self.grid, width = (16, 4, 16) if self.size == "tiny" else (32, 8, 32)
         self.cutter = Cutter(patch, SHARE * self.grid**2, detector="patchcraft")
         self.cutter.places(torch.empty(1, 3, side, side), training=False)
         self.register_buffer("kernels", srm_bank().repeat(1, 3, 1, 1) / 3, persistent=False)
@@ -67,12 +49,12 @@ class PatchCraft(Detector):
             nn.Conv2d(len(self.kernels), width, 3, padding=1), nn.BatchNorm2d(width), nn.Hardtanh()
         )
         stages: list[nn.Module] = []
-        for depth in BLOCKS:
+        for depth in _BLOCKS:
             stages += [_block(width) for _ in range(depth)]
             stages.append(nn.AvgPool2d(2))
         self.network = nn.Sequential(*stages[:-1], nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.head = nn.Linear(width, 1)
-        if size == "tiny":
+        if self.size == "tiny":
             follow_quickly(self)
 
     def textures(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
@@ -94,15 +76,6 @@ class PatchCraft(Detector):
         rich, poor = (self._fingerprint(image) for image in self.textures(inputs))
         pooled: Tensor = self.network(rich - poor)
         return pooled
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Give (B,) logits for (B, 3, S, S) inputs in [0, 1]; > 0 means fake."""
-        logits: Tensor = self.head(self.features(inputs))  # (B, 1)
-        return logits.squeeze(1).float()
-
-    def architecture(self) -> dict[str, Any]:
-        """Say the sizes, which the network follows from."""
-        return {"size": self.size, "pretrained": False, "input_size": self.transform.size}
 
     def _laid_out(self, inputs: Tensor, places: Tensor) -> Tensor:
         """Cut patches at (B, g * g, 2) places and lay them out as one image."""

@@ -53,6 +53,17 @@ def resolve(pretrained: Pretrained, *, size: str, published: str, detector: str)
     return published if pretrained else None
 
 
+def init_of(source: str, published: str, fingerprint: str) -> str:
+    """Say what ``init`` is for weights: only the published ones are known to be ImageNet's.
+
+    Args:
+        source: Where they came from.
+        published: Hub repository of the published ones.
+        fingerprint: Names all others, by their bytes.
+    """
+    return "imagenet" if source == published else f"weights:{fingerprint}"
+
+
 def weights_folder(source: str, detector: str) -> Path:
     """Give the local folder of ``source``, fetched from the Hub if it is not one.
 

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from detectors.base import Detector, Sides, Size
-from detectors.cards.foundation import PROBE
+from detectors.cards import foundation as cards
 from detectors.errors import DetectorError, WeightsError
 from detectors.loading import load_strictly, read_json
 from detectors.parts.backbones import TINY_SIDE, load_trunk
+from detectors.parts.network import register_statistics
 from detectors.pretrained import fingerprint, tensor_files, weights_folder
 
-PUBLISHED = "timm/vit_large_patch14_dinov2.lvd142m"
+DINOV2_L14 = "timm/vit_large_patch14_dinov2.lvd142m"
 # Heads of other tasks, which a checkpoint may hold beside the network.
 _HEADS = ("classifier.", "head.", "cls_classifier.", "distillation_classifier.")
 _INTERPOLATE = "interpolate_pos_encoding"
@@ -47,7 +48,7 @@ class Probe(Detector):
         DetectorError: The network takes no such input, or is not known.
     """
 
-    card = PROBE
+    card = cards.PROBE
     sides = Sides(tiny=TINY_SIDE, base=224)
     mean: Tensor
     std: Tensor
@@ -63,7 +64,7 @@ class Probe(Detector):
         untrained: bool = False,
     ) -> None:
         super().__init__(input_size=input_size, size=size, taxa=taxa, untrained=untrained)
-        wanted = backbone or (_TINY if size == "tiny" else PUBLISHED)
+        wanted = backbone or (_TINY if size == "tiny" else DINOV2_L14)
         if not isinstance(wanted, str | Mapping):
             raise DetectorError(
                 f"probe: backbone is a name of timm, a Hub repository or a folder, not {wanted!r}"
@@ -79,9 +80,7 @@ class Probe(Detector):
         self.network.requires_grad_(False).eval()
         parameters = inspect.signature(self.network.forward).parameters
         self._flags = {_INTERPOLATE: True} if _INTERPOLATE in parameters else {}
-        for name in ("mean", "std"):
-            values = torch.tensor(self.backbone[name]).view(1, 3, 1, 1)
-            self.register_buffer(name, values, persistent=False)
+        register_statistics(self, self.backbone["mean"], self.backbone["std"])
         self.head = nn.Linear(_width(self.network), 1)
 
     def train(self, mode: bool = True) -> Self:

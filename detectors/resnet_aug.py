@@ -1,6 +1,6 @@
 """CNNDetection: an ordinary ResNet-50; blur and JPEG in training are what makes it generalise."""
 
-from detectors.cards.spatial import RESNET50_AUG
+from detectors.cards import spatial as cards
 from detectors.parts.backbones import BackboneDetector
 
 
@@ -14,5 +14,5 @@ class ResNetAug(BackboneDetector):
     Source: Wang et al., CVPR 2020 (arXiv 1912.11035).
     """
 
-    card = RESNET50_AUG
+    card = cards.RESNET50_AUG
     backbone = "resnet50"

@@ -1,25 +1,20 @@
 """Checks of the benchmark itself: a row that must be at chance, and one that must be perfect."""
 
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 from torch import Tensor
 
-from detectors.base import Detector, Known, Size
-from detectors.cards.floor import CONSTANT, ORACLE
+from detectors.base import Known, Sides
+from detectors.cards import floor as cards
 from detectors.errors import InputError
+from detectors.parts.network import FixedSideDetector
 
 
-class _Sanity(Detector):
+class _Sanity(FixedSideDetector):
     """A detector without parameters, on inputs that others use too."""
 
+    sides = Sides(tiny=128, base=256)
     init = "none"
-
-    def __init__(
-        self, *, size: Size = "base", taxa: Iterable[Sequence[str]] = (), untrained: bool = False
-    ) -> None:
-        side = 128 if size == "tiny" else 256
-        super().__init__(input_size=side, size=size, taxa=taxa, untrained=untrained)
 
     def architecture(self) -> dict[str, Any]:
         """Say the size."""
@@ -29,7 +24,7 @@ class _Sanity(Detector):
 class Constant(_Sanity):
     """Answers 0 to every image: an AUC of exactly 0.5 and an accuracy at chance are its due."""
 
-    card = CONSTANT
+    card = cards.CONSTANT
 
     def features(self, inputs: Tensor) -> Tensor:
         """Give (B, 1) zeros."""
@@ -43,7 +38,7 @@ class Constant(_Sanity):
 class Oracle(_Sanity):
     """Answers the truth, 1 or -1: whatever is not perfect in its row is the benchmark's fault."""
 
-    card = ORACLE
+    card = cards.ORACLE
 
     def features(self, inputs: Tensor) -> Tensor:
         """Refuse: it looks at no input."""

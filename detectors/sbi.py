@@ -1,16 +1,17 @@
 """SBI: learns from real images and their blends with themselves; never sees a forgery."""
 
-from typing import Any, get_args
+from typing import Any, Unpack, get_args
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from detectors.base import Batch
-from detectors.cards.spatial import SBI as CARD
+from detectors.cards import spatial as cards
 from detectors.errors import DetectorError
 from detectors.parts.backbones import BackboneDetector
 from detectors.parts.blending import Mask, self_blended
+from detectors.parts.network import AnySideOptions
 
 
 class SBI(BackboneDetector):
@@ -32,10 +33,14 @@ class SBI(BackboneDetector):
         DetectorError: There is no such backbone or mask.
     """
 
-    card = CARD
+    card = cards.SBI
 
     def __init__(
-        self, *, backbone: str = "efficientnet-b4", mask: Mask = "polygon", **shared: Any
+        self,
+        *,
+        backbone: str = "efficientnet-b4",
+        mask: Mask = "polygon",
+        **shared: Unpack[AnySideOptions],
     ) -> None:
         if mask not in get_args(Mask):
             raise DetectorError(f"sbi: mask is one of {', '.join(get_args(Mask))}, not '{mask}'")

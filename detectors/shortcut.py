@@ -1,13 +1,10 @@
 """Shortcut: tells forgeries by their files, not by their faces; what every table should beat."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from detectors.base import Known, Sides, Size
-from detectors.cards.floor import SHORTCUT
+from detectors.base import Known, Sides
+from detectors.cards import floor as cards
 from detectors.errors import InputError
 from detectors.files import FACTS
 from detectors.parts.regression import RegressionDetector
@@ -29,38 +26,18 @@ class Shortcut(RegressionDetector):
     Under a perturbation the facts stay those of the stored file, for no perturbed image is stored;
     the mean colour is measured on the perturbed pixels.
 
+    Its sides are those of other detectors, whose prepared images it shares.
+
     Args:
-        size: ``tiny`` (input 128) or ``base`` (256): the sizes of other detectors, whose prepared
-            images it shares.
-        pretrained: False or None; there are no weights to start from.
-        input_size: Another side of the input in pixels.
-        taxa: Kinds of training image; kept, not used.
-        untrained: Give logits before training too (all 0).
+        shared: As ``RegressionDetector``.
 
     Raises:
         DetectorError: Pretrained weights are asked for.
     """
 
-    card = SHORTCUT
+    card = cards.SHORTCUT
     sides = Sides(tiny=128, base=256)
-
-    def __init__(
-        self,
-        *,
-        size: Size = "base",
-        pretrained: bool | str | None = None,
-        input_size: int | None = None,
-        taxa: Iterable[Sequence[str]] = (),
-        untrained: bool = False,
-    ) -> None:
-        super().__init__(
-            numbers=COLUMNS,
-            pretrained=pretrained,
-            input_size=input_size,
-            size=size,
-            taxa=taxa,
-            untrained=untrained,
-        )
+    numbers = COLUMNS
 
     def measure(self, inputs: Tensor, known: Known) -> Tensor:
         """Give the (B, 16) facts and mean colours.
@@ -81,7 +58,3 @@ class Shortcut(RegressionDetector):
         columns = standardised.clamp(-FAR, FAR)
         first, second = torch.triu_indices(COLUMNS, COLUMNS, device=columns.device)
         return torch.cat([columns, columns[:, first] * columns[:, second]], dim=1)
-
-    def architecture(self) -> dict[str, Any]:
-        """Say the input size."""
-        return {"size": self.size, "pretrained": False, "input_size": self.transform.size}

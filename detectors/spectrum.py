@@ -1,19 +1,19 @@
 """Spectrum: the azimuthal mean of the Fourier power spectrum and a logistic regression."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Unpack
 
 import torch
 from torch import Tensor
 
-from detectors.base import Known, Sides, Size
-from detectors.cards.frequency import SPECTRUM
+from detectors.base import Known, Sides
+from detectors.cards import frequency as cards
 from detectors.parts.filters import grey
+from detectors.parts.network import AnySideOptions
 from detectors.parts.regression import RegressionDetector
 
 # Added to the power before the logarithm. Rounding to 8 bits leaves white noise of power
 # (1/255)^2 / 12 = 1.3e-6, so that 1e-8 bounds the logarithm below all that an image can hold.
-FLOOR = 1e-8
+LEAST_POWER = 1e-8
 
 
 class Spectrum(RegressionDetector):
@@ -36,42 +36,24 @@ class Spectrum(RegressionDetector):
     All of it in float64. Steps 1 to 5 are ``features``.
 
     Args:
-        size: ``tiny`` (S = 128) or ``base`` (S = 256).
-        pretrained: False or None; there are no weights to start from.
-        input_size: Another S.
-        taxa: Kinds of training image; kept, not used.
-        untrained: Give logits before training too (all 0).
+        shared: As ``RegressionDetector``; S is 128 for ``tiny`` and 256 for ``base``.
 
     Raises:
         DetectorError: Pretrained weights are asked for.
     """
 
-    card = SPECTRUM
+    card = cards.SPECTRUM
     sides = Sides(tiny=128, base=256)
     radius: Tensor
     count: Tensor
 
-    def __init__(
-        self,
-        *,
-        size: Size = "base",
-        pretrained: bool | str | None = None,
-        input_size: int | None = None,
-        taxa: Iterable[Sequence[str]] = (),
-        untrained: bool = False,
-    ) -> None:
-        side = self.side_of(size, input_size)
+    def __init__(self, **shared: Unpack[AnySideOptions]) -> None:
+        side = self.side_of(shared.get("size", "base"), shared.get("input_size"))
         frequency = torch.fft.fftfreq(side, d=1 / side, dtype=torch.float64).round()  # (S,)
         radius = torch.hypot(frequency[:, None], frequency[None, :]).floor().long().flatten()
         count = torch.bincount(radius).double()
-        super().__init__(
-            numbers=len(count),
-            pretrained=pretrained,
-            input_size=side,
-            size=size,
-            taxa=taxa,
-            untrained=untrained,
-        )
+        self.numbers = len(count)
+        super().__init__(**shared)
         self.register_buffer("radius", radius, persistent=False)  # (S * S,)
         self.register_buffer("count", count, persistent=False)  # (d,)
 
@@ -79,7 +61,7 @@ class Spectrum(RegressionDetector):
         """Give the (B, d) float64 mean log power per radius, d = floor(S / sqrt(2)) + 1."""
         luma = grey(inputs.double())[:, 0]  # (B, S, S)
         power = torch.fft.fft2(luma, norm="ortho").abs().square()
-        log_power = torch.log(power + FLOOR).flatten(1)  # (B, S * S)
+        log_power = torch.log(power + LEAST_POWER).flatten(1)  # (B, S * S)
         sums = log_power.new_zeros(len(log_power), len(self.count))
         sums.index_add_(1, self.radius, log_power)
         return sums / self.count
@@ -87,7 +69,3 @@ class Spectrum(RegressionDetector):
     def measure(self, inputs: Tensor, known: Known) -> Tensor:
         """Give the (B, d) spectrum; nothing else is looked at."""
         return self.spectrum(inputs)
-
-    def architecture(self) -> dict[str, Any]:
-        """Say the input size, which the number of frequencies follows from."""
-        return {"size": self.size, "pretrained": False, "input_size": self.transform.size}

@@ -1,22 +1,21 @@
 """SPSL: the image's phase beside its colours, and a network that sees small regions."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, Literal, Unpack, get_args
 
 import torch
 from torch import Tensor, nn
 
-from detectors.base import Detector, Sides, Size
-from detectors.card import Card
-from detectors.cards.frequency import SPSL as CARD
+from detectors.base import Sides
+from detectors.cards import frequency as cards
 from detectors.errors import DetectorError
 from detectors.loading import check_fit
-from detectors.parts.streams import IMAGENET, Stream, fill_streams
-from detectors.pretrained import Names, Pretrained, read_weights, renamed, resolve
+from detectors.parts.network import AnySideOptions, NetworkDetector
+from detectors.parts.streams import XCEPTION, Stream, fill_streams
+from detectors.pretrained import Names, read_weights, renamed
 
 Depth = Literal["shallow", "full"]
 # Below it a frequency is rounding (of float64), whose phase is noise; 8-bit images are far above.
-FLOOR = 1e-6
+LEAST_AMPLITUDE = 1e-6
 # Names of a checkpoint of DeepfakeBench -> ours; its layer for other backbones is never run.
 _NAMES: Names = [
     (r"^module\.", ""),
@@ -42,52 +41,43 @@ def phase_image(images: Tensor) -> Tensor:
     """
     spectrum = torch.fft.fft2(images.double().mean(dim=1, keepdim=True))
     amplitude = spectrum.abs()
-    phase = torch.where(amplitude < FLOOR, 0, spectrum / amplitude.clamp(min=FLOOR))
+    phase = torch.where(
+        amplitude < LEAST_AMPLITUDE, 0, spectrum / amplitude.clamp(min=LEAST_AMPLITUDE)
+    )
     rebuilt: Tensor = torch.fft.ifft2(phase, norm="ortho").real.float()
     return rebuilt
 
 
-class SPSL(Detector):
+class SPSL(NetworkDetector):
     """An Xception on colours and phase, trained by binary cross-entropy.
 
+    ``tiny`` is narrow (input 128), ``base`` has Xception's widths (input 256). Published weights
+    are Xception's of ImageNet; others are in timm's names, or a trained SPSL as DeepfakeBench saves
+    it (for ``full``).
+
     Args:
-        size: ``tiny`` (narrow, input 128) or ``base`` (Xception's widths, input 256).
         depth: ``shallow`` leaves out the eight blocks of Xception's middle flow, ``full`` keeps
             them, as DeepfakeBench does.
-        pretrained: False, True (Xception's ImageNet weights), a Hub repository, a local folder or
-            file, in timm's names, or a trained SPSL as DeepfakeBench saves it (for ``full``); by
-            default True for ``base`` and False for ``tiny``.
-        input_size: Side of the input in pixels.
-        taxa: Kinds of training image; kept, not used.
-        untrained: Give logits before training too.
+        shared: As ``AnySideDetector``.
 
     Raises:
         WeightsError: The weights asked for are not to be had or do not fit.
         DetectorError: There is no such depth.
     """
 
-    card: ClassVar[Card] = CARD
+    card = cards.SPSL
     sides = Sides(tiny=128, base=256)
+    published = XCEPTION.published
 
-    def __init__(
-        self,
-        *,
-        size: Size = "base",
-        depth: Depth = "shallow",
-        pretrained: Pretrained = None,
-        input_size: int | None = None,
-        taxa: Iterable[Sequence[str]] = (),
-        untrained: bool = False,
-    ) -> None:
-        super().__init__(input_size=input_size, size=size, taxa=taxa, untrained=untrained)
+    def __init__(self, *, depth: Depth = "shallow", **shared: Unpack[AnySideOptions]) -> None:
+        super().__init__(**shared)
         if depth not in get_args(Depth):
             raise DetectorError(f"spsl has the depths shallow and full, not '{depth}'")
         self.depth = depth
-        source = resolve(pretrained, size=size, published=IMAGENET.published, detector="spsl")
-        self.stream = Stream(size, channels=4, shallow=depth == "shallow")
+        self.stream = Stream(self.size, channels=4, shallow=depth == "shallow")
         self.head = nn.Linear(self.stream.outputs, 1)
-        if source is not None:
-            self.init = _fill(self, source)
+        if self.start is not None:
+            self.init = _fill(self, self.start)
         self.to(memory_format=torch.channels_last)  # faster depthwise convolutions on a CPU
 
     def features(self, inputs: Tensor) -> Tensor:
@@ -97,19 +87,9 @@ class SPSL(Detector):
         maps: Tensor = self.stream(seen.contiguous(memory_format=torch.channels_last))
         return maps.mean(dim=(2, 3))
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Give (B,) logits for (B, 3, S, S) inputs in [0, 1]; > 0 means fake."""
-        logits: Tensor = self.head(self.features(inputs))  # (B, 1)
-        return logits.squeeze(1).float()
-
     def architecture(self) -> dict[str, Any]:
-        """Rebuild without fetching the ImageNet weights, which the saved ones replace."""
-        return {
-            "size": self.size,
-            "depth": self.depth,
-            "pretrained": False,
-            "input_size": self.transform.size,
-        }
+        """Add the depth to what rebuilds the network."""
+        return {**super().architecture(), "depth": self.depth}
 
 
 def _fill(detector: SPSL, source: str) -> str:

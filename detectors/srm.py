@@ -1,20 +1,17 @@
 """SRM (Luo et al.): colours and high-frequency noise in two streams that attend to each other."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from detectors.base import Batch, Detector, Sides, Size
-from detectors.card import Card
-from detectors.cards.frequency import SRM as CARD
-from detectors.parts.filters import srm_kernels
-from detectors.parts.streams import IMAGENET, Stream, fill_streams, follow_quickly, map_side
-from detectors.pretrained import Pretrained, resolve
+from detectors.base import Batch, Sides
+from detectors.cards import frequency as cards
+from detectors.parts.filters import TRUNCATION, noise_residual, srm_kernels
+from detectors.parts.network import AnySideDetector, AnySideOptions
+from detectors.parts.streams import XCEPTION, Stream, fill_streams, follow_quickly, map_side
 
-TRUNCATION = 3.0
 # AM-softmax: the cosines are scaled, and the right class's is made harder by the margin.
 SCALE, MARGIN = 30.0, 0.45
 # What attention adds starts small: at 0, as in public code, nothing behind it would learn at first.
@@ -127,43 +124,32 @@ class Fusion(nn.Module):
         return maps * weights
 
 
-class SRM(Detector):
+class SRM(AnySideDetector):
     """Two Xceptions, on colours and on their noise residual, trained by AM-softmax.
 
     A logit is 30 (cos(fake) - cos(real)), the difference of the two that the softmax sees: cosines
     between the feature and one direction a class. In training the right one is lowered by 0.45.
 
+    ``tiny`` is narrow (input 96), ``base`` has Xception's widths (input 256). Published weights are
+    Xception's of ImageNet, in both streams; others are in timm's names.
+
     Args:
-        size: ``tiny`` (narrow, input 96) or ``base`` (Xception's widths, input 256).
-        pretrained: False, True (Xception's ImageNet weights in both streams), a Hub repository, a
-            local folder or file in timm's names; by default True for ``base`` and False for
-            ``tiny``.
-        input_size: Side of the input in pixels; the network's size follows from it.
-        taxa: Kinds of training image; kept, not used.
-        untrained: Give logits before training too.
+        shared: As ``AnySideDetector``; the network's size follows from ``input_size``.
 
     Raises:
         WeightsError: The weights asked for are not to be had or do not fit.
     """
 
-    card: ClassVar[Card] = CARD
+    card = cards.SRM
     sides = Sides(tiny=96, base=256)
+    published = XCEPTION.published
     kernels: Tensor
 
-    def __init__(
-        self,
-        *,
-        size: Size = "base",
-        pretrained: Pretrained = None,
-        input_size: int | None = None,
-        taxa: Iterable[Sequence[str]] = (),
-        untrained: bool = False,
-    ) -> None:
-        super().__init__(input_size=input_size, size=size, taxa=taxa, untrained=untrained)
-        source = resolve(pretrained, size=size, published=IMAGENET.published, detector="srm")
-        self.colour, self.noise = Stream(size), Stream(size)
-        if source is not None:
-            self.init = fill_streams([self.colour, self.noise], source, "srm")
+    def __init__(self, **shared: Unpack[AnySideOptions]) -> None:
+        super().__init__(**shared)
+        self.colour, self.noise = Stream(self.size), Stream(self.size)
+        if self.start is not None:
+            self.init = fill_streams([self.colour, self.noise], self.start, "srm")
         stems, places = self.colour.stems, map_side(self.transform.size) ** 2
         self.noise_of_maps = nn.ModuleList(NoiseOfMaps(channels) for channels in stems)
         self.attention = NoiseAttention(stems)
@@ -173,16 +159,13 @@ class SRM(Detector):
         self.fusion = Fusion(self.colour.outputs)
         self.classes = nn.Parameter(torch.randn(2, self.colour.outputs))  # real, fake
         self.register_buffer("kernels", srm_kernels(), persistent=False)
-        if size == "tiny":
+        if self.size == "tiny":
             follow_quickly(self)
         self.to(memory_format=torch.channels_last)  # faster depthwise convolutions on a CPU
 
     def residual(self, normalised: Tensor) -> Tensor:
         """Give the (B, 3, S, S) noise residual of (B, 3, S, S) colours in [-1, 1]."""
-        # Half precision has no bits left for differences of neighbouring values.
-        with torch.autocast(normalised.device.type, enabled=False):
-            residual = F.conv2d(normalised.float(), self.kernels, padding=2)
-            return residual.clamp(-TRUNCATION, TRUNCATION)
+        return noise_residual(normalised, self.kernels)
 
     def features(self, inputs: Tensor) -> Tensor:
         """Give the (B, d) pooled fused activations; d is 2048 for base and 128 for tiny."""
@@ -221,10 +204,6 @@ class SRM(Detector):
         labels = batch.labels.long()
         lowered = self.cosines(batch.inputs) - MARGIN * F.one_hot(labels, 2)
         return {"total": F.cross_entropy(SCALE * lowered, labels)}
-
-    def architecture(self) -> dict[str, Any]:
-        """Rebuild without fetching the ImageNet weights, which the saved ones replace."""
-        return {"size": self.size, "pretrained": False, "input_size": self.transform.size}
 
 
 def _mixed(channels: int, outputs: int) -> nn.Sequential:

@@ -1,79 +1,64 @@
 """SSP: the noise of the simplest patch alone, and a ResNet-50."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from detectors.base import Detector, Sides, Size
-from detectors.card import Card
-from detectors.cards.frequency import SSP as CARD
+from detectors.base import Sides
+from detectors.cards import frequency as cards
 from detectors.loading import check_fit
-from detectors.parts.backbones import BACKBONES, load_trunk
-from detectors.parts.filters import srm_kernels
+from detectors.parts.backbones import BACKBONES, TimmDetector, load_trunk
+from detectors.parts.filters import noise_residual, srm_kernels
+from detectors.parts.network import AnySideOptions, register_statistics
 from detectors.parts.streams import follow_quickly
 from detectors.parts.textures import Cutter, texture
-from detectors.pretrained import Names, Pretrained, read_weights, renamed, resolve
+from detectors.pretrained import Names, init_of, read_weights, renamed
 
 RESNET = BACKBONES["resnet50"]
-TRUNCATION = 3.0
 # Names of a checkpoint of the public code -> ours.
 _NAMES: Names = [(r"^module\.", ""), (r"^srm\.kernel$", None), (r"^disc\.", "")]
 
 
-class SSP(Detector):
+class SSP(TimmDetector):
     """The noise residual of the one patch with the least texture, enlarged, through a ResNet-50.
 
     Trained by binary cross-entropy. Of the 64 patches drawn, of equals the first is taken.
 
+    ``tiny`` is timm's test network (input 128, patch enlarged to 64), ``base`` a ResNet-50 (input
+    256, patch enlarged to 256). Published weights are ImageNet's; others are in timm's names (all
+    but the last layer is taken) or as the public code saves a trained SSP (all is).
+
     Args:
-        size: ``tiny`` (timm's test network, input 128, patch 32) or ``base`` (ResNet-50, input
-            256, patch 32 enlarged to 256).
         patch: Side of the patches, in pixels.
-        pretrained: False, True (ImageNet weights), a Hub repository, a local folder or file, in
-            timm's names (all but the last layer is taken) or as the public code saves a trained SSP
-            (all is); by default True for ``base`` and False for ``tiny``.
-        input_size: Side of the input in pixels, at least a patch.
-        taxa: Kinds of training image; kept, not used.
-        untrained: Give logits before training too.
+        shared: As ``AnySideDetector``; the side is at least a patch.
 
     Raises:
         WeightsError: The weights asked for are not to be had or do not fit.
         DetectorError: The patch does not fit into the input.
     """
 
-    card: ClassVar[Card] = CARD
+    card = cards.SSP
     sides = Sides(tiny=128, base=256)
+    published = RESNET.published
     mean: Tensor
     std: Tensor
     kernels: Tensor
 
-    def __init__(
-        self,
-        *,
-        size: Size = "base",
-        patch: int = 32,
-        pretrained: Pretrained = None,
-        input_size: int | None = None,
-        taxa: Iterable[Sequence[str]] = (),
-        untrained: bool = False,
-    ) -> None:
-        super().__init__(input_size=input_size, size=size, taxa=taxa, untrained=untrained)
+    def __init__(self, *, patch: int = 32, **shared: Unpack[AnySideOptions]) -> None:
+        super().__init__(**shared)
         side = self.transform.size
-        source = resolve(pretrained, size=size, published=RESNET.published, detector="ssp")
         # As many as a grid would have: what the patches cover does not depend on their side.
         self.cutter = Cutter(patch, max(1, (side // max(patch, 1)) ** 2), detector="ssp")
         self.cutter.places(torch.empty(1, 3, side, side), training=False)
-        self.enlarged = 256 if size == "base" else 64
-        self.network = (RESNET.base if size == "base" else RESNET.tiny)(1)
-        if source is not None:
-            self.init = _fill(self, source)
-        for buffer, values in zip(("mean", "std"), RESNET.statistics, strict=True):
-            self.register_buffer(buffer, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
+        self.enlarged = 256 if self.size == "base" else 64
+        self.network = (RESNET.base if self.size == "base" else RESNET.tiny)(1)
+        if self.start is not None:
+            self.init = _fill(self, self.start)
+        register_statistics(self, *RESNET.statistics)
         self.register_buffer("kernels", srm_kernels(), persistent=False)
-        if size == "tiny":
+        if self.size == "tiny":
             follow_quickly(self)
         self.to(memory_format=torch.channels_last)
 
@@ -88,32 +73,16 @@ class SSP(Detector):
         """Give the (B, 3, E, E) noise of patches in [0, 1], enlarged; E is 256, 64 for tiny."""
         normalised = (patches - self.mean) / self.std
         large = F.interpolate(normalised, (self.enlarged,) * 2, mode="bilinear")
-        # Half precision has no bits left for differences of neighbouring values.
-        with torch.autocast(patches.device.type, enabled=False):
-            residual = F.conv2d(large.float(), self.kernels, padding=2)
-        return residual.clamp(-TRUNCATION, TRUNCATION)
+        return noise_residual(large, self.kernels)
 
     def features(self, inputs: Tensor) -> Tensor:
         """Give the (B, d) pooled activations; d is 2048 for base and 96 for tiny."""
         noise = self.residual(self.simplest(inputs))
-        noise = noise.contiguous(memory_format=torch.channels_last)
-        maps = self.network.forward_features(noise)
-        pooled: Tensor = self.network.forward_head(maps, pre_logits=True)
-        return pooled
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Give (B,) logits for (B, 3, S, S) inputs in [0, 1]; > 0 means fake."""
-        logits: Tensor = self.network.get_classifier()(self.features(inputs))  # (B, 1)
-        return logits.squeeze(1).float()
+        return self.pooled(noise.contiguous(memory_format=torch.channels_last))
 
     def architecture(self) -> dict[str, Any]:
-        """Rebuild without fetching the ImageNet weights, which the saved ones replace."""
-        return {
-            "size": self.size,
-            "patch": self.cutter.side,
-            "pretrained": False,
-            "input_size": self.transform.size,
-        }
+        """Add the side of the patches to what rebuilds the network."""
+        return {**super().architecture(), "patch": self.cutter.side}
 
 
 def _fill(detector: SSP, source: str) -> str:
@@ -121,7 +90,7 @@ def _fill(detector: SSP, source: str) -> str:
     tensors, digest = read_weights(source, "ssp")
     if not any(name.startswith(("disc.", "module.disc.")) for name in tensors):
         load_trunk(detector.network, source, "ssp", RESNET.head)
-        return "imagenet" if source == RESNET.published else f"weights:{digest}"
+        return init_of(source, RESNET.published, digest)
     ours = renamed(tensors, _NAMES)
     check_fit(ours, detector.network.state_dict(), source)
     for name in ("fc.weight", "fc.bias"):

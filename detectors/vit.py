@@ -1,6 +1,6 @@
 """A plain vision transformer, fine-tuned whole."""
 
-from detectors.cards.spatial import VIT
+from detectors.cards import spatial as cards
 from detectors.parts.backbones import BackboneDetector
 
 
@@ -13,5 +13,5 @@ class ViT(BackboneDetector):
     Source: Dosovitskiy et al., ICLR 2021 (arXiv 2010.11929).
     """
 
-    card = VIT
+    card = cards.VIT
     backbone = "vit-b16"

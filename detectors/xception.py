@@ -1,9 +1,7 @@
 """Xception, the field's common baseline: one convolutional network, one logit."""
 
-from detectors.cards.spatial import XCEPTION
-from detectors.parts.backbones import BACKBONES, BackboneDetector
-
-PUBLISHED = BACKBONES["xception"].published
+from detectors.cards import spatial as cards
+from detectors.parts.backbones import BackboneDetector
 
 
 class Xception(BackboneDetector):
@@ -14,5 +12,5 @@ class Xception(BackboneDetector):
     the aligned Xception, far narrower and three of them, at 128 pixels; its features are (B, 128).
     """
 
-    card = XCEPTION
+    card = cards.XCEPTION
     backbone = "xception"

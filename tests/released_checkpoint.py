@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-from detectors.mfclip.release import SHAPES, Shape
+from detectors.mfclip.release import RELEASE_SHAPES, ReleaseShape
 from detectors.parts.filters import srm_kernels
 
 Tensors = dict[str, Tensor]
 
 
-def published_shapes(shape: Shape) -> dict[str, tuple[int, ...]]:
+def published_shapes(shape: ReleaseShape) -> dict[str, tuple[int, ...]]:
     """Give the names and shapes of a released checkpoint."""
     w, side = shape.width, shape.input_size
     shapes: dict[str, tuple[int, ...]] = {
@@ -80,7 +80,7 @@ def published_tensors() -> Tensors:
     """Draw a checkpoint of the size tiny."""
     generator = torch.Generator().manual_seed(0)
     tensors: Tensors = {}
-    for name, size in published_shapes(SHAPES["tiny"]).items():
+    for name, size in published_shapes(RELEASE_SHAPES["tiny"]).items():
         fan = size[-1] if len(size) == 2 else 9 * size[1] if len(size) == 4 else 1
         tensors[name] = torch.randn(size, generator=generator) * fan**-0.5
         if name.endswith(("running_var", "norm.weight")):

@@ -12,7 +12,7 @@ from detectors import DetectorError, WeightsError
 from detectors.base import Batch
 from detectors.catalog import load_detector
 from detectors.clip_linear import ClipLinear
-from detectors.parts.towers import PUBLISHED
+from detectors.parts.towers import CLIP_L14
 from detectors.transform import Transform
 
 # Of CLIP's published preprocessing.
@@ -211,7 +211,7 @@ def test_base_without_its_published_weights_is_an_error(monkeypatch: pytest.Monk
         raise LocalEntryNotFoundError("Got: no route to host")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", fail)
-    with pytest.raises(WeightsError, match=f"weights '{PUBLISHED}'.*pass pretrained=False"):
+    with pytest.raises(WeightsError, match=f"weights '{CLIP_L14}'.*pass pretrained=False"):
         ClipLinear(size="base")
     with pytest.raises(WeightsError, match="clip-linear has no published weights of size tiny"):
         ClipLinear(size="tiny", pretrained=True)

@@ -20,7 +20,7 @@ from detectors.base import Batch
 from detectors.inference import ready_for_inference
 from detectors.mfclip import MFCLIPRelease
 from detectors.mfclip.losses import released_prediction_loss
-from detectors.mfclip.release import SHAPES, SquashedBytes
+from detectors.mfclip.release import RELEASE_SHAPES, SquashedBytes
 from detectors.mfclip.release_weights import own_name, read_release
 from detectors.parts.filters import srm_kernels
 from tests.released_checkpoint import Tensors, published_shapes, published_tensors
@@ -177,7 +177,9 @@ def test_the_base_size_is_the_released_network() -> None:
     with torch.device("meta"):
         network = MFCLIPRelease(size="base", taxa=TAXA)
     own = {n: tuple(t.shape) for n, t in network.state_dict().items() if n != "trained"}
-    published = {own_name(n): shape for n, shape in published_shapes(SHAPES["base"]).items()}
+    published = {
+        own_name(n): shape for n, shape in published_shapes(RELEASE_SHAPES["base"]).items()
+    }
     assert published == own
     parameters = sum(p.numel() for p in network.parameters())
     decides = (*network.vision.parameters(), *network.head.parameters())

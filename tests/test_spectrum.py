@@ -12,7 +12,7 @@ from torch import Tensor
 
 from detectors import DetectorError
 from detectors.base import Batch
-from detectors.spectrum import FLOOR, Spectrum
+from detectors.spectrum import LEAST_POWER, Spectrum
 
 Array = NDArray[np.float64]
 
@@ -88,7 +88,7 @@ def test_a_wave_shows_at_its_frequency() -> None:
 
 def test_a_flat_image_has_the_floor_at_every_frequency_but_zero() -> None:
     spectrum = Spectrum(size="tiny").spectrum(torch.full((1, 3, 128, 128), 0.5))[0]
-    expected = torch.full((90,), math.log(FLOOR), dtype=torch.float64)
+    expected = torch.full((90,), math.log(LEAST_POWER), dtype=torch.float64)
     torch.testing.assert_close(spectrum[1:], expected)
     assert spectrum[0] == pytest.approx(math.log((0.5 * 128) ** 2))
 

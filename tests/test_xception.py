@@ -9,7 +9,8 @@ from torch import Tensor
 
 from detectors import WeightsError
 from detectors.base import Batch
-from detectors.xception import PUBLISHED, Xception
+from detectors.parts.backbones import BACKBONES
+from detectors.xception import Xception
 
 
 def images(count: int, side: int = 128) -> Tensor:
@@ -102,7 +103,8 @@ def test_base_without_its_published_weights_is_an_error(monkeypatch: pytest.Monk
         raise LocalEntryNotFoundError("Got: no route to host")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", fail)
-    with pytest.raises(WeightsError, match=f"weights '{PUBLISHED}'.*pass pretrained=False"):
+    published = BACKBONES["xception"].published
+    with pytest.raises(WeightsError, match=f"weights '{published}'.*pass pretrained=False"):
         Xception(size="base")
     with pytest.raises(WeightsError, match="xception has no published weights of size tiny"):
         Xception(size="tiny", pretrained=True)

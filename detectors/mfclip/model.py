@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from detectors.base import Batch, Detector, Size
+from detectors.base import Batch, Sides, Size
 from detectors.cards import mfclip as cards
 from detectors.mfclip.attention import PLACES, PairTable, SamplePairAttention, Spa
 from detectors.mfclip.language import Fle
@@ -34,11 +34,12 @@ from detectors.parts.clip import (
     logit_scale,
     origin_of,
 )
+from detectors.parts.network import FixedSideDetector
 
 Language = Literal["prompts", "none"]
 
 
-class MFCLIP(Detector):
+class MFCLIP(FixedSideDetector):
     """MFCLIP's idea with the defects of its release put right; any batch size.
 
     Training sees image, noise and prompts, inference image and noise alone:
@@ -94,6 +95,7 @@ class MFCLIP(Detector):
     """
 
     card = cards.MFCLIP
+    sides = Sides(tiny=SHAPES["tiny"].input_size, base=SHAPES["base"].input_size)
     class_of_taxon: Tensor
 
     def __init__(
@@ -127,8 +129,8 @@ class MFCLIP(Detector):
         lambda_kl: float = 1.0,
         kl_temperature: float = 1.0,
     ) -> None:
-        shape = SHAPES.get(size, SHAPES["base"])  # an unknown size is refused by the base class
-        super().__init__(input_size=shape.input_size, size=size, taxa=taxa, untrained=untrained)
+        super().__init__(size=size, taxa=taxa, untrained=untrained)
+        shape = SHAPES[self.size]
         one_of("language", language, Language)
         self.with_language = language == "prompts"
         self._set_losses(prediction, train_teacher, lambda_cmc, lambda_kl, kl_temperature)

@@ -7,11 +7,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from detectors.errors import DetectorError
-from detectors.parts.filters import srm_kernels
+from detectors.parts.filters import TRUNCATION, noise_residual, srm_kernels
 
 BLACK = 4  # of 255; JPEG leaves a black border a little above 0
 BORDER_SHARE = 0.05
-TRUNCATION = 3.0
 Choice = Literal["richest", "poorest", "random", "centre", "whole", "none"]
 HALO = 2  # pixels that the 5 x 5 filters see around a patch
 
@@ -143,10 +142,8 @@ class Residuals(nn.Module):
         columns = _grid(images, self.patch)[1]
         padded = F.pad(images.float(), [HALO] * 4, mode="reflect")
         patches = cut(padded, chosen, columns=columns, patch=self.patch, halo=HALO)
-        # Half precision has no bits left for a residual of 3 in 255.
-        with torch.autocast(images.device.type, enabled=False):
-            residual = F.conv2d(self.units * patches.flatten(0, 1), self.kernels)
-        truncated = residual.clamp(-TRUNCATION, TRUNCATION) / TRUNCATION
+        whole = self.units * patches.flatten(0, 1)
+        truncated = noise_residual(whole, self.kernels, padding=0) / TRUNCATION
         return truncated.reshape(*chosen.shape, *truncated.shape[1:])
 
 

@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Self, Unpack
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.transforms.v2.functional import rgb_to_grayscale
 
-from detectors.base import Batch, Detector, Size
+from detectors.base import Batch, Sides, Size
 from detectors.cards import mfclip as cards
 from detectors.errors import InputError
 from detectors.mfclip.attention import PLACES, PairTable
@@ -21,7 +21,8 @@ from detectors.mfclip.readers import ReleaseReader
 from detectors.mfclip.release_weights import read_release
 from detectors.mfclip.vision import ConvStack, Stage
 from detectors.parts.clip import logit_scale
-from detectors.parts.filters import srm_kernels
+from detectors.parts.filters import noise_residual, srm_kernels
+from detectors.parts.network import FixedSideDetector, FixedSideOptions
 from detectors.parts.texts import ScratchText
 from detectors.parts.transformer import Block, blocks
 from detectors.pretrained import fingerprint
@@ -32,7 +33,7 @@ CANDIDATES = 2  # rows and columns of noise patches
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shape:
+class ReleaseShape:
     """The dimensions of one size of the released network."""
 
     input_size: int
@@ -45,8 +46,8 @@ class Shape:
     noise_layers: int
 
 
-SHAPES = {
-    "tiny": Shape(
+RELEASE_SHAPES = {
+    "tiny": ReleaseShape(
         input_size=64,
         width=64,
         heads=4,
@@ -56,7 +57,7 @@ SHAPES = {
         noise_stages=((16, 1), (32, 1)),
         noise_layers=1,
     ),
-    "base": Shape(
+    "base": ReleaseShape(
         input_size=224,
         width=512,
         heads=8,
@@ -89,7 +90,7 @@ class SquashedBytes(Transform):
         return rounded(resized / 255).reshape(*images.shape[:-2], *side)
 
 
-class MFCLIPRelease(Detector):
+class MFCLIPRelease(FixedSideDetector):
     """The network of MFCLIP's public release, and its losses, as they are.
 
     The score of an image depends on its place in the batch, and a batch has 24 places at most:
@@ -102,24 +103,17 @@ class MFCLIPRelease(Detector):
     Source: the authors' public code of Zhang et al., IEEE TIFS 20, 2025, arXiv 2409.09724.
 
     Args:
-        size: ``base`` (224 px, as released) or ``tiny`` (64 px).
-        taxa: The kinds of training image; their prompts are built from them. A level that is not
+        shared: As ``FixedSideDetector``. The prompts are built from ``taxa``; a level that is not
             known says level 1 again, as all levels of real images do.
-        untrained: Give logits before training too.
     """
 
     card = cards.MFCLIP_RELEASE
+    sides = Sides(tiny=RELEASE_SHAPES["tiny"].input_size, base=RELEASE_SHAPES["base"].input_size)
     class_of_taxon: Tensor
 
-    def __init__(
-        self,
-        *,
-        size: Size = "base",
-        taxa: Iterable[Sequence[str]] = (),
-        untrained: bool = False,
-    ) -> None:
-        shape = SHAPES.get(size, SHAPES["base"])  # an unknown size is refused by the base class
-        super().__init__(input_size=shape.input_size, size=size, taxa=taxa, untrained=untrained)
+    def __init__(self, **shared: Unpack[FixedSideOptions]) -> None:
+        super().__init__(**shared)
+        shape = RELEASE_SHAPES[self.size]
         self.transform = SquashedBytes(shape.input_size)
         prompts = prompts_of(self.taxa)
         self.language = ReleaseReader(
@@ -191,7 +185,7 @@ class ReleaseVision(nn.Module):
 
     kernels: Tensor
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: ReleaseShape) -> None:
         super().__init__()
         self.patch = shape.input_size // CANDIDATES
         self.register_buffer("kernels", srm_kernels())
@@ -218,15 +212,14 @@ class ReleaseVision(nn.Module):
         place = evenness.argsort(dim=1, stable=True)[:, :1]
         patches = cut(inputs, place, columns=CANDIDATES, patch=self.patch)[:, 0]
         # In units of 0..1, where the truncation never acts; zeros around the patch.
-        with torch.autocast(inputs.device.type, enabled=False):
-            return F.conv2d(patches, self.kernels, padding=2).clamp(-3, 3)
+        return noise_residual(patches, self.kernels)
 
 
 class ReleaseBranch(nn.Module):
     """CNN, its whole map as one token, and a transformer over that and a class token."""
 
     def __init__(
-        self, stages: Sequence[tuple[int, int]], side: int, shape: Shape, *, layers: int
+        self, stages: Sequence[tuple[int, int]], side: int, shape: ReleaseShape, *, layers: int
     ) -> None:
         super().__init__()
         width = shape.width

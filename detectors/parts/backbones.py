@@ -1,8 +1,8 @@
 """Published image networks that detectors are built on, each with a narrow twin for CPUs."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import timm
 import torch
@@ -10,14 +10,14 @@ from timm.layers.conv_bn_act import ConvNormAct
 from timm.models.xception_aligned import XceptionAligned
 from torch import Tensor, nn
 
-from detectors.base import Detector, Size
 from detectors.errors import DetectorError
 from detectors.loading import check_fit
-from detectors.pretrained import Pretrained, read_weights, resolve
+from detectors.parts.network import AnySideOptions, NetworkDetector, register_statistics
+from detectors.pretrained import init_of, read_weights
 
 TINY_SIDE = 128
-_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-_SYMMETRIC = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+IMAGENET_STATISTICS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_SYMMETRIC_STATISTICS = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 _Statistics = tuple[tuple[float, float, float], tuple[float, float, float]]
 
 
@@ -71,7 +71,7 @@ BACKBONES = {
         base=_named("legacy_xception"),
         tiny=_tiny_xception,
         input_size=256,
-        statistics=_SYMMETRIC,
+        statistics=_SYMMETRIC_STATISTICS,
         head=("fc.", "head.fc."),
     ),
     "efficientnet-b4": Backbone(
@@ -79,7 +79,7 @@ BACKBONES = {
         base=_named("tf_efficientnet_b4"),
         tiny=_named("test_efficientnet"),
         input_size=256,
-        statistics=_IMAGENET,
+        statistics=IMAGENET_STATISTICS,
         head=("classifier.",),
     ),
     "resnet50": Backbone(
@@ -87,7 +87,7 @@ BACKBONES = {
         base=_named("resnet50", zero_init_last=False),  # as torchvision starts it
         tiny=_named("test_resnet", zero_init_last=False),
         input_size=224,
-        statistics=_IMAGENET,
+        statistics=IMAGENET_STATISTICS,
         head=("fc.",),
     ),
     "vit-b16": Backbone(
@@ -95,22 +95,42 @@ BACKBONES = {
         base=_named("vit_base_patch16_224", **_ANY_SIDE),
         tiny=_named("test_vit", img_size=TINY_SIDE, **_ANY_SIDE),
         input_size=224,
-        statistics=_SYMMETRIC,
+        statistics=_SYMMETRIC_STATISTICS,
         head=("head.",),
     ),
 }
 
 
-class BackboneDetector(Detector):
+class TimmDetector(NetworkDetector):
+    """A network of timm, whose own last layer decides.
+
+    Attributes:
+        network: Built with one output.
+    """
+
+    network: Any
+
+    def pooled(self, inputs: Tensor) -> Tensor:
+        """Give the (B, d) pooled activations of what goes into the network."""
+        maps = self.network.forward_features(inputs)
+        pooled: Tensor = self.network.forward_head(maps, pre_logits=True)
+        return pooled
+
+    def decide(self, features: Tensor) -> Tensor:
+        """Give (B,) float32 logits of (B, d) features."""
+        logits: Tensor = self.network.get_classifier()(features)  # (B, 1)
+        return logits.squeeze(1).float()
+
+
+class BackboneDetector(TimmDetector):
     """One network of ``BACKBONES`` with one logit; a subclass names it.
 
+    ``tiny`` is a narrow network of the same kind, from random weights. Published weights are
+    ImageNet's; others are in timm's layout. ``input_size`` is 128 (tiny) or the network's own by
+    default.
+
     Args:
-        size: ``tiny`` (a narrow network of the same kind, from random weights) or ``base``.
-        pretrained: False, True (the published ImageNet weights), a Hub repository, a local folder
-            or file in timm's layout; by default True for ``base`` and False for ``tiny``.
-        input_size: Side of the input in pixels; 128 (tiny) or the network's own by default.
-        taxa: Kinds of training image; kept, not used.
-        untrained: Give logits before training too.
+        shared: As ``AnySideDetector``.
 
     Attributes:
         backbone: Its name in ``BACKBONES``.
@@ -124,55 +144,29 @@ class BackboneDetector(Detector):
     mean: Tensor
     std: Tensor
 
-    def __init__(
-        self,
-        *,
-        size: Size = "base",
-        pretrained: Pretrained = None,
-        input_size: int | None = None,
-        taxa: Iterable[Sequence[str]] = (),
-        untrained: bool = False,
-    ) -> None:
-        name = self.card.name
+    def __init__(self, **shared: Unpack[AnySideOptions]) -> None:
         if self.backbone not in BACKBONES:
             raise DetectorError(
-                f"{name} has no backbone '{self.backbone}'; there are {', '.join(BACKBONES)}"
+                f"{self.card.name} has no backbone '{self.backbone}'; "
+                f"there are {', '.join(BACKBONES)}"
             )
         found = BACKBONES[self.backbone]
-        default = TINY_SIDE if size == "tiny" else found.input_size
-        side = default if input_size is None else input_size
-        super().__init__(input_size=side, size=size, taxa=taxa, untrained=untrained)
-        source = resolve(pretrained, size=size, published=found.published, detector=name)
-        self.network = (found.tiny if size == "tiny" else found.base)(1)
-        if source is not None:
-            digest = load_trunk(self.network, source, name, found.head)
-            # Only the published weights are known to be ImageNet's; others are named by bytes.
-            self.init = "imagenet" if source == found.published else f"weights:{digest}"
-        for buffer, values in zip(("mean", "std"), found.statistics, strict=True):
-            self.register_buffer(buffer, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
+        self.published = found.published
+        if shared.get("input_size") is None:
+            shared["input_size"] = TINY_SIDE if shared.get("size") == "tiny" else found.input_size
+        super().__init__(**shared)
+        self.network = (found.tiny if self.size == "tiny" else found.base)(1)
+        if self.start is not None:
+            digest = load_trunk(self.network, self.start, self.card.name, found.head)
+            self.init = init_of(self.start, found.published, digest)
+        register_statistics(self, *found.statistics)
         # Depthwise convolutions run about 1.4 times as fast on a CPU with channels last.
         self.to(memory_format=torch.channels_last)
 
     def features(self, inputs: Tensor) -> Tensor:
         """Give the (B, d) pooled activations of (B, 3, S, S) inputs in [0, 1]."""
         normalised = (inputs - self.mean) / self.std
-        normalised = normalised.contiguous(memory_format=torch.channels_last)
-        maps = self.network.forward_features(normalised)
-        pooled: Tensor = self.network.forward_head(maps, pre_logits=True)
-        return pooled
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Give (B,) logits for (B, 3, S, S) inputs in [0, 1]; > 0 means fake."""
-        return self.decide(self.features(inputs))
-
-    def decide(self, features: Tensor) -> Tensor:
-        """Give (B,) float32 logits of (B, d) features."""
-        logits: Tensor = self.network.get_classifier()(features)  # (B, 1)
-        return logits.squeeze(1).float()
-
-    def architecture(self) -> dict[str, Any]:
-        """Rebuild without fetching the ImageNet weights, which the saved ones replace."""
-        return {"size": self.size, "pretrained": False, "input_size": self.transform.size}
+        return self.pooled(normalised.contiguous(memory_format=torch.channels_last))
 
 
 def load_trunk(network: nn.Module, source: str, detector: str, head: tuple[str, ...]) -> str:

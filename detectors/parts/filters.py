@@ -7,6 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+TRUNCATION = (
+    3.0  # beyond it lies content, not noise: that of the filters' own papers, in grey levels
+)
 GREY = (0.299, 0.587, 0.114)  # of R, G, B: the luma of ITU-R BT.601
 
 _KB = [[-1, 2, -1], [2, -4, 2], [-1, 2, -1]]
@@ -62,6 +65,17 @@ def srm_kernels() -> Tensor:
     """
     filters = torch.stack([_centred(_KB) / 4, _centred(_KV) / 12, _centred(_SECOND) / 2])
     return filters[:, None].repeat(1, 3, 1, 1)
+
+
+def noise_residual(images: Tensor, kernels: Tensor, *, padding: int = 2) -> Tensor:
+    """Filter (B, 3, H, W) images by ``srm_kernels``; what lies beyond +-3 is truncated.
+
+    In float32 whatever the precision around it: half of that has no bits left for differences of
+    neighbouring values.
+    """
+    with torch.autocast(images.device.type, enabled=False):
+        residual = F.conv2d(images.float(), kernels, padding=padding)
+        return residual.clamp(-TRUNCATION, TRUNCATION)
 
 
 def srm_bank() -> Tensor:

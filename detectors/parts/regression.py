@@ -1,16 +1,18 @@
 """Detectors that are a logistic regression on a few measured numbers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from typing import Unpack
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from detectors.base import Batch, Detector, Known, Size
+from detectors.base import Batch, Known
 from detectors.errors import DetectorError
+from detectors.parts.network import AnySideDetector, AnySideOptions
 
 
-class RegressionDetector(Detector):
+class RegressionDetector(AnySideDetector):
     """Logistic regression on d numbers an image; a subclass says in ``measure`` what they are.
 
     They are standardised by mean and standard deviation of the training images (a number that never
@@ -18,32 +20,24 @@ class RegressionDetector(Detector):
     terms . coef + intercept, fitted by scikit-learn's ``LogisticRegression`` (L2, C = 1, balanced
     class weights). All of it in float64.
 
+    Before training all logits are 0.
+
+    Args:
+        shared: As ``AnySideDetector``; there are no weights to start from.
+
     Attributes:
+        numbers: d, set before this constructor is called.
         mean: (d,) float64, and so is ``scale``; ``coef`` is (t,).
     """
 
+    numbers: int
     mean: Tensor
     scale: Tensor
     init = "none"
 
-    def __init__(
-        self,
-        *,
-        numbers: int,
-        pretrained: bool | str | None,
-        input_size: int | None,
-        size: Size,
-        taxa: Iterable[Sequence[str]],
-        untrained: bool,
-    ) -> None:
-        """Set the weights to 0; ``numbers`` is d, the others are as for every detector."""
-        super().__init__(input_size=input_size, size=size, taxa=taxa, untrained=untrained)
-        if pretrained:
-            raise DetectorError(
-                f"{self.card.name} has no pretrained weights: leave pretrained out, or load a "
-                "fitted one with from_pretrained"
-            )
-        zeros = torch.zeros(numbers, dtype=torch.float64)
+    def __init__(self, **shared: Unpack[AnySideOptions]) -> None:
+        super().__init__(**shared)
+        zeros = torch.zeros(self.numbers, dtype=torch.float64)
         self.register_buffer("mean", zeros.clone())
         self.register_buffer("scale", torch.ones_like(zeros))
         # Parameters, so that they are counted; no gradient, since scikit-learn fits them.
@@ -89,14 +83,8 @@ class RegressionDetector(Detector):
         from sklearn.linear_model import LogisticRegression
         from sklearn.preprocessing import StandardScaler
 
-        name = self.card.name
         numbers, labels = self._measured(train)
-        if len(np.unique(labels)) < 2:
-            fakes = int((labels > 0.5).sum())
-            raise DetectorError(
-                f"{name} needs real and fake training images: got {len(labels) - fakes} real "
-                f"and {fakes} fake"
-            )
+        need_both_classes(self.card.name, fakes=int((labels > 0.5).sum()), images=len(labels))
         scaler = StandardScaler().fit(numbers)
         self.mean.copy_(torch.from_numpy(scaler.mean_))
         self.scale.copy_(torch.from_numpy(scaler.scale_))
@@ -104,7 +92,9 @@ class RegressionDetector(Detector):
         model = LogisticRegression(class_weight="balanced", max_iter=10_000)
         model.fit(terms, labels)
         if model.n_iter_[0] >= model.max_iter:
-            raise DetectorError(f"{name}: no convergence within {model.max_iter} iterations")
+            raise DetectorError(
+                f"{self.card.name}: no convergence within {model.max_iter} iterations"
+            )
         self.coef.copy_(torch.from_numpy(model.coef_[0]))
         self.intercept.fill_(float(model.intercept_[0]))
         self.mark_trained()
@@ -141,3 +131,12 @@ class RegressionDetector(Detector):
         """Give the share of images on their label's side of logit 0."""
         logits = self._logits(torch.from_numpy(numbers).to(self.device))
         return float(((logits > 0).cpu().numpy() == (labels > 0.5)).mean())
+
+
+def need_both_classes(detector: str, *, fakes: int, images: int) -> None:
+    """Raise DetectorError unless some of so many training images are fake and some are real."""
+    if fakes in (0, images):
+        raise DetectorError(
+            f"{detector} needs real and fake training images: got {images - fakes} real "
+            f"and {fakes} fake"
+        )

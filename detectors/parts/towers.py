@@ -1,18 +1,19 @@
 """Detectors on the image tower of a CLIP: what they take, and what decides."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from torch import Tensor, nn
 
-from detectors.base import Detector, Sides, Size
+from detectors.base import Sides
 from detectors.errors import DetectorError
 from detectors.loading import check_fit
 from detectors.parts.clip import ClipImage, Tuning, clip_folder, origin_of
-from detectors.pretrained import Names, Pretrained, read_weights, renamed, resolve
+from detectors.parts.network import AnySideOptions, NetworkDetector
+from detectors.pretrained import Names, read_weights, renamed
 
-PUBLISHED = "openai/clip-vit-large-patch14"
+CLIP_L14 = "openai/clip-vit-large-patch14"
 ATTENTION = ("q_proj", "k_proj", "v_proj", "out_proj")
 _BASE_TOWER = {
     "hidden_size": 1024,
@@ -37,26 +38,28 @@ _TINY_TOWER = {
 }
 
 
-class TowerDetector(Detector):
+class TowerOptions(AnySideOptions, total=False):
+    """What a ``TowerDetector`` takes, for constructors that pass it on."""
+
+    tower: Mapping[str, Any] | None
+
+
+class TowerDetector(NetworkDetector):
     """A detector on the image tower of a CLIP; a subclass says what is tuned and what decides.
 
-    Positions are interpolated when the input has another size than the tower was trained at.
+    ``tiny`` is a small random tower (input 128), ``base`` CLIP ViT-L/14 (input 224). Positions are
+    interpolated when the input has another size than the tower was trained at. A tower that
+    ``pretrained`` names, in transformers' layout, is taken as it is, whatever its own size. Some
+    read the whole detector too, as its authors trained it.
 
     Args:
-        size: ``tiny`` (a small random tower, input 128) or ``base`` (CLIP ViT-L/14, input 224).
-        pretrained: False, True (``openai/clip-vit-large-patch14``), a Hub repository or a local
-            folder of transformers' layout; by default True for ``base`` and False for ``tiny``.
-            A named tower is taken as it is, whatever its own size. Some read the whole detector
-            too, as its authors trained it.
         tower: Fields of ``CLIPVisionConfig`` for a random tower; by default the size's.
-        input_size: Side of the input in pixels, at least one patch; 128 or 224 by default.
-        taxa: Kinds of training image.
-        untrained: Give logits before training too.
+        shared: As ``AnySideDetector``; the side is at least one patch.
 
     Attributes:
         tuning: What of the tower is trained.
         image: The tower. A frozen one stays in evaluation mode even while the detector trains.
-        source: Folder of the CLIP that it was taken from, if any.
+        clip: Folder of the CLIP that it was taken from, if any.
         checkpoint: What the whole detector is to be read from, if anything.
 
     Raises:
@@ -65,30 +68,24 @@ class TowerDetector(Detector):
     """
 
     sides = Sides(tiny=128, base=224)
+    published = CLIP_L14
     tuning: ClassVar[Tuning] = "frozen"
 
     def __init__(
-        self,
-        *,
-        size: Size = "base",
-        pretrained: Pretrained = None,
-        tower: Mapping[str, Any] | None = None,
-        input_size: int | None = None,
-        taxa: Iterable[Sequence[str]] = (),
-        untrained: bool = False,
+        self, *, tower: Mapping[str, Any] | None = None, **shared: Unpack[AnySideOptions]
     ) -> None:
-        super().__init__(input_size=input_size, size=size, taxa=taxa, untrained=untrained)
+        super().__init__(**shared)
         name, side = self.card.name, self.transform.size
-        source = resolve(pretrained, size=size, published=PUBLISHED, detector=name)
-        self.checkpoint = source if source is not None and self.is_trained(source) else None
-        clip = source if self.checkpoint is None else None
+        start = self.start
+        self.checkpoint = start if start is not None and self.is_trained(start) else None
+        clip = start if self.checkpoint is None else None
         if clip is not None and tower is not None:
             raise DetectorError(
                 f"{name}: tower describes a random tower; leave it out or pass pretrained=False"
             )
-        self.source = None if clip is None else clip_folder(clip, name)
-        random = dict(tower or (_TINY_TOWER if size == "tiny" else _BASE_TOWER))
-        encoder = random if self.source is None else str(self.source)
+        self.clip = None if clip is None else clip_folder(clip, name)
+        random = dict(tower or (_TINY_TOWER if self.size == "tiny" else _BASE_TOWER))
+        encoder = random if self.clip is None else str(self.clip)
         self.image = ClipImage(encoder, size=side, tuning=self.tuning)
         self.init = origin_of([self.image.origin])
         config: Any = self.image.tower.config
@@ -107,25 +104,15 @@ class TowerDetector(Detector):
 
     def architecture(self) -> dict[str, Any]:
         """Describe the tower, so that it is rebuilt without fetching the weights it had."""
-        return {
-            "size": self.size,
-            "pretrained": False,
-            "input_size": self.transform.size,
-            "tower": self.image.config,
-        }
+        return {**super().architecture(), "tower": self.image.config}
 
 
 class LinearTowerDetector(TowerDetector):
     """A tower and one linear layer on its embedding, by default by binary cross-entropy."""
 
-    def __init__(self, **shared: Any) -> None:
+    def __init__(self, **shared: Unpack[TowerOptions]) -> None:
         super().__init__(**shared)
         self.head = nn.Linear(self.image.outputs, 1)
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Give (B,) logits for (B, 3, S, S) inputs in [0, 1]; > 0 means fake."""
-        logits: Tensor = self.head(self.features(inputs))  # (B, 1)
-        return logits.squeeze(1).float()
 
 
 class PooledTowerDetector(TowerDetector):
@@ -139,7 +126,7 @@ class PooledTowerDetector(TowerDetector):
 
     names: ClassVar[Names]
 
-    def __init__(self, **shared: Any) -> None:
+    def __init__(self, **shared: Unpack[TowerOptions]) -> None:
         super().__init__(**shared)
         self.image.tower.visual_projection.requires_grad_(False)  # not used
         self.head = nn.Linear(self.image.tower.config.hidden_size, 2)
@@ -169,10 +156,6 @@ class PooledTowerDetector(TowerDetector):
     def features(self, inputs: Tensor) -> Tensor:
         """Give the (B, d) class token; d is 1024 for base and 96 for tiny."""
         return self.image.pooled(inputs)
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Give (B,) logits for (B, 3, S, S) inputs in [0, 1]; > 0 means fake."""
-        return self.decide(self.features(inputs))
 
     def decide(self, features: Tensor) -> Tensor:
         """Give (B,) float32 logits of (B, d) features."""
