@@ -26,7 +26,8 @@ from detectors.cards.counts import counts
 from detectors.counting import TAXA, build_random, count, count_flops, count_parameters
 from detectors.errors import WeightsError
 from docs.scripts import detectors as detector_page
-from leaderboard.tables.cost import Cost, cost_csv, cost_json, cost_markdown, rate_chart, rate_table
+from leaderboard.figures.cost import rate_chart, rate_table
+from leaderboard.tables.cost import Cost, cost_csv, cost_json, cost_markdown
 from leaderboard.tables.table import DASH, with_unit
 
 NAMES = sorted(name for name, card in CARDS.items() if not card.sanity)

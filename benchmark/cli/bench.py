@@ -50,7 +50,7 @@ def bench_detectors(
         sections.setdefault(group, []).append([name, *numbers])
     print_sections("Cost of detectors", [COLUMNS[0], *COLUMNS[2:]], sections, notes)
     if out is not None:
-        from leaderboard.tables.cost import write_costs
+        from leaderboard.figures.cost import write_costs
 
         for path in write_costs(out, *found):
             out_console.print(f"Written: {path}", highlight=False, soft_wrap=True)
