@@ -9,15 +9,16 @@ import pandas as pd
 from leaderboard.errors import LeaderboardError
 from leaderboard.figures.calibration import reliability_diagram, reliability_table
 from leaderboard.figures.critical import compared, critical_diagram
-from leaderboard.figures.curves import robustness_curves, training_curves, validation_curves
 from leaderboard.figures.drawing import Picture
 from leaderboard.figures.embedding import embedding_pictures
 from leaderboard.figures.heatmap import heat_map
 from leaderboard.figures.overlays import overlay_pictures
+from leaderboard.figures.robustness import robustness_curves
 from leaderboard.figures.roc import det_curves, mean_curves, roc_curves
 from leaderboard.figures.scores import score_histograms, score_table
 from leaderboard.figures.slope import slope_chart, slope_table
 from leaderboard.figures.tradeoff import tradeoff_chart, tradeoff_table
+from leaderboard.figures.training import training_curves, validation_curves
 from leaderboard.site.page import FEW, ProtocolSection, render
 from leaderboard.tables.ablation import ablation_table
 from leaderboard.tables.attacks import attack_tables

@@ -9,8 +9,8 @@ import pytest
 from leaderboard.errors import LeaderboardError
 from leaderboard.figures.calibration import reliability_table
 from leaderboard.figures.critical import block_table, compared, critical_diagram
-from leaderboard.figures.curves import severity_table
 from leaderboard.figures.panels import apart, measured
+from leaderboard.figures.robustness import severity_table
 from leaderboard.figures.roc import deviates, mean_curves
 from leaderboard.figures.scores import BINS, REAL, score_table
 from leaderboard.figures.slope import slope_table

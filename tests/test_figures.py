@@ -14,14 +14,15 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from leaderboard.figures.calibration import reliability_diagram, reliability_table
-from leaderboard.figures.curves import robustness_curves, training_curves, validation_curves
-from leaderboard.figures.drawing import WIDTH, Picture, head, new_figure, picture, short
+from leaderboard.figures.drawing import WIDTH, Kind, Picture, head, new_figure, picture, short
 from leaderboard.figures.heatmap import heat_map
 from leaderboard.figures.panels import TOLD_APART, contender_keys, contender_styles, measured
+from leaderboard.figures.robustness import robustness_curves
 from leaderboard.figures.roc import det_curves, mean_curves, mean_roc, roc_curves
 from leaderboard.figures.scores import score_histograms, score_table
 from leaderboard.figures.slope import slope_chart, slope_table
 from leaderboard.figures.tradeoff import tradeoff_chart, tradeoff_table
+from leaderboard.figures.training import training_curves, validation_curves
 from leaderboard.view import ProtocolView, summarise, views
 from protocols import load_protocol
 from results.evaluation import evaluate_contents
@@ -146,7 +147,7 @@ def test_lines_are_written_with_few_colours_and_images_as_they_are() -> None:
         with new_figure() as figure:
             axis = figure.subplots()
             axis.imshow(pixels) if is_image else axis.plot([0, 1])
-            with Image.open(io.BytesIO(picture(figure, "n", "roc", "t", "a").png)) as image:
+            with Image.open(io.BytesIO(picture(figure, "n", Kind("roc"), "t", "a").png)) as image:
                 modes.append(image.mode)
     assert modes == ["P", "RGBA"]
 
@@ -247,10 +248,10 @@ def test_a_short_name_keeps_both_ends() -> None:
 
 def test_figures_have_the_same_bytes_in_another_process() -> None:
     code = (
-        "import hashlib; from leaderboard.figures.drawing import new_figure, picture\n"
+        "import hashlib; from leaderboard.figures.drawing import Kind, new_figure, picture\n"
         "with new_figure() as figure:\n"
         "    figure.subplots().plot([0, 1], label='a \N{EN DASH} b'); figure.legend()\n"
-        "    drawn = picture(figure, 'n', 'roc', 't', 'a')\n"
+        "    drawn = picture(figure, 'n', Kind('roc'), 't', 'a')\n"
         "print([hashlib.sha256(drawn.files[e]).hexdigest() for e in sorted(drawn.files)])"
     )
     printed = {

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from leaderboard.figures.curves import severity_table
+from leaderboard.figures.robustness import severity_table
 from leaderboard.view import ProtocolView, views
 from protocols import load_protocol
 from results.evaluation import evaluate_contents

@@ -4,12 +4,21 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from leaderboard.figures.drawing import FAINT, INK, WIDTH, Picture, head, new_figure, picture
+from leaderboard.figures.drawing import FAINT, INK, WIDTH, Kind, Picture, head, new_figure, picture
 from leaderboard.figures.panels import BLUE, columns_of, label_left, measured, panels, which
 from leaderboard.view import Contender, ProtocolView
 from results.metrics.calibration import BINS, calibration
 from results.metrics.functions import probability
 from results.run import RunContents
+
+_KIND = Kind(
+    "reliability",
+    caption=(
+        "On the dotted line P(fake) can be taken at its word; a point is as large as the share of "
+        "images in its bin. It holds for the share of fakes that the test sets have, and no other."
+    ),
+    heading="Calibration",
+)
 
 
 def reliability_table(view: ProtocolView, contents: RunContents) -> pd.DataFrame:
@@ -56,7 +65,7 @@ def reliability_diagram(view: ProtocolView, table: pd.DataFrame) -> Picture:
         label_left(axes, columns, "share of fakes in it")
         alt = f"{view.protocol.title}: share of fakes over P(fake), by detector"
         title = f"{view.protocol.title}: {which(view)}"
-        return picture(figure, f"{view.name}-reliability", "reliability", title, alt)
+        return picture(figure, f"{view.name}-reliability", _KIND, title, alt)
 
 
 def _panel(axis: Axes, rows: pd.DataFrame) -> None:

@@ -7,13 +7,21 @@ change from one process to the next; what is drawn comes from it (``results.stat
 import pandas as pd
 from matplotlib.axes import Axes
 
-from leaderboard.figures.drawing import FAINT, INK, Picture, new_figure, picture, short
+from leaderboard.figures.drawing import FAINT, INK, Kind, Picture, new_figure, picture, short
 from leaderboard.view import ProtocolView
 from results.errors import UndefinedError
 from results.metrics.checking import Counts
 from results.run import RunContents
 from results.statistics.ranking import CriticalDifference, critical_difference
 
+_KIND = Kind(
+    "ranks",
+    caption=(
+        "Mean ranks, 1 is best. A bar joins detectors that are not told apart (Nemenyi, 5 %); none "
+        "are where p (Friedman) is above 0.05."
+    ),
+    heading="Ranks",
+)
 _WIDTH, _LINE = 7.0, 0.2  # inches: the figure, and a line of text
 
 
@@ -86,7 +94,7 @@ def critical_diagram(view: ProtocolView, found: CriticalDifference) -> Picture:
             _elbow(axis, found, name, depth=-1.0 - bars - row, on_left=on_left)
         alt = f"{view.protocol.title}: mean ranks over {found.blocks} test sets, by detector"
         title = f"{view.protocol.title}: {found.blocks} independent test sets"
-        return picture(figure, f"{view.name}-ranks", "ranks", title, alt)
+        return picture(figure, f"{view.name}-ranks", _KIND, title, alt)
 
 
 def _elbow(

@@ -55,13 +55,29 @@ _FORMATS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+class Kind(NamedTuple):
+    """What all figures of one kind have in common.
+
+    Attributes:
+        name: What the kind is called, in the page's style too.
+        caption: How to read it; empty where no page shows it.
+        heading: What stands above it where it is folded away.
+    """
+
+    name: str
+    caption: str = ""
+    heading: str = ""
+
+
 class Picture(NamedTuple):
     """A figure as files.
 
     Attributes:
         name: Stem of its files.
-        kind: What it is: a key of ``leaderboard.site.page.CAPTIONS``.
-        title: Its heading.
+        kind: Name of its ``Kind``.
+        heading: Its kind's.
+        title: What this one is of.
+        caption: What stands below it: its kind's, with what holds for this one alone.
         alt: What it shows, in words.
         files: Bytes by ending: ``png`` (150 dots an inch), ``svg`` and ``pdf``.
         width: How large the page shows it, in CSS pixels; ``height`` too.
@@ -69,7 +85,9 @@ class Picture(NamedTuple):
 
     name: str
     kind: str
+    heading: str
     title: str
+    caption: str
     alt: str
     files: Mapping[str, bytes]
     width: int
@@ -138,13 +156,24 @@ def _family() -> str:
 def picture(
     figure: Figure,
     name: str,
-    kind: str,
+    kind: Kind,
     title: str,
     alt: str,
     *,
+    note: str = "",
     endings: Sequence[str] = tuple(_FORMATS),
 ) -> Picture:
-    """Write a figure as PNG, SVG and PDF, or some of them, without date and software."""
+    """Write a figure without date and software.
+
+    Args:
+        figure: The figure, drawn within ``new_figure``.
+        name: Stem of its files.
+        kind: What it is.
+        title: What this one is of.
+        alt: What it shows, in words.
+        note: What follows its kind's caption.
+        endings: Its forms: PNG, SVG and PDF, or some of them.
+    """
     # Laid out once. An engine left in place, even an idle one, has every file drawn twice.
     engine = figure.get_layout_engine()
     assert engine is not None
@@ -158,7 +187,17 @@ def picture(
     if not any(axis.images for axis in figure.axes):
         files["png"] = _few_colours(files["png"])
     width, height = (round(inches * _SHOWN) for inches in figure.get_size_inches())
-    return Picture(name, kind, title, alt, files, width, height)
+    return Picture(
+        name=name,
+        kind=kind.name,
+        heading=kind.heading,
+        title=title,
+        caption=kind.caption + note,
+        alt=alt,
+        files=files,
+        width=width,
+        height=height,
+    )
 
 
 def _few_colours(png: bytes) -> bytes:

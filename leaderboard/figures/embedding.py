@@ -9,10 +9,26 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from leaderboard.figures.drawing import FAINT, WIDTH, Picture, file_stem, new_figure, picture, short
+from leaderboard.figures.drawing import (
+    FAINT,
+    WIDTH,
+    Kind,
+    Picture,
+    file_stem,
+    new_figure,
+    picture,
+    short,
+)
 from results.embeddings import embedded_models, read_embeddings
 from results.run import RunContents
 
+_KIND = Kind(
+    "embedding",
+    caption=(
+        "t-SNE of the features of test images: neighbours are alike, distances between groups and "
+        "the size of a group mean nothing. The number is measured in the space itself."
+    ),
+)
 NEIGHBOURS = 10
 _SEED = 0
 _REAL = "real"
@@ -103,7 +119,7 @@ def _figure(contents: RunContents, training: str, models: Mapping[str, str]) -> 
         figure.legend(handles=keys, loc="outside lower center", ncols=len(keys))
         title = f"Embeddings, trained on {training}"
         alt = f"{title}: t-SNE of test images by {', '.join(models.values())}"
-        return picture(figure, f"embedding-{file_stem(training)}", "embedding", title, alt)
+        return picture(figure, f"embedding-{file_stem(training)}", _KIND, title, alt)
 
 
 def _panel(axis: Axes, contents: RunContents, model: str, label: str) -> list[str]:

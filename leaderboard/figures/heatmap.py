@@ -13,11 +13,24 @@ from matplotlib.colors import Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from leaderboard.figures.drawing import FAINT, INK, WIDTH, Picture, head, new_figure, picture, short
+from leaderboard.figures.drawing import (
+    FAINT,
+    INK,
+    WIDTH,
+    Kind,
+    Picture,
+    head,
+    new_figure,
+    picture,
+    short,
+)
 from leaderboard.tables.table import DASH
 from leaderboard.view import Contender, ProtocolView, Result, Test
 from results.metrics.registry import Metric
 
+_KIND = Kind(
+    "heat-map", caption="All on one colour scale; white is chance where the scale names it."
+)
 _MANY = 8  # matrices; more are drawn smaller, with two decimals
 _HATCH = 0.38  # opacity: to be seen on every colour, and to leave the number readable
 
@@ -68,7 +81,7 @@ def heat_map(view: ProtocolView) -> Picture:
         bar.outline.set_visible(False)
         figure.legend(handles=keys, loc="outside lower center", ncols=math.ceil(len(keys) / lines))
         alt = f"{view.protocol.title}: {view.metric} of each training set on each test set"
-        return picture(figure, f"{view.name}-heat-map", "heat-map", view.protocol.title, alt)
+        return picture(figure, f"{view.name}-heat-map", _KIND, view.protocol.title, alt)
 
 
 def _white(metric: Metric) -> float | None:

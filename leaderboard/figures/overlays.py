@@ -8,10 +8,18 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from leaderboard.figures.drawing import Picture, new_figure, picture, short
+from leaderboard.figures.drawing import Kind, Picture, new_figure, picture, short
 from results.overlays import overlaid_models, read_overlays
 from results.run import RunContents
 
+_KIND = Kind(
+    "overlay",
+    caption=(
+        "Drawn faces of the embedded set. Above: framed, the patches that the noise branch sees, "
+        "where there is one. Below: where the evidence for a forgery lies (HiResCAM), bright for "
+        "much, each scaled to its own maximum. A map shows where, and proves no reason why."
+    ),
+)
 _COLUMNS = 7
 _SIDE = 1.5
 _MARK = "#00e5ff"
@@ -63,7 +71,7 @@ def _figure(contents: RunContents, model: str, label: str) -> Picture:
             )  # fmt: skip
         title = f"What it looks at: {label}"
         alt = f"{title}: noise patches and class-activation maps on drawn faces"
-        return picture(figure, f"overlay-{model}", "overlay", title, alt)
+        return picture(figure, f"overlay-{model}", _KIND, title, alt)
 
 
 def _mark(axis: Axes, patches: list[int]) -> None:

@@ -109,6 +109,16 @@ def contender_keys(view: ProtocolView) -> list[Line2D]:
     return keys
 
 
+def grey_note(view: ProtocolView) -> str:
+    """Say below a figure of ``contender_styles`` why some of its lines are grey, if any are."""
+    if len(view.contenders) <= TOLD_APART:
+        return ""
+    return (
+        " Coloured are the detectors that are best on average (undamaged images, unseen forgeries "
+        "where there are any); tables name the others."
+    )
+
+
 def legend(figure: Figure, keys: Sequence[Line2D]) -> None:
     """Put a legend below the panels, as many entries side by side as fit."""
     width, height = figure.get_size_inches()

@@ -10,11 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy.special import ndtri
 
-from leaderboard.figures.drawing import FAINT, INK, WIDTH, Picture, head, new_figure, picture
+from leaderboard.figures.drawing import FAINT, INK, WIDTH, Kind, Picture, head, new_figure, picture
 from leaderboard.figures.panels import (
     columns_of,
     contender_keys,
     contender_styles,
+    grey_note,
     label_left,
     legend,
     panels,
@@ -25,6 +26,17 @@ from results.metrics.functions import roc
 from results.metrics.roc import Roc
 from results.run import RunContents
 
+_ROC = Kind(
+    "roc", caption="Of several models, the mean of their curves at each rate of false alarms."
+)
+_DET = Kind(
+    "det",
+    caption=(
+        "DET: both errors, low rates drawn large; nearer to the lower left is better, the dotted "
+        "diagonals are chance and equal errors. Of several models, the mean of their ROC curves."
+    ),
+    heading="Errors against each other",
+)
 _Line = tuple[Literal["-", "--"], float]
 _MARKS = 0.28  # of a panel's diagonal, from marker to marker
 _DET_TICKS = (0.001, 0.01, 0.05, 0.2, 0.5, 0.8)
@@ -87,7 +99,9 @@ def roc_curves(view: ProtocolView, curves: Sequence[MeanCurve]) -> Picture:
                 set_ticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
         _label(axes, f"real {view.level}s called fake", f"forged {view.level}s called fake")
         alt = f"{view.protocol.title}: ROC curves by test set and detector"
-        return picture(figure, f"{view.name}-roc", "roc", view.protocol.title, alt)
+        return picture(
+            figure, f"{view.name}-roc", _ROC, view.protocol.title, alt, note=grey_note(view)
+        )
 
 
 def det_curves(view: ProtocolView, curves: Sequence[MeanCurve]) -> Picture:
@@ -114,7 +128,9 @@ def det_curves(view: ProtocolView, curves: Sequence[MeanCurve]) -> Picture:
                 set_ticks(ndtri(ticks), [f"{100 * tick:g}" for tick in ticks])
         _label(axes, f"real {view.level}s called fake, %", f"forged {view.level}s missed, %")
         alt = f"{view.protocol.title}: DET curves by test set and detector"
-        return picture(figure, f"{view.name}-det", "det", view.protocol.title, alt)
+        return picture(
+            figure, f"{view.name}-det", _DET, view.protocol.title, alt, note=grey_note(view)
+        )
 
 
 def deviates(rates: npt.ArrayLike) -> Floats:

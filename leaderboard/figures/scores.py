@@ -5,12 +5,21 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 
-from leaderboard.figures.drawing import FAINT, INK, Picture, head, new_figure, picture, short
+from leaderboard.figures.drawing import FAINT, INK, Kind, Picture, head, new_figure, picture, short
 from leaderboard.figures.panels import BLUE, columns_of, measured, panels, which
 from leaderboard.view import Contender, ProtocolView
 from results.metrics.functions import probability
 from results.run import RunContents
 
+_KIND = Kind(
+    "scores",
+    caption=(
+        "Histograms of P(fake) of single images, each row scaled to its own peak; on the right the "
+        "share called fake at 0.5: for real images false alarms, for a generator's those found. "
+        "Mean over models."
+    ),
+    heading="Scores by generator",
+)
 BINS = 20
 REAL = "real"
 _PEAK = 0.85  # of the distance between two rows
@@ -68,7 +77,7 @@ def score_histograms(view: ProtocolView, table: pd.DataFrame) -> Picture:
             axis.set_xlabel("P(fake)")
         alt = f"{view.protocol.title}: histograms of P(fake) by detector and generator"
         title = f"{view.protocol.title}: {which(view)}"
-        return picture(figure, f"{view.name}-scores", "scores", title, alt)
+        return picture(figure, f"{view.name}-scores", _KIND, title, alt)
 
 
 def _ridges(axis: Axes, table: pd.DataFrame, kinds: list[str]) -> None:

@@ -3,10 +3,17 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
-from leaderboard.figures.drawing import FAINT, INK, Picture, new_figure, picture, short
-from leaderboard.figures.panels import apart, contender_styles
+from leaderboard.figures.drawing import FAINT, INK, Kind, Picture, new_figure, picture, short
+from leaderboard.figures.panels import apart, contender_styles, grey_note
 from leaderboard.view import ProtocolView, summarise
 
+_KIND = Kind(
+    "slope",
+    caption=(
+        "Means over the cells that count, as in the summary; in parentheses what is lost. A "
+        "dotted line is chance."
+    ),
+)
 # Inches: the figure, which a telephone still shows whole, and a line of its labels.
 _WIDTH, _LABEL = 4.9, 0.19
 _NEAR = 0.1  # what is farther from chance is drawn without it
@@ -58,7 +65,9 @@ def slope_chart(view: ProtocolView, table: pd.DataFrame) -> Picture:
         axis.set_xticks([0, 1], ["seen in training", "not seen"])
         axis.grid(axis="x", visible=False)
         alt = f"{view.protocol.title}: {view.metric} on seen and on unseen forgeries, by detector"
-        return picture(figure, f"{view.name}-slope", "slope", view.protocol.title, alt)
+        return picture(
+            figure, f"{view.name}-slope", _KIND, view.protocol.title, alt, note=grey_note(view)
+        )
 
 
 def _name(

@@ -8,11 +8,19 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from leaderboard.errors import LeaderboardError
-from leaderboard.figures.drawing import FAINT, Picture, new_figure, picture
+from leaderboard.figures.drawing import FAINT, Kind, Picture, new_figure, picture
 from leaderboard.figures.panels import BLUE, LABEL_HEIGHT, measured, name_points, unit_ticks, which
 from leaderboard.view import ProtocolView, summarise
 from results.metrics.registry import Metric
 
+_KIND = Kind(
+    "cost",
+    caption=(
+        "Farther up and left is better. Filled and joined by the dashed line: no other detector "
+        "that costs as little is better."
+    ),
+    heading="Accuracy against cost",
+)
 PARAMETERS = "parameters"
 # More is better: the frontier runs the other way.
 RATES = frozenset({"images per second"})
@@ -65,7 +73,7 @@ def tradeoff_chart(view: ProtocolView, table: pd.DataFrame) -> Picture:
             axis.set_ylabel(view.metric)
         alt = f"{view.protocol.title}: {view.metric} over cost, by detector"
         title = f"{view.protocol.title}: {which(view)}"
-        return picture(figure, f"{view.name}-cost", "cost", title, alt)
+        return picture(figure, f"{view.name}-cost", _KIND, title, alt)
 
 
 def frontier(table: pd.DataFrame, cost: str, *, higher_is_better: bool = True) -> pd.DataFrame:

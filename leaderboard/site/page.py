@@ -8,79 +8,12 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from leaderboard.figures.drawing import Picture
-from leaderboard.figures.panels import TOLD_APART
 from leaderboard.tables.table import BEST, DASH, LEGEND, REPORTED, SECOND, SEEN, SIGNS, Table
 from leaderboard.view import ProtocolView
 from results.run import RunContents
 from results.schema import ModelFacts
 
 FEW = 4  # training figures that are shown at once; more are folded away
-_OTHERS = (
-    " Coloured are the detectors that are best on average (undamaged images, unseen forgeries "
-    "where there are any); tables name the others."
-)
-_COLOURED = ("slope", "curves", "roc", "det")
-CAPTIONS = {
-    "heat-map": "All on one colour scale; white is chance where the scale names it.",
-    "slope": (
-        "Means over the cells that count, as in the summary; in parentheses what is lost. A "
-        "dotted line is chance."
-    ),
-    "curves": (
-        "Real and forged images are damaged alike; a dotted line is chance. Bands are 95 % "
-        "intervals from resampled clusters of images; neighbouring bands share their luck, so that "
-        "bands that overlap may still differ."
-    ),
-    "roc": "Of several models, the mean of their curves at each rate of false alarms.",
-    "det": (
-        "DET: both errors, low rates drawn large; nearer to the lower left is better, the dotted "
-        "diagonals are chance and equal errors. Of several models, the mean of their ROC curves."
-    ),
-    "scores": (
-        "Histograms of P(fake) of single images, each row scaled to its own peak; on the right the "
-        "share called fake at 0.5: for real images false alarms, for a generator's those found. "
-        "Mean over models."
-    ),
-    "reliability": (
-        "On the dotted line P(fake) can be taken at its word; a point is as large as the share of "
-        "images in its bin. It holds for the share of fakes that the test sets have, and no other."
-    ),
-    "cost": (
-        "Farther up and left is better. Filled and joined by the dashed line: no other detector "
-        "that costs as little is better."
-    ),
-    "ranks": (
-        "Mean ranks, 1 is best. A bar joins detectors that are not told apart (Nemenyi, 5 %); none "
-        "are where p (Friedman) is above 0.05."
-    ),
-    "embedding": (
-        "t-SNE of the features of test images: neighbours are alike, distances between groups and "
-        "the size of a group mean nothing. The number is measured in the space itself."
-    ),
-    "overlay": (
-        "Drawn faces of the embedded set. Above: framed, the patches that the noise branch sees, "
-        "where there is one. Below: where the evidence for a forgery lies (HiResCAM), bright for "
-        "much, each scaled to its own maximum. A map shows where, and proves no reason why."
-    ),
-    "validation": (
-        "One line a model, by its training set. The panels share their vertical axis; a hundred "
-        "per cent are the steps of the detector's longest training. Losses, detector by detector, "
-        "are folded away below."
-    ),
-    "training": (
-        "One line a model. Long curves: faint as measured, bold the running mean. MFCLIP's losses: "
-        "contrast is between images and texts, KL divergence is of its prediction of the text. "
-        "Gradient norms are over all trained weights."
-    ),
-}
-# What stands above a figure that is folded away.
-NAMES = {
-    "det": "Errors against each other",
-    "scores": "Scores by generator",
-    "reliability": "Calibration",
-    "cost": "Accuracy against cost",
-    "ranks": "Ranks",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +47,7 @@ class ProtocolSection:
     @property
     def more_figures(self) -> str:
         """Name the figures that are folded away."""
-        return ", ".join(NAMES[picture.kind].lower() for picture in self.more_pictures)
+        return ", ".join(picture.heading.lower() for picture in self.more_pictures)
 
     @property
     def metrics(self) -> list[str]:
@@ -194,8 +127,6 @@ def render(
         synthetic=any(dataset.synthetic for dataset in facts.data.values()),
         random_starts=_random_starts(rows),
         tiny=_tiny(rows),
-        captions=_captions([section.view for section in sections]),
-        names=NAMES,
         counts=_counts(contents),
     )
 
@@ -253,13 +184,6 @@ def _tiny(rows: Sequence[TrainingRow]) -> list[str]:
     """List the detectors whose networks were cut down to a size that nobody has published."""
     tiny = [row.label for row in rows if row.facts.fit == "gradient" and row.facts.size == "tiny"]
     return list(dict.fromkeys(tiny))
-
-
-def _captions(views: Sequence[ProtocolView]) -> dict[str, str]:
-    """Say below figures what their colours mean, where not every detector has one."""
-    greyed = any(len(view.contenders) > TOLD_APART for view in views)
-    more = dict.fromkeys(_COLOURED, _OTHERS) if greyed else {}
-    return {kind: text + more.get(kind, "") for kind, text in CAPTIONS.items()}
 
 
 def _counts(contents: RunContents) -> dict[str, int]:

@@ -1,0 +1,132 @@
+"""How a detector holds up under damage: the headline metric over severity."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from leaderboard.figures.drawing import (
+    FAINT,
+    Kind,
+    Picture,
+    new_figure,
+    picture,
+)
+from leaderboard.figures.panels import (
+    columns_of,
+    contender_keys,
+    contender_styles,
+    grey_note,
+    label_left,
+    legend,
+    panels,
+)
+from leaderboard.view import Contender, ProtocolView, counted, summarise
+from protocols import Condition, perturbations
+from protocols.conditions import shown
+from results.errors import UndefinedError
+from results.statistics.intervals import Interval
+from results.statistics.joint import Bootstrap
+
+_KIND = Kind(
+    "curves",
+    caption=(
+        "Real and forged images are damaged alike; a dotted line is chance. Bands are 95 % "
+        "intervals from resampled clusters of images; neighbouring bands share their luck, so that "
+        "bands that overlap may still differ."
+    ),
+)
+
+
+def robustness_curves(view: ProtocolView, bootstrap: Bootstrap) -> Picture:
+    """Draw the headline metric over severity, a panel a perturbation, a line a detector.
+
+    Bands are 95 % intervals (``severity_table``).
+    """
+    names = list(dict.fromkeys(condition.name for condition in view.damaged))
+    table = severity_table(view, bootstrap)
+    with new_figure() as figure:
+        columns = columns_of(len(names))
+        axes = panels(figure, len(names), columns=columns, height=2.9, sharey=True)
+        for axis, name in zip(axes, names, strict=True):
+            _damage_panel(axis, view, name, table)
+        label_left(axes, columns, view.metric)
+        legend(figure, contender_keys(view))
+        alt = f"{view.protocol.title}: {view.metric} over severity, by perturbation and detector"
+        return picture(
+            figure, f"{view.name}-curves", _KIND, view.protocol.title, alt, note=grey_note(view)
+        )
+
+
+def _damage_panel(axis: Axes, view: ProtocolView, name: str, table: pd.DataFrame) -> None:
+    """Draw one perturbation: clean, then its severities with their levels."""
+    rows = table[table["perturbation"] == name]
+    for contender, style in contender_styles(view).items():
+        line = rows[rows["contender"] == contender.label]
+        if not style.marker:
+            axis.plot(line["severity"], line["value"], color=style.colour, linewidth=0.8, zorder=1)
+            continue
+        axis.fill_between(
+            line["severity"], line["low"], line["high"], color=style.colour, alpha=0.15, lw=0
+        )
+        axis.plot(
+            line["severity"], line["value"], color=style.colour, marker=style.marker,
+            markersize=5, linewidth=1.5,
+        )  # fmt: skip
+    if view.headline.chance is not None:
+        axis.axhline(view.headline.chance, color=FAINT, linewidth=0.8, linestyle=":")
+    conditions = [condition for condition in view.damaged if condition.name == name]
+    known, surrogate = perturbations()[conditions[0].perturbation], conditions[0].surrogate
+    axis.set_title(f"{known.title} on {surrogate}" if surrogate else known.title, loc="left")
+    axis.set_xlabel(f"severity / {known.parameter}")
+    ticks = ["clean", *(f"{c.severity}\n{shown(c.value)}" for c in conditions)]
+    axis.set_xticks([0, *(condition.severity for condition in conditions)], ticks)
+
+
+def severity_table(view: ProtocolView, bootstrap: Bootstrap) -> pd.DataFrame:
+    """Lay the headline metric out over severity.
+
+    Args:
+        view: Results of a protocol with clean and damaged conditions.
+        bootstrap: The resamples that intervals are made of.
+
+    Returns:
+        Columns ``perturbation``, ``severity`` (0: clean), ``contender``, ``value`` (the mean over
+        cells that count) and ``low``, ``high``, the ends of its 95 % interval by the cluster
+        bootstrap, NaN where there is none: samples are too few, or nothing varies. The draws are
+        those of all cells of the protocol, so that a mean over one cell has that cell's interval.
+    """
+    rows = []
+    for contender in view.contenders:
+        points = {
+            condition.key: _point(view, bootstrap, contender, condition)
+            for condition in (view.base, *view.damaged)
+        }
+        rows += [
+            {
+                "perturbation": name,
+                "severity": condition.severity,
+                "contender": contender.label,
+                **points[condition.key],
+            }
+            for name in dict.fromkeys(condition.name for condition in view.damaged)
+            for condition in (view.base, *(c for c in view.damaged if c.name == name))
+        ]
+    return pd.DataFrame(rows)
+
+
+def _point(
+    view: ProtocolView, bootstrap: Bootstrap, contender: Contender, condition: Condition
+) -> dict[str, float]:
+    """Give a contender's mean under a condition with the ends of its interval."""
+    results = view.of(contender, condition, view.level)
+    value = summarise(results, view.metric, strict=False).value
+    if value is None:
+        return dict.fromkeys(("value", "low", "high"), np.nan)
+    cells = [(result.model.id, result.cell) for result in counted(results) if result.model]
+    low = high = np.nan
+    try:
+        found: Interval = bootstrap.of(view.name).mean_interval(cells, view.metric, value)
+        low, high = found.low, found.high
+    except UndefinedError:
+        pass
+    return {"value": value, "low": low, "high": high}
