@@ -2,45 +2,25 @@
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 
 from leaderboard.errors import LeaderboardError
-from leaderboard.figures.calibration import reliability_diagram, reliability_table
-from leaderboard.figures.critical import compared, critical_diagram
 from leaderboard.figures.drawing import Picture
-from leaderboard.figures.embedding import embedding_pictures
-from leaderboard.figures.heatmap import heat_map
-from leaderboard.figures.overlays import overlay_pictures
-from leaderboard.figures.robustness import robustness_curves
-from leaderboard.figures.roc import det_curves, mean_curves, roc_curves
-from leaderboard.figures.scores import score_histograms, score_table
-from leaderboard.figures.slope import slope_chart, slope_table
-from leaderboard.figures.tradeoff import tradeoff_chart, tradeoff_table
-from leaderboard.figures.training import training_curves, validation_curves
-from leaderboard.site.page import FEW, ProtocolSection, render
-from leaderboard.tables.ablation import ablation_table
-from leaderboard.tables.attacks import attack_tables
-from leaderboard.tables.literature import literature_tables
-from leaderboard.tables.matrix import (
-    cells_frame,
-    matrix_table,
-    pair_table,
-    protocol_tables,
-    transposed,
-)
-from leaderboard.tables.ranks import ranks_table, seeds_table
-from leaderboard.tables.subgroups import beside_table, subgroup_table
+from leaderboard.figures.registry import FIGURES, RUN_FIGURES, FigureEntry, FigurePlace, Given
+from leaderboard.site.page import ProtocolSection, render
+from leaderboard.tables.long import cells_frame
+from leaderboard.tables.registry import TABLES, TablePlace
 from leaderboard.tables.table import WRITERS, Table
-from leaderboard.tables.thresholds import across_table
-from leaderboard.view import ProtocolView, views
+from leaderboard.view import Context, views
 from results.errors import UndefinedError
 from results.evaluation import evaluate_contents
 from results.files import atomic_write
 from results.literature import Literature, is_here, read_literature
 from results.run import RunContents
-from results.schema import ModelFacts
 from results.statistics.joint import Bootstrap
 from results.store import write_record
 
@@ -49,7 +29,7 @@ PAGE = "index.html"
 _PREFIX = ".report-"
 
 
-def report(run: Path) -> Path:
+def report(run: str | Path) -> Path:
     """Build everything that follows from a run's scores, in place of an earlier report.
 
     Twice gives the same bytes. The new files are made beside the old ones and take their place
@@ -67,6 +47,7 @@ def report(run: Path) -> Path:
         ResultError: A file of the run is missing or wrong.
         ProtocolError: A protocol of the run does not fit its samples.
     """
+    run = Path(run)
     contents = RunContents(run)
     if not contents.facts.entries:
         raise LeaderboardError(f"{run}: the run has no detector, so there is nothing to report")
@@ -79,121 +60,60 @@ def report(run: Path) -> Path:
         for record in made:
             write_record(folder, record)
         laid_out = views(contents, made)
-        cells = cells_frame(laid_out)
-        atomic_write(folder / "tables" / "cells.csv", _csv(cells))
+        atomic_write(folder / "tables" / "cells.csv", _csv(cells_frame(laid_out)))
         literature = read_literature() if is_here() else Literature((), ())
-        sections = [_section(folder, view, contents, bootstrap, literature) for view in laid_out]
-        training = _training_pictures(contents)
-        embedded = [*embedding_pictures(contents), *overlay_pictures(contents)]
-        for picture in (*training, *embedded):
-            _write_picture(folder, picture)
-        atomic_write(folder / PAGE, render(contents, sections, training, embedded))
+        sections = [
+            _section(
+                folder,
+                Context(view=view, contents=contents, bootstrap=bootstrap, literature=literature),
+            )
+            for view in laid_out
+        ]
+        atomic_write(folder / PAGE, render(contents, sections, _run_figures(folder, contents)))
         _swap(folder, run)
     finally:
         shutil.rmtree(folder)
     return run / PAGE
 
 
-def _section(
-    folder: Path,
-    view: ProtocolView,
-    contents: RunContents,
-    bootstrap: Bootstrap,
-    literature: Literature,
-) -> ProtocolSection:
+def _section(folder: Path, context: Context) -> ProtocolSection:
     """Build one protocol's tables and figures."""
-    tables = protocol_tables(view)
-    tables[1:1] = [t for t in (ranks_table(view, bootstrap), seeds_table(view, bootstrap)) if t]
-    reference = contents.facts.reference
-    if reference in {contender.detector for contender in view.contenders}:
-        assert reference is not None
-        tables.insert(1, ablation_table(view, reference, contents.samples))
-    tables += [*attack_tables(view, contents), *literature_tables(view, literature)]
-    tables += _further_tables(view, contents)
-    for table in tables:
-        _write_table(folder, table)
-    if view.is_matrix:
-        for level in view.protocol.levels:
-            _write_table(folder, transposed(matrix_table(view, view.metric, level)))
-    pictures, more, refused = _pictures(view, contents, bootstrap)
-    for picture in (*pictures, *more):
-        _write_picture(folder, picture)
-    summary, *others = tables
-    headline = [t for t in others if t.metric == view.metric and t.level == view.level]
-    return ProtocolSection(
-        view=view,
-        summary=summary,
-        tables=headline,
-        more=[table for table in others if table not in headline],
-        pictures=pictures,
-        more_pictures=more,
-        refused=refused,
-    )
+    tables: dict[TablePlace, list[Table]] = {place: [] for place in get_args(TablePlace)}
+    for each in TABLES:
+        for table in each.build(context) if each.applies(context) else ():
+            _write_table(folder, table)
+            tables[each.place_of(table, context.view)].append(table)
+    figures: dict[FigurePlace, list[Picture]] = {place: [] for place in get_args(FigurePlace)}
+    undefined: dict[str, str] = {}
+    for entry in FIGURES:
+        try:
+            figures[entry.place] += _drawn(folder, entry, context)
+        except UndefinedError as error:
+            undefined[entry.name] = str(error)
+    return ProtocolSection(view=context.view, tables=tables, figures=figures, undefined=undefined)
 
 
-def _further_tables(view: ProtocolView, contents: RunContents) -> list[Table]:
-    """Give the tables of other metrics than the headline that a protocol has cells for."""
-    pairs = [pair_table(view, level) for level in view.protocol.levels if view.is_matrix]
-    found = (
-        beside_table(view),
-        *pairs,
-        across_table(view, contents),
-        subgroup_table(view, contents),
-    )
-    return [table for table in found if table]
+def _run_figures(folder: Path, contents: RunContents) -> dict[FigurePlace, list[Picture]]:
+    """Draw what is of the run and of no protocol."""
+    figures: dict[FigurePlace, list[Picture]] = {place: [] for place in get_args(FigurePlace)}
+    for entry in RUN_FIGURES:
+        figures[entry.place] += _drawn(folder, entry, contents)
+    return figures
 
 
-def _pictures(
-    view: ProtocolView, contents: RunContents, bootstrap: Bootstrap
-) -> tuple[list[Picture], list[Picture], str | None]:
-    """Draw one protocol: what the page shows, what it folds away, and why there are no ranks."""
-    curves, slopes = mean_curves(view, contents), slope_table(view)
-    main = [
-        heat_map(view) if view.is_matrix else None,
-        slope_chart(view, slopes) if len(slopes) else None,
-        robustness_curves(view, bootstrap) if view.damaged else None,
-        roc_curves(view, curves) if curves else None,
-    ]
-    scores, bins = score_table(view, contents), reliability_table(view, contents)
-    costs = tradeoff_table(view)
-    more = [
-        det_curves(view, curves) if curves else None,
-        score_histograms(view, scores) if len(scores) else None,
-        reliability_diagram(view, bins) if len(bins) else None,
-        tradeoff_chart(view, costs) if len(costs) > 1 else None,
-    ]
-    refused = None
-    try:
-        more.append(critical_diagram(view, compared(view, contents)))
-    except UndefinedError as error:
-        refused = str(error)
-    return [each for each in main if each], [each for each in more if each], refused
-
-
-def _training_pictures(contents: RunContents) -> list[Picture]:
-    """Draw the training curves of each detector that is trained in steps; many together first."""
-    detectors: dict[str, dict[str, ModelFacts]] = {}
-    for entry in contents.facts.entries:
-        if entry.model and contents.models[entry.model].fit == "gradient":
-            models = detectors.setdefault(entry.detector, {})
-            models[entry.model] = contents.models[entry.model]
-    drawn = [training_curves(name, list(models.values())) for name, models in detectors.items()]
-    if len(drawn) > FEW:
-        every = [model for models in detectors.values() for model in models.values()]
-        drawn[:0] = [each for each in [validation_curves(every)] if each]
-    return drawn
+def _drawn(folder: Path, entry: FigureEntry[Given], given: Given) -> Sequence[Picture]:
+    """Draw what an entry stands for, where it applies, and write it."""
+    pictures = entry.build(given) if entry.applies(given) else ()
+    for picture in pictures:
+        for ending, content in picture.files.items():
+            atomic_write(folder / "figures" / f"{picture.name}.{ending}", content)
+    return pictures
 
 
 def _write_table(folder: Path, table: Table) -> None:
     """Write a table in each of its forms."""
     for ending, write in WRITERS.items():
         atomic_write(folder / "tables" / f"{table.name}.{ending}", write(table))
-
-
-def _write_picture(folder: Path, picture: Picture) -> None:
-    """Write a figure in each of its forms."""
-    for ending, content in picture.files.items():
-        atomic_write(folder / "figures" / f"{picture.name}.{ending}", content)
 
 
 def _csv(table: pd.DataFrame) -> str:

@@ -4,17 +4,21 @@ A *contender* is a detector with a training seed: what has a row in a summary. I
 each training set of a protocol, or the reason why there is none.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from protocols import Cell, Condition, Expansion, Protocol
+from results.literature import Literature
 from results.metrics.registry import METRICS, Metric
 from results.run import RunContents
 from results.schema import CellRecord, ModelFacts, Record, Value
+from results.statistics.joint import Bootstrap
 
 SMALL = 100
+
+Shared = TypeVar("Shared")
 
 
 class Contender(NamedTuple):
@@ -179,6 +183,33 @@ class ProtocolView:
     def has(self, seen: bool) -> bool:
         """Whether any cell's forgeries were seen in training, or were not."""
         return any(result.cell.seen is seen for result in self.results.values())
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Context:
+    """What the tables and figures of one protocol are built from.
+
+    Attributes:
+        view: The protocol's results.
+        contents: The run: its samples, and the scores of single images.
+        bootstrap: The run's resamples: all intervals and ranks are of the same.
+        literature: All published numbers.
+    """
+
+    view: ProtocolView
+    contents: RunContents
+    bootstrap: Bootstrap
+    literature: Literature
+    _shared: dict[Callable[["Context"], Any], Any] = field(
+        default_factory=dict, init=False, repr=False
+    )
+
+    def shared(self, compute: Callable[["Context"], Shared]) -> Shared:
+        """Give what several figures are drawn from; it is computed once."""
+        if compute not in self._shared:
+            self._shared[compute] = compute(self)
+        found: Shared = self._shared[compute]
+        return found
 
 
 def is_better(metric: str, left: float, right: float) -> bool:

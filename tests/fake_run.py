@@ -7,8 +7,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from leaderboard.view import Context, views
 from protocols import Expansion, Protocol, expand, fingerprint, load_protocol, validate
+from results.evaluation import evaluate_contents
+from results.literature import Literature
+from results.run import RunContents
 from results.schema import Dataset, Entry, ModelFacts, RunFacts
+from results.statistics.joint import Bootstrap
 from results.store import write_model, write_run, write_samples, write_scores
 
 
@@ -35,6 +40,7 @@ DETECTORS = {
     "clip-linear": ("CLIP linear", "gradient", ("total",)),
     "spectrum": ("Spectrum", "estimator", ()),
 }
+NOTHING_PUBLISHED = Literature((), ())
 PROTOCOLS = ("cross-generator", "cross-forgery", "cross-dataset", "robustness-basic")
 
 
@@ -73,6 +79,7 @@ def make_run(
     synthetic: bool = False,
     title: str = "Six generators",
     seeds: Sequence[int] = (0,),
+    reference: str | None = None,
 ) -> Path:
     """Write a run: each model does better on what it has seen, worse under damage."""
     samples = fake_samples() if samples is None else samples
@@ -108,6 +115,7 @@ def make_run(
         protocols=[protocol.model_dump(mode="json") for protocol in loaded],
         data={"data": data},
         entries=entries,
+        reference=reference,
         batch_size=32,
         versions={"forgerybench": "0.1.0", "python": "3.11.9", "torch": "2.11.0"},
     )
@@ -118,6 +126,16 @@ def make_run(
         if entry.model:
             _write_model(folder, by_name[entry.protocol], entry, samples, number)
     return folder
+
+
+def contexts(run: Path, literature: Literature = NOTHING_PUBLISHED) -> list[Context]:
+    """Lay out what the tables and figures of each protocol of a run are built from."""
+    contents = RunContents(run)
+    bootstrap = Bootstrap(contents)
+    return [
+        Context(view=view, contents=contents, bootstrap=bootstrap, literature=literature)
+        for view in views(contents, evaluate_contents(contents, bootstrap))
+    ]
 
 
 def model_id(expansion: Expansion, training: str, detector: str, seed: int) -> str:

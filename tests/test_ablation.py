@@ -15,13 +15,11 @@ from benchmark.training.recipe import load_recipe
 from detectors.cards import CARDS
 from detectors.catalog import create_detector
 from leaderboard.report import report
-from leaderboard.tables.ablation import ablation_table, prompt_count
+from leaderboard.tables.ablation import ablation_tables, prompt_count
 from leaderboard.tables.table import Table, TableCell
-from leaderboard.view import ProtocolView, views
-from results.evaluation import evaluate_contents
-from results.run import RunContents
+from leaderboard.view import Context
 from results.store import read_run, write_run
-from tests.fake_run import fake_samples, make_run
+from tests.fake_run import contexts, fake_samples, make_run
 from tests.small_data import SMALL, write_dataset, write_recipe
 
 TAXA = [
@@ -34,24 +32,21 @@ STUDY = load_study("ablation-mfclip")
 
 
 @pytest.fixture(scope="module")
-def contents(tmp_path_factory: pytest.TempPathFactory) -> RunContents:
+def laid_out(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Context]:
     folder = make_run(
         tmp_path_factory.mktemp("run"),
         protocols=["leave-one-forgery-out", "cross-forgery"],
         detectors=["mfclip", "xception", "spectrum"],
         seeds=(0, 1, 2),
+        reference="mfclip",
     )
-    return RunContents(folder)
+    return {context.view.name: context for context in contexts(folder)}
 
 
 @pytest.fixture(scope="module")
-def laid_out(contents: RunContents) -> dict[str, ProtocolView]:
-    return {view.name: view for view in views(contents, evaluate_contents(contents))}
-
-
-@pytest.fixture(scope="module")
-def table(laid_out: dict[str, ProtocolView], contents: RunContents) -> Table:
-    return ablation_table(laid_out["cross-forgery"], "mfclip", contents.samples)
+def table(laid_out: dict[str, Context]) -> Table:
+    (table,) = ablation_tables(laid_out["cross-forgery"])
+    return table
 
 
 def cells(table: Table, title: str, name: str) -> dict[str, TableCell]:
@@ -60,9 +55,9 @@ def cells(table: Table, title: str, name: str) -> dict[str, TableCell]:
 
 
 def test_differences_are_paired_by_seed_and_cell(
-    laid_out: dict[str, ProtocolView], table: Table
+    laid_out: dict[str, Context], table: Table
 ) -> None:
-    view = laid_out["cross-forgery"]
+    view = laid_out["cross-forgery"].view
     by_seed = []
     for seed in (0, 1, 2):
         found = []
@@ -99,9 +94,9 @@ def test_each_training_set_says_its_k_and_two_prompts_are_a_null_control(table: 
 
 
 def test_sets_with_more_than_two_prompts_are_summed_up_first(
-    laid_out: dict[str, ProtocolView], contents: RunContents
+    laid_out: dict[str, Context],
 ) -> None:
-    table = ablation_table(laid_out["leave-one-forgery-out"], "mfclip", contents.samples)
+    (table,) = ablation_tables(laid_out["leave-one-forgery-out"])
     titles = [section.title for section in table.sections]
     assert titles == [
         "mean over the 3 training sets with K of 3 or more",
@@ -112,11 +107,9 @@ def test_sets_with_more_than_two_prompts_are_summed_up_first(
 
 
 def test_one_seed_has_no_spread(tmp_path: Path) -> None:
-    contents = RunContents(
-        make_run(tmp_path, protocols=["cross-forgery"], detectors=["mfclip", "spectrum"])
-    )
-    (view,) = views(contents, evaluate_contents(contents))
-    table = ablation_table(view, "mfclip", contents.samples)
+    detectors = ["mfclip", "spectrum"]
+    run = make_run(tmp_path, protocols=["cross-forgery"], detectors=detectors, reference="mfclip")
+    (table,) = ablation_tables(*contexts(run))
     assert cells(table, "trained on EFS", "spectrum")["difference, seen"].detail == "one seed"
 
 

@@ -5,35 +5,25 @@ from pathlib import Path
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from leaderboard.tables.thresholds import across_table
-from leaderboard.view import ProtocolView, views
-from results.evaluation import evaluate_contents
-from results.run import RunContents
+from leaderboard.tables.thresholds import pooled_auc_tables
+from leaderboard.view import Context
 from results.store import load_scores
-from tests.fake_run import Generator, fake_samples, make_run
+from tests.fake_run import Generator, contexts, fake_samples, make_run
 
 
 @pytest.fixture(scope="module")
-def contents(tmp_path_factory: pytest.TempPathFactory) -> RunContents:
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Context]:
     folder = make_run(
         tmp_path_factory.mktemp("run"),
         protocols=("cross-dataset", "cross-forgery", "cross-generator"),
         detectors=("xception",),
     )
-    return RunContents(folder)
+    return {context.view.name: context for context in contexts(folder)}
 
 
-@pytest.fixture(scope="module")
-def shown(contents: RunContents) -> dict[str, ProtocolView]:
-    return {view.name: view for view in views(contents, evaluate_contents(contents))}
-
-
-def test_sets_together_and_across_are_those_of_plain_columns(
-    contents: RunContents, shown: dict[str, ProtocolView]
-) -> None:
-    view = shown["cross-dataset"]
-    table = across_table(view, contents)
-    assert table is not None
+def test_sets_together_and_across_are_those_of_plain_columns(made: dict[str, Context]) -> None:
+    view, contents = made["cross-dataset"].view, made["cross-dataset"].contents
+    (table,) = pooled_auc_tables(made["cross-dataset"])
     (section,) = table.sections
     training, (mean, together, lowest) = section.rows[0]
     samples = contents.samples
@@ -61,12 +51,9 @@ def test_sets_together_and_across_are_those_of_plain_columns(
     assert lowest.raw == pytest.approx(min(pairs.values()), abs=1e-12)
 
 
-def test_a_sample_in_two_sets_counts_once(
-    contents: RunContents, shown: dict[str, ProtocolView]
-) -> None:
-    table = across_table(shown["cross-generator"], contents)
-    assert table is not None
-    view = shown["cross-generator"]
+def test_a_sample_in_two_sets_counts_once(made: dict[str, Context]) -> None:
+    (table,) = pooled_auc_tables(made["cross-generator"])
+    view, contents = made["cross-generator"].view, made["cross-generator"].contents
     training, (_, together, _) = table.sections[0].rows[0]
     # SDXL and FLUX.1 share a source without real images; only cells of same sources count.
     counted = [r for r in view.at(view.base, view.level) if r.cell.headline]
@@ -89,8 +76,5 @@ def test_sets_of_the_same_real_images_have_no_such_table(tmp_path: Path) -> None
     samples = fake_samples(
         [Generator(name, "EFS", "GAN", "one", 40) for name in ("A", "B")], {"one": 40}
     )
-    contents = RunContents(
-        make_run(tmp_path, samples=samples, protocols=["cross-generator"], detectors=["xception"])
-    )
-    (view,) = views(contents, evaluate_contents(contents))
-    assert across_table(view, contents) is None
+    run = make_run(tmp_path, samples=samples, protocols=["cross-generator"], detectors=["xception"])
+    assert list(pooled_auc_tables(*contexts(run))) == []

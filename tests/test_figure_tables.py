@@ -1,5 +1,6 @@
 """What the figures draw: the numbers behind the ink, against numbers found another way."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,39 +9,30 @@ import pytest
 
 from leaderboard.errors import LeaderboardError
 from leaderboard.figures.calibration import reliability_table
-from leaderboard.figures.critical import block_table, compared, critical_diagram
+from leaderboard.figures.critical import block_table, compare_ranks, critical_diagram
 from leaderboard.figures.panels import apart, measured
 from leaderboard.figures.robustness import severity_table
 from leaderboard.figures.roc import deviates, mean_curves
 from leaderboard.figures.scores import BINS, REAL, score_table
 from leaderboard.figures.slope import slope_table
 from leaderboard.figures.tradeoff import frontier, tradeoff_chart, tradeoff_table
-from leaderboard.view import ProtocolView, summarise, views
+from leaderboard.view import Context, summarise
 from results.errors import UndefinedError
-from results.evaluation import evaluate_contents
 from results.metrics.functions import auc, ece, probability
-from results.run import RunContents
 from results.statistics.joint import Bootstrap
-from tests.fake_run import Generator, fake_samples, make_run
-
-LaidOut = tuple[RunContents, list[ProtocolView]]
-
-
-def lay_out(run: Path) -> LaidOut:
-    contents = RunContents(run)
-    return contents, views(contents, evaluate_contents(contents))
+from tests.fake_run import Generator, contexts, fake_samples, make_run
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> LaidOut:
+def small(tmp_path_factory: pytest.TempPathFactory) -> list[Context]:
     folder = tmp_path_factory.mktemp("run")
     protocols = ["cross-forgery", "robustness-basic"]
-    return lay_out(make_run(folder, protocols=protocols, detectors=["mfclip", "spectrum"]))
+    return contexts(make_run(folder, protocols=protocols, detectors=["mfclip", "spectrum"]))
 
 
-def test_curves_have_the_area_that_the_tables_show(small: LaidOut) -> None:
-    contents, (matrix, _) = small
-    for curve in mean_curves(matrix, contents):
+def test_curves_have_the_area_that_the_tables_show(small: list[Context]) -> None:
+    matrix = small[0].view
+    for curve in mean_curves(small[0]):
         cells = [
             result
             for result in matrix.of(curve.contender, matrix.base, matrix.level, seen=curve.seen)
@@ -58,18 +50,19 @@ def test_deviates_of_rates_are_those_of_the_normal_curve() -> None:
     assert np.isfinite(deviates([0.0, 1.0])).all()
 
 
-def test_shares_of_scores_add_up_to_one_for_each_kind_of_image(small: LaidOut) -> None:
-    contents, (matrix, _) = small
-    table = score_table(matrix, contents)
+def test_shares_of_scores_add_up_to_one_for_each_kind_of_image(small: list[Context]) -> None:
+    table = score_table(small[0])
     totals = table.groupby(["contender", "kind"])["share"].sum()
     assert totals.to_numpy() == pytest.approx(1.0)
     assert set(table["kind"]) == {REAL, "DFDC-mixed", "StarGAN", "StyleGAN"}
     assert table["bin"].max() == BINS - 1
 
 
-def test_the_share_called_fake_is_the_mean_over_models_that_did_not_see_it(small: LaidOut) -> None:
-    contents, (matrix, _) = small
-    table = score_table(matrix, contents)
+def test_the_share_called_fake_is_the_mean_over_models_that_did_not_see_it(
+    small: list[Context],
+) -> None:
+    matrix, contents = small[0].view, small[0].contents
+    table = score_table(small[0])
     contender = matrix.contenders[0]
     shares = []
     for result in measured(matrix, contender):
@@ -84,9 +77,9 @@ def test_the_share_called_fake_is_the_mean_over_models_that_did_not_see_it(small
     assert here["called"].iloc[0] == pytest.approx(np.mean(shares))
 
 
-def test_the_calibration_error_of_one_cell_is_that_of_the_metric(small: LaidOut) -> None:
-    contents, (_, damage) = small
-    table = reliability_table(damage, contents)
+def test_the_calibration_error_of_one_cell_is_that_of_the_metric(small: list[Context]) -> None:
+    damage, contents = small[1].view, small[1].contents
+    table = reliability_table(small[1])
     contender = damage.contenders[0]
     (result,) = measured(damage, contender)
     assert result.model is not None
@@ -98,12 +91,13 @@ def test_the_calibration_error_of_one_cell_is_that_of_the_metric(small: LaidOut)
     assert drawn == pytest.approx(expected)
 
 
-def test_bands_hold_their_value_and_are_the_same_again(small: LaidOut) -> None:
-    contents, (_, damage) = small
-    table = severity_table(damage, Bootstrap(contents))
+def test_bands_hold_their_value_and_are_the_same_again(small: list[Context]) -> None:
+    damage, contents = small[1].view, small[1].contents
+    table = severity_table(small[1])
     assert (table["low"] < table["value"]).all()
     assert (table["value"] < table["high"]).all()
-    pd.testing.assert_frame_equal(table, severity_table(damage, Bootstrap(contents)))
+    afresh = replace(small[1], bootstrap=Bootstrap(contents))
+    pd.testing.assert_frame_equal(table, severity_table(afresh))
     clean = table[(table["severity"] == 0) & (table["contender"] == "MFCLIP")]
     assert clean["value"].nunique() == clean["low"].nunique() == 1
     (result,) = measured(damage, damage.contenders[0])
@@ -112,8 +106,8 @@ def test_bands_hold_their_value_and_are_the_same_again(small: LaidOut) -> None:
     assert clean["value"].iloc[0] == auc(scored.labels, scored.scores)
 
 
-def test_slopes_are_the_means_of_the_summary(small: LaidOut) -> None:
-    _, (matrix, _) = small
+def test_slopes_are_the_means_of_the_summary(small: list[Context]) -> None:
+    matrix = small[0].view
     table = slope_table(matrix).set_index("contender")
     for contender in matrix.contenders:
         for name, seen in (("seen", True), ("unseen", False)):
@@ -121,8 +115,8 @@ def test_slopes_are_the_means_of_the_summary(small: LaidOut) -> None:
             assert table.loc[contender.label, name] == summarise(cells, "AUC").value
 
 
-def test_more_costs_are_panels_and_a_detector_may_lack_one(small: LaidOut) -> None:
-    _, (matrix, _) = small
+def test_more_costs_are_panels_and_a_detector_may_lack_one(small: list[Context]) -> None:
+    matrix = small[0].view
     costs = pd.DataFrame({"images per second": {"mfclip": 50.0}})
     table = tradeoff_table(matrix, costs)
     assert table["parameters"].tolist() == [1_234_567, 129]
@@ -155,7 +149,8 @@ def test_ranks_over_eight_independent_test_sets_are_drawn(tmp_path: Path) -> Non
     samples = fake_samples(generators, {f"s{i}": 12 for i in range(9)})
     detectors = ["mfclip", "xception", "spectrum"]
     run = make_run(tmp_path, samples=samples, protocols=["cross-generator"], detectors=detectors)
-    contents, (view,) = lay_out(run)
+    (context,) = contexts(run)
+    view = context.view
     table = block_table(view)
     assert table.shape == (9, 3)
     values = [
@@ -164,13 +159,12 @@ def test_ranks_over_eight_independent_test_sets_are_drawn(tmp_path: Path) -> Non
         if result.test.label == "G4" and result.cell.headline
     ]
     assert table.loc["G4", "MFCLIP"] == pytest.approx(np.mean(values))  # type: ignore[arg-type]
-    found = compared(view, contents)
+    found = compare_ranks(context)
     assert found.blocks == 9
     assert found.ranks["MFCLIP"] == table.rank(axis=1, ascending=False)["MFCLIP"].mean()
     assert critical_diagram(view, found) == critical_diagram(view, found)
 
 
-def test_too_few_test_sets_have_no_ranks(small: LaidOut) -> None:
-    contents, (matrix, _) = small
+def test_too_few_test_sets_have_no_ranks(small: list[Context]) -> None:
     with pytest.raises(UndefinedError, match="needs 3 detectors or more, there are 2"):
-        compared(matrix, contents)
+        compare_ranks(small[0])

@@ -4,7 +4,7 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,67 +13,69 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from PIL import Image
 
-from leaderboard.figures.calibration import reliability_diagram, reliability_table
 from leaderboard.figures.drawing import WIDTH, Kind, Picture, head, new_figure, picture, short
-from leaderboard.figures.heatmap import heat_map
+from leaderboard.figures.heatmap import heat_map_pictures
 from leaderboard.figures.panels import TOLD_APART, contender_keys, contender_styles, measured
-from leaderboard.figures.robustness import robustness_curves
-from leaderboard.figures.roc import det_curves, mean_curves, mean_roc, roc_curves
-from leaderboard.figures.scores import score_histograms, score_table
-from leaderboard.figures.slope import slope_chart, slope_table
-from leaderboard.figures.tradeoff import tradeoff_chart, tradeoff_table
-from leaderboard.figures.training import training_curves, validation_curves
-from leaderboard.view import ProtocolView, summarise, views
+from leaderboard.figures.registry import FIGURES, RUN_FIGURES
+from leaderboard.figures.robustness import robustness_pictures
+from leaderboard.figures.roc import det_pictures, mean_curves, mean_roc, roc_pictures
+from leaderboard.figures.slope import slope_pictures
+from leaderboard.figures.tradeoff import tradeoff_pictures
+from leaderboard.view import Context, summarise
 from protocols import load_protocol
-from results.evaluation import evaluate_contents
 from results.metrics.functions import roc
-from results.run import RunContents
 from results.schema import Value
 from results.statistics.joint import Bootstrap
-from tests.fake_run import Generator, fake_samples, make_run
-
-
-def lay_out(run: Path) -> tuple[RunContents, list[ProtocolView]]:
-    contents = RunContents(run)
-    return contents, views(contents, evaluate_contents(contents))
+from tests.fake_run import Generator, contexts, fake_samples, make_run
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunContents, list[ProtocolView]]:
-    folder = tmp_path_factory.mktemp("run")
+def made(tmp_path_factory: pytest.TempPathFactory) -> list[Context]:
+    """What every figure but maps of embeddings and overlays can be drawn from."""
+    two, eight = (tmp_path_factory.mktemp(name) for name in ("two", "eight"))
     protocols = ["cross-forgery", "robustness-basic"]
-    return lay_out(make_run(folder, protocols=protocols, detectors=["mfclip", "xception"]))
+    make_run(two, protocols=protocols, detectors=["mfclip", "xception"])
+    # Ranks are of three detectors on eight independent test sets.
+    samples = fake_samples(
+        [Generator(f"G{i}", "EFS", "GAN", f"s{i}", 8) for i in range(8)],
+        {f"s{i}": 8 for i in range(8)},
+    )
+    detectors = ["mfclip", "xception", "spectrum"]
+    make_run(eight, samples=samples, protocols=["cross-generator"], detectors=detectors)
+    return [*contexts(two), *contexts(eight)]
 
 
-def one(drawn: Picture | None) -> Picture:
-    assert drawn is not None
-    return drawn
+def drawn(made: list[Context], name: str) -> Picture:
+    """Draw the first figure that an entry of the registry stands for, from resamples of its own."""
+    if name == "critical-difference diagram":
+        made = made[-1:]
+    for entry in FIGURES:
+        for context in made:
+            if entry.name == name and entry.applies(context):
+                afresh = replace(context, bootstrap=Bootstrap(context.contents))
+                return entry.build(afresh)[0]
+    (of_run,) = (entry for entry in RUN_FIGURES if entry.name == name)
+    return of_run.build(made[0].contents)[0]
 
 
-DRAWERS: dict[str, Callable[[RunContents, ProtocolView, ProtocolView], Picture]] = {
-    "heat-map": lambda _, matrix, __: heat_map(matrix),
-    "roc": lambda contents, matrix, _: roc_curves(matrix, mean_curves(matrix, contents)),
-    "det": lambda contents, matrix, _: det_curves(matrix, mean_curves(matrix, contents)),
-    "curves": lambda contents, _, damage: robustness_curves(damage, Bootstrap(contents)),
-    "scores": lambda contents, matrix, _: score_histograms(matrix, score_table(matrix, contents)),
-    "reliability": lambda contents, matrix, _: reliability_diagram(
-        matrix, reliability_table(matrix, contents)
-    ),
-    "slope": lambda _, matrix, __: slope_chart(matrix, slope_table(matrix)),
-    "cost": lambda _, matrix, __: tradeoff_chart(matrix, tradeoff_table(matrix)),
-    "training": lambda contents, _, __: training_curves(
-        "mfclip", [m for m in contents.models.values() if m.detector == "mfclip"][:1]
-    ),
-    "validation": lambda contents, _, __: one(validation_curves(list(contents.models.values()))),
+KINDS = {
+    "heat map": "heat-map",
+    "chart of seen and unseen forgeries": "slope",
+    "robustness curves": "curves",
+    "ROC curves": "roc",
+    "DET curves": "det",
+    "score histograms": "scores",
+    "reliability diagram": "reliability",
+    "chart of accuracy against cost": "cost",
+    "critical-difference diagram": "ranks",
+    "validation curves": "validation",
+    "training curves": "training",
 }
 
 
-@pytest.mark.parametrize("kind", DRAWERS)
-def test_a_figure_drawn_twice_has_the_same_bytes(
-    small: tuple[RunContents, list[ProtocolView]], kind: str
-) -> None:
-    contents, (matrix, damage) = small
-    first, second = (DRAWERS[kind](contents, matrix, damage) for _ in range(2))
+@pytest.mark.parametrize(("name", "kind"), KINDS.items(), ids=KINDS.values())
+def test_a_figure_drawn_twice_has_the_same_bytes(made: list[Context], name: str, kind: str) -> None:
+    first, second = (drawn(made, name) for _ in range(2))
     assert first == second
     assert first.kind == kind
     assert set(first.files) == {"png", "svg", "pdf"}
@@ -88,10 +90,8 @@ def test_a_matrix_of_any_size_fits_the_page(tmp_path: Path, number: int) -> None
         Generator(f"A-long-name-of-a-generator-{i}", "EFS", "GAN", "src", 12) for i in range(number)
     ]
     samples = fake_samples(generators, {"src": 12})
-    _, (view,) = lay_out(
-        make_run(tmp_path, samples=samples, protocols=["cross-generator"], detectors=["xception"])
-    )
-    picture = heat_map(view)
+    run = make_run(tmp_path, samples=samples, protocols=["cross-generator"], detectors=["xception"])
+    (picture,) = heat_map_pictures(*contexts(run))
     with Image.open(io.BytesIO(picture.png)) as image:
         assert image.width <= WIDTH * 150 + 1
         # Ink at the very edge is a label that was cut off.
@@ -102,17 +102,18 @@ def test_a_matrix_of_any_size_fits_the_page(tmp_path: Path, number: int) -> None
 
 def test_no_roc_figure_is_made_without_two_classes(tmp_path: Path) -> None:
     samples = fake_samples([Generator("G", "EFS", "GAN", "fakes", 8)], {"reals": 8})
-    contents, (view,) = lay_out(
-        make_run(tmp_path, samples=samples, protocols=["cross-dataset"], detectors=["xception"])
-    )
-    assert mean_curves(view, contents) == []
+    run = make_run(tmp_path, samples=samples, protocols=["cross-dataset"], detectors=["xception"])
+    (context,) = contexts(run)
+    assert mean_curves(context) == []
+    assert list(roc_pictures(context)) == list(det_pictures(context)) == []
 
 
 def test_of_many_detectors_the_best_are_coloured_and_the_others_share_one_grey(
     tmp_path: Path,
 ) -> None:
     names = [f"d{i}" for i in range(TOLD_APART + 3)]
-    _, (view,) = lay_out(make_run(tmp_path, protocols=["cross-dataset"], detectors=names))
+    (context,) = contexts(make_run(tmp_path, protocols=["cross-dataset"], detectors=names))
+    view = context.view
     looks = contender_styles(view)
     assert list(looks) == list(view.contenders)
     told = [who for who, look in looks.items() if look.marker]
@@ -134,8 +135,7 @@ def test_detectors_of_one_training_set_are_the_rows_of_one_matrix(tmp_path: Path
         run = make_run(
             tmp_path / str(number), samples=samples, protocols=["cross-generator"], detectors=names
         )
-        _, (view,) = lay_out(run)
-        sizes.append(heat_map(view))
+        sizes += heat_map_pictures(*contexts(run))
     assert sizes[0].width == sizes[1].width
     assert 0 < sizes[1].height - sizes[0].height < 60 * 4
 
@@ -167,7 +167,7 @@ def test_a_small_cell_is_hatched_in_what_stands_out_from_its_colour(
     kinds = [Generator(name, "EFS", "GAN", "one", 20) for name in "AB"]
     samples = fake_samples(kinds, {"one": 20})
     run = make_run(tmp_path, samples=samples, protocols=["cross-generator"], detectors=["mfclip"])
-    (view,) = lay_out(run)[1]
+    (context,) = contexts(run)
     hatched: list[tuple[float, ...]] = []
 
     def drawn(figure: Figure, *_: object, **__: object) -> None:
@@ -176,10 +176,10 @@ def test_a_small_cell_is_hatched_in_what_stands_out_from_its_colour(
 
     monkeypatch.setattr("leaderboard.figures.heatmap.picture", drawn)
     for value in (0.5, 0.99):
-        for result in view.results.values():
+        for result in context.view.results.values():
             assert result.record
             result.record.metrics["AUC"] = Value(value=value)
-        heat_map(view)
+        heat_map_pictures(context)
     light, dark = hatched[:4], hatched[4:]
     assert len(light) == len(dark) == 4
     assert {sum(ink[:3]) < 1 for ink in light} == {True}, "white on white cannot be seen"
@@ -209,17 +209,17 @@ def test_figures_take_chance_and_direction_from_the_metric(
         for name in ("cross-forgery", "robustness-basic")
     ]
     made = make_run(tmp_path, protocols=protocols, detectors=["mfclip", "clip-linear"])
-    contents, (matrix, damage) = lay_out(made)
+    matrix, damage = contexts(made)
     figures: dict[str, Figure] = {}
-    for module in ("heatmap", "curves", "slope", "tradeoff"):
+    for module in ("heatmap", "robustness", "slope", "tradeoff"):
         monkeypatch.setattr(
             f"leaderboard.figures.{module}.picture",
-            lambda figure, name, kind, *_: figures.setdefault(kind, figure),
+            lambda figure, name, kind, *_, **__: figures.setdefault(kind.name, figure),
         )
-    heat_map(matrix)
-    robustness_curves(damage, Bootstrap(contents))
-    slope_chart(matrix, slope_table(matrix))
-    tradeoff_chart(matrix, tradeoff_table(matrix))
+    heat_map_pictures(matrix)
+    robustness_pictures(damage)
+    slope_pictures(matrix)
+    tradeoff_pictures(matrix)
     label = metric if chance is None else f"{metric} ({chance:g}: chance)"
     assert figures["heat-map"].axes[-1].get_ylabel() == label
     for axis in figures["curves"].axes:

@@ -6,22 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from leaderboard.tables.matrix import matrix_table, pair_table, protocol_tables, transposed
-from leaderboard.tables.ranks import ranks_table
-from leaderboard.tables.subgroups import beside_table, subgroup_table
-from leaderboard.tables.table import Table, to_csv, to_latex
-from leaderboard.view import ProtocolView, views
-from results.evaluation import evaluate_contents
+from leaderboard.tables.matrix import matrix_table, transposed
+from leaderboard.tables.other_metrics import other_metrics_tables
+from leaderboard.tables.pairs import pair_table
+from leaderboard.tables.registry import TABLES
+from leaderboard.tables.subgroups import subgroup_tables
+from leaderboard.tables.table import to_csv, to_latex
+from leaderboard.view import Context
 from results.metrics.functions import auc
-from results.run import RunContents
-from results.statistics.joint import Bootstrap
-from tests.fake_run import fake_samples, make_run
-
-Made = tuple[ProtocolView, RunContents]
+from tests.fake_run import contexts, fake_samples, make_run
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Context:
     samples = fake_samples()
     samples["hair"] = ["dark" if int(text[-5], 36) % 2 else "fair" for text in samples["sample_id"]]
     samples["note"] = samples["sample_id"]
@@ -32,12 +29,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
         protocols=["cross-forgery"],
         detectors=["mfclip", "xception", "spectrum"],
     )
-    contents = RunContents(folder)
-    return views(contents, evaluate_contents(contents))[0], contents
+    return contexts(folder)[0]
 
 
-def test_accuracy_and_auc_stand_side_by_side(made: Made) -> None:
-    view, _ = made
+def test_accuracy_and_auc_stand_side_by_side(made: Context) -> None:
+    view = made.view
     table = pair_table(view, "image")
     assert table is not None
     assert table.columns[:4] == ("AM ACC", "AM AUC", "EFS ACC", "EFS AUC")
@@ -47,20 +43,19 @@ def test_accuracy_and_auc_stand_side_by_side(made: Made) -> None:
     assert not any(cell.detail for cell in pairs)
 
 
-def test_a_transposed_table_has_the_same_cells(made: Made) -> None:
-    table = matrix_table(made[0], "AUC", "image")
+def test_a_transposed_table_has_the_same_cells(made: Context) -> None:
+    table = matrix_table(made.view, "AUC", "image")
     swapped = transposed(table)
-    assert swapped.columns == (*made[0].trainings, "n real", "n forged")
+    assert swapped.columns == (*made.view.trainings, "n real", "n forged")
     for section, other in zip(table.sections, swapped.sections, strict=True):
         for row, (_, cells) in enumerate(section.rows):
             assert tuple(line[row] for _, line in other.rows) == cells
     assert to_csv(swapped).count("\n") == 1 + len(table.sections) * len(table.columns)
 
 
-def test_other_metrics_are_means_over_the_cells_that_count(made: Made) -> None:
-    view, _ = made
-    table = beside_table(view)
-    assert table is not None
+def test_other_metrics_are_means_over_the_cells_that_count(made: Context) -> None:
+    view = made.view
+    (table,) = other_metrics_tables(made)
     cells = dict(zip(table.columns, dict(table.sections[0].rows)["Xception"], strict=True))
     each = [
         result.value("FPR@val").value or 0
@@ -76,10 +71,9 @@ def test_other_metrics_are_means_over_the_cells_that_count(made: Made) -> None:
     )
 
 
-def test_the_worst_subgroup_is_of_the_manifests_own_columns(made: Made) -> None:
-    view, contents = made
-    table = subgroup_table(view, contents)
-    assert table is not None
+def test_the_worst_subgroup_is_of_the_manifests_own_columns(made: Context) -> None:
+    view, contents = made.view, made.contents
+    (table,) = subgroup_tables(made)
     assert table.columns == ("hair: worst", "hair: gap")  # one value, or one a sample, is no group
     cell = next(c for c in view.expansion.cells if (c.training, c.test.name) == ("EFS", "FS"))
     model = view.models[view.contenders[0], "EFS"].id
@@ -94,12 +88,10 @@ def test_the_worst_subgroup_is_of_the_manifests_own_columns(made: Made) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
-def test_every_table_is_taken_by_latex(made: Made, tmp_path: Path) -> None:
-    view, contents = made
-    found: list[Table | None] = [*protocol_tables(view), ranks_table(view, Bootstrap(contents))]
-    found += [pair_table(view, "image"), beside_table(view), subgroup_table(view, contents)]
-    found.append(transposed(matrix_table(view, "AUC", "image")))
-    body = "\n\n\\clearpage\n".join(to_latex(table) for table in found if table)
+def test_every_table_is_taken_by_latex(made: Context, tmp_path: Path) -> None:
+    found = [table for entry in TABLES if entry.applies(made) for table in entry.build(made)]
+    assert len(found) > 8
+    body = "\n\n\\clearpage\n".join(to_latex(table) for table in found)
     text = "\\documentclass{article}\n\\usepackage{booktabs}\n\\begin{document}\n"
     (tmp_path / "tables.tex").write_text(f"{text}{body}\\end{{document}}\n", encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "tables.tex"]

@@ -1,5 +1,6 @@
 """Published numbers are read strictly, stand apart, and are compared with their like only."""
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,14 +10,11 @@ from detectors import CATALOG
 from leaderboard.report import report
 from leaderboard.tables.literature import is_comparable, literature_tables
 from leaderboard.tables.table import to_csv, to_latex, to_markdown
-from leaderboard.view import views
 from protocols import load_protocol, protocol_names
 from results.errors import ResultError
-from results.evaluation import evaluate_contents
 from results.literature import Literature, Name, Reported, read_literature
-from results.run import RunContents
 from results.store import read_model
-from tests.fake_run import make_run
+from tests.fake_run import contexts, make_run
 
 HEAD = "model,train,test,level,metric,value,selection,source,table,repeated"
 NAMES = "source,table,kind,published,protocol,ours\n"
@@ -140,16 +138,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
-@pytest.fixture(scope="module")
-def contents(run: Path) -> RunContents:
-    return RunContents(run)
-
-
 def test_reported_numbers_stand_beside_measured_ones_in_their_own_style(
-    contents: RunContents,
+    run: Path,
 ) -> None:
-    (view,) = views(contents, evaluate_contents(contents))
-    (table,) = literature_tables(view, literature_of())
+    (table,) = literature_tables(*contexts(run, literature_of()))
     assert [section.title for section in table.sections] == [
         "measured here",
         "reported: S, 1; weights chosen on validation samples",
@@ -170,20 +162,17 @@ def test_reported_numbers_stand_beside_measured_ones_in_their_own_style(
 @pytest.mark.parametrize(
     "changes", [{"selection": "test-best"}, {"selection": "unknown"}, {"model": "Other"}]
 )
-def test_what_is_not_alike_is_shown_but_not_subtracted(
-    contents: RunContents, changes: dict[str, str]
-) -> None:
-    (view,) = views(contents, evaluate_contents(contents))
-    (table,) = literature_tables(view, literature_of(**changes))
+def test_what_is_not_alike_is_shown_but_not_subtracted(run: Path, changes: dict[str, str]) -> None:
+    (table,) = literature_tables(*contexts(run, literature_of(**changes)))
     assert len(table.sections) == 2
     assert any("there is no difference" in note for note in table.notes)
 
 
-def test_another_level_or_set_is_not_shown_at_all(contents: RunContents) -> None:
-    (view,) = views(contents, evaluate_contents(contents))
-    assert literature_tables(view, literature_of(level="video")) == []
-    assert literature_tables(view, literature_of(train="other")) == []
-    assert literature_tables(view, literature_of(table="2")) == []
+def test_another_level_or_set_is_not_shown_at_all(run: Path) -> None:
+    (context,) = contexts(run)
+    for changes in ({"level": "video"}, {"train": "other"}, {"table": "2"}):
+        others = replace(context, literature=literature_of(**changes))
+        assert list(literature_tables(others)) == []
 
 
 def test_a_small_model_reproduces_nothing(run: Path) -> None:

@@ -5,37 +5,32 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from leaderboard.tables.ranks import ranks_table, seeds_table
+from leaderboard.tables.ranks import ranks_tables
+from leaderboard.tables.registry import TABLES
+from leaderboard.tables.seeds import seeds_tables
 from leaderboard.tables.table import Table, TableCell
-from leaderboard.view import ProtocolView, views
-from results.evaluation import evaluate_contents
-from results.run import RunContents
-from results.statistics.joint import Bootstrap
-from tests.fake_run import Generator, fake_samples, make_run
+from leaderboard.view import Context
+from tests.fake_run import Generator, contexts, fake_samples, make_run
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[ProtocolView, RunContents]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Context:
     folder = make_run(
         tmp_path_factory.mktemp("run"),
         protocols=["cross-forgery"],
         detectors=["mfclip", "clip-linear", "spectrum"],
         seeds=(0, 1),
     )
-    contents = RunContents(folder)
-    return views(contents, evaluate_contents(contents))[0], contents
+    return contexts(folder)[0]
 
 
-def rows(table: Table | None, number: int = 0) -> dict[str, tuple[TableCell, ...]]:
-    assert table is not None
+def rows(table: Table, number: int = 0) -> dict[str, tuple[TableCell, ...]]:
     return dict(table.sections[number].rows)
 
 
-def test_detectors_are_ranked_over_large_cells_alone(
-    made: tuple[ProtocolView, RunContents],
-) -> None:
-    view, contents = made
-    table = ranks_table(view, Bootstrap(contents))
+def test_detectors_are_ranked_over_large_cells_alone(made: Context) -> None:
+    view = made.view
+    (table,) = ranks_tables(made)
     found = rows(table)
     means = [cells[1].raw or 0 for cells in found.values()]
     assert means == sorted(means, reverse=True)
@@ -49,17 +44,14 @@ def test_detectors_are_ranked_over_large_cells_alone(
         and not result.cell.seen
         and not result.small
     ]
-    assert table is not None
     assert f"over {len(counted) // 2} unseen cells" in table.caption
     values = [result.value("AUC").value or 0 for result in counted]
     assert means[0] == pytest.approx(np.mean(values))
 
 
-def test_a_mean_over_seeds_has_their_spread_and_an_interval(
-    made: tuple[ProtocolView, RunContents],
-) -> None:
-    view, contents = made
-    table = seeds_table(view, Bootstrap(contents))
+def test_a_mean_over_seeds_has_their_spread_and_an_interval(made: Context) -> None:
+    view = made.view
+    (table,) = seeds_tables(made)
     cell = rows(table)["EFS"][[test.label for test in view.tests].index("FS")]
     of_seeds = [
         result.value("AUC").value or 0
@@ -79,7 +71,6 @@ def test_without_a_large_cell_there_are_no_ranks(tmp_path: Path) -> None:
         protocols=["cross-generator"],
         detectors=["mfclip", "spectrum"],
     )
-    contents = RunContents(run)
-    (view,) = views(contents, evaluate_contents(contents))
-    assert ranks_table(view, Bootstrap(contents)) is None
-    assert seeds_table(view, Bootstrap(contents)) is None
+    (context,) = contexts(run)
+    assert list(ranks_tables(context)) == []
+    assert "training seeds" not in [entry.name for entry in TABLES if entry.applies(context)]

@@ -6,31 +6,21 @@ import numpy as np
 import pytest
 
 from leaderboard.figures.robustness import severity_table
-from leaderboard.view import ProtocolView, views
+from leaderboard.view import Context
 from protocols import load_protocol
-from results.evaluation import evaluate_contents
-from results.run import RunContents
-from results.statistics.joint import Bootstrap
-from tests.fake_run import make_run
-
-LaidOut = tuple[RunContents, ProtocolView]
-
-
-def laid_out(run: Path) -> LaidOut:
-    contents = RunContents(run)
-    (view,) = views(contents, evaluate_contents(contents))
-    return contents, view
+from tests.fake_run import contexts, make_run
 
 
 @pytest.fixture(scope="module")
-def one_cell(tmp_path_factory: pytest.TempPathFactory) -> LaidOut:
+def one_cell(tmp_path_factory: pytest.TempPathFactory) -> Context:
     folder = tmp_path_factory.mktemp("run")
-    return laid_out(make_run(folder, protocols=["robustness-basic"], detectors=["mfclip"]))
+    run = make_run(folder, protocols=["robustness-basic"], detectors=["mfclip"])
+    return contexts(run)[0]
 
 
-def test_a_band_over_one_cell_is_the_interval_that_is_printed_for_it(one_cell: LaidOut) -> None:
-    contents, view = one_cell
-    rows = severity_table(view, Bootstrap(contents)).to_dict("records")
+def test_a_band_over_one_cell_is_the_interval_that_is_printed_for_it(one_cell: Context) -> None:
+    view = one_cell.view
+    rows = severity_table(one_cell).to_dict("records")
     table = {(row["perturbation"], row["severity"]): row for row in rows}
     for condition in view.damaged:
         for severity, key in ((0, view.base), (condition.severity, condition)):
@@ -46,8 +36,8 @@ def test_a_band_over_several_cells_is_narrower_than_that_of_each(tmp_path: Path)
     both = load_protocol("robustness-basic").model_copy(
         update={"train": each.train, "test": each.test}
     )
-    contents, view = laid_out(make_run(tmp_path, protocols=[both], detectors=["mfclip"]))
-    table = severity_table(view, Bootstrap(contents))
+    (context,) = contexts(make_run(tmp_path, protocols=[both], detectors=["mfclip"]))
+    view, table = context.view, severity_table(context)
     width = table["high"] - table["low"]
     assert (width > 0).all()
     printed = [

@@ -6,20 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from leaderboard.tables.matrix import cells_frame
+from leaderboard.tables.long import cells_frame
 from leaderboard.tables.summary import (
     corruption_drop,
     relative_robustness,
     severity_area,
-    summary_table,
+    summary_tables,
 )
 from leaderboard.tables.table import TableCell
-from leaderboard.view import ProtocolView, views
+from leaderboard.view import Context, ProtocolView
 from protocols import Protocol, load_protocol
-from results.evaluation import evaluate_contents
-from results.run import RunContents
 from results.store import read_run, scores_path, write_run
-from tests.fake_run import Generator, fake_samples, make_run
+from tests.fake_run import Generator, contexts, fake_samples, make_run
 
 GENERATORS = (
     Generator("A", "EFS", "GAN", "one", 110),
@@ -36,11 +34,6 @@ def damaged() -> Protocol:
     return Protocol.model_validate(load_protocol("cross-generator").model_dump() | changes)
 
 
-def laid_out(run: Path) -> ProtocolView:
-    contents = RunContents(run)
-    return views(contents, evaluate_contents(contents))[0]
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
@@ -49,8 +42,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def view(run: Path) -> ProtocolView:
-    return laid_out(run)
+def context(run: Path) -> Context:
+    return contexts(run)[0]
+
+
+@pytest.fixture(scope="module")
+def view(context: Context) -> ProtocolView:
+    return context.view
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +58,8 @@ def cells(view: ProtocolView) -> pd.DataFrame:
     return table[(table["detector"] == "clip-linear") & table["headline"]]
 
 
-def shown(view: ProtocolView, row: int = 0) -> dict[str, TableCell]:
-    table = summary_table(view)
+def shown(context: Context, row: int = 0) -> dict[str, TableCell]:
+    (table,) = summary_tables(context)
     return dict(zip(table.columns, table.sections[0].rows[row][1], strict=True))
 
 
@@ -98,7 +96,9 @@ def test_relative_robustness_is_of_the_way_from_chance_to_the_best(
 ) -> None:
     protocol = damaged().model_copy(update={"metrics": (name,)})
     samples = fake_samples(GENERATORS, {"one": 110, "two": 110})
-    view = laid_out(make_run(tmp_path, samples=samples, protocols=[protocol], detectors=DETECTORS))
+    run = make_run(tmp_path, samples=samples, protocols=[protocol], detectors=DETECTORS)
+    (context,) = contexts(run)
+    view = context.view
     table = cells_frame([view])
     table = table[(table["detector"] == "clip-linear") & table["headline"]]
     wide = table.pivot_table(index=["training", "test"], columns="condition", values=name)
@@ -109,13 +109,13 @@ def test_relative_robustness_is_of_the_way_from_chance_to_the_best(
     found = relative_robustness(view, view.contenders[1])
     assert found.value == pytest.approx(share.to_numpy().mean())
     side = "below chance that is left, where that is at most" if name == "EER" else "at least"
-    assert f"{side} {least}" in " ".join(summary_table(view).notes)
+    assert f"{side} {least}" in " ".join(next(iter(summary_tables(context))).notes)
 
 
 def test_a_metric_whose_chance_has_no_one_value_has_no_relative_robustness(tmp_path: Path) -> None:
     protocol = damaged().model_copy(update={"metrics": ("AP",)})
-    view = laid_out(make_run(tmp_path, protocols=[protocol], detectors=["spectrum"]))
-    cell = shown(view)["relative robustness"]
+    (context,) = contexts(make_run(tmp_path, protocols=[protocol], detectors=["spectrum"]))
+    cell = shown(context)["relative robustness"]
     assert (cell.raw, cell.reason) == (None, "chance has no one value of AP")
 
 
@@ -132,8 +132,8 @@ def test_the_area_is_the_mean_height_from_clean_to_the_last_severity(
     assert severity_area(view, view.contenders[1]).value == pytest.approx(np.mean(heights))
 
 
-def test_the_table_shows_what_the_protocol_states(view: ProtocolView) -> None:
-    assert list(shown(view))[:4] == [
+def test_the_table_shows_what_the_protocol_states(context: Context) -> None:
+    assert list(shown(context))[:4] == [
         "seen", "area under severity", "relative robustness", "mean drop under damage",
     ]  # fmt: skip
 
@@ -141,14 +141,14 @@ def test_the_table_shows_what_the_protocol_states(view: ProtocolView) -> None:
 def test_a_detector_that_lacks_a_cell_has_no_mean(run: Path, tmp_path: Path) -> None:
     samples = fake_samples(GENERATORS, {"one": 110, "two": 110})
     again = make_run(tmp_path, samples=samples, protocols=["cross-generator"], detectors=DETECTORS)
-    whole = shown(laid_out(again))
+    whole = shown(contexts(again)[0])
     assert whole["unseen"].detail == "4/6"
     facts = read_run(again)
     gone = next(e.model for e in facts.entries if (e.detector, e.training) == ("mfclip", "B"))
     assert gone is not None
     scores_path(again, gone).unlink()
     write_run(again, facts)
-    holed = laid_out(again)
+    holed = contexts(again)[0]
     for name in ("seen", "unseen", "worst unseen", "drop from seen to unseen"):
         assert shown(holed)[name].raw is None, name
         assert shown(holed, 1)[name].raw is not None, name

@@ -9,19 +9,24 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from leaderboard.tables.matrix import cells_frame, condition_table, matrix_table
-from leaderboard.tables.summary import summary_table
+from leaderboard.tables.conditions import condition_table
+from leaderboard.tables.long import cells_frame
+from leaderboard.tables.matrix import matrix_table
+from leaderboard.tables.summary import summary_tables
 from leaderboard.tables.table import Section, Table, TableCell, to_csv, to_latex, to_markdown
-from leaderboard.view import ProtocolView, views
-from results.evaluation import evaluate_contents
-from results.run import RunContents
-from tests.fake_run import fake_samples, make_run
+from leaderboard.view import Context, ProtocolView
+from tests.fake_run import contexts, fake_samples, make_run
 
 
 @pytest.fixture(scope="module")
-def laid_out(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ProtocolView]:
-    contents = RunContents(make_run(tmp_path_factory.mktemp("run")))
-    return {view.name: view for view in views(contents, evaluate_contents(contents))}
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Context]:
+    run = make_run(tmp_path_factory.mktemp("run"))
+    return {context.view.name: context for context in contexts(run)}
+
+
+@pytest.fixture(scope="module")
+def laid_out(made: dict[str, Context]) -> dict[str, ProtocolView]:
+    return {name: context.view for name, context in made.items()}
 
 
 def row(table: Table, section: str, name: str) -> tuple[TableCell, ...]:
@@ -110,16 +115,15 @@ def test_damage_is_shown_as_the_difference_from_clean(laid_out: dict[str, Protoc
     assert first.detail == f"{first.raw - clean.raw:+.3f}".replace("-", "\N{MINUS SIGN}")
 
 
-def test_a_summary_names_the_worst_unseen_cell(laid_out: dict[str, ProtocolView]) -> None:
-    view = laid_out["cross-generator"]
-    matrix = matrix_table(view, "AUC", "image")
+def test_a_summary_names_the_worst_unseen_cell(made: dict[str, Context]) -> None:
+    matrix = matrix_table(made["cross-generator"].view, "AUC", "image")
     values = {
         (training, test): cell.raw
         for training, cells in matrix.sections[1].rows
         for test, cell in zip(matrix.columns[1:], cells[1:], strict=True)
         if not {"seen", "pooled"} & cell.marks and cell.raw is not None
     }
-    table = summary_table(view)
+    (table,) = summary_tables(made["cross-generator"])
     worst = dict(zip(table.columns, row(table, "", "Xception"), strict=True))["worst unseen"]
     training, test = min(values, key=lambda key: values[key])
     assert worst.detail == f"{training} → {test}"
@@ -182,8 +186,7 @@ def test_the_long_table_has_a_row_for_every_cell_and_contender(
 
 def test_seeds_and_titles_keep_contenders_apart(tmp_path: Path) -> None:
     run = make_run(tmp_path, protocols=["cross-forgery"], detectors=["xception"], seeds=(0, 1))
-    contents = RunContents(run)
-    view = views(contents, evaluate_contents(contents))[0]
+    view = contexts(run)[0].view
     assert [contender.label for contender in view.contenders] == [
         "Xception, seed 0",
         "Xception, seed 1",
@@ -194,8 +197,7 @@ def test_unreadable_samples_stand_in_a_note(tmp_path: Path) -> None:
     samples = fake_samples()
     samples.loc[samples["sample_id"] == "140k/StyleGAN/test/0.png", "problem"] = "truncated"
     run = make_run(tmp_path, samples=samples, protocols=["cross-generator"], detectors=["mfclip"])
-    contents = RunContents(run)
-    view = views(contents, evaluate_contents(contents))[0]
+    view = contexts(run)[0].view
     notes = matrix_table(view, "AUC", "image").notes
     assert "Samples that could not be read and stand in no number: StyleGAN: 1" in notes
 
@@ -211,8 +213,7 @@ def test_a_training_set_that_only_some_detectors_have_is_a_dash_with_its_reason(
         if entry["training"] == "EFS" or (entry["training"], entry["detector"]) == ("FS", "mfclip")
     ]
     (run / "run.json").write_text(json.dumps(raw))
-    contents = RunContents(run)
-    view = views(contents, evaluate_contents(contents))[0]
+    view = contexts(run)[0].view
     table = matrix_table(view, "AUC", "image")
     assert view.trainings == ("EFS", "FS")
     assert row(table, "MFCLIP", "FS")[1].reason is None

@@ -6,10 +6,9 @@ from matplotlib.axes import Axes
 
 from leaderboard.figures.drawing import FAINT, INK, WIDTH, Kind, Picture, head, new_figure, picture
 from leaderboard.figures.panels import BLUE, columns_of, label_left, measured, panels, which
-from leaderboard.view import Contender, ProtocolView
+from leaderboard.view import Contender, Context
 from results.metrics.calibration import BINS, calibration
 from results.metrics.functions import probability
-from results.run import RunContents
 
 _KIND = Kind(
     "reliability",
@@ -21,7 +20,7 @@ _KIND = Kind(
 )
 
 
-def reliability_table(view: ProtocolView, contents: RunContents) -> pd.DataFrame:
+def reliability_table(context: Context) -> pd.DataFrame:
     """Compare P(fake) with the share of fakes, bin by bin.
 
     Every cell that ``measured`` gives weighs the same, however many images it has.
@@ -32,8 +31,8 @@ def reliability_table(view: ProtocolView, contents: RunContents) -> pd.DataFrame
         ``ece``, the mean over cells of the expected calibration error, and ``cells``, how many.
     """
     parts = []
-    for contender in view.contenders:
-        sums, errors = _sums(view, contents, contender)
+    for contender in context.view.contenders:
+        sums, errors = _sums(context, contender)
         if not errors:
             continue
         used = np.flatnonzero(sums[:, 0])
@@ -49,8 +48,11 @@ def reliability_table(view: ProtocolView, contents: RunContents) -> pd.DataFrame
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
-def reliability_diagram(view: ProtocolView, table: pd.DataFrame) -> Picture:
-    """Draw ``reliability_table``, which has a row at least."""
+def reliability_pictures(context: Context) -> list[Picture]:
+    """Draw ``reliability_table``, where it has a row."""
+    view, table = context.view, reliability_table(context)
+    if table.empty:
+        return []
     shown = [c for c in view.contenders if c.label in set(table["contender"])]
     columns = columns_of(len(shown), most=4 if len(shown) <= 8 else 6)
     with new_figure() as figure:
@@ -65,7 +67,7 @@ def reliability_diagram(view: ProtocolView, table: pd.DataFrame) -> Picture:
         label_left(axes, columns, "share of fakes in it")
         alt = f"{view.protocol.title}: share of fakes over P(fake), by detector"
         title = f"{view.protocol.title}: {which(view)}"
-        return picture(figure, f"{view.name}-reliability", _KIND, title, alt)
+        return [picture(figure, f"{view.name}-reliability", _KIND, title, alt)]
 
 
 def _panel(axis: Axes, rows: pd.DataFrame) -> None:
@@ -86,10 +88,9 @@ def _panel(axis: Axes, rows: pd.DataFrame) -> None:
     axis.set_box_aspect(1)
 
 
-def _sums(
-    view: ProtocolView, contents: RunContents, contender: Contender
-) -> tuple[np.ndarray, list[float]]:
+def _sums(context: Context, contender: Contender) -> tuple[np.ndarray, list[float]]:
     """Add up share, P(fake) and fakes of each bin over cells, shape (15, 3); and give their ECE."""
+    view, contents = context.view, context.contents
     sums, errors = np.zeros((BINS, 3)), []
     for result in measured(view, contender):
         assert result.model is not None

@@ -8,10 +8,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from leaderboard.figures.drawing import FAINT, INK, Kind, Picture, new_figure, picture, short
-from leaderboard.view import ProtocolView
+from leaderboard.view import Context, ProtocolView
 from results.errors import UndefinedError
 from results.metrics.checking import Counts
-from results.run import RunContents
 from results.statistics.ranking import CriticalDifference, critical_difference
 
 _KIND = Kind(
@@ -51,13 +50,23 @@ def block_table(view: ProtocolView) -> pd.DataFrame:
     return blocks.rename(columns=view.detectors)
 
 
-def compared(view: ProtocolView, contents: RunContents) -> CriticalDifference:
+def critical_pictures(context: Context) -> list[Picture]:
+    """Draw the critical differences of a protocol.
+
+    Raises:
+        UndefinedError: As ``compare_ranks``.
+    """
+    return [critical_diagram(context.view, compare_ranks(context))]
+
+
+def compare_ranks(context: Context) -> CriticalDifference:
     """Compare the detectors of a protocol by their ranks on ``block_table``.
 
     Raises:
         UndefinedError: There are fewer than 3 detectors or 8 test sets, or these share images,
             videos or persons.
     """
+    view, contents = context.view, context.contents
     table = block_table(view)
     if table.empty:
         raise UndefinedError("no test set has unseen forgeries and a value of every detector")

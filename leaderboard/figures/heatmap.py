@@ -25,7 +25,7 @@ from leaderboard.figures.drawing import (
     short,
 )
 from leaderboard.tables.table import DASH
-from leaderboard.view import Contender, ProtocolView, Result, Test
+from leaderboard.view import Contender, Context, ProtocolView, Result, Test
 from results.metrics.registry import Metric
 
 _KIND = Kind(
@@ -42,11 +42,12 @@ class _Panel(NamedTuple):
     rows: tuple[tuple[str, Contender, str], ...]
 
 
-def heat_map(view: ProtocolView) -> Picture:
+def heat_map_pictures(context: Context) -> list[Picture]:
     """Draw the matrix of the headline metric on one scale, around chance where it has such a value.
 
     A panel a detector, a row a training set; with one training set a row a detector.
     """
+    view = context.view
     colours = _colours(view)
     drawn = _panels(view)
     columns = _matrix_columns(view, len(drawn))
@@ -81,7 +82,7 @@ def heat_map(view: ProtocolView) -> Picture:
         bar.outline.set_visible(False)
         figure.legend(handles=keys, loc="outside lower center", ncols=math.ceil(len(keys) / lines))
         alt = f"{view.protocol.title}: {view.metric} of each training set on each test set"
-        return picture(figure, f"{view.name}-heat-map", _KIND, view.protocol.title, alt)
+        return [picture(figure, f"{view.name}-heat-map", _KIND, view.protocol.title, alt)]
 
 
 def _white(metric: Metric) -> float | None:

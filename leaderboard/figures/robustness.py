@@ -20,12 +20,11 @@ from leaderboard.figures.panels import (
     legend,
     panels,
 )
-from leaderboard.view import Contender, ProtocolView, counted, summarise
+from leaderboard.view import Contender, Context, ProtocolView, counted, summarise
 from protocols import Condition, perturbations
 from protocols.conditions import shown
 from results.errors import UndefinedError
 from results.statistics.intervals import Interval
-from results.statistics.joint import Bootstrap
 
 _KIND = Kind(
     "curves",
@@ -37,13 +36,13 @@ _KIND = Kind(
 )
 
 
-def robustness_curves(view: ProtocolView, bootstrap: Bootstrap) -> Picture:
+def robustness_pictures(context: Context) -> list[Picture]:
     """Draw the headline metric over severity, a panel a perturbation, a line a detector.
 
     Bands are 95 % intervals (``severity_table``).
     """
+    view, table = context.view, severity_table(context)
     names = list(dict.fromkeys(condition.name for condition in view.damaged))
-    table = severity_table(view, bootstrap)
     with new_figure() as figure:
         columns = columns_of(len(names))
         axes = panels(figure, len(names), columns=columns, height=2.9, sharey=True)
@@ -52,9 +51,8 @@ def robustness_curves(view: ProtocolView, bootstrap: Bootstrap) -> Picture:
         label_left(axes, columns, view.metric)
         legend(figure, contender_keys(view))
         alt = f"{view.protocol.title}: {view.metric} over severity, by perturbation and detector"
-        return picture(
-            figure, f"{view.name}-curves", _KIND, view.protocol.title, alt, note=grey_note(view)
-        )
+        title, note = view.protocol.title, grey_note(view)
+        return [picture(figure, f"{view.name}-curves", _KIND, title, alt, note=note)]
 
 
 def _damage_panel(axis: Axes, view: ProtocolView, name: str, table: pd.DataFrame) -> None:
@@ -82,12 +80,8 @@ def _damage_panel(axis: Axes, view: ProtocolView, name: str, table: pd.DataFrame
     axis.set_xticks([0, *(condition.severity for condition in conditions)], ticks)
 
 
-def severity_table(view: ProtocolView, bootstrap: Bootstrap) -> pd.DataFrame:
-    """Lay the headline metric out over severity.
-
-    Args:
-        view: Results of a protocol with clean and damaged conditions.
-        bootstrap: The resamples that intervals are made of.
+def severity_table(context: Context) -> pd.DataFrame:
+    """Lay the headline metric out over severity, of a protocol with clean and damaged conditions.
 
     Returns:
         Columns ``perturbation``, ``severity`` (0: clean), ``contender``, ``value`` (the mean over
@@ -95,10 +89,10 @@ def severity_table(view: ProtocolView, bootstrap: Bootstrap) -> pd.DataFrame:
         bootstrap, NaN where there is none: samples are too few, or nothing varies. The draws are
         those of all cells of the protocol, so that a mean over one cell has that cell's interval.
     """
-    rows = []
+    view, rows = context.view, []
     for contender in view.contenders:
         points = {
-            condition.key: _point(view, bootstrap, contender, condition)
+            condition.key: _point(context, contender, condition)
             for condition in (view.base, *view.damaged)
         }
         rows += [
@@ -114,10 +108,9 @@ def severity_table(view: ProtocolView, bootstrap: Bootstrap) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _point(
-    view: ProtocolView, bootstrap: Bootstrap, contender: Contender, condition: Condition
-) -> dict[str, float]:
+def _point(context: Context, contender: Contender, condition: Condition) -> dict[str, float]:
     """Give a contender's mean under a condition with the ends of its interval."""
+    view = context.view
     results = view.of(contender, condition, view.level)
     value = summarise(results, view.metric, strict=False).value
     if value is None:
@@ -125,7 +118,7 @@ def _point(
     cells = [(result.model.id, result.cell) for result in counted(results) if result.model]
     low = high = np.nan
     try:
-        found: Interval = bootstrap.of(view.name).mean_interval(cells, view.metric, value)
+        found: Interval = context.bootstrap.of(view.name).mean_interval(cells, view.metric, value)
         low, high = found.low, found.high
     except UndefinedError:
         pass

@@ -20,7 +20,7 @@ from leaderboard.figures.panels import (
     legend,
     panels,
 )
-from leaderboard.view import Contender, ProtocolView, Result
+from leaderboard.view import Contender, Context, ProtocolView, Result
 from results.metrics.checking import Floats
 from results.metrics.functions import roc
 from results.metrics.roc import Roc
@@ -63,13 +63,14 @@ class MeanCurve(NamedTuple):
     models: int
 
 
-def mean_curves(view: ProtocolView, contents: RunContents) -> list[MeanCurve]:
+def mean_curves(context: Context) -> list[MeanCurve]:
     """Give the curves that both figures draw, under the base condition at the headline level.
 
     Returns:
         One for each test set, contender and "seen in training or not"; none where no cell has
         both classes.
     """
+    view, contents = context.view, context.contents
     cells: dict[tuple[str, Contender, bool], list[Result]] = {}
     for result in view.at(view.base, view.level):
         if result.record and result.record.n_real and result.record.n_fake:
@@ -84,8 +85,11 @@ def mean_curves(view: ProtocolView, contents: RunContents) -> list[MeanCurve]:
     return found
 
 
-def roc_curves(view: ProtocolView, curves: Sequence[MeanCurve]) -> Picture:
-    """Draw ROC curves of ``mean_curves``, of which there is one at least."""
+def roc_pictures(context: Context) -> list[Picture]:
+    """Draw ROC curves of ``mean_curves``, where there is one."""
+    view, curves = context.view, context.shared(mean_curves)
+    if not curves:
+        return []
 
     def draw(axis: Axes, curve: Roc, look: dict[str, object]) -> None:
         axis.plot(*curve, **look)  # type: ignore[arg-type]
@@ -99,16 +103,18 @@ def roc_curves(view: ProtocolView, curves: Sequence[MeanCurve]) -> Picture:
                 set_ticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
         _label(axes, f"real {view.level}s called fake", f"forged {view.level}s called fake")
         alt = f"{view.protocol.title}: ROC curves by test set and detector"
-        return picture(
-            figure, f"{view.name}-roc", _ROC, view.protocol.title, alt, note=grey_note(view)
-        )
+        title, note = view.protocol.title, grey_note(view)
+        return [picture(figure, f"{view.name}-roc", _ROC, title, alt, note=note)]
 
 
-def det_curves(view: ProtocolView, curves: Sequence[MeanCurve]) -> Picture:
+def det_pictures(context: Context) -> list[Picture]:
     """Draw DET curves: both error rates as normal deviates, so that low ones have room.
 
     Source: Martin et al., "The DET curve in assessment of detection task performance", 1997.
     """
+    view, curves = context.view, context.shared(mean_curves)
+    if not curves:
+        return []
     # Below one image of the largest class a curve has no point.
     low = 0.5 / max(max(curve.n_real, curve.n_fake) for curve in curves)
     low = min(max(low, 0.0005), 0.005)
@@ -128,9 +134,8 @@ def det_curves(view: ProtocolView, curves: Sequence[MeanCurve]) -> Picture:
                 set_ticks(ndtri(ticks), [f"{100 * tick:g}" for tick in ticks])
         _label(axes, f"real {view.level}s called fake, %", f"forged {view.level}s missed, %")
         alt = f"{view.protocol.title}: DET curves by test set and detector"
-        return picture(
-            figure, f"{view.name}-det", _DET, view.protocol.title, alt, note=grey_note(view)
-        )
+        title, note = view.protocol.title, grey_note(view)
+        return [picture(figure, f"{view.name}-det", _DET, title, alt, note=note)]
 
 
 def deviates(rates: npt.ArrayLike) -> Floats:

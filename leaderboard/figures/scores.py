@@ -7,9 +7,8 @@ from matplotlib.collections import PolyCollection
 
 from leaderboard.figures.drawing import FAINT, INK, Kind, Picture, head, new_figure, picture, short
 from leaderboard.figures.panels import BLUE, columns_of, measured, panels, which
-from leaderboard.view import Contender, ProtocolView
+from leaderboard.view import Contender, Context
 from results.metrics.functions import probability
-from results.run import RunContents
 
 _KIND = Kind(
     "scores",
@@ -25,7 +24,7 @@ REAL = "real"
 _PEAK = 0.85  # of the distance between two rows
 
 
-def score_table(view: ProtocolView, contents: RunContents) -> pd.DataFrame:
+def score_table(context: Context) -> pd.DataFrame:
     """Count the scores of single images in bins of P(fake).
 
     Of each model those test images count that ``measured`` gives, each once; its shares are then
@@ -37,8 +36,8 @@ def score_table(view: ProtocolView, contents: RunContents) -> pd.DataFrame:
         share of the kind called fake at P(fake) 0.5, ``images`` and ``models``, how many.
     """
     parts = []
-    for contender in view.contenders:
-        of_models = _of_models(view, contents, contender)
+    for contender in context.view.contenders:
+        of_models = _of_models(context, contender)
         if not of_models:
             continue
         together = pd.concat(of_models, keys=range(len(of_models)), names=["model"])
@@ -59,8 +58,11 @@ def score_table(view: ProtocolView, contents: RunContents) -> pd.DataFrame:
     )[columns]
 
 
-def score_histograms(view: ProtocolView, table: pd.DataFrame) -> Picture:
-    """Draw ``score_table``, which has a row at least: a panel a detector, a row a generator."""
+def score_pictures(context: Context) -> list[Picture]:
+    """Draw ``score_table``, where it has a row: a panel a detector, a row a generator."""
+    view, table = context.view, score_table(context)
+    if table.empty:
+        return []
     shown = [c.label for c in view.contenders if c.label in set(table["contender"])]
     kinds = list(dict.fromkeys(table["kind"]))
     kinds.sort(key=lambda kind: (kind != REAL, kind))
@@ -77,7 +79,7 @@ def score_histograms(view: ProtocolView, table: pd.DataFrame) -> Picture:
             axis.set_xlabel("P(fake)")
         alt = f"{view.protocol.title}: histograms of P(fake) by detector and generator"
         title = f"{view.protocol.title}: {which(view)}"
-        return picture(figure, f"{view.name}-scores", _KIND, title, alt)
+        return [picture(figure, f"{view.name}-scores", _KIND, title, alt)]
 
 
 def _ridges(axis: Axes, table: pd.DataFrame, kinds: list[str]) -> None:
@@ -106,10 +108,9 @@ def _ridges(axis: Axes, table: pd.DataFrame, kinds: list[str]) -> None:
     axis.grid(axis="y", visible=False)
 
 
-def _of_models(
-    view: ProtocolView, contents: RunContents, contender: Contender
-) -> list[pd.DataFrame]:
+def _of_models(context: Context, contender: Contender) -> list[pd.DataFrame]:
     """Count the scores of each of a contender's models."""
+    view, contents = context.view, context.contents
     rows: dict[str, list[np.ndarray]] = {}
     for result in measured(view, contender):
         assert result.model is not None

@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 
 from leaderboard.figures.drawing import FAINT, INK, Kind, Picture, new_figure, picture, short
 from leaderboard.figures.panels import apart, contender_styles, grey_note
-from leaderboard.view import ProtocolView, summarise
+from leaderboard.view import Context, ProtocolView, summarise
 
 _KIND = Kind(
     "slope",
@@ -36,8 +36,11 @@ def slope_table(view: ProtocolView) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["contender", "seen", "unseen"])
 
 
-def slope_chart(view: ProtocolView, table: pd.DataFrame) -> Picture:
-    """Draw ``slope_table``, which has a row at least."""
+def slope_pictures(context: Context) -> list[Picture]:
+    """Draw ``slope_table``, where it has a row."""
+    view, table = context.view, slope_table(context.view)
+    if table.empty:
+        return []
     with new_figure() as figure:
         height = max(3.0, _LABEL * len(table) + 1.2)
         figure.set_size_inches(_WIDTH, height)
@@ -65,9 +68,8 @@ def slope_chart(view: ProtocolView, table: pd.DataFrame) -> Picture:
         axis.set_xticks([0, 1], ["seen in training", "not seen"])
         axis.grid(axis="x", visible=False)
         alt = f"{view.protocol.title}: {view.metric} on seen and on unseen forgeries, by detector"
-        return picture(
-            figure, f"{view.name}-slope", _KIND, view.protocol.title, alt, note=grey_note(view)
-        )
+        title, note = view.protocol.title, grey_note(view)
+        return [picture(figure, f"{view.name}-slope", _KIND, title, alt, note=note)]
 
 
 def _name(

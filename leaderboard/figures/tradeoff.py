@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from leaderboard.errors import LeaderboardError
 from leaderboard.figures.drawing import FAINT, Kind, Picture, new_figure, picture
 from leaderboard.figures.panels import BLUE, LABEL_HEIGHT, measured, name_points, unit_ticks, which
-from leaderboard.view import ProtocolView, summarise
+from leaderboard.view import Context, ProtocolView, summarise
 from results.metrics.registry import Metric
 
 _KIND = Kind(
@@ -59,6 +59,12 @@ def tradeoff_table(view: ProtocolView, costs: pd.DataFrame | None = None) -> pd.
         rows.append(row)
     more = [] if costs is None else list(costs.columns)
     return pd.DataFrame(rows, columns=["contender", "value", PARAMETERS, *more])
+
+
+def tradeoff_pictures(context: Context) -> list[Picture]:
+    """Draw ``tradeoff_table``, where it has two contenders to compare."""
+    table = tradeoff_table(context.view)
+    return [tradeoff_chart(context.view, table)] if len(table) > 1 else []
 
 
 def tradeoff_chart(view: ProtocolView, table: pd.DataFrame) -> Picture:

@@ -25,6 +25,7 @@ from leaderboard.figures.panels import (
     panels,
     styles,
 )
+from results.run import RunContents
 from results.schema import ModelFacts
 
 _VALIDATION = Kind(
@@ -43,10 +44,32 @@ _TRAINING = Kind(
         "Gradient norms are over all trained weights."
     ),
 )
+MOST_SHOWN = 4  # of one kind at once; a page folds more away
 _GRADIENT = "gradient_"
 
 # What histories call losses by one or a few letters.
 _LOSSES = {"ce": "cross-entropy", "cmc": "contrast", "kl": "KL divergence"}
+
+
+def gradient_models(contents: RunContents) -> dict[str, list[ModelFacts]]:
+    """Give the models of each detector that is trained in steps, by its name in the study."""
+    found: dict[str, dict[str, ModelFacts]] = {}
+    for entry in contents.facts.entries:
+        if entry.model and contents.models[entry.model].fit == "gradient":
+            found.setdefault(entry.detector, {})[entry.model] = contents.models[entry.model]
+    return {detector: list(models.values()) for detector, models in found.items()}
+
+
+def training_pictures(contents: RunContents) -> list[Picture]:
+    """Draw ``training_curves`` of each detector that is trained in steps."""
+    return [training_curves(*item) for item in gradient_models(contents).items()]
+
+
+def validation_pictures(contents: RunContents) -> list[Picture]:
+    """Draw ``validation_curves`` of all detectors together."""
+    every = [model for models in gradient_models(contents).values() for model in models]
+    drawn = validation_curves(every)
+    return [drawn] if drawn else []
 
 
 def training_curves(detector: str, models: Sequence[ModelFacts]) -> Picture:

@@ -1,6 +1,7 @@
 """The page of a run: one static HTML file that needs nothing beside itself."""
 
 import base64
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,12 +9,13 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from leaderboard.figures.drawing import Picture
+from leaderboard.figures.registry import FigurePlace
+from leaderboard.figures.training import MOST_SHOWN
+from leaderboard.tables.registry import TablePlace
 from leaderboard.tables.table import BEST, DASH, LEGEND, REPORTED, SECOND, SEEN, SIGNS, Table
 from leaderboard.view import ProtocolView
 from results.run import RunContents
 from results.schema import ModelFacts
-
-FEW = 4  # training figures that are shown at once; more are folded away
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,20 +23,15 @@ class ProtocolSection:
     """What the page shows of one protocol.
 
     Attributes:
-        summary: A row a contender.
-        tables: The headline metric's tables; ``more`` the other metrics'.
-        pictures: Matrix, curves, ROC.
-        more_pictures: Those that are folded away.
-        refused: Why there is no critical-difference diagram, or None.
+        tables: By where they stand.
+        figures: By where they stand.
+        undefined: Why figures are not there that others have, by their name.
     """
 
     view: ProtocolView
-    summary: Table
-    tables: Sequence[Table]
-    more: Sequence[Table]
-    pictures: Sequence[Picture]
-    more_pictures: Sequence[Picture] = ()
-    refused: str | None = None
+    tables: Mapping[TablePlace, Sequence[Table]]
+    figures: Mapping[FigurePlace, Sequence[Picture]]
+    undefined: Mapping[str, str]
 
     @property
     def restriction(self) -> str | None:
@@ -45,19 +42,20 @@ class ProtocolSection:
         return f"{len(here)} of the protocol's {len(every)} training sets: {', '.join(here)}"
 
     @property
-    def more_figures(self) -> str:
+    def folded_figures(self) -> str:
         """Name the figures that are folded away."""
-        return ", ".join(picture.heading.lower() for picture in self.more_pictures)
+        return ", ".join(picture.heading.lower() for picture in self.figures["folded"])
 
     @property
-    def metrics(self) -> list[str]:
+    def folded_metrics(self) -> list[str]:
         """The metrics that are folded away."""
-        return list(dict.fromkeys(table.metric for table in self.more))
+        return list(dict.fromkeys(table.metric for table in self.tables["folded"]))
 
     @property
     def has_reported(self) -> bool:
         """Whether published numbers are shown."""
-        return any(REPORTED in table.marks for table in (*self.tables, *self.more))
+        shown = (*self.tables["shown"], *self.tables["folded"])
+        return any(REPORTED in table.marks for table in shown)
 
     @property
     def gaps(self) -> list[tuple[str, str]]:
@@ -99,16 +97,14 @@ class TrainingRow:
 def render(
     contents: RunContents,
     sections: Sequence[ProtocolSection],
-    training_pictures: Sequence[Picture],
-    embedding_pictures: Sequence[Picture] = (),
+    figures: Mapping[FigurePlace, Sequence[Picture]],
 ) -> str:
     """Write the page.
 
     Args:
         contents: The run.
         sections: What it shows, protocol by protocol.
-        training_pictures: Training curves, detector by detector.
-        embedding_pictures: Maps of embeddings, where the run has such.
+        figures: Those of the run, by where they stand.
 
     Returns:
         HTML with figures and style inside; names are escaped, there is no script.
@@ -119,9 +115,8 @@ def render(
     return template.render(
         facts=facts,
         sections=sections,
-        training_pictures=training_pictures,
-        few=FEW,
-        embedding_pictures=embedding_pictures,
+        figures=figures,
+        folded_kinds=_folded_kinds(figures["training"]),
         rows=rows,
         recipes=_recipes(rows),
         synthetic=any(dataset.synthetic for dataset in facts.data.values()),
@@ -129,6 +124,12 @@ def render(
         tiny=_tiny(rows),
         counts=_counts(contents),
     )
+
+
+def _folded_kinds(pictures: Sequence[Picture]) -> set[str]:
+    """Name the kinds of which there are too many to show all at once."""
+    counts = Counter(picture.kind for picture in pictures)
+    return {kind for kind, number in counts.items() if number > MOST_SHOWN}
 
 
 def training_rows(contents: RunContents, views: Sequence[ProtocolView]) -> list[TrainingRow]:

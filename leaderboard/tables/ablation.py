@@ -1,13 +1,13 @@
 """The table of an ablation: each detector against the reference, paired by seed and cell."""
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import pandas as pd
 
 from leaderboard.tables.table import DASH, SMALL, Section, Table, TableCell
-from leaderboard.view import Contender, ProtocolView, Result, counted
+from leaderboard.view import Contender, Context, ProtocolView, Result, counted
 from protocols.samples import taxa
 
 NULL_CONTROL = (
@@ -17,7 +17,7 @@ NULL_CONTROL = (
 )
 
 
-class Paired(NamedTuple):
+class PairedDifference(NamedTuple):
     """Differences to the reference, one a seed, over the cells where both have a value.
 
     Attributes:
@@ -35,23 +35,20 @@ class Paired(NamedTuple):
     small: bool
 
 
-def ablation_table(view: ProtocolView, reference: str, samples: pd.DataFrame) -> Table:
-    """Compare every detector with the reference.
+def ablation_tables(context: Context) -> Iterator[Table]:
+    """Compare every detector with the reference that the study names.
 
     A difference is taken cell by cell with the reference of the same training seed, averaged over
     cells, and only then over seeds: what seeds and test sets have in common falls out.
 
-    Args:
-        view: The protocol's results.
-        reference: The detector of the others' comparison, as the study calls it.
-        samples: The run's samples, from which K of each training set is counted.
-
-    Returns:
+    Yields:
         A section for each training set, which says its K; first one over all with K of 3 or more
         where there are several.
     """
+    view, reference = context.view, context.contents.facts.reference
+    assert reference is not None
     prompts = {
-        training.name: prompt_count(samples.iloc[training.rows])
+        training.name: prompt_count(context.contents.samples.iloc[training.rows])
         for training in view.expansion.training_sets
         if training.name in view.trainings
     }
@@ -63,7 +60,7 @@ def ablation_table(view: ProtocolView, reference: str, samples: pd.DataFrame) ->
     for name, k in prompts.items():
         control = ": null control of language and attention" if k <= 2 else ""
         sections.append(_section(view, reference, f"trained on {name}, K = {k}{control}", [name]))
-    return Table(
+    yield Table(
         name=f"{view.name}-ablation",
         metric=view.metric,
         level=view.level,
@@ -91,7 +88,9 @@ def prompt_count(samples: pd.DataFrame) -> int:
     return len({taxon if taxon[0] == "fake" else "real" for taxon in taxa(samples)})
 
 
-def paired(left: Iterable[Result], right: Iterable[Result], metric: str) -> Paired | None:
+def paired_difference(
+    left: Iterable[Result], right: Iterable[Result], metric: str
+) -> PairedDifference | None:
     """Compare two detectors' results.
 
     Args:
@@ -116,7 +115,7 @@ def paired(left: Iterable[Result], right: Iterable[Result], metric: str) -> Pair
         return None
     means = [[statistics.fmean(column) for column in zip(*v, strict=True)] for v in values.values()]
     own, differences = zip(*means, strict=True)
-    return Paired(
+    return PairedDifference(
         value=statistics.fmean(own),
         difference=statistics.fmean(differences),
         spread=statistics.stdev(differences) if len(differences) > 1 else None,
@@ -140,7 +139,9 @@ def _section(view: ProtocolView, reference: str, title: str, trainings: Sequence
                 [r for c in _seeds(view, name) for r in _of(view, c, seen, trainings)]
                 for name in (detector, reference)
             )
-            cells += _cells(paired(mine, theirs, view.metric), is_reference=detector == reference)
+            cells += _cells(
+                paired_difference(mine, theirs, view.metric), is_reference=detector == reference
+            )
         name = f"{detector} (reference)" if detector == reference else detector
         rows.append((name, tuple(cells)))
     return Section(title, tuple(rows))
@@ -164,7 +165,7 @@ def _place(result: Result) -> tuple[int, str, str]:
     return result.contender.seed, result.cell.training, result.test.label
 
 
-def _cells(found: Paired | None, *, is_reference: bool) -> list[TableCell]:
+def _cells(found: PairedDifference | None, *, is_reference: bool) -> list[TableCell]:
     """Show the mean and the difference."""
     if found is None:
         reason = "no cell has a value for this detector and the reference with one seed"

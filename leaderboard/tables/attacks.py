@@ -1,25 +1,18 @@
 """What attacks achieve: the share of rightly judged images that come to be wrongly judged."""
 
+from collections.abc import Iterator
+
 from leaderboard.tables.table import DASH, SMALL, Section, Table, TableCell
-from leaderboard.view import Contender, ProtocolView, Result, counted
+from leaderboard.view import Contender, Context, ProtocolView, Result, counted
 from protocols import Condition
 from results.attacks import attack_success
 from results.run import RunContents
 
 
-def attack_tables(view: ProtocolView, contents: RunContents) -> list[Table]:
-    """Lay attack success out as attacks x severities, detector by detector.
-
-    Args:
-        view: The protocol's results.
-        contents: The run, for the scores of single images.
-
-    Returns:
-        One table at the headline level; none where the protocol has no attack beside clean.
-    """
+def attack_tables(context: Context) -> Iterator[Table]:
+    """Lay attack success at the headline level out as attacks x severities, by detector."""
+    view, contents = context.view, context.contents
     attacks = [condition for condition in view.damaged if condition.is_attack]
-    if not attacks:
-        return []
     severities = sorted({condition.severity for condition in attacks})
     by_key = {(condition.name, condition.severity): condition for condition in attacks}
     sections = []
@@ -29,7 +22,7 @@ def attack_tables(view: ProtocolView, contents: RunContents) -> list[Table]:
             found = [by_key.get((name, severity)) for severity in severities]
             rows.append((name, tuple(_cell(view, contents, contender, each) for each in found)))
         sections.append(Section(contender.label, tuple(rows)))
-    table = Table(
+    yield Table(
         name=f"{view.name}-attack-success",
         metric=view.metric,
         level=view.level,
@@ -42,7 +35,6 @@ def attack_tables(view: ProtocolView, contents: RunContents) -> list[Table]:
             "at P(fake) 0.5; columns are severities; mean over the cells that count",
         ),
     )
-    return [table]
 
 
 def _cell(

@@ -5,13 +5,14 @@ level, training and test set, and both chose their weights in one way.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
 from leaderboard.tables.cells import signed, value_cell
+from leaderboard.tables.matrix import base_results
 from leaderboard.tables.table import DASH, REPEATED, REPORTED, Section, Table, TableCell
-from leaderboard.view import Contender, ProtocolView, Result, Test
-from results.literature import Literature, Matched, Selection
+from leaderboard.view import Contender, Context, ProtocolView, Result, Test
+from results.literature import Matched, Selection
 from results.schema import ModelFacts
 
 _CHOSEN: dict[Selection, str] = {
@@ -24,25 +25,20 @@ _NOT_PRINTED = "not in print"
 _Row = tuple[str, tuple[TableCell, ...]]
 
 
-def literature_tables(view: ProtocolView, literature: Literature) -> list[Table]:
+def literature_tables(context: Context) -> Iterator[Table]:
     """Lay published numbers out beside what was measured under a protocol.
 
-    Args:
-        view: The protocol's results.
-        literature: All published numbers.
-
-    Returns:
+    Yields:
         A table a level and metric of the protocol that there are published numbers of; none where
         no source's sets are those of the protocol.
     """
-    there = [m for m in literature.under(view.name) if m.training in view.trainings]
-    tables = []
+    view = context.view
+    there = [m for m in context.literature.under(view.name) if m.training in view.trainings]
     for level in view.protocol.levels:
         for metric in view.protocol.metrics:
             here = [m for m in there if (m.reported.level, m.reported.metric) == (level, metric)]
             if here:
-                tables.append(_table(view, here, metric, level))
-    return tables
+                yield _table(view, here, metric, level)
 
 
 def _table(view: ProtocolView, there: list[Matched], metric: str, level: str) -> Table:
@@ -53,10 +49,7 @@ def _table(view: ProtocolView, there: list[Matched], metric: str, level: str) ->
     named = {matched.test for matched in there}
     tests = [test for test in view.tests if test.name in named]
     trainings = [t for t in view.trainings if t in {matched.training for matched in there}]
-    measured = {
-        (result.contender, result.cell.training, result.test): result
-        for result in view.at(view.base, level)
-    }
+    measured = base_results(view, level)
     rows = [
         (
             _row_name(contender.label, training),

@@ -1,14 +1,14 @@
-"""Which detector is better beyond chance, and what several training seeds give."""
+"""Which detector is better beyond chance."""
 
-import statistics
+from collections.abc import Iterator
 
 from leaderboard.tables.cells import interval_text
-from leaderboard.tables.table import DASH, SEEN, SMALL, Section, Table, TableCell
-from leaderboard.view import ProtocolView, Result
+from leaderboard.tables.table import DASH, Section, Table, TableCell
+from leaderboard.view import Context, ProtocolView, Result
 from protocols import Cell
 from results.errors import UndefinedError
 from results.statistics.bootstrap import FEWEST_CLUSTERS, RESAMPLES
-from results.statistics.joint import Bootstrap, Joint, Models, Ranked
+from results.statistics.joint import Joint, Models, Ranked
 from results.statistics.ranking import Place
 
 _COLUMNS = ("rank", "mean", "interval of place", "P(best)", "mean rank", "not told apart from")
@@ -16,29 +16,27 @@ _NAMED = 2  # of the detectors not told apart from one, where there are more tha
 _Rows = tuple[tuple[str, tuple[TableCell, ...]], ...]
 
 
-def ranks_table(view: ProtocolView, bootstrap: Bootstrap) -> Table | None:
+def ranks_tables(context: Context) -> Iterator[Table]:
     """Rank the detectors of a protocol by their mean over cells that count.
 
     These are the unseen cells of the headline level under the base condition (the seen ones where a
     protocol has no others) that are large enough, and of which every detector has every seed.
 
-    Returns:
-        A row a detector, the best first; None where there are fewer than two detectors, or no cell
-        that counts.
+    Yields:
+        A row a detector, the best first; nothing where no cell counts.
     """
-    if len(view.detectors) < 2:
-        return None
+    view, joint = context.view, context.bootstrap.of(context.view.name)
     seen = not view.has(seen=False)
-    cells = _ranked_cells(view, bootstrap.of(view.name), seen=seen)
+    cells = _ranked_cells(view, joint, seen=seen)
     if not cells:
-        return None
+        return
     try:
-        rows = _rows(view, _ranked(view, bootstrap.of(view.name), cells))
+        rows = _rows(view, _ranked(view, joint, cells))
     except UndefinedError as error:
         missing = TableCell(DASH, reason=f"not ranked: {error}")
         rows = tuple((name, (missing,) * len(_COLUMNS)) for name in view.detectors.values())
     over = f"{len(cells)} {'seen' if seen else 'unseen'} cell{'' if len(cells) == 1 else 's'}"
-    return Table(
+    yield Table(
         name=f"{view.name}-ranks",
         metric=view.metric,
         level=view.level,
@@ -53,51 +51,6 @@ def ranks_table(view: ProtocolView, bootstrap: Bootstrap) -> Table | None:
             "Only cells count with at least 100 real and 100 forged samples, real images of their "
             f"own sources, {FEWEST_CLUSTERS} independent clusters a class, and a value of every "
             "detector and seed",
-        ),
-    )
-
-
-def seeds_table(view: ProtocolView, bootstrap: Bootstrap) -> Table | None:
-    """Show the headline metric of every detector over its training seeds.
-
-    Returns:
-        Training sets x test sets, detector by detector, under the base condition: the mean of the
-        seeds' values, never the value of a mean score. None where no detector has two seeds.
-    """
-    if len({contender.seed for contender in view.contenders}) < 2:
-        return None
-    joint = bootstrap.of(view.name)
-    found: dict[tuple[str, str, str], list[Result]] = {}
-    for result in view.at(view.base, view.level):
-        key = (result.contender.detector, result.cell.training, result.test.label)
-        found.setdefault(key, []).append(result)
-    sections = tuple(
-        Section(
-            name,
-            tuple(
-                (
-                    training,
-                    tuple(
-                        _seeds_cell(found[detector, training, test.label], view.metric, joint)
-                        for test in view.tests
-                    ),
-                )
-                for training in view.trainings
-            ),
-        )
-        for detector, name in view.detectors.items()
-    )
-    return Table(
-        name=f"{view.name}-seeds",
-        metric=view.metric,
-        level=view.level,
-        caption=f"{view.protocol.title}: {view.metric} by {view.level}, mean over training seeds",
-        corner="trained on",
-        columns=tuple(test.label for test in view.tests),
-        sections=sections,
-        notes=(
-            "In parentheses: standard deviation over seeds; 95 % interval of the mean over all "
-            "seeds and samples that might have been. Scores are never averaged over seeds",
         ),
     )
 
@@ -159,24 +112,3 @@ def _place_cells(view: ProtocolView, ranked: Ranked, place: Place) -> list[Table
         TableCell(f"{place.mean_rank:.2f}", raw=place.mean_rank),
         TableCell(shown, title=all_others if shown != all_others else "", whole=all_others),
     ]
-
-
-def _seeds_cell(results: list[Result], metric: str, joint: Joint) -> TableCell:
-    """Show one cell over seeds; a seed without a value leaves none, so that a hole never helps."""
-    values = [result.value(metric) for result in results]
-    known = [value.value for value in values if value.value is not None]
-    if len(known) < len(values):
-        return TableCell(DASH, reason=next(value.reason for value in values if value.reason))
-    first, mean = results[0], statistics.fmean(known)
-    marks = frozenset(
-        mark for mark, holds in ((SEEN, first.cell.seen), (SMALL, first.small)) if holds
-    )
-    details = [f"sd {statistics.stdev(known):.3f}" if len(known) > 1 else "one seed"]
-    models = {result.contender.seed: result.model.id for result in results if result.model}
-    title = ""
-    try:
-        found = joint.over_seeds(models, first.cell, metric)
-        details.append(interval_text(found.low, found.high))
-    except UndefinedError as error:
-        title = f"no interval: {error}"
-    return TableCell(f"{mean:.3f}", "; ".join(details), mean, marks, title=title)

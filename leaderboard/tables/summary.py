@@ -5,7 +5,7 @@ ones. A detector that lacks one of them has no mean, so that a hole never helps.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from leaderboard.tables.cells import difference_cell, number_range, signed, summ
 from leaderboard.tables.table import DASH, Section, Table, TableCell
 from leaderboard.view import (
     Contender,
+    Context,
     ProtocolView,
     Summary,
     counted,
@@ -51,15 +52,16 @@ class Damage(NamedTuple):
     total: int
 
 
-def summary_table(view: ProtocolView) -> Table:
+def summary_tables(context: Context) -> Iterator[Table]:
     """Sum a protocol up: a row a contender, headline metric and level, the protocol's summaries."""
+    view = context.view
     shown = [name for name in view.protocol.summaries if _applies(name, view)]
     rows = []
     for contender in view.contenders:
         cells = [_summary(name, view, contender) for name in shown]
         cells += _facts_cells([m for (c, _), m in view.models.items() if c == contender])
         rows.append((contender.label, tuple(cells)))
-    return Table(
+    yield Table(
         name=f"{view.name}-summary",
         metric=view.metric,
         level=view.level,

@@ -1,6 +1,6 @@
 """Whether one threshold could serve all test sets: AUC over sets together and across pairs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from statistics import fmean
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from leaderboard.tables.table import SMALL, Section, Table, TableCell
 from leaderboard.view import SMALL as FEW
-from leaderboard.view import ProtocolView, Result
+from leaderboard.view import Context, Result
 from results.run import RunContents
 from results.subgroups import Scores, cross_auc, pooled_auc
 
@@ -30,14 +30,15 @@ class _Set(NamedTuple):
         return rows
 
 
-def across_table(view: ProtocolView, contents: RunContents) -> Table | None:
+def pooled_auc_tables(context: Context) -> Iterator[Table]:
     """Compare each model's AUC of all test sets together with those of the sets by themselves.
 
-    Returns:
+    Yields:
         Training sets, detector by detector, at the headline level under the base condition, over
-        cells that count. None where no model has two test sets of different real images: there
-        the sets alone say it all.
+        cells that count. Nothing where no model has two test sets of different real images:
+        there the sets alone say it all.
     """
+    view, contents = context.view, context.contents
     sections = []
     for contender in view.contenders:
         by_training: dict[str, dict[str, _Set]] = {}
@@ -50,8 +51,8 @@ def across_table(view: ProtocolView, contents: RunContents) -> Table | None:
         if rows:
             sections.append(Section(contender.label, rows))
     if not sections:
-        return None
-    return Table(
+        return
+    yield Table(
         name=f"{view.name}-across",
         metric="AUC across sets",
         level=view.level,
