@@ -99,6 +99,7 @@ def test_a_detector_is_built_with_the_random_numbers_of_its_seed_and_leaves_the_
         ("open('absent.pth')", r"FileNotFoundError: .*'absent.pth' \(mine.py, line 16\)$"),
         ("torch.zeros(2) @ torch.zeros(3)", r"RuntimeError: .* \(mine.py, line 16\)$"),
         ("raise KeyError('a\\nb')", r"KeyError: .* \(mine.py, line 16\)$"),
+        ("import absent", r"ModuleNotFoundError: No module named 'absent' \(mine.py, line 16\)$"),
         ("assert weights", r"AssertionError \(mine.py, line 16\)$"),
     ],
 )

@@ -4,7 +4,7 @@ import hashlib
 import json
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
@@ -54,11 +54,13 @@ _LOADED: dict[str, tuple[Any, str]] = {}
 
 def shipped_card(detector: str) -> Card | None:
     """Give the card of a detector that comes with ForgeryBench; None of one's own."""
-    target = catalog_target(detector)
-    names = {known: name for name, known in CATALOG.items()}
-    if target in names:
-        return CARDS[names[target]]
-    return detector_class(detector).card if checkpoint_of(detector) is not None else None
+    if detector in CARDS:
+        return CARDS[detector]
+    if checkpoint_of(detector) is not None:
+        return detector_class(detector).card
+    names = {target: name for name, target in CATALOG.items()}
+    name = names.get(catalog_target(detector))
+    return None if name is None else CARDS[name]
 
 
 def version_of(card: Card) -> dict[str, Any]:
@@ -213,7 +215,7 @@ def _refuse_edited(detector: str, source: Source) -> None:
 
 def _told(error: BaseException) -> str:
     """Say what went wrong in somebody's code, and where in it, on one line."""
-    frames: Iterable[traceback.FrameSummary] = traceback.extract_tb(error.__traceback__)
-    own = [f"{Path(f.filename).name}, line {f.lineno}" for f in frames if is_own(Path(f.filename))]
+    frames = [(Path(f.filename), f.lineno) for f in traceback.extract_tb(error.__traceback__)]
+    own = [f"{path.name}, line {n}" for path, n in frames if path.is_file() and is_own(path)]
     said = " ".join(str(error).split())
     return f"{type(error).__name__}{f': {said}' if said else ''}{f' ({own[-1]})' if own else ''}"
