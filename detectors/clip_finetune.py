@@ -23,12 +23,13 @@ from detectors.parts.clip import (
     origin_of,
 )
 from detectors.parts.network import FixedSideDetector, FixedSideOptions
+from detectors.parts.tokens import CLIP_VOCABULARY
 
 CLIP_B16 = "openai/clip-vit-base-patch16"
 _TINY = {"num_hidden_layers": 2, "num_attention_heads": 4, "projection_dim": 64}
 _TINY |= {"hidden_size": 64, "intermediate_size": 128}
 TINY_IMAGE = {**_TINY, "image_size": 128, "patch_size": 16, "initializer_factor": 2.0}
-TINY_TEXT = {**_TINY, "vocab_size": 49_408}
+TINY_TEXT = {**_TINY, "vocab_size": CLIP_VOCABULARY}
 
 
 class ClipFinetune(FixedSideDetector):

@@ -1,5 +1,6 @@
 """CLIP-linear (UnivFD): a frozen CLIP image tower and one linear layer."""
 
+from pathlib import Path
 from typing import Any, Literal, Unpack, get_args
 
 from detectors.cards import foundation as cards
@@ -34,7 +35,11 @@ class ClipLinear(LinearTowerDetector):
     card = cards.CLIP_LINEAR
 
     def __init__(
-        self, *, crop: Crop = "whole", head: str | None = None, **shared: Unpack[TowerOptions]
+        self,
+        *,
+        crop: Crop = "whole",
+        head: Path | str | None = None,
+        **shared: Unpack[TowerOptions],
     ) -> None:
         super().__init__(**shared)
         if crop not in get_args(Crop):
@@ -43,7 +48,7 @@ class ClipLinear(LinearTowerDetector):
             cut = InnerCrop if crop == "resize" else NativeCrop
             self.transform = cut(self.transform.size)
         if head is not None:
-            self._take_head(head)
+            self._take_head(str(head))
 
     def architecture(self) -> dict[str, Any]:
         """Describe the tower; the last layer is saved with it."""

@@ -12,12 +12,12 @@ from detectors.cards import frequency as cards
 from detectors.errors import DetectorError
 from detectors.parts.filters import dct_bands, dct_matrix, grey
 from detectors.parts.network import AnySideOptions, NetworkDetector
-from detectors.parts.streams import XCEPTION, Stream, fill_streams
+from detectors.parts.streams import STREAM_BACKBONE, Stream, fill_streams
 
 Branches = Literal["both", "fad", "lfs"]
 WINDOW, STRIDE, BANDS = 10, 2, 6
 # The window begins 3 pixels outside: its maps are then as large as Xception's after a stride of 2.
-MARGIN = 3
+OUTSIDE = 3
 MIXED_AFTER = (7, 12)  # blocks
 
 
@@ -82,7 +82,7 @@ class WindowStatistics(nn.Module):
         """Give (B, 6, S / 2 - 1, S / 2 - 1) for (B, 3, S, S) images in [0, 1], S even."""
         with torch.autocast(images.device.type, enabled=False):
             luma = 255 * grey(images.float())
-            local = F.conv2d(luma, self.waves, stride=STRIDE, padding=MARGIN)  # (B, 100, ., .)
+            local = F.conv2d(luma, self.waves, stride=STRIDE, padding=OUTSIDE)  # (B, 100, ., .)
             weights = (self.base + torch.tanh(self.learned / 2)).abs()
             return torch.log10(1 + F.conv2d(local.abs(), weights))
 
@@ -135,7 +135,7 @@ class F3Net(NetworkDetector):
 
     card = cards.F3NET
     sides = Sides(tiny=96, base=256)
-    published = XCEPTION.published
+    published = STREAM_BACKBONE.published
 
     def __init__(self, *, branches: Branches = "both", **shared: Unpack[AnySideOptions]) -> None:
         super().__init__(**shared)

@@ -1,5 +1,6 @@
 """NPR: what up-sampling leaves between neighbouring pixels, and a short ResNet."""
 
+from pathlib import Path
 from typing import Any, Literal, Unpack, get_args
 
 import torch
@@ -77,8 +78,8 @@ class NPR(TimmDetector):
 
     def start_of(self, pretrained: Pretrained) -> str | None:
         """Say which trained network it is, if any."""
-        if isinstance(pretrained, str):
-            return pretrained
+        if isinstance(pretrained, str | Path):
+            return str(pretrained)
         if pretrained:
             raise WeightsError(
                 "npr starts from random weights: leave pretrained out, or pass a folder or file "

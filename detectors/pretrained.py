@@ -14,7 +14,7 @@ from detectors.errors import WeightsError
 from detectors.loading import read_json, read_tensors
 from detectors.weights import hub_folder
 
-Pretrained = bool | str | None
+Pretrained = bool | str | Path | None
 Names = Sequence[tuple[str, str | None]]
 """From published names to ours: (pattern, replacement) of ``re.sub``, applied in order."""
 
@@ -48,8 +48,8 @@ def resolve(pretrained: Pretrained, *, size: str, published: str, detector: str)
             f"{detector} has no published weights of size {size}: pass pretrained=False, "
             "the name of a folder, or size='base'"
         )
-    if isinstance(pretrained, str):
-        return pretrained
+    if isinstance(pretrained, str | Path):
+        return str(pretrained)
     return published if pretrained else None
 
 

@@ -10,12 +10,12 @@ from detectors.cards import frequency as cards
 from detectors.errors import DetectorError
 from detectors.loading import check_fit
 from detectors.parts.network import AnySideOptions, NetworkDetector
-from detectors.parts.streams import XCEPTION, Stream, fill_streams
+from detectors.parts.streams import STREAM_BACKBONE, Stream, fill_streams
 from detectors.pretrained import Names, read_weights, renamed
 
 Depth = Literal["shallow", "full"]
 # Below it a frequency is rounding (of float64), whose phase is noise; 8-bit images are far above.
-LEAST_AMPLITUDE = 1e-6
+_LEAST_AMPLITUDE = 1e-6
 # Names of a checkpoint of DeepfakeBench -> ours; its layer for other backbones is never run.
 _NAMES: Names = [
     (r"^module\.", ""),
@@ -42,7 +42,7 @@ def phase_image(images: Tensor) -> Tensor:
     spectrum = torch.fft.fft2(images.double().mean(dim=1, keepdim=True))
     amplitude = spectrum.abs()
     phase = torch.where(
-        amplitude < LEAST_AMPLITUDE, 0, spectrum / amplitude.clamp(min=LEAST_AMPLITUDE)
+        amplitude < _LEAST_AMPLITUDE, 0, spectrum / amplitude.clamp(min=_LEAST_AMPLITUDE)
     )
     rebuilt: Tensor = torch.fft.ifft2(phase, norm="ortho").real.float()
     return rebuilt
@@ -67,7 +67,7 @@ class SPSL(NetworkDetector):
 
     card = cards.SPSL
     sides = Sides(tiny=128, base=256)
-    published = XCEPTION.published
+    published = STREAM_BACKBONE.published
 
     def __init__(self, *, depth: Depth = "shallow", **shared: Unpack[AnySideOptions]) -> None:
         super().__init__(**shared)

@@ -10,7 +10,7 @@ from detectors.base import Batch, Sides
 from detectors.cards import frequency as cards
 from detectors.parts.filters import TRUNCATION, noise_residual, srm_kernels
 from detectors.parts.network import AnySideDetector, AnySideOptions
-from detectors.parts.streams import XCEPTION, Stream, fill_streams, follow_quickly, map_side
+from detectors.parts.streams import STREAM_BACKBONE, Stream, fill_streams, follow_quickly, map_side
 
 # AM-softmax: the cosines are scaled, and the right class's is made harder by the margin.
 SCALE, MARGIN = 30.0, 0.45
@@ -142,7 +142,7 @@ class SRM(AnySideDetector):
 
     card = cards.SRM
     sides = Sides(tiny=96, base=256)
-    published = XCEPTION.published
+    published = STREAM_BACKBONE.published
     kernels: Tensor
 
     def __init__(self, **shared: Unpack[AnySideOptions]) -> None:

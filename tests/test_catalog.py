@@ -4,11 +4,17 @@ from pathlib import Path
 import pytest
 import torch
 
+import detectors
 from detectors import CATALOG, DetectorError, UnknownDetectorError, create_detector, detector_class
+from detectors.base import Detector
 from detectors.cards import CARDS
 from docs.scripts.catalog import page
 
 ROOT = Path(__file__).parents[1]
+CONTRACT = {"base", "card", "catalog", "errors", "files", "loading", "pretrained", "transform"}
+CONTRACT |= {"weights", "counting", "inference"}
+# Detectors that are no names of the catalog: they are made of what a user has.
+OF_A_USER = {"estimator", "huggingface"}
 
 OWN = """
 from detectors.base import Detector
@@ -66,6 +72,20 @@ def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.mark.parametrize("name", sorted(CATALOG))
 def test_every_name_of_the_catalog_leads_to_its_detector(name: str) -> None:
     assert detector_class(name).card.name == name
+
+
+def test_what_is_neither_contract_nor_card_nor_part_is_a_detector() -> None:
+    there = {path.stem for path in (ROOT / "detectors").glob("[a-z]*") if path.name != "py.typed"}
+    of_catalog = {target.partition(":")[0].split(".")[1] for target in CATALOG.values()}
+    assert there == CONTRACT | {"cards", "parts"} | OF_A_USER | of_catalog
+
+
+def test_what_needs_torch_is_a_name_of_the_package_too() -> None:
+    assert {"Batch", "Detector", "Known"} <= set(detectors.__all__) & set(dir(detectors))
+    assert detectors.Detector is Detector
+    assert (detectors.Batch.__module__, detectors.Known.__module__) == ("detectors.base",) * 2
+    with pytest.raises(AttributeError, match="module 'detectors' has no attribute 'Detecter'"):
+        _ = detectors.Detecter
 
 
 def test_the_page_of_detectors_is_what_the_cards_say() -> None:

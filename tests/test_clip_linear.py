@@ -245,7 +245,7 @@ def test_a_crop_that_there_is_not_is_refused() -> None:
 def test_the_published_last_layer_is_read_onto_its_clip(folder: Path, tmp_path: Path) -> None:
     weight, bias = torch.randn(1, 24), torch.randn(1)
     torch.save({"weight": weight, "bias": bias}, tmp_path / "fc.pth")
-    detector = ClipLinear(size="tiny", pretrained=str(folder), head=str(tmp_path / "fc.pth"))
+    detector = ClipLinear(size="tiny", pretrained=folder, head=tmp_path / "fc.pth")
     assert detector.trained
     assert re.fullmatch(r"clip:\w{12}\+weights:\w{12}", detector.init)
     inputs = images(3, 128)

@@ -10,6 +10,8 @@ from safetensors.torch import save_file
 
 from detectors import WeightsError
 from detectors.loading import check_fit, read_json, read_tensors
+from detectors.meso import Meso4
+from detectors.npr import NPR
 from detectors.pretrained import (
     Pretrained,
     fingerprint,
@@ -152,3 +154,13 @@ def test_a_checkpoint_that_could_run_code_is_not_read(tmp_path: Path) -> None:
 def test_what_names_no_weights_is_refused(pretrained: Any) -> None:
     with pytest.raises(WeightsError, match="d: pretrained is true, false or the name of a folder"):
         resolve(pretrained, size="base", published="owner/published", detector="d")
+
+
+def test_weights_are_named_by_text_or_by_path(tmp_path: Path) -> None:
+    for name in ("folder/x.safetensors", Path("folder/x.safetensors")):
+        found = resolve(name, size="tiny", published="owner/published", detector="d")
+        assert found == "folder/x.safetensors"
+    Meso4(size="tiny").save_pretrained(str(tmp_path / "model"))
+    for folder in (tmp_path / "model", str(tmp_path / "model")):
+        with pytest.raises(WeightsError, match=r"model: 56 tensors are missing: bn1\.bias"):
+            NPR(size="tiny", pretrained=folder)

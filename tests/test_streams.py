@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from detectors import WeightsError
-from detectors.parts.streams import XCEPTION, Stream, fill_streams, map_side
+from detectors.parts.streams import STREAM_BACKBONE, Stream, fill_streams, map_side
 
 
 def images(channels: int, side: int) -> Tensor:
@@ -80,4 +80,4 @@ def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
 
 
 def test_the_published_weights_are_those_of_the_catalogs_xception() -> None:
-    assert XCEPTION.published == "timm/legacy_xception.tf_in1k"
+    assert STREAM_BACKBONE.published == "timm/legacy_xception.tf_in1k"

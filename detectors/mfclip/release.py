@@ -24,11 +24,11 @@ from detectors.parts.clip import logit_scale
 from detectors.parts.filters import noise_residual, srm_kernels
 from detectors.parts.network import FixedSideDetector, FixedSideOptions
 from detectors.parts.texts import ScratchText
+from detectors.parts.tokens import CLIP_VOCABULARY
 from detectors.parts.transformer import Block, blocks
 from detectors.pretrained import fingerprint
 from detectors.transform import Transform
 
-VOCABULARY = 49_408  # of CLIP
 CANDIDATES = 2  # rows and columns of noise patches
 
 
@@ -118,7 +118,7 @@ class MFCLIPRelease(FixedSideDetector):
         prompts = prompts_of(self.taxa)
         self.language = ReleaseReader(
             prompts,
-            vocabulary=VOCABULARY,
+            vocabulary=CLIP_VOCABULARY,
             width=shape.width,
             heads=shape.heads,
             layers=shape.text_layers,

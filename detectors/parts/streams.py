@@ -15,7 +15,7 @@ from detectors.loading import check_fit
 from detectors.parts.backbones import BACKBONES
 from detectors.pretrained import init_of, read_weights
 
-XCEPTION = BACKBONES["xception"]
+STREAM_BACKBONE = BACKBONES["xception"]
 MIDDLE = range(4, 12)  # blocks of equal width, which can be left out
 # The narrow network: channels of both stem convolutions, of blocks 1 to 11, 12, and of the last two
 # convolutions. Of the eight equal blocks it has two.
@@ -106,7 +106,7 @@ def fill_streams(streams: Iterable[Stream], source: str, detector: str) -> str:
         WeightsError: The weights are not to be had, or do not fit, each tensor named.
     """
     tensors, digest = read_weights(source, detector)
-    trunk = {name: t for name, t in tensors.items() if not name.startswith(XCEPTION.head)}
+    trunk = {name: t for name, t in tensors.items() if not name.startswith(STREAM_BACKBONE.head)}
     for stream in streams:
         wanted, given = stream.network.state_dict(), dict(trunk)
         if isinstance(stream.network.block4, nn.Identity):  # shallow
@@ -117,7 +117,7 @@ def fill_streams(streams: Iterable[Stream], source: str, detector: str) -> str:
             given["conv1.weight"] = adapt_input_conv(channels, given["conv1.weight"])
         check_fit(given, wanted, source)
         stream.network.load_state_dict(given)
-    return init_of(source, XCEPTION.published, digest)
+    return init_of(source, STREAM_BACKBONE.published, digest)
 
 
 def _base(channels: int) -> Any:

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from transformers import CLIPTokenizer
 
 CONTEXT = 77
-VOCABULARY = "bpe_simple_vocab_16e6.txt.gz"
-MERGES = 49_408 - 2 * 256 - 2  # see clip_tokenizer
+CLIP_VOCABULARY = 49_408  # tokens
+_FILE = "bpe_simple_vocab_16e6.txt.gz"
+_MERGES = CLIP_VOCABULARY - 2 * 256 - 2  # see clip_tokenizer
 
 
 class Tokens(NamedTuple):
@@ -70,12 +71,12 @@ def clip_tokenizer() -> "CLIPTokenizer":
     found = find_spec("open_clip")  # not imported: that takes seconds
     if found is None or found.origin is None:
         raise DetectorError(
-            f"CLIP's vocabulary ({VOCABULARY}) comes with open_clip, which is not installed: "
+            f"CLIP's vocabulary ({_FILE}) comes with open_clip, which is not installed: "
             "pip install open_clip_torch"
         )
-    path = Path(found.origin).with_name(VOCABULARY)
+    path = Path(found.origin).with_name(_FILE)
     with gzip.open(path, "rt", encoding="utf-8") as file:
-        lines = file.read().split("\n")[1 : MERGES + 1]
+        lines = file.read().split("\n")[1 : _MERGES + 1]
     merges = [tuple(line.split()) for line in lines]
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     # A byte without a glyph of its own is written as one from 256 on.
