@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -16,18 +17,57 @@ MAY_IMPORT = {
     "leaderboard": {"leaderboard", "results", "protocols"},
     "benchmark": OURS,
 }
-# Within the engine: the lower floors do not know the upper ones.
-ENGINE_FLOORS = ["data", "perturbations", "training", "scoring", "study", "cli"]
+# Inside a package: a room knows those of its own floor and of the floors below, never one above.
+FLOORS: dict[str, list[set[str]]] = {
+    "benchmark": [
+        {"version", "errors", "progress"},
+        {"environment"},
+        {"data"},
+        {"perturbations", "synthetic"},
+        {"training"},
+        {"scoring"},
+        {"executors"},
+        {"study"},
+        {"analysis"},
+        {"cli"},
+    ],
+    "leaderboard": [{"errors", "view"}, {"tables"}, {"figures"}, {"site"}, {"report"}],
+    "results": [
+        {"errors", "files"},
+        {"metrics"},
+        {"schema"},
+        {"store", "attacks", "embeddings", "overlays", "literature"},
+        {"measured", "run", "statistics"},
+        {"evaluation", "comparing", "subgroups", "exports", "query"},
+    ],
+}
+# The engine is loaded when it is first used: ``benchmark.run`` is a name of the package.
+LAZY = {"benchmark": "benchmark.study.run"}
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for package in MAY_IMPORT
+    for path in sorted((ROOT / package).rglob("*.py"))
+}
 
 
 def imports(path: Path) -> set[str]:
+    """Name what a file imports anywhere, for types alone too; of our modules the innermost."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module)
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in MODULES else node.module for name in inner}
     return found
+
+
+def arrows() -> dict[str, set[str]]:
+    """Give our modules that each of our modules imports."""
+    return {
+        name: (imports(path) & MODULES.keys()) - {name, LAZY.get(name)}
+        for name, path in MODULES.items()
+    }
 
 
 @pytest.mark.parametrize("package", sorted(MAY_IMPORT))
@@ -37,17 +77,42 @@ def test_a_package_imports_only_what_the_design_lets_it(package: str) -> None:
         assert used <= MAY_IMPORT[package], f"{path.relative_to(ROOT)} imports {sorted(used)}"
 
 
-def test_data_and_perturbations_know_neither_training_nor_scoring() -> None:
-    upper = {f"benchmark.{name}" for name in ("training", "scoring", "study", "cli", "planning")}
-    for folder in ("data", "perturbations"):
-        for path in (ROOT / "benchmark" / folder).rglob("*.py"):
-            assert not imports(path) & upper, path
+@pytest.mark.parametrize("package", sorted(FLOORS))
+def test_a_room_knows_no_room_above_it(package: str) -> None:
+    floors = {name: number for number, names in enumerate(FLOORS[package]) for name in names}
+    there = {name.split(".")[1] for name in MODULES if name.startswith(f"{package}.")}
+    assert there == floors.keys(), "a new room needs a floor"
+    for name, imported in arrows().items():
+        if not name.startswith(f"{package}."):
+            continue
+        here = floors[name.split(".")[1]]
+        inside = {each for each in imported if each.startswith(f"{package}.")}
+        upward = sorted(each for each in inside if floors[each.split(".")[1]] > here)
+        assert not upward, f"{name} imports {upward}"
+
+
+def test_what_detectors_are_built_of_knows_no_detector() -> None:
+    contract = {f"detectors.{name}" for name in ("base", "card", "errors", "files", "loading")}
+    contract |= {"detectors.pretrained", "detectors.transform", "detectors.weights"}
+    for name, imported in arrows().items():
+        if name.startswith("detectors.parts."):
+            others = {each for each in imported if not each.startswith("detectors.parts.")}
+            assert others <= contract, f"{name} imports {sorted(others - contract)}"
+
+
+def test_no_module_is_its_own_importer() -> None:
+    left = arrows()
+    while left:
+        # Without a circle some module imports nothing of what is left.
+        free = {name for name, imported in left.items() if not imported & left.keys()}
+        assert free, f"a circle among {sorted(left)}"
+        left = {name: imported for name, imported in left.items() if name not in free}
 
 
 def test_only_the_command_line_prints() -> None:
     for package in OURS:
         for path in (ROOT / package).rglob("*.py"):
-            if path.name not in ("app.py", "display.py"):
+            if path.parent != ROOT / "benchmark" / "cli":
                 tree = ast.parse(path.read_text(encoding="utf-8"))
                 calls = [n.func for n in ast.walk(tree) if isinstance(n, ast.Call)]
                 assert not [c for c in calls if isinstance(c, ast.Name) and c.id == "print"], path
@@ -79,6 +144,14 @@ def test_it_loads_no_torch(code: str) -> None:
         [sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["benchmark", "detectors", "protocols", "results", "forgerybench"])
+def test_the_public_names_of_a_package_are_there(name: str) -> None:
+    package = import_module(name)
+    assert list(package.__all__) == sorted(package.__all__, key=lambda n: (n.islower(), n))
+    for public in package.__all__:
+        assert getattr(package, public) is not None
 
 
 def test_a_package_of_the_same_name_elsewhere_is_refused(tmp_path: Path) -> None:
