@@ -25,20 +25,20 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmark.data.loader import Rows, default_workers
 from benchmark.data.manifest import read_manifest
 from benchmark.data.source import ImageSource
 from benchmark.progress import Progress
 from benchmark.study.samples import verified_samples
-from benchmark.training.batches import Loaded, TrainingData, default_workers
+from benchmark.training.batches import Batches, TrainingData
 from benchmark.training.engine import Engine
 from benchmark.training.gradient import GradientTraining
 from benchmark.training.jobs import Identities, train_job
 from benchmark.training.optim import make_accelerator
-from benchmark.training.recipe import load_recipe
-from benchmark.training.sampling import Rows
+from benchmark.training.recipe import Recipe, load_recipe
 from benchmark.training.store import ModelStore
 from detectors import create_detector
-from detectors.base import Batch, Detector
+from detectors.base import Detector
 from detectors.inference import ready_for_inference
 from detectors.mfclip.release import MFCLIPRelease
 from detectors.mfclip.shapes import SHAPES
@@ -176,19 +176,13 @@ def _bar(name: str, path: str, precision: str, settings: Settings) -> str | floa
 class Resident(TrainingData):
     """Training data whose one batch lies on the device already."""
 
-    def __init__(self, data: TrainingData, rows: Rows) -> None:
+    def __init__(self, data: TrainingData, rows: Rows, recipe: Recipe) -> None:
         self.__dict__.update(data.__dict__)
-        self._rows, self._resident = rows, data.batch(*next(data.load([rows])))
+        (self._resident,) = data.training([(0, rows)], recipe, seed=0)
 
-    def load(self, batches: Iterable[Rows]) -> Loaded:
+    def training(self, coming: Iterable[tuple[int, Rows]], recipe: Recipe, *, seed: int) -> Batches:
         """Load nothing, as often as asked."""
-        yield from repeat((self._rows, list[Tensor]()))
-
-    def batch(
-        self, rows: Rows, images: Sequence[Tensor], flips: Sequence[bool] | None = None
-    ) -> Batch:
-        """Give the resident batch."""
-        return self._resident
+        yield from repeat(self._resident)
 
 
 @contextmanager
@@ -222,7 +216,7 @@ def trainings(settings: Settings, folder: Path) -> Iterator[tuple[GradientTraini
     workers = default_workers(settings.device)
     data = TrainingData(job, engine.source, detector, batch_size=settings.batch, workers=workers)
     rows = np.resize(training.rows, settings.batch // job.recipe.accumulate)
-    resident = Resident(data, rows)
+    resident = Resident(data, rows, job.recipe)
     yield tuple(
         GradientTraining(job, detector, each, engine, accelerator) for each in (data, resident)
     )
@@ -234,7 +228,7 @@ def training(settings: Settings) -> list[Row]:
         tempfile.TemporaryDirectory() as name,
         trainings(settings, Path(name)) as (files, resident),
     ):
-        loaded, nothing = files._data.load(files.coming()), resident._data.load(())
+        loaded, nothing = files.batches(), resident.batches()
         calls = {
             "images on the device": lambda: resident.one_step(nothing),
             "from JPEG files": lambda: files.one_step(loaded),

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from io import BytesIO
 
 import numpy as np
@@ -6,8 +7,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from benchmark.training.augmentation import augmented
+from benchmark.training import augmentation as augmentation_module
+from benchmark.training.augmentation import only_mirrors
 from benchmark.training.recipe import Augmentation, load_recipe
+from benchmark.training.sampling import derive
 
 IDS = [f"image{number}.png" for number in range(40)]
 
@@ -18,13 +21,81 @@ def images() -> Tensor:
     return torch.rand(40, 3, 24, 24, generator=generator)
 
 
+def augmented(
+    images: Tensor, ids: Sequence[str], change: Augmentation, *, seed: int, step: int
+) -> Tensor:
+    """Change each image alone, as the loader's threads do."""
+    return torch.stack(
+        [
+            augmentation_module.augmented(image, sample_id, change, seed=seed, step=step)
+            for image, sample_id in zip(images, ids, strict=True)
+        ]
+    )
+
+
+def batched(
+    inputs: Tensor, ids: Sequence[str], change: Augmentation, *, seed: int, step: int
+) -> Tensor:
+    """Change a batch after it was put together, as was done before: what must not move."""
+    scale = float(1 << 63)
+    flips = [derive(seed, "flip", step, sample_id) / scale < change.flip for sample_id in ids]
+    inputs = torch.where(torch.tensor(flips)[:, None, None, None], inputs.flip(-1), inputs)
+    outputs = inputs
+    for place, sample_id in enumerate(ids):
+        chosen = {}
+        for kind in ("rotate", "blur", "light", "jpeg"):
+            if getattr(change, kind) == 0:
+                continue
+            random = np.random.default_rng(derive(seed, kind, step, sample_id))
+            if random.random() < getattr(change, kind):
+                chosen[kind] = random
+        if not chosen:
+            continue
+        if outputs is inputs:
+            outputs = inputs.clone()
+        image = np.ascontiguousarray(inputs[place].detach().cpu().permute(1, 2, 0).numpy())
+        for kind, drawn in chosen.items():
+            image = augmentation_module._CHANGES[kind](image, drawn, change)
+        outputs[place] = torch.from_numpy(image).permute(2, 0, 1).to(inputs.device)
+    return outputs
+
+
 def damaged(images: Tensor, **values: object) -> Tensor:
-    change = Augmentation.model_validate({"flip": 0.5} | values)
+    change = Augmentation.model_validate({"flip": 0} | values)
     return augmented(images, IDS, change, seed=3, step=5)
 
 
 def test_a_recipe_without_damage_changes_nothing(images: Tensor) -> None:
-    assert damaged(images) is images
+    image = images[0]
+    assert augmentation_module.augmented(image, "a", Augmentation(flip=0), seed=3, step=5) is image
+
+
+@pytest.mark.parametrize("name", ["deepfakebench", "resnet50-aug-base", "tiny"])
+def test_images_one_by_one_are_to_the_bit_what_their_batch_was(images: Tensor, name: str) -> None:
+    change = load_recipe(name).augmentation
+    for step in range(4):
+        ours = augmented(images, IDS, change, seed=1, step=step)
+        assert torch.equal(ours, batched(images, IDS, change, seed=1, step=step))
+        assert ours.is_contiguous()  # the layout too, by which a convolution rounds
+    assert not torch.equal(ours, images)
+
+
+def test_the_stated_share_of_images_is_mirrored(images: Tensor) -> None:
+    change = Augmentation(flip=0.3)
+    mirrored = 0
+    for step in range(20):
+        after = augmented(images, IDS, change, seed=0, step=step)
+        for one, before in zip(after, images, strict=True):
+            is_mirrored = torch.equal(one, before.flip(-1))
+            assert is_mirrored or torch.equal(one, before)
+            mirrored += is_mirrored
+    assert abs(mirrored / 800 - 0.3) < 0.065  # four standard errors
+
+
+def test_what_only_mirrors_is_told_from_what_damages() -> None:
+    assert only_mirrors(Augmentation(flip=0.5))
+    for kind in ("rotate", "blur", "light", "jpeg"):
+        assert not only_mirrors(Augmentation.model_validate({"flip": 0.5, kind: 0.1}))
 
 
 @pytest.mark.parametrize("kind", ["rotate", "blur", "light", "jpeg"])

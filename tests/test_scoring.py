@@ -1,4 +1,5 @@
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,8 @@ import pandas as pd
 import pytest
 import torch
 
+from benchmark.data.images import OpenFile, Pixels
+from benchmark.data.loader import Rows
 from benchmark.data.manifest import read_manifest
 from benchmark.data.source import ImageSource
 from benchmark.progress import Progress
@@ -15,7 +18,6 @@ from benchmark.scoring.store import ScoreStore
 from benchmark.scoring.units import Group, Unit, plan_groups
 from benchmark.study.samples import verified_samples
 from benchmark.training.engine import Engine
-from benchmark.training.sampling import Rows
 from benchmark.training.store import ModelStore
 from protocols.conditions import CLEAN, Condition, condition
 from results.store import content_hash, load_scores
@@ -28,10 +30,15 @@ NOISE = condition("deeperforensics/gaussian-noise", 5, "crop", "test")
 class Counting(ImageSource):
     """Counts how often each image is decoded."""
 
-    def array(self, row: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
-        self.decoded = getattr(self, "decoded", Counter())
-        self.decoded[row] += 1
-        return super().array(row)
+    def __init__(self, samples: pd.DataFrame, roots: dict[str, Path]) -> None:
+        super().__init__(samples, roots)
+        self.decodes = Counter[int]()
+
+    def decoded(
+        self, row: int, file: OpenFile, change: Callable[[Pixels], Pixels] | None = None
+    ) -> Pixels:
+        self.decodes[row] += 1
+        return super().decoded(row, file, change)
 
 
 @pytest.fixture(autouse=True)
@@ -115,8 +122,8 @@ def test_an_image_is_decoded_once_a_group_whatever_the_conditions(
     groups = plan_groups(source.samples, needs_of(source), nothing(), 8)
     assert len(groups) == 1
     run(source, tmp_path / "a", groups)
-    assert set(source.decoded.values()) == {1}
-    assert groups[0].decodes == len(source.decoded) == len(source.samples)
+    assert set(source.decodes.values()) == {1}
+    assert groups[0].decodes == len(source.decodes) == len(source.samples)
 
 
 @pytest.mark.parametrize("group_size", [1, 2])

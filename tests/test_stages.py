@@ -1,6 +1,6 @@
 """Conditions on whole videos and on whole pictures, before the face is cut out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import av
@@ -15,7 +15,7 @@ from benchmark.data.manifest import Manifest, read_manifest
 from benchmark.data.source import ImageSource
 from benchmark.errors import BenchmarkError, ImageError, ManifestError
 from benchmark.perturbations import apply
-from benchmark.perturbations.videos import CODECS, reencoded_frames
+from benchmark.perturbations.videos import CODECS, reencoding
 from benchmark.scoring.conditions import perturbed
 from benchmark.study.resolved import resolve
 from benchmark.study.samples import stated_samples
@@ -42,6 +42,12 @@ def write_video(path: Path, frames: list[Pixels]) -> None:
         for pixels in frames:
             file.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
         file.mux(stream.encode())
+
+
+def encoded(what: Condition, path: Path, numbers: Iterable[int]) -> dict[int, Pixels]:
+    """Give some frames of a video under a condition, each encoded once."""
+    with reencoding(what, path, max_pixels=MAX_PIXELS) as frames:
+        return {number: frames.at(number) for number in numbers}
 
 
 def moving(draw: MakePixels, count: int, height: int = 48, width: int = 64) -> list[Pixels]:
@@ -111,12 +117,9 @@ def test_a_video_is_encoded_with_its_movement(tmp_path: Path, draw: MakePixels, 
     frames = moving(draw, 12)
     write_video(tmp_path / "v.mp4", frames)
     mild, coarse = (
-        reencoded_frames(
-            condition(name, level, "video", "test"), tmp_path / "v.mp4", range(12),
-            max_pixels=MAX_PIXELS,
-        )
+        encoded(condition(name, level, "video", "test"), tmp_path / "v.mp4", range(12))
         for level in (1, 5)
-    )  # fmt: skip
+    )
     for number, frame in enumerate(frames):
         errors = [np.abs(each[number].astype(int) - frame).mean() for each in (mild, coarse)]
         assert errors[0] < errors[1]
@@ -133,7 +136,7 @@ def test_a_video_gives_the_same_pixels_again(tmp_path: Path, draw: MakePixels, n
     what = condition(name, 4, "video", "test")
     first = None
     for _ in range(60):
-        found = reencoded_frames(what, tmp_path / "v.mp4", [0, 17], max_pixels=MAX_PIXELS)
+        found = encoded(what, tmp_path / "v.mp4", [0, 17])
         first = first or found
         for number, pixels in found.items():
             np.testing.assert_array_equal(pixels, first[number])
@@ -144,7 +147,7 @@ def test_few_frames_are_what_all_give(tmp_path: Path, draw: MakePixels) -> None:
     what = condition(VIDEO, 1, "video", "test")
 
     def frames(*numbers: int) -> dict[int, Pixels]:
-        return reencoded_frames(what, tmp_path / "v.mp4", numbers, max_pixels=MAX_PIXELS)
+        return encoded(what, tmp_path / "v.mp4", numbers)
 
     everything = frames(*range(60))
     for number, pixels in frames(0, 7).items():
@@ -174,7 +177,7 @@ def test_a_box_is_cut_out_of_the_encoded_video(tmp_path: Path, draw: MakePixels)
     assert source.samples["sample_id"][0] == "v.mp4#frame=2&xywh=8,4,32,40"
     what = condition(VIDEO, 3, "video", "test")
     ((_, found),) = perturbed(what, source, [0], noise_seed=1)
-    whole = reencoded_frames(what, tmp_path / "v.mp4", [2], max_pixels=MAX_PIXELS)[2]
+    whole = encoded(what, tmp_path / "v.mp4", [2])[2]
     np.testing.assert_array_equal(found, whole[4:44, 8:40])
 
 
@@ -185,7 +188,7 @@ def test_odd_sizes_are_kept(tmp_path: Path, draw: MakePixels) -> None:
         file.mux(stream.encode(av.VideoFrame.from_ndarray(draw(27, 41), format="rgb24")))
         file.mux(stream.encode())
     what = condition("real-world/h265", 1, "video", "test")
-    found = reencoded_frames(what, tmp_path / "v.mkv", [0], max_pixels=MAX_PIXELS)[0]
+    found = encoded(what, tmp_path / "v.mkv", [0])[0]
     assert found.shape == (27, 41, 3)
     assert np.abs(found.astype(int) - draw(27, 41)).mean() < 12
 

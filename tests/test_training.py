@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmark.data.manifest import read_manifest
-from benchmark.data.source import ImageSource
+from benchmark.data.source import ImageSource, Sample
 from benchmark.errors import BenchmarkError
 from benchmark.progress import Progress
 from benchmark.study.samples import verified_samples
@@ -16,6 +16,7 @@ from benchmark.training.recipe import load_recipe
 from benchmark.training.store import ModelStore
 from benchmark.training.train import train
 from detectors.base import Detector
+from detectors.transform import Transform
 from protocols.expansion import expand
 from protocols.schema import load_protocol
 from results.schema import ModelFacts
@@ -247,9 +248,9 @@ def test_validation_images_are_never_trained_on(source: ImageSource, tmp_path: P
     seen: set[int] = set()
 
     class Spy(ImageSource):
-        def prepared(self, row: int, transform: object) -> torch.Tensor:
-            seen.add(row)
-            return super().prepared(row, transform)  # type: ignore[arg-type]
+        def prepared(self, sample: Sample, transform: Transform) -> torch.Tensor:
+            seen.add(sample.row)
+            return super().prepared(sample, transform)
 
     spy = Spy(source.samples, source.roots)
     train(job, replace(make_engine(source, tmp_path), source=spy))

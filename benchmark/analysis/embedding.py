@@ -1,6 +1,7 @@
 """Embeddings of a run's test images, stored so that the report draws them without torch."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from benchmark.data.source import ImageSource
+from benchmark.data.loader import Rows, default_workers
+from benchmark.data.source import ImageSource, Sample, Wanted, nbytes
 from benchmark.environment import resolve_device
 from benchmark.errors import BenchmarkError
 from benchmark.progress import Progress
@@ -126,32 +128,41 @@ def load_model(run: Path, model: str, store: ModelStore) -> Detector:
     return detector_class(read_model(run, model).detector).from_pretrained(store.root / model)
 
 
-def _spread(samples: pd.DataFrame, most: int) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+def _spread(samples: pd.DataFrame, most: int) -> Rows:
     """Choose readable test images evenly over their kinds; deterministic."""
     here = samples[(samples["split"] == "test") & (samples["problem"] == "")]
     ordered = here.sort_values(["forgery", "generator", "source", "sample_id"], kind="stable")
     places = ordered.index.to_numpy(dtype=np.int64)
     if len(places) > most:
         places = places[np.linspace(0, len(places) - 1, most).round().astype(np.int64)]
-    rows: np.ndarray[tuple[int], np.dtype[np.int64]] = np.sort(places)
-    return rows
+    return np.sort(places)
 
 
 def _features(
-    detector: Detector,
-    source: ImageSource,
-    rows: "np.ndarray[tuple[int], np.dtype[np.int64]]",
-    progress: Progress,
+    detector: Detector, source: ImageSource, rows: Rows, progress: Progress
 ) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
     """Give the (n, d) features of the images at ``rows``."""
     detector.eval()
     found: list[Tensor] = []
-    with torch.inference_mode():
-        for start in range(0, len(rows), _BATCH):
-            chunk = rows[start : start + _BATCH]
-            inputs = torch.stack([source.prepared(int(r), detector.transform) for r in chunk])
-            found.append(detector.features(inputs.to(detector.device)).float().cpu())
-            for _ in chunk:
-                progress.advance()
+    with torch.inference_mode(), closing(prepared(detector, source, rows)) as batches:
+        for images in batches:
+            found.append(detector.features(images.to(detector.device)).float().cpu())
+            progress.advance(len(images))
     features: np.ndarray[tuple[int, int], np.dtype[np.float32]] = torch.cat(found).numpy()
     return features
+
+
+def prepared(
+    detector: Detector, source: ImageSource, rows: Rows, batch: int = _BATCH
+) -> Generator[Tensor, None, None]:
+    """Give the images at ``rows`` as (B, 3, S, S) inputs of a detector, loading the next ones."""
+
+    def make(sample: Sample) -> Tensor:
+        return source.prepared(sample, detector.transform)
+
+    parts = (rows[start : start + batch] for start in range(0, len(rows), batch))
+    wanted = ([Wanted(row, make) for row in part.tolist()] for part in parts)
+    workers = default_workers(detector.device)
+    with closing(source.load(wanted, workers=workers, size=nbytes)) as loaded:
+        for images in loaded:
+            yield torch.stack(images)

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
+import torch
 
 from benchmark.data.checking import check
+from benchmark.data.loader import Rows, default_workers
 from benchmark.data.manifest import Manifest
 from benchmark.data.source import ImageSource
 from benchmark.errors import BenchmarkError
@@ -94,36 +95,39 @@ def _images(contents: RunContents, errors: Errors, data: Data) -> list[Pixels | 
     at = pd.MultiIndex.from_frame(samples[["dataset", "sample_id"]])
     rows = at.get_indexer(pd.MultiIndex.from_frame(errors.table[["dataset", "sample_id"]]))
     problems = _problems(contents, manifests, rows)
-    noise_seed = contents.expansions[errors.entry.protocol].protocol.noise_seed
-    return [
-        problem
-        or next(perturbed(errors.cell.condition, source, [int(row)], noise_seed=noise_seed))[1]
-        for row, problem in zip(rows, problems, strict=True)
-    ]
+    here = [int(row) for row, problem in zip(rows, problems, strict=True) if not problem]
+    shown = perturbed(
+        errors.cell.condition,
+        source,
+        here,
+        noise_seed=contents.expansions[errors.entry.protocol].protocol.noise_seed,
+        workers=default_workers(torch.device("cpu")),
+    )
+    return [problem or next(shown)[1] for problem in problems]
 
 
-def _problems(
-    contents: RunContents,
-    manifests: dict[str, Manifest],
-    rows: "np.ndarray[tuple[int], np.dtype[np.int64]]",
-) -> list[str]:
+def _problems(contents: RunContents, manifests: dict[str, Manifest], rows: Rows) -> list[str]:
     """Compare each image with the content hash that the run's fingerprint is over.
 
     Raises:
         BenchmarkError: One has another content.
     """
+    samples = contents.samples.iloc[rows]
+    found = {
+        role: check(manifest, samples[samples["dataset"] == role])
+        for role, manifest in manifests.items()
+    }
     problems = []
-    for row in rows:
-        sample = contents.samples.iloc[[int(row)]]
-        role, sample_id = sample["dataset"].iloc[0], sample["sample_id"].iloc[0]
+    known = samples[["dataset", "sample_id", "sha256"]].itertuples(index=False, name=None)
+    for role, sample_id, scored in known:
         if role not in manifests:
             problems.append(f"no --data {role}=")
             continue
-        found = check(manifests[role], sample).iloc[0]
-        if found["sha256"] not in ("", sample["sha256"].iloc[0]):
+        now = found[role].loc[sample_id]
+        if now["sha256"] not in ("", scored):
             raise BenchmarkError(
                 f"{contents.run} was made on other images than these, first '{sample_id}': give "
                 "--data as it was"
             )
-        problems.append(str(found["problem"]))
+        problems.append(str(now["problem"]))
     return problems

@@ -11,7 +11,8 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.analysis.embedding import chosen_entries, load_model, source_of
+from benchmark.analysis.embedding import chosen_entries, load_model, prepared, source_of
+from benchmark.data.loader import Rows
 from benchmark.data.source import ImageSource
 from benchmark.environment import resolve_device
 from benchmark.errors import BenchmarkError
@@ -145,20 +146,17 @@ def _image_branch(detector: Detector) -> nn.Module:
     return detector.vision.image if isinstance(detector, MFCLIP) else detector
 
 
-def _one_of_each(samples: pd.DataFrame) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+def _one_of_each(samples: pd.DataFrame) -> Rows:
     """Choose the first readable test image of each generator, real images among them."""
     here = samples[(samples["split"] == "test") & (samples["problem"] == "")]
     first = here.drop_duplicates(["forgery", "generator"])
-    rows: np.ndarray[tuple[int], np.dtype[np.int64]] = first.index.to_numpy(dtype=np.int64)
+    rows: Rows = first.index.to_numpy(dtype=np.int64)
     return rows
 
 
-def _table(
-    detector: Detector, source: ImageSource, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]"
-) -> pd.DataFrame:
+def _table(detector: Detector, source: ImageSource, rows: Rows) -> pd.DataFrame:
     """Gather one model's overlays."""
-    inputs = torch.stack([source.prepared(int(row), detector.transform) for row in rows])
-    inputs = inputs.to(detector.device)
+    inputs = torch.cat(list(prepared(detector, source, rows))).to(detector.device)
     maps, logits = activation_map(detector, inputs)
     names = source.samples.iloc[rows][["dataset", "sample_id"]].reset_index(drop=True)
     return names.assign(

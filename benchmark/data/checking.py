@@ -1,8 +1,8 @@
 """Are the images there, whole, and what the manifest says? And what is in the dataset?"""
 
 import hashlib
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -11,14 +11,19 @@ import pandas as pd
 
 from benchmark.data.images import (
     FRAME,
+    Decoded,
+    OpenFile,
     Place,
+    by_file,
     check_file,
     cut,
-    decode,
     decode_bytes,
+    frames_of,
     locate,
     read_bytes,
+    whereabouts,
 )
+from benchmark.data.loader import FILES_AHEAD, load
 from benchmark.data.manifest import Manifest
 from benchmark.errors import ImageError
 from results.files import file_hash
@@ -59,13 +64,13 @@ def check(
     workers: int = 2,
     on_progress: Callable[[int], None] | None = None,
 ) -> pd.DataFrame:
-    """Read, hash and fully decode every image, once.
+    """Read, hash and fully decode every image, once; a video is read once for all its frames.
 
     Args:
         manifest: Whose images.
         rows: Some of its samples; all if left out.
-        workers: Threads.
-        on_progress: Called with the number of images done, once an image, in their order.
+        workers: Threads; 0: the caller's alone.
+        on_progress: Called with the number of images done, once an image.
 
     Returns:
         A table indexed by ``sample_id`` in the order of ``rows``, with the columns of ``FACTS``
@@ -74,60 +79,99 @@ def check(
     samples = manifest.samples if rows is None else rows
     ids = [str(sample_id) for sample_id in samples["sample_id"]]
     stated = [str(digest) for digest in samples["sha256"]]
-    facts = []
-    pool = ThreadPoolExecutor(max_workers=max(1, workers))
-    try:
-        done = pool.map(lambda pair: examine(manifest.root, *pair), zip(ids, stated, strict=True))
-        for count, fact in enumerate(done, start=1):
-            facts.append(fact)
-            if on_progress is not None:
-                on_progress(count)
-    finally:
-        pool.shutdown(cancel_futures=True)  # an interrupt must not wait for every image
+    files = by_file(ids)
+    facts = [Facts("")] * len(ids)
+    done = 0
+    examined = load(
+        files,
+        where=lambda place: whereabouts(ids[place]),
+        opened=lambda _: _examining(manifest.root, ids, stated),
+        size=lambda _: 0,
+        workers=workers,
+        ahead=FILES_AHEAD,
+    )
+    with closing(examined):  # an interrupt must not wait for every image
+        for places, found in zip(files, examined, strict=True):
+            for place, fact in zip(places, found, strict=True):
+                facts[place] = fact
+                done += 1
+                if on_progress is not None:
+                    on_progress(done)
     return pd.DataFrame(facts, index=pd.Index(ids, name="sample_id"), columns=list(FACTS))
 
 
-def examine(root: Path, sample_id: str, stated: str = "") -> Facts:
-    """Read one sample's file once: its content hash, and what it holds.
+@contextmanager
+def _examining(
+    root: Path, ids: Sequence[str], stated: Sequence[str]
+) -> Iterator[Callable[[int], Facts]]:
+    """Give what examines the samples of one file by their places."""
+    with OpenFile(frames_of) as file:
+        examination = _Examination(root, file)
+        yield lambda place: examination.facts(ids[place], stated[place])
 
-    Args:
-        root: The manifest's root.
-        sample_id: The sample.
-        stated: The sha256 its content must have; "" if none is known.
-    """
-    try:
-        place = locate(root, sample_id)
-        path = place.path
-        if not path.exists():
-            return Facts("missing")
+
+class _Content(NamedTuple):
+    """What a file holds: its hash, its size, and the bytes themselves unless it is a video."""
+
+    sha256: str
+    size: int
+    data: bytes
+
+
+class _Examination:
+    """Examines the samples of one file: it is hashed once, and each picture decoded once."""
+
+    def __init__(self, root: Path, file: OpenFile) -> None:
+        self._root, self._file = root, file
+        self._content: _Content | None = None
+        self._still: Decoded | None = None
+
+    def facts(self, sample_id: str, stated: str) -> Facts:
+        """Examine a sample.
+
+        Args:
+            sample_id: The sample.
+            stated: The sha256 its file must have; "" if none is known.
+        """
+        try:
+            place = locate(self._root, sample_id)
+            if not place.path.exists():
+                return Facts("missing")
+            content = self._content = self._content or _content(place)
+        except ImageError as error:
+            return Facts(error.reason)
+        difference = _difference(content.sha256, stated)
+        try:
+            decoded = self._decoded(place, content)
+            height, width = cut(decoded.pixels, place).shape[:2]
+        except ImageError as error:
+            return Facts(difference or error.reason, content.sha256, bytes=content.size)
+        return Facts(difference, content.sha256, width, height, decoded.format, content.size)
+
+    def _decoded(self, place: Place, content: _Content) -> Decoded:
+        """Decode the picture that a sample is a part of."""
         if place.frame is not None:
-            return _examine_frame(place, stated)
-        data = read_bytes(path)
-    except ImageError as error:
-        return Facts(error.reason)
-    digest = hashlib.sha256(data).hexdigest()
-    try:
-        decoded = decode_bytes(data, str(path))
-        height, width = cut(decoded.pixels, place).shape[:2]
-    except ImageError as error:
-        return Facts(_difference(digest, stated) or error.reason, digest, bytes=len(data))
-    problem = _difference(digest, stated)
-    return Facts(problem, digest, width, height, decoded.format, len(data))
+            return Decoded(self._file.picture(place), "video")
+        if self._still is None:
+            self._still = decode_bytes(content.data, str(place.path))
+        return self._still
 
 
-def _examine_frame(place: Place, stated: str) -> Facts:
-    """Do what ``examine`` does for one frame of a video; the hash is of the whole video file."""
+def _content(place: Place) -> _Content:
+    """Read and hash a file; a video, which may be large, piece by piece.
+
+    Raises:
+        ImageError: It cannot be read.
+    """
     path = place.path
+    if place.frame is None:
+        data = read_bytes(path)
+        return _Content(hashlib.sha256(data).hexdigest(), len(data), data)
     size = check_file(path)
     try:
-        digest = file_hash(path)
+        return _Content(file_hash(path), size, b"")
     except OSError as error:
-        return Facts(f"unreadable: {error.strerror}", bytes=size)
-    try:
-        height, width = cut(decode(path, place.frame), place).shape[:2]
-    except ImageError as error:
-        return Facts(_difference(digest, stated) or error.reason, digest, bytes=size)
-    return Facts(_difference(digest, stated), digest, width, height, "video", size)
+        raise ImageError(str(path), f"unreadable: {error.strerror}") from error
 
 
 def _difference(digest: str, stated: str) -> str:

@@ -10,7 +10,8 @@ import re
 import struct
 import unicodedata
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,6 +24,8 @@ from detectors.files import file_facts, video_facts
 
 if TYPE_CHECKING:
     import torch
+
+    from benchmark.data.video import Frames
 
 Pixels = NDArray[np.uint8]
 
@@ -86,14 +89,13 @@ class Place(NamedTuple):
     box: Box | None
 
 
-def read(root: Path, sample_id: str, change: Callable[[Pixels], Pixels] | None = None) -> Pixels:
-    """Read one sample's image.
+def read(root: Path, sample_id: str) -> Pixels:
+    """Read one sample's image alone; many are read through ``benchmark.data.loader``.
 
     Args:
         root: The manifest's root.
         sample_id: As in the manifest: a relative path, for a video's frame with ``#frame=17``, for
             a part of a picture with ``#xywh=10,20,224,224`` (``#frame=17&xywh=...``).
-        change: What is done to the whole picture before the part is cut out.
 
     Returns:
         (h, w, 3) uint8 RGB.
@@ -103,8 +105,7 @@ def read(root: Path, sample_id: str, change: Callable[[Pixels], Pixels] | None =
             box leaves the picture.
     """
     place = locate(root, sample_id)
-    pixels = decode(place.path, place.frame)
-    return cut(pixels if change is None else change(pixels), place)
+    return cut(decode(place.path, place.frame), place)
 
 
 def cut(pixels: Pixels, place: Place) -> Pixels:
@@ -122,12 +123,30 @@ def cut(pixels: Pixels, place: Place) -> Pixels:
         raise ImageError(
             str(place.path), f"box {left} {top} {width} {height} leaves the {whole} picture"
         )
-    return np.ascontiguousarray(part)
+    return part.copy()  # a view would hold the whole picture in memory
 
 
 def file_of(sample_id: str) -> str:
     """Give the path that a sample's id begins with."""
     return _parts(sample_id)[0]
+
+
+def whereabouts(sample_id: str) -> tuple[tuple[str, bool], int]:
+    """Give a sample's path, whether that is of a video, and its frame, without a look at the file.
+
+    A still image and what is no number count as frame 0.
+    """
+    name, number, _ = _parts(sample_id)
+    is_video = number is not None
+    return (name, is_video), int(number) if number is not None and _is_number(number) else 0
+
+
+def by_file(sample_ids: Iterable[str]) -> list[list[int]]:
+    """Give the places of samples in ``sample_ids``, those of one file together."""
+    places: dict[str, list[int]] = {}
+    for place, sample_id in enumerate(sample_ids):
+        places.setdefault(file_of(sample_id), []).append(place)
+    return list(places.values())
 
 
 def locate(root: Path, sample_id: str) -> Place:
@@ -140,7 +159,7 @@ def locate(root: Path, sample_id: str) -> Place:
         ImageError: There is no such file inside ``root``.
     """
     name, number, box = _parts(sample_id)
-    if number is not None and not (number.isascii() and number.isdigit()):
+    if number is not None and not _is_number(number):
         raise ImageError(sample_id, f"'{number}' is no frame number; write {FRAME}17")
     if box is not None and not re.fullmatch(r"[0-9]+,[0-9]+,[1-9][0-9]*,[1-9][0-9]*", box):
         raise ImageError(sample_id, f"'{box}' is no box; write {BOX}left,top,width,height")
@@ -160,6 +179,11 @@ def locate(root: Path, sample_id: str) -> Place:
         None if number is None else int(number),
         None if box is None else Box(*map(int, box.split(","))),
     )
+
+
+def _is_number(text: str) -> bool:
+    """Tell whether a text is a whole number from 0."""
+    return text.isascii() and text.isdigit()
 
 
 def _parts(sample_id: str) -> tuple[str, str | None, str | None]:
@@ -186,11 +210,56 @@ def decode(path: Path, frame: int | None = None) -> Pixels:
             50 megapixels or 256 MiB.
     """
     if frame is not None:
-        from benchmark.data.video import decode_frame
-
-        check_file(path)
-        return decode_frame(path, frame, max_pixels=MAX_PIXELS)
+        with frames_of(path) as frames:
+            return frames.at(frame)
     return decode_bytes(read_bytes(path), str(path)).pixels
+
+
+def frames_of(path: Path) -> "AbstractContextManager[Frames]":
+    """Open a video file for one pass over its frames.
+
+    Raises:
+        ImageError: It is missing or no such video, or its frames are larger than 50 megapixels.
+    """
+    from benchmark.data.video import decoding
+
+    check_file(path)
+    return decoding(path, max_pixels=MAX_PIXELS)
+
+
+class OpenFile(ExitStack):
+    """The file that some samples are cut out of: opened when the first is asked for, and once."""
+
+    def __init__(self, opener: "Callable[[Path], AbstractContextManager[Frames]]") -> None:
+        """Open nothing yet.
+
+        Args:
+            opener: Opens a video: ``frames_of``, or what changes the video before.
+        """
+        super().__init__()
+        self._opener = opener
+        self._still: Pixels | None = None
+        self._frames: Frames | None = None
+
+    def picture(self, place: Place) -> Pixels:
+        """Give the whole picture that a sample is cut out of.
+
+        Args:
+            place: All that are asked for name one file. If it is a video, their frames do not fall.
+
+        Returns:
+            (h, w, 3) uint8 RGB, for reading only: samples share it.
+
+        Raises:
+            ImageError: As ``decode``.
+        """
+        if place.frame is None:
+            if self._still is None:
+                self._still = decode(place.path)
+            return self._still
+        if self._frames is None:
+            self._frames = self.enter_context(self._opener(place.path))
+        return self._frames.at(place.frame)
 
 
 def stored_facts(path: Path, frame: int | None = None) -> tuple[float, ...]:

@@ -4,8 +4,9 @@ import hashlib
 import io
 import shutil
 import tempfile
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import pandas as pd
 from PIL import Image
 
 from benchmark.data.facts import write_facts
-from benchmark.data.images import read
+from benchmark.data.images import OpenFile, by_file, cut, frames_of, locate, whereabouts
+from benchmark.data.loader import FILES_AHEAD, load
 from benchmark.data.manifest import Manifest, from_columns
 from benchmark.errors import BenchmarkError
 from protocols.samples import fingerprint
@@ -112,9 +114,12 @@ def _copy(
 ) -> pd.DataFrame:
     """Write the images; give the copy's manifest."""
     table = manifest.samples.rename(columns={"sample_id": "path"})
+    ids = [str(sample_id) for sample_id in table["path"]]
 
-    def one(sample_id: str) -> tuple[str, str, str, str]:
-        image = Image.fromarray(read(manifest.root, sample_id))
+    def one(place: int, file: OpenFile) -> tuple[str, str, str, str]:
+        sample_id = ids[place]
+        where = locate(manifest.root, sample_id)
+        image = Image.fromarray(cut(file.picture(where), where))
         image.thumbnail((side, side), _RESAMPLING, reducing_gap=None)
         buffer = io.BytesIO()
         image.save(buffer, format="JPEG", quality=quality, subsampling=0)
@@ -122,11 +127,28 @@ def _copy(
         target = target.replace("#", "-")
         (folder / target).parent.mkdir(parents=True, exist_ok=True)
         (folder / target).write_bytes(buffer.getvalue())
-        on_progress()
         digest = hashlib.sha256(buffer.getvalue()).hexdigest()
         return target, digest, str(image.width), str(image.height)
 
-    with ThreadPoolExecutor(workers) as pool:
-        done = list(pool.map(one, table["path"]))
+    @contextmanager
+    def opened(_: object) -> Iterator[Callable[[int], tuple[str, str, str, str]]]:
+        with OpenFile(frames_of) as file:
+            yield partial(one, file=file)
+
+    files = by_file(ids)
+    done = [("", "", "", "")] * len(ids)
+    copied = load(
+        files,
+        where=lambda place: whereabouts(ids[place]),
+        opened=opened,
+        size=lambda _: 0,
+        workers=workers,
+        ahead=FILES_AHEAD,
+    )
+    with closing(copied):
+        for places, found in zip(files, copied, strict=True):
+            for place, told in zip(places, found, strict=True):
+                done[place] = told
+                on_progress()
     table["path"], table["sha256"], table["width"], table["height"] = zip(*done, strict=True)
     return table

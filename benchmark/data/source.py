@@ -1,8 +1,10 @@
 """Images of a samples table by row, decoded once where memory allows."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,15 +13,70 @@ import torch
 from torch import Tensor
 
 from benchmark.data.encoding import Encoding
-from benchmark.data.images import Place, cut, image_tensor, locate, read, stored_facts
+from benchmark.data.images import (
+    OpenFile,
+    cut,
+    frames_of,
+    image_tensor,
+    locate,
+    stored_facts,
+    whereabouts,
+)
+from benchmark.data.loader import AHEAD, MOST_BYTES, load
 from detectors.base import Known
 from detectors.card import Card
+from detectors.files import FACTS
 from detectors.transform import Transform
+
+if TYPE_CHECKING:
+    from benchmark.data.video import Frames
 
 BUDGET_BYTES = 2 << 30
 _PIXELS = "pixels"
 
-Change = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.uint8]]
+Pixels = npt.NDArray[np.uint8]
+Opener = Callable[[Path], AbstractContextManager["Frames"]]
+T = TypeVar("T")
+
+
+class Sample:
+    """A sample whose file is being read; nothing is decoded that is not asked for."""
+
+    def __init__(self, source: "ImageSource", row: int, file: OpenFile) -> None:
+        """Stand for the sample at ``row``, in its open file."""
+        self.row = row
+        self._source, self._file = source, file
+
+    def array(self) -> Pixels:
+        """Give it as (h, w, 3) RGB in the study's encoding; for reading only."""
+        return self._source.decoded(self.row, self._file)
+
+    def changed(self, change: Callable[[Pixels], Pixels]) -> Pixels:
+        """Give it as ``array`` does, its whole picture changed before it is cut out."""
+        return self._source.decoded(self.row, self._file, change)
+
+
+class Wanted(NamedTuple, Generic[T]):
+    """What is to be made of a sample.
+
+    Attributes:
+        row: The sample.
+        make: Makes it, in any thread; a function of the sample alone.
+        opener: Opens the sample's file if it is a video.
+    """
+
+    row: int
+    make: Callable[[Sample], T]
+    opener: Opener = frames_of
+
+
+class _File(NamedTuple):
+    """What samples are read together: those of a file that is opened in one way."""
+
+    dataset: str
+    name: str
+    is_video: bool
+    opener: Opener
 
 
 class ImageSource:
@@ -31,6 +88,7 @@ class ImageSource:
 
     Attributes:
         samples: The samples table of the study.
+        ids: Their sample ids.
         roots: The manifest's folder of each dataset.
         encoding: What every image goes through first; None: it is taken as it is.
     """
@@ -52,39 +110,70 @@ class ImageSource:
         """
         self.samples, self.roots, self.encoding = samples, roots, encoding
         self._datasets = samples["dataset"].tolist()
-        self._ids = samples["sample_id"].tolist()
+        self.ids: list[str] = samples["sample_id"].tolist()
         self._left = budget_bytes
         self._kept: dict[tuple[int, str], Tensor] = {}
-        self._facts: dict[int, tuple[float, ...]] = {}
+        self._facts: npt.NDArray[np.float32] | None = None
         self._lock = Lock()
 
-    def array(self, row: int) -> npt.NDArray[np.uint8]:
-        """Decode the sample at ``row``: (h, w, 3) RGB, in the study's encoding."""
-        return self._encoded(read(self.roots[self._datasets[row]], self._ids[row]), row)
+    def load(
+        self,
+        batches: Iterable[Sequence[Wanted[T]]],
+        *,
+        workers: int,
+        size: Callable[[T], int],
+        ahead: int = AHEAD,
+        most_bytes: int = MOST_BYTES,
+    ) -> Generator[list[T], None, None]:
+        """Give what is made of the samples of each batch, in order; see ``loader.load``.
 
-    def changed(self, row: int, change: Change) -> npt.NDArray[np.uint8]:
-        """Decode the sample at ``row`` as ``array`` does, its whole picture changed before."""
-        return self._encoded(read(self.roots[self._datasets[row]], self._ids[row], change), row)
+        Raises:
+            ImageError: A file cannot be read, when the turn of its sample comes.
+        """
+        return load(
+            batches,
+            where=self._where,
+            opened=self._opened,
+            size=size,
+            workers=workers,
+            ahead=ahead,
+            most_bytes=most_bytes,
+        )
 
-    def place(self, row: int) -> Place:
-        """Find the file, frame and box of the sample at ``row``."""
-        return locate(self.roots[self._datasets[row]], self._ids[row])
+    def array(self, row: int) -> Pixels:
+        """Decode the sample at ``row`` alone: (h, w, 3) RGB, in the study's encoding."""
+        with OpenFile(frames_of) as file:
+            return self.decoded(row, file)
 
-    def cut(self, picture: npt.NDArray[np.uint8], row: int) -> npt.NDArray[np.uint8]:
-        """Cut the sample at ``row`` out of its whole picture, in the study's encoding."""
-        return self._encoded(cut(picture, self.place(row)), row)
+    def decoded(
+        self, row: int, file: OpenFile, change: Callable[[Pixels], Pixels] | None = None
+    ) -> Pixels:
+        """Cut the sample at ``row`` out of its file's picture, in the study's encoding."""
+        place = locate(self.roots[self._datasets[row]], self.ids[row])
+        picture = file.picture(place)
+        pixels = cut(picture if change is None else change(picture), place)
+        return pixels if self.encoding is None else self.encoding(pixels, self.ids[row])
 
-    def _encoded(self, pixels: npt.NDArray[np.uint8], row: int) -> npt.NDArray[np.uint8]:
-        """Bring an image to the study's encoding."""
-        return pixels if self.encoding is None else self.encoding(pixels, self._ids[row])
+    def _where(self, wanted: Wanted[T]) -> tuple[_File, int]:
+        """Tell which file a sample lies in, and its frame."""
+        (name, is_video), frame = whereabouts(self.ids[wanted.row])
+        return _File(self._datasets[wanted.row], name, is_video, wanted.opener), frame
+
+    @contextmanager
+    def _opened(self, file: _File) -> Iterator[Callable[[Wanted[T]], T]]:
+        """Open a file for one pass."""
+        with OpenFile(file.opener) as opened:
+            yield lambda wanted: wanted.make(Sample(self, wanted.row, opened))
 
     def facts(self, rows: Sequence[int]) -> Tensor:
         """Give the (n, F) float32 facts of the files at ``rows``: ``detectors.files.FACTS``."""
+        if self._facts is None:  # kept as 52 bytes an image; what is not known yet is no number
+            self._facts = np.full((len(self.ids), len(FACTS)), np.nan, dtype=np.float32)
         for row in rows:
-            if row not in self._facts:
-                place = self.place(row)
+            if np.isnan(self._facts[row, 0]):
+                place = locate(self.roots[self._datasets[row]], self.ids[row])
                 self._facts[row] = stored_facts(place.path, place.frame)
-        return torch.tensor([self._facts[row] for row in rows], dtype=torch.float32)
+        return torch.from_numpy(self._facts[list(rows)])
 
     def known(self, rows: Sequence[int], card: Card) -> Known:
         """Give what a detector with this card may know of the samples at ``rows``."""
@@ -94,20 +183,22 @@ class ImageSource:
             labels=torch.from_numpy(labels) if "labels" in card.needs else None,
         )
 
-    def prepared(self, row: int, transform: Transform) -> Tensor:
-        """Give the clean sample at ``row`` as a detector's (3, S, S) input on the CPU."""
-        kept = self._kept.get((row, transform.hash))
+    def prepared(self, sample: Sample, transform: Transform) -> Tensor:
+        """Give a clean sample as a detector's (3, S, S) input on the CPU; not to be changed."""
+        key = (sample.row, transform.hash)
+        kept = self._kept.get(key)
         if kept is not None:
             return kept
-        return self._keep((row, transform.hash), transform(image_tensor(self.array(row))))
+        return self._keep(key, transform(image_tensor(sample.array())))
 
-    def pixels(self, row: int) -> Tensor:
-        """Give the clean sample at ``row`` as (3, h, w) uint8, for a device that resizes itself."""
-        kept = self._kept.get((row, _PIXELS))
+    def pixels(self, sample: Sample) -> Tensor:
+        """Give a clean sample as (3, h, w) uint8, for a device that resizes itself."""
+        key = (sample.row, _PIXELS)
+        kept = self._kept.get(key)
         if kept is not None:
             return kept
-        planes = np.ascontiguousarray(self.array(row).transpose(2, 0, 1))
-        return self._keep((row, _PIXELS), torch.from_numpy(planes))
+        planes = np.ascontiguousarray(sample.array().transpose(2, 0, 1))
+        return self._keep(key, torch.from_numpy(planes))
 
     def _keep(self, key: tuple[int, str], image: Tensor) -> Tensor:
         """Keep an image if there is room for it."""
@@ -116,6 +207,11 @@ class ImageSource:
                 self._left -= image.nbytes
                 self._kept[key] = image
         return image
+
+
+def nbytes(image: Tensor | Pixels) -> int:
+    """Give the size of an image in memory."""
+    return int(image.nbytes)
 
 
 def prepare_on(device: torch.device, images: Sequence[Tensor], transform: Transform) -> Tensor:

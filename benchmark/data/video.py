@@ -1,8 +1,9 @@
 """Frames of a video file."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,30 +33,81 @@ class Clip(NamedTuple):
     rate: Fraction
 
 
-def decode_frame(path: Path, number: int, *, max_pixels: int) -> NDArray[np.uint8]:
-    """Decode one frame exactly.
+class Frames:
+    """The frames of an open video in one pass, so the numbers that are asked for never fall.
 
-    All frames up to it are decoded, since no index of a file can be trusted: the time grows with
-    ``number``.
+    All frames up to the one that is asked for are decoded, since no index of a file can be trusted:
+    the time grows with the last number.
+    """
+
+    def __init__(self, path: Path, coming: Iterator[Callable[[], NDArray[np.uint8]]]) -> None:
+        """Stand before the first frame.
+
+        Args:
+            path: What the errors name.
+            coming: Of every frame in the order they are shown: what turns it into pixels.
+        """
+        self._path, self._coming = path, coming
+        self._count = 0
+        self._pixels: Callable[[], NDArray[np.uint8]] | NDArray[np.uint8] | None = None
+        self._damage: ImageError | None = None
+
+    def at(self, number: int) -> NDArray[np.uint8]:
+        """Give one frame exactly.
+
+        Args:
+            number: Which frame, from 0, in the order they are shown; none before the last one.
+
+        Returns:
+            (h, w, 3) uint8 RGB, the same array if the same frame is asked for again.
+
+        Raises:
+            ImageError: The file has no such frame, or is damaged before it.
+        """
+        if number < self._count - 1:
+            raise ValueError(f"frame {number} was passed: {self._count} are decoded")
+        while self._count <= number:
+            self._advance(number)
+        if callable(self._pixels):
+            with _named(self._path):
+                self._pixels = self._pixels()
+        assert self._pixels is not None
+        return self._pixels
+
+    def _advance(self, number: int) -> None:
+        """Decode the next frame on the way to ``number``."""
+        if self._damage is not None:
+            raise self._damage
+        try:
+            with _named(self._path):
+                following = next(self._coming, None)
+        except ImageError as error:
+            self._damage = error  # the decoder cannot be asked again: it would tell of an end
+            raise
+        if following is None:
+            raise _no_frame(self._path, number, self._count)
+        self._pixels = following
+        self._count += 1
+
+
+@contextmanager
+def decoding(path: Path, *, max_pixels: int) -> Iterator[Frames]:
+    """Open a video for one pass over its frames, upright.
 
     Args:
         path: An MP4, MOV, AVI, MKV or WEBM file.
-        number: Which frame, from 0, in the order they are shown.
         max_pixels: Larger frames are refused before one is decoded.
 
-    Returns:
-        (h, w, 3) uint8 RGB.
-
     Raises:
-        ImageError: The file has no such frame, is damaged before it, or is no such video.
+        ImageError: As ``opened``.
     """
-    count = 0
     with opened(path, max_pixels=max_pixels) as clip:
-        for frame in clip.frames:
-            if count == number:
-                return upright(pixels_of(frame), frame.rotation)
-            count += 1
-    raise no_frame(path, number, count)
+        yield Frames(path, (partial(_shown, frame) for frame in clip.frames))
+
+
+def _shown(frame: VideoFrame) -> NDArray[np.uint8]:
+    """Give a frame as it is shown."""
+    return upright(pixels_of(frame), frame.rotation)
 
 
 @contextmanager
@@ -71,15 +123,21 @@ def opened(path: Path, *, max_pixels: int) -> Iterator[Clip]:
         raise ImageError(
             str(path), f"'{path.suffix}' is no video; there are {', '.join(CONTAINERS)}"
         )
+    with _named(path), av.open(str(path.resolve()), format=container) as video:
+        if not video.streams.video:
+            raise ImageError(str(path), "there are no pictures in this file")
+        stream = video.streams.video[0]
+        width, height = stream.codec_context.width, stream.codec_context.height
+        if width * height > max_pixels:
+            raise ImageError(str(path), f"{width} x {height} pixels, more than {max_pixels}")
+        yield Clip(video.decode(stream), stream.average_rate or _RATE)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Turn FFmpeg's errors into one that names the file."""
     try:
-        with av.open(str(path.resolve()), format=container) as video:
-            if not video.streams.video:
-                raise ImageError(str(path), "there are no pictures in this file")
-            stream = video.streams.video[0]
-            width, height = stream.codec_context.width, stream.codec_context.height
-            if width * height > max_pixels:
-                raise ImageError(str(path), f"{width} x {height} pixels, more than {max_pixels}")
-            yield Clip(video.decode(stream), stream.average_rate or _RATE)
+        yield
     except FFmpegError as error:
         raise ImageError(str(path), f"unreadable: {error.strerror or error}") from error
 
@@ -94,6 +152,6 @@ def upright(pixels: NDArray[np.uint8], rotation: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.rot90(pixels, rotation // 90))
 
 
-def no_frame(path: Path, number: int, count: int) -> ImageError:
+def _no_frame(path: Path, number: int, count: int) -> ImageError:
     """Say that a video of ``count`` frames has no frame ``number``."""
     return ImageError(str(path), f"there is no frame {number}; there are {count}, counted from 0")

@@ -1,11 +1,15 @@
 """Conditions at stage ``video``: a whole video is encoded anew, and samples are its frames."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from av.video import VideoFrame
 
-from benchmark.data.video import no_frame, opened, pixels_of, upright
+from benchmark.data.video import Frames, opened, pixels_of, upright
 from benchmark.perturbations.codecs import Codec, fits, reencoded, video_frame
 from benchmark.perturbations.pixels import Image
 from protocols.conditions import Condition, values_of
@@ -17,46 +21,44 @@ CODECS: dict[str, Codec] = {
 }
 
 
-def reencoded_frames(
-    condition: Condition, path: Path, numbers: Collection[int], *, max_pixels: int
-) -> dict[int, Image]:
-    """Encode a video anew from its first frame on, and give some frames of the result.
+class _Shape(NamedTuple):
+    """A frame's own size in pixels, and its rotation in degrees."""
+
+    height: int
+    width: int
+    rotation: int
+
+
+@contextmanager
+def reencoding(condition: Condition, path: Path, *, max_pixels: int) -> Iterator[Frames]:
+    """Encode a video anew from its first frame on, for one pass over the result.
 
     Its own frame rate is kept and sound plays no part. Nothing is random. The encoder looks ahead,
-    so that it takes some frames beyond the last one that is asked for, and then stops: what it
-    gave out is final. The time grows with that frame's number.
+    so that it takes some frames beyond the last one that is asked for; what it gave out is final.
 
     Args:
         condition: One of ``CODECS`` with its level.
         path: An MP4, MOV, AVI, MKV or WEBM file.
-        numbers: Which frames, from 0, in the order they are shown.
         max_pixels: Larger frames are refused.
 
-    Returns:
-        (h, w, 3) uint8 RGB, upright, by number.
-
     Raises:
-        ImageError: The file lacks one of the frames, is damaged, or is no such video.
+        ImageError: The file is no such video; or, when a frame is asked for, there is none.
     """
     (crf,) = values_of(condition.value)
-    sizes: list[tuple[int, int, int]] = []
-    found: dict[int, Image] = {}
-    count = 0
+    shapes: deque[_Shape] = deque()
     with opened(path, max_pixels=max_pixels) as clip:
-        frames = _noted(clip.frames, sizes)
-        for frame in reencoded(frames, CODECS[condition.name], crf, clip.rate):
-            if count in numbers:
-                height, width, rotation = sizes[count]
-                pixels = pixels_of(frame)[:height, :width]
-                found[count] = upright(pixels, rotation)
-                if len(found) == len(set(numbers)):
-                    return found
-            count += 1
-    raise no_frame(path, min(set(numbers) - set(found)), count)
+        frames = _noted(clip.frames, shapes)
+        encoded = reencoded(frames, CODECS[condition.name], crf, clip.rate)
+        yield Frames(path, (partial(_shown, frame, shapes.popleft()) for frame in encoded))
 
 
-def _noted(frames: Iterable[VideoFrame], sizes: list[tuple[int, int, int]]) -> Iterator[VideoFrame]:
-    """Give frames of a size that the encoders take, and note each one's own and its rotation."""
+def _noted(frames: Iterable[VideoFrame], shapes: deque[_Shape]) -> Iterator[VideoFrame]:
+    """Give frames of a size that the encoders take, and note each one's own shape."""
     for frame in frames:
-        sizes.append((frame.height, frame.width, frame.rotation))
+        shapes.append(_Shape(frame.height, frame.width, frame.rotation))
         yield frame if fits(frame) else video_frame(pixels_of(frame))
+
+
+def _shown(frame: VideoFrame, shape: _Shape) -> Image:
+    """Give an encoded frame as its own was shown."""
+    return upright(pixels_of(frame)[: shape.height, : shape.width], shape.rotation)

@@ -6,13 +6,54 @@ A box is where a face was found on the clean picture, so the same place is cut o
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from contextlib import closing
+from functools import cache, partial
+from typing import TypeVar
 
 from benchmark.data.images import MAX_PIXELS, Pixels
-from benchmark.data.source import ImageSource
+from benchmark.data.source import ImageSource, Opener, Sample, Wanted, nbytes
 from benchmark.perturbations import apply
-from benchmark.perturbations.videos import reencoded_frames
+from benchmark.perturbations.videos import reencoding
 from protocols.conditions import Condition
+
+T = TypeVar("T")
+
+
+def wanted(
+    condition: Condition,
+    source: ImageSource,
+    row: int,
+    make: Callable[[Pixels], T],
+    *,
+    noise_seed: int,
+    clean: Callable[[Sample], Pixels] = Sample.array,
+) -> Wanted[T]:
+    """Want something made of a sample under a condition that follows no gradient.
+
+    Args:
+        condition: Of any stage but ``model``.
+        source: Where the samples' images come from.
+        row: Which sample.
+        make: Makes it of the (h, w, 3) uint8 RGB that the condition leaves.
+        noise_seed: The protocol's.
+        clean: Gives a clean sample, if they are kept somewhere.
+    """
+    if condition.stage == "video":
+        return Wanted(row, lambda sample: make(sample.array()), _encoder(condition))
+    sample_id = source.ids[row]
+
+    def change(pixels: Pixels) -> Pixels:
+        return apply(condition, pixels, noise_seed=noise_seed, sample_id=sample_id)
+
+    if condition.stage == "frame":
+        return Wanted(row, lambda sample: make(sample.changed(change)))
+    return Wanted(row, lambda sample: make(change(clean(sample))))
+
+
+@cache
+def _encoder(condition: Condition) -> Opener:
+    """Give what opens videos as they are under a condition; the same for all samples."""
+    return partial(reencoding, condition, max_pixels=MAX_PIXELS)
 
 
 def perturbed(
@@ -21,16 +62,16 @@ def perturbed(
     rows: Sequence[int],
     *,
     noise_seed: int,
-    decoded: Callable[[int], Pixels] | None = None,
+    workers: int = 0,
 ) -> Iterator[tuple[int, Pixels]]:
-    """Give samples under a condition that follows no gradient, in any order.
+    """Give samples under a condition that follows no gradient, in the order of ``rows``.
 
     Args:
         condition: Of any stage but ``model``.
         source: Where the samples' images come from.
         rows: Which samples.
         noise_seed: The protocol's.
-        decoded: Gives a clean sample, if they are kept somewhere; ``source.array`` if left out.
+        workers: Threads.
 
     Yields:
         The row and its (h, w, 3) uint8 RGB.
@@ -38,32 +79,12 @@ def perturbed(
     Raises:
         ImageError: A file cannot be read.
     """
-    if condition.stage == "video":
-        yield from _from_videos(condition, source, rows)
-        return
-    ids = source.samples["sample_id"]
-    for row in rows:
-
-        def change(pixels: Pixels, sample_id: str = str(ids.iloc[row])) -> Pixels:
-            return apply(condition, pixels, noise_seed=noise_seed, sample_id=sample_id)
-
-        if condition.stage == "frame":
-            yield row, source.changed(row, change)
-        else:
-            yield row, change((decoded or source.array)(row))
+    batches = ([wanted(condition, source, row, _itself, noise_seed=noise_seed)] for row in rows)
+    with closing(source.load(batches, workers=workers, size=nbytes, ahead=len(rows))) as loaded:
+        for row, (pixels,) in zip(rows, loaded, strict=True):
+            yield row, pixels
 
 
-def _from_videos(
-    condition: Condition, source: ImageSource, rows: Sequence[int]
-) -> Iterator[tuple[int, Pixels]]:
-    """Encode each video once for all of its samples."""
-    videos: dict[Path, dict[int, list[int]]] = {}
-    for row in rows:
-        place = source.place(row)
-        assert place.frame is not None  # a resolved study has seen to it
-        videos.setdefault(place.path, {}).setdefault(place.frame, []).append(row)
-    for path, frames in videos.items():
-        found = reencoded_frames(condition, path, frames, max_pixels=MAX_PIXELS)
-        for number, wanted in frames.items():
-            for row in wanted:
-                yield row, source.cut(found[number], row)
+def _itself(pixels: Pixels) -> Pixels:
+    """Give an image as it is."""
+    return pixels

@@ -4,12 +4,17 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from benchmark.data.images import decode, image_tensor, stored_facts
+from benchmark.data.loader import default_workers, load
 from benchmark.data.tree import IMAGE_SUFFIXES
 from benchmark.environment import resolve_device
 from benchmark.errors import BenchmarkError, ImageError
@@ -69,13 +74,20 @@ def score_paths(
         raise BenchmarkError(f"no images in {', '.join(map(str, paths))}")
     detector = _load(model, ModelStore(store or default_store())).to(resolve_device(device))
     scores, problems = [], []
-    for path in found:
-        try:
-            image, known = image_tensor(decode(path)), _known(path, detector)
-        except ImageError as error:
-            problems.append(str(error))
-            continue
-        scores.append(ImageScore(path=str(path), logit=float(detector.logits([image], known)[0])))
+    loaded = load(
+        ([path] for path in found),
+        where=lambda path: (path, 0),
+        opened=lambda _: nullcontext(partial(_read, detector=detector)),
+        size=lambda file: 0 if isinstance(file, ImageError) else file.image.nbytes,
+        workers=default_workers(detector.device),
+    )
+    with closing(loaded):
+        for path, (file,) in zip(found, loaded, strict=True):
+            if isinstance(file, ImageError):
+                problems.append(str(file))
+                continue
+            logit = float(detector.logits([file.image], file.known)[0])
+            scores.append(ImageScore(path=str(path), logit=logit))
     if out is not None:
         atomic_write(out, _csv(scores))
     return Scored(detector=detector.card.title, scores=tuple(scores), problems=tuple(problems))
@@ -88,6 +100,21 @@ def _load(model: str, store: ModelStore) -> Detector:
         # One's own store may name one's own class; a folder from elsewhere may not.
         return detector_class(store.facts(model).detector).from_pretrained(store.root / model)
     return load_detector(model)
+
+
+class _File(NamedTuple):
+    """A (3, h, w) image in [0, 1] and what the detector may know beside it."""
+
+    image: Tensor
+    known: Known
+
+
+def _read(path: Path, detector: Detector) -> _File | ImageError:
+    """Read an image, or tell what is wrong with it: the others are scored all the same."""
+    try:
+        return _File(image_tensor(decode(path)), _known(path, detector))
+    except ImageError as error:
+        return error
 
 
 def _known(path: Path, detector: Detector) -> Known:

@@ -1,6 +1,10 @@
 """Scores units: images are decoded, changed and prepared once for all models of a group."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
+from itertools import product
+from threading import Lock
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -8,16 +12,25 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from benchmark.data.images import image_tensor
-from benchmark.data.source import ImageSource
+from benchmark.data.images import Pixels, image_tensor
+from benchmark.data.loader import Rows
+from benchmark.data.source import Sample, Wanted, nbytes
 from benchmark.perturbations.attacks import attacked
-from benchmark.scoring.conditions import perturbed
+from benchmark.scoring.conditions import wanted
 from benchmark.scoring.store import ScoreStore
 from benchmark.scoring.units import Group, Surrogates, Unit
 from benchmark.training.engine import Engine
 from detectors.base import Detector, Known
 from detectors.transform import Transform
 from protocols.conditions import Condition
+
+# A shard of 240 face crops of 256 pixels is 47 MB, one of full-HD pictures 1.5 GB: crops are
+# decoded once whatever the conditions, and large pictures do not take the models' memory.
+KEEP_BYTES = 1 << 30
+
+Prepared = dict[Transform, Tensor]
+"""One image as the input of detectors with these transforms."""
+T = TypeVar("T")
 
 
 def score(
@@ -28,6 +41,7 @@ def score(
     *,
     noise_seed: int,
     surrogates: Surrogates | None = None,
+    keep_bytes: int = KEEP_BYTES,
 ) -> None:
     """Compute and store every unit of ``groups``.
 
@@ -38,6 +52,8 @@ def score(
         load: Gives the trained detector of a model id.
         noise_seed: Seed of the perturbed pixels, from the protocol.
         surrogates: On which models the attacks of conditions with a surrogate are made.
+        keep_bytes: Of decoded images that are kept for the next conditions at most. Scores do not
+            depend on it.
     """
     surrogates = surrogates or {}
     for number, group in enumerate(groups, start=1):
@@ -45,11 +61,18 @@ def score(
         models = {model: load(model).to(engine.device).eval() for model in needed}
         title = f"{len(group.models)} models" + (f", group {number}" if len(groups) > 1 else "")
         engine.progress.job(title, group.scores)
-        scorer = _Scorer(engine.source, models, surrogates, noise_seed, engine.batch_size)
-        for unit in group.units:
-            table = scorer.score(unit)
-            store.add(unit, table)
-            engine.progress.advance(len(table))
+        scorer = _Scorer(
+            group,
+            engine,
+            models,
+            surrogates=surrogates,
+            noise_seed=noise_seed,
+            keep_bytes=keep_bytes,
+        )
+        with closing(scorer.scored()) as scored:
+            for unit, table in scored:
+                store.add(unit, table)
+                engine.progress.advance(len(table))
         engine.progress.finish()
 
 
@@ -64,95 +87,180 @@ def _surrogates(group: Group, surrogates: Surrogates) -> list[str]:
 
 
 class _Scorer:
-    """Scores the units of a group, keeping the decoded images of one shard."""
+    """Scores the units of a group; images of the next unit are made ready meanwhile."""
 
     def __init__(
         self,
-        source: ImageSource,
+        group: Group,
+        engine: Engine,
         models: Mapping[str, Detector],
+        *,
         surrogates: Surrogates,
         noise_seed: int,
-        batch_size: int,
+        keep_bytes: int,
     ) -> None:
-        self._source, self._models, self._surrogates = source, models, surrogates
-        self._noise_seed, self._batch_size = noise_seed, batch_size
-        self._ids = source.samples["sample_id"].to_numpy()
-        self._fake = (source.samples["label"] == "fake").to_numpy()
-        self._shard: tuple[str, int] | None = None
-        self._arrays: dict[int, npt.NDArray[np.uint8]] = {}
+        self._units, self._source, self._models = group.units, engine.source, models
+        self._surrogates, self._noise_seed = surrogates, noise_seed
+        self._batch_size, self._workers = engine.batch_size, engine.load_workers
+        self._ids = engine.source.samples["sample_id"].to_numpy()
+        self._fake = (engine.source.samples["label"] == "fake").to_numpy()
+        uses = np.zeros(len(self._ids), dtype=np.int64)
+        for unit in self._units:
+            for rows in self._clean(unit):
+                uses[rows] += 1
+        self._kept = _Kept(uses, keep_bytes)
 
-    def score(self, unit: Unit) -> pd.DataFrame:
-        """Give the scores of one unit."""
-        if (unit.dataset, unit.shard) != self._shard:
-            self._shard, self._arrays = (unit.dataset, unit.shard), {}
-        attacks = unit.condition.stage == "model"
-        prepared = {} if attacks else self._prepare(unit)
-        parts = []
-        moved: dict[tuple[str, bytes], list[npt.NDArray[np.uint8]]] = {}
-        for model, rows in unit.rows.items():
-            detector, name = self._models[model], unit.condition.surrogate
-            # Victims of one surrogate share its images; other rows would be other batches.
-            key = (self._surrogates[model, name] if name else model, rows.tobytes())
-            if attacks and key not in moved:
-                moved[key] = self._attacked(unit.condition, self._models[key[0]], rows.tolist())
-            inputs = (
-                [detector.transform(image_tensor(pixels)) for pixels in moved[key]]
-                if attacks
-                else [prepared[row, detector.transform] for row in rows.tolist()]
-            )
-            scores = {
-                "model": model,
-                "dataset": unit.dataset,
-                "sample_id": self._ids[rows],
-                "condition": unit.condition.key,
-                "logit": _forward(
-                    detector,
-                    inputs,
-                    self._source.known(rows.tolist(), detector.card),
-                    self._batch_size,
-                ),
-            }
-            parts.append(pd.DataFrame(scores))
-        return pd.concat(parts, ignore_index=True)
+    def scored(self) -> Generator[tuple[Unit, pd.DataFrame], None, None]:
+        """Give the scores of each unit, in order."""
+        wanted = (self._wanted(unit) for unit in self._units)
+        with closing(self._load(wanted, _size)) as loaded:
+            for unit, prepared in zip(self._units, loaded, strict=True):
+                scores = self._attacks(unit) if _is_attack(unit) else self._scores(unit, prepared)
+                yield unit, pd.concat([scores[model] for model in unit.rows], ignore_index=True)
 
-    def _prepare(self, unit: Unit) -> dict[tuple[int, Transform], Tensor]:
-        """Decode, perturb and resize each image of a unit once."""
+    def _load(
+        self, batches: Iterable[Sequence[Wanted[T]]], size: Callable[[T], int]
+    ) -> Generator[list[T], None, None]:
+        """Load images in threads, if there are any; otherwise nothing would be gained ahead."""
+        ahead = 1 if self._workers else 0
+        return self._source.load(batches, workers=self._workers, size=size, ahead=ahead)
+
+    def _clean(self, unit: Unit) -> list[Rows]:
+        """Give the rows whose clean images a unit asks for, as often as it does."""
+        if _is_attack(unit):
+            return [rows for _, rows, _ in self._victims(unit)]
+        return [unit.images] if unit.condition.stage == "crop" else []
+
+    def _wanted(self, unit: Unit) -> list[Wanted[Prepared]]:
+        """Want each image of a unit perturbed and resized, if no gradient is needed for it."""
         transforms = {self._models[model].transform for model in unit.rows}
-        prepared: dict[tuple[int, Transform], Tensor] = {}
-        made = perturbed(
-            unit.condition,
-            self._source,
-            unit.images.tolist(),
-            noise_seed=self._noise_seed,
-            decoded=self._array,
-        )
-        for row, pixels in made:
+
+        def make(pixels: Pixels) -> Prepared:
             image = image_tensor(pixels)
-            prepared |= {(row, transform): transform(image) for transform in transforms}
-        return prepared
+            return {transform: transform(image) for transform in transforms}
+
+        rows = [] if _is_attack(unit) else unit.images.tolist()
+        return [
+            wanted(
+                unit.condition,
+                self._source,
+                row,
+                make,
+                noise_seed=self._noise_seed,
+                clean=self._kept.clean,
+            )
+            for row in rows
+        ]
+
+    def _scores(self, unit: Unit, prepared: Sequence[Prepared]) -> dict[str, pd.DataFrame]:
+        """Score the images of a unit by each model."""
+        images, tables = unit.images, {}
+        for model, rows in unit.rows.items():
+            transform = self._models[model].transform
+            places = np.searchsorted(images, rows).tolist()
+            inputs = [prepared[place][transform] for place in places]
+            tables[model] = self._table(unit, model, rows, inputs)
+        return tables
+
+    def _attacks(self, unit: Unit) -> dict[str, pd.DataFrame]:
+        """Score the images that are made against each model, or against a surrogate."""
+        tables = {}
+        for attacked_model, rows, victims in self._victims(unit):
+            transforms = {self._models[victim].transform for victim in victims}
+            inputs = self._attacked(unit.condition, self._models[attacked_model], rows, transforms)
+            for victim in victims:
+                prepared = inputs[self._models[victim].transform]
+                tables[victim] = self._table(unit, victim, rows, prepared)
+        return tables
+
+    def _victims(self, unit: Unit) -> list[tuple[str, Rows, list[str]]]:
+        """Give each model that is attacked, on which rows, and whose scores that gives.
+
+        Victims of one surrogate share its images; other rows would be other batches.
+        """
+        found: dict[tuple[str, bytes], tuple[str, Rows, list[str]]] = {}
+        for model, rows in unit.rows.items():
+            name = unit.condition.surrogate
+            on = self._surrogates[model, name] if name else model
+            found.setdefault((on, rows.tobytes()), (on, rows, []))[2].append(model)
+        return list(found.values())
 
     def _attacked(
-        self, condition: Condition, detector: Detector, rows: Sequence[int]
-    ) -> list[npt.NDArray[np.uint8]]:
-        """Give the images that are made against a detector."""
-        found: list[npt.NDArray[np.uint8]] = []
-        for start in range(0, len(rows), self._batch_size):
-            part = list(rows[start : start + self._batch_size])
-            found += attacked(
-                condition,
-                [self._array(row) for row in part],
-                self._fake[part].tolist(),
-                detector,
-                noise_seed=self._noise_seed,
-                sample_ids=self._ids[part].tolist(),
-            )
+        self, condition: Condition, detector: Detector, rows: Rows, transforms: set[Transform]
+    ) -> dict[Transform, list[Tensor]]:
+        """Give the images that are made against a detector, prepared for others."""
+        parts = [rows[at : at + self._batch_size] for at in range(0, len(rows), self._batch_size)]
+        batches = ([Wanted(row, self._kept.clean) for row in part.tolist()] for part in parts)
+        found: dict[Transform, list[Tensor]] = {transform: [] for transform in transforms}
+        with closing(self._load(batches, nbytes)) as loaded:
+            for part, images in zip(parts, loaded, strict=True):
+                moved = attacked(
+                    condition,
+                    images,
+                    self._fake[part].tolist(),
+                    detector,
+                    noise_seed=self._noise_seed,
+                    sample_ids=self._ids[part].tolist(),
+                )
+                for pixels, transform in product(moved, transforms):
+                    found[transform].append(transform(image_tensor(pixels)))
         return found
 
-    def _array(self, row: int) -> npt.NDArray[np.uint8]:
-        """Decode an image once a shard."""
-        if row not in self._arrays:
-            self._arrays[row] = self._source.array(row)
-        return self._arrays[row]
+    def _table(self, unit: Unit, model: str, rows: Rows, inputs: Sequence[Tensor]) -> pd.DataFrame:
+        """Give a model's scores of prepared images."""
+        detector = self._models[model]
+        known = self._source.known(rows.tolist(), detector.card)
+        scores = {
+            "model": model,
+            "dataset": unit.dataset,
+            "sample_id": self._ids[rows],
+            "condition": unit.condition.key,
+            "logit": _forward(detector, inputs, known, self._batch_size),
+        }
+        return pd.DataFrame(scores)
+
+
+class _Kept:
+    """Clean images that further units will ask for, as many as fit in memory."""
+
+    def __init__(self, uses: npt.NDArray[np.int64], most_bytes: int) -> None:
+        """Keep nothing yet.
+
+        Args:
+            uses: How often each sample will be asked for.
+            most_bytes: Of all images that are kept; those that do not fit are decoded again.
+        """
+        self._uses, self._left = uses, most_bytes
+        self._images: dict[int, Pixels] = {}
+        self._lock = Lock()
+
+    def clean(self, sample: Sample) -> Pixels:
+        """Give a clean image; not to be changed."""
+        row = sample.row
+        with self._lock:
+            self._uses[row] -= 1
+            kept = self._images.get(row)
+            if kept is not None and self._uses[row] == 0:
+                self._left += self._images.pop(row).nbytes
+        if kept is not None:
+            return kept
+        pixels = sample.array()
+        with self._lock:
+            is_wanted = self._uses[row] > 0 and row not in self._images
+            if is_wanted and pixels.nbytes <= self._left:
+                self._left -= pixels.nbytes
+                self._images[row] = pixels
+        return pixels
+
+
+def _is_attack(unit: Unit) -> bool:
+    """Tell whether a unit's images are made with a model's gradient."""
+    return unit.condition.stage == "model"
+
+
+def _size(prepared: Prepared) -> int:
+    """Give the bytes of an image that is prepared for some detectors."""
+    return sum(image.nbytes for image in prepared.values())
 
 
 def _forward(

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from benchmark.training.sampling import Rows
+from benchmark.data.loader import Rows
 from protocols.conditions import Condition
 
 SHARD = 240

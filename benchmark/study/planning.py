@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.data.checking import SPLIT_REMEDY
+from benchmark.data.loader import Rows
 from benchmark.errors import BenchmarkError
 from benchmark.scoring.store import ScoreStore
 from benchmark.scoring.units import Group, plan_groups
@@ -19,7 +20,6 @@ from benchmark.study.resolved import ResolvedStudy
 from benchmark.study.schema import StudyDetector
 from benchmark.study.tracks import options_of, track_of
 from benchmark.training.jobs import Identities, TrainJob, train_job
-from benchmark.training.sampling import Rows
 from protocols.conditions import CLEAN, Condition
 from protocols.expansion import Expansion, TrainingSet
 from protocols.gaps import Gap, NoImages

@@ -1,10 +1,10 @@
-"""What a recipe does to training images beyond mirroring: each draw keyed by its image and step.
+"""What a recipe does to training images: each draw keyed by its image and step.
 
 No random state is carried: the damage of an image is a pure function of (seed, step, sample id), so
 a training that was stopped goes on exactly, and workers and devices move no draw.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import cv2
 import numpy as np
@@ -19,40 +19,47 @@ Image = NDArray[np.float32]
 
 
 def augmented(
-    inputs: Tensor, ids: Sequence[str], augmentation: Augmentation, *, seed: int, step: int
+    image: Tensor, sample_id: str, augmentation: Augmentation, *, seed: int, step: int
 ) -> Tensor:
-    """Rotate, blur, relight and compress prepared images, each by the recipe's probability.
+    """Mirror, rotate, blur, relight and compress a prepared image, by the recipe's probabilities.
 
     In this order. Source of blur and JPEG: Wang et al., CVPR 2020 (arXiv 1912.11035), sections 3
     and 4; rotation and light are as in DeepfakeBench (NeurIPS 2023, arXiv 2307.01426).
 
     Args:
-        inputs: (B, 3, S, S) float32 in [0, 1]; not changed.
-        ids: B sample ids.
+        image: (3, S, S) float32 in [0, 1] on the CPU; not changed.
+        sample_id: Its sample.
         augmentation: The recipe's.
         seed: The training seed.
         step: The optimiser step, from 0.
 
     Returns:
-        (B, 3, S, S) float32 in [0, 1] on the device of ``inputs``: the images that are chosen are
-        computed on the CPU, which has the JPEG encoder.
+        (3, S, S) float32 in [0, 1]; ``image`` itself if nothing is done to it.
     """
-    outputs = inputs
-    for place, sample_id in enumerate(ids):
-        chosen = {
-            kind: drawn
-            for kind in _CHANGES
-            if (drawn := _draw(getattr(augmentation, kind), seed, kind, step, sample_id))
-        }
-        if not chosen:
-            continue
-        if outputs is inputs:
-            outputs = inputs.clone()
-        image = np.ascontiguousarray(inputs[place].detach().cpu().permute(1, 2, 0).numpy())
-        for kind, drawn in chosen.items():
-            image = _CHANGES[kind](image, drawn, augmentation)
-        outputs[place] = torch.from_numpy(image).permute(2, 0, 1).to(inputs.device)
-    return outputs
+    if is_mirrored(sample_id, augmentation, seed=seed, step=step):
+        image = image.flip(-1)
+    chosen = {
+        kind: drawn
+        for kind in _CHANGES
+        if (drawn := _draw(getattr(augmentation, kind), seed, kind, step, sample_id))
+    }
+    if not chosen:
+        return image
+    pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
+    for kind, drawn in chosen.items():
+        pixels = _CHANGES[kind](pixels, drawn, augmentation)
+    # Contiguous as any image: the layout of a batch decides how a convolution rounds.
+    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+
+
+def is_mirrored(sample_id: str, augmentation: Augmentation, *, seed: int, step: int) -> bool:
+    """Decide whether an image is mirrored at a step."""
+    return derive(seed, "flip", step, sample_id) / float(1 << 63) < augmentation.flip
+
+
+def only_mirrors(augmentation: Augmentation) -> bool:
+    """Tell whether nothing else is ever done to an image."""
+    return not any(getattr(augmentation, kind) for kind in _CHANGES)
 
 
 def _draw(probability: float, *key: object) -> np.random.Generator | None:

@@ -1,33 +1,31 @@
 """Batches of a training set's images, prepared for one detector."""
 
-import os
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
-from itertools import islice
-from typing import TypeVar
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
+from functools import partial
+from itertools import tee
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.data.source import ImageSource, prepare_on
-from benchmark.training.augmentation import augmented
+from benchmark.data.loader import Rows
+from benchmark.data.source import ImageSource, Sample, Wanted, nbytes, prepare_on
+from benchmark.training.augmentation import augmented, is_mirrored, only_mirrors
 from benchmark.training.jobs import TrainJob
-from benchmark.training.recipe import Recipe
-from benchmark.training.sampling import Rows, derive
+from benchmark.training.recipe import Augmentation, Recipe
 from detectors.base import Batch, Detector
 from protocols.samples import TAXONOMY
 
-Loaded = Generator[tuple[Rows, list[Tensor]], None, None]
+Batches = Generator[Batch, None, None]
+Images = Generator[list[Tensor], None, None]
 
 
 class TrainingData:
     """Batches of a training set's images, prepared for one detector.
 
-    On a CPU images are prepared when they are loaded, and kept; for a GPU they are only decoded,
-    and the device resizes and mirrors them.
+    On a CPU images are prepared when they are loaded, and kept. For a GPU they are only decoded,
+    and the device resizes and mirrors them, unless the recipe damages them.
     """
 
     def __init__(
@@ -67,55 +65,83 @@ class TrainingData:
         chosen: Rows = rows[self.labels[rows] == fake]
         return chosen
 
-    def load(self, batches: Iterable[Rows]) -> Loaded:
-        """Give the images of each batch in order, loading the next ones meanwhile."""
-        return feed(self._image, batches, self._workers)
+    def training(self, coming: Iterable[tuple[int, Rows]], recipe: Recipe, *, seed: int) -> Batches:
+        """Give batches as a recipe changes them, loading the next ones meanwhile.
 
-    def batch(
-        self, rows: Rows, images: Sequence[Tensor], flips: Sequence[bool] | None = None
-    ) -> Batch:
-        """Put loaded images on the detector's device, mirrored where ``flips`` says so."""
-        if self._device.type == "cpu":
-            inputs = torch.stack(list(images))
-        else:
-            inputs = prepare_on(self._device, images, self._transform)
-        if flips is not None:
-            mirrored = self._on_device(torch.tensor(flips))[:, None, None, None]
-            inputs = torch.where(mirrored, inputs.flip(-1), inputs)
+        Args:
+            coming: Of each batch: the optimiser step, from 0, and the rows.
+            recipe: Its augmentation and layout are used.
+            seed: The training seed.
+
+        Raises:
+            ImageError: An image cannot be read, when the turn of its batch comes.
+        """
+        change = recipe.augmentation
+        by_device = device_prepares(self._device, change)
+        coming, read_ahead = tee(coming)
+        wanted = (
+            self._wanted_plain(rows)
+            if by_device
+            else [Wanted(row, partial(self._changed, change, seed, step)) for row in rows.tolist()]
+            for step, rows in read_ahead
+        )
+        with closing(self._load(wanted)) as loaded:
+            for (step, rows), images in zip(coming, loaded, strict=True):
+                inputs = self._inputs(images)
+                if by_device:
+                    inputs = self._mirrored(inputs, rows, change, seed, step)
+                if recipe.channels_last:
+                    inputs = inputs.contiguous(memory_format=torch.channels_last)
+                yield self._batch(rows, inputs)
+
+    def chunks(self, rows: Rows) -> Batches:
+        """Give all ``rows`` in order, as they are."""
+        parts = [rows[at : at + self._batch_size] for at in range(0, len(rows), self._batch_size)]
+        with closing(self._load(map(self._wanted_plain, parts))) as loaded:
+            for part, images in zip(parts, loaded, strict=True):
+                yield self._batch(part, self._inputs(images))
+
+    def _load(self, wanted: Iterable[Sequence[Wanted[Tensor]]]) -> Images:
+        """Load images ahead."""
+        return self._source.load(wanted, workers=self._workers, size=nbytes)
+
+    def _wanted_plain(self, rows: Rows) -> list[Wanted[Tensor]]:
+        """Want images as they are, in the form that the device takes."""
+        make = self._source.pixels if device_prepares(self._device) else self._prepared
+        return [Wanted(row, make) for row in rows.tolist()]
+
+    def _prepared(self, sample: Sample) -> Tensor:
+        """Prepare an image on the CPU."""
+        return self._source.prepared(sample, self._transform)
+
+    def _changed(self, change: Augmentation, seed: int, step: int, sample: Sample) -> Tensor:
+        """Prepare an image on the CPU as it is at a step."""
+        sample_id = str(self._ids[sample.row])
+        return augmented(self._prepared(sample), sample_id, change, seed=seed, step=step)
+
+    def _inputs(self, images: Sequence[Tensor]) -> Tensor:
+        """Put loaded images on the device, resized there if they are not yet."""
+        if images[0].dtype == torch.uint8:
+            return prepare_on(self._device, images, self._transform)
+        return self._on_device(torch.stack(list(images)))
+
+    def _mirrored(
+        self, inputs: Tensor, rows: Rows, change: Augmentation, seed: int, step: int
+    ) -> Tensor:
+        """Mirror images on the device, as ``augmented`` does on the CPU."""
+        ids = self._ids[rows].tolist()
+        flips = [is_mirrored(sample_id, change, seed=seed, step=step) for sample_id in ids]
+        chosen = self._on_device(torch.tensor(flips))[:, None, None, None]
+        return torch.where(chosen, inputs.flip(-1), inputs)
+
+    def _batch(self, rows: Rows, inputs: Tensor) -> Batch:
+        """Put what is known of the images beside them."""
         return Batch(
             inputs=inputs,
             labels=self._on_device(torch.from_numpy(self.labels[rows].astype(np.float32))),
             taxa=self._on_device(torch.tensor([self._taxa[row] for row in rows])),
             facts=self._on_device(self._source.facts(rows.tolist())) if self._needs_file else None,
         )
-
-    def training_batch(
-        self, rows: Rows, images: Sequence[Tensor], recipe: Recipe, *, seed: int, step: int
-    ) -> Batch:
-        """Put loaded images on the detector's device as the recipe changes them at ``step``."""
-        change = recipe.augmentation
-        batch = self.batch(rows, images, self.flips(rows, change.flip, seed, step))
-        inputs = augmented(batch.inputs, self._ids[rows].tolist(), change, seed=seed, step=step)
-        if recipe.channels_last:
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
-        return replace(batch, inputs=inputs)
-
-    def chunks(self, rows: Rows) -> Iterator[Batch]:
-        """Give all ``rows`` in order."""
-        starts = range(0, len(rows), self._batch_size)
-        for chosen, images in self.load(rows[start : start + self._batch_size] for start in starts):
-            yield self.batch(chosen, images)
-
-    def flips(self, rows: Rows, probability: float, seed: int, step: int) -> list[bool]:
-        """Decide which images are mirrored, each by (seed, step, sample id)."""
-        scale = float(1 << 63)
-        return [derive(seed, "flip", step, self._ids[row]) / scale < probability for row in rows]
-
-    def _image(self, row: int) -> Tensor:
-        """Load one image in the form that the device takes."""
-        if self._device.type == "cpu":
-            return self._source.prepared(row, self._transform)
-        return self._source.pixels(row)
 
     def _on_device(self, values: Tensor) -> Tensor:
         """Move what belongs to a batch without waiting for the device."""
@@ -124,48 +150,14 @@ class TrainingData:
         return values.to(self._device, non_blocking=True)
 
 
-T = TypeVar("T")
+def device_prepares(device: torch.device, change: Augmentation | None = None) -> bool:
+    """Decide whether the device resizes decoded images and mirrors them, or the workers on the CPU.
 
-# Batches on their way while one is computed on: a slow file must not stop the device.
-AHEAD = 3
-_MOST_WORKERS = 16
-
-
-def default_workers(device: torch.device) -> int:
-    """Give how many threads load images: none on a CPU, whose cores compute already."""
-    if device.type == "cpu":
-        return 0
-    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    return max(1, min(_MOST_WORKERS, len(os.sched_getaffinity(0)) // processes))
-
-
-def feed(
-    load: Callable[[int], T], batches: Iterable[Rows], workers: int
-) -> Generator[tuple[Rows, list[T]], None, None]:
-    """Give the rows of each batch with what ``load`` made of them, in order.
+    Rotation, blur, light and JPEG are computed on the CPU, which has the encoder: images that went
+    to a GPU first would have to come back for them and be waited for.
 
     Args:
-        load: Turns a row into an image; called from several threads at once.
-        batches: Rows of each batch; read ``AHEAD`` batches before they are given.
-        workers: Threads; 0: rows are loaded when their batch is asked for.
-
-    Raises:
-        Whatever ``load`` raises, when the batch's turn comes.
+        device: Where the detector is.
+        change: What is done to the images; None: nothing.
     """
-    if workers == 0:
-        for rows in batches:
-            yield rows, [load(row) for row in rows.tolist()]
-        return
-    coming = iter(batches)
-    waiting: deque[tuple[Rows, list[Future[T]]]] = deque()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="load")
-    try:
-        while True:
-            for rows in islice(coming, AHEAD + 1 - len(waiting)):
-                waiting.append((rows, [pool.submit(load, row) for row in rows.tolist()]))
-            if not waiting:
-                return
-            rows, images = waiting.popleft()
-            yield rows, [image.result() for image in images]
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return device.type != "cpu" and (change is None or only_mirrors(change))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
+from benchmark.data.loader import default_workers
 from benchmark.data.source import ImageSource
 from benchmark.progress import Progress
 from benchmark.training.store import ModelStore
@@ -20,8 +21,8 @@ class Engine:
         batch_size: Images a forward pass where no gradient is needed.
         checkpoint_seconds: Time between saved states, from which a stopped training goes on.
         progress: Told of everything that happens.
-        workers: Threads that load training images ahead; None: as many as suit the device. No
-            number depends on it.
+        workers: Threads that load images ahead; None: as many as suit the device. No number depends
+            on it.
     """
 
     source: ImageSource
@@ -31,3 +32,8 @@ class Engine:
     checkpoint_seconds: float
     progress: Progress
     workers: int | None = None
+
+    @property
+    def load_workers(self) -> int:
+        """How many threads load images ahead."""
+        return default_workers(self.device) if self.workers is None else self.workers

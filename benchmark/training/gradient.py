@@ -16,8 +16,9 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from torch import Tensor
 
+from benchmark.data.loader import Rows
 from benchmark.errors import BenchmarkError
-from benchmark.training.batches import Loaded, TrainingData
+from benchmark.training.batches import Batches, TrainingData
 from benchmark.training.engine import Engine
 from benchmark.training.jobs import TrainJob
 from benchmark.training.optim import (
@@ -28,8 +29,8 @@ from benchmark.training.optim import (
     make_scheduler,
     measured_gradients,
 )
-from benchmark.training.sampling import BatchOrder, Rows, derive
-from detectors.base import Detector
+from benchmark.training.sampling import BatchOrder, derive
+from detectors.base import Batch, Detector
 from results.files import atomic_write
 from results.metrics.functions import auc
 
@@ -116,9 +117,9 @@ class GradientTraining:
         state, recipe = self._state, self._recipe
         self._progress.job(self._job.title, recipe.steps, state.step)
         saved = time.monotonic()
-        with closing(self._data.load(self.coming())) as loaded:
+        with closing(self.batches()) as batches:
             while not state.stopped:
-                losses = self.one_step(loaded)
+                losses = self.one_step(batches)
                 state.step += 1
                 if state.step % recipe.evaluate_every and state.step < recipe.steps:
                     self._progress.advance(1, loss=losses["total"])
@@ -136,24 +137,28 @@ class GradientTraining:
         self._progress.finish()
         return state
 
-    def coming(self) -> Iterator[Rows]:
-        """Give the rows of every part that this process will compute."""
+    def batches(self) -> Batches:
+        """Give every part of a batch that this process will compute, loaded ahead."""
+        return self._data.training(self._coming(), self._recipe, seed=self._job.seed)
+
+    def _coming(self) -> Iterator[tuple[int, Rows]]:
+        """Give the step and the rows of those parts."""
         for step in range(self._state.step, self._recipe.steps):
             rows = self._order.batch(step)
             for part in self._own_parts():
-                yield rows[part :: self._parts]
+                yield step, rows[part :: self._parts]
 
     def _own_parts(self) -> range:
         """Which parts of a batch are this process's."""
         return range(self._accelerator.process_index, self._parts, self._accelerator.num_processes)
 
-    def one_step(self, loaded: Loaded) -> dict[str, float]:
+    def one_step(self, batches: Batches) -> dict[str, float]:
         """Take one optimiser step; give its losses, averaged over the parts."""
         self._step.train()
         self._optimizer.zero_grad()
         found: list[dict[str, Tensor]] = []
         for part in self._own_parts():
-            losses = self._losses(loaded, part)
+            losses = self._losses(next(batches), part)
             is_last = part + self._accelerator.num_processes >= self._parts
             whole = nullcontext() if is_last else self._accelerator.no_sync(self._step)
             with whole:
@@ -167,11 +172,9 @@ class GradientTraining:
             self._average.update_parameters(self._detector)
         return self._figures(found)
 
-    def _losses(self, loaded: Loaded, part: int) -> dict[str, Tensor]:
-        """Compute the losses of one part of the batch."""
+    def _losses(self, batch: Batch, part: int) -> dict[str, Tensor]:
+        """Compute the losses of one part of the step's images."""
         seed, step = self._job.seed, self._state.step
-        rows, images = next(loaded)
-        batch = self._data.training_batch(rows, images, self._recipe, seed=seed, step=step)
         # The first part's seed has no number, so that whole batches keep theirs.
         torch.manual_seed(derive(seed, "dropout", step, *([part] if part else [])))
         with self._accelerator.autocast():
@@ -219,10 +222,8 @@ class GradientTraining:
         """
         rows = self._order.batch(0)
         rows = rows[:: -(-len(rows) // GRADIENT_IMAGES)]
-        with closing(self._data.load([rows])) as loaded:
-            _, images = next(loaded)
         seed = self._job.seed
-        batch = self._data.training_batch(rows, images, self._recipe, seed=seed, step=0)
+        (batch,) = self._data.training([(0, rows)], self._recipe, seed=seed)
         self._step.train()
         with self._accelerator.autocast():
             found = measured_gradients(self._detector, batch, seed=derive(seed, "gradient norms"))

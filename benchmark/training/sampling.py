@@ -7,9 +7,8 @@ as if it had not been, and workers need no random state.
 import hashlib
 
 import numpy as np
-import numpy.typing as npt
 
-Rows = npt.NDArray[np.int64]
+from benchmark.data.loader import Rows
 
 
 def derive(*parts: object) -> int:

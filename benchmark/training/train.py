@@ -15,7 +15,7 @@ from benchmark.environment import (
 )
 from benchmark.errors import BenchmarkError
 from benchmark.progress import Progress
-from benchmark.training.batches import TrainingData, default_workers
+from benchmark.training.batches import TrainingData
 from benchmark.training.engine import Engine
 from benchmark.training.gradient import GradientTraining, Outcome, logits
 from benchmark.training.identity import fresh_detector, tensor_hash
@@ -42,8 +42,13 @@ def train(job: TrainJob, engine: Engine) -> ModelFacts:
     # Before anything is put on a device: accelerate gives each process its own.
     accelerator = make_accelerator(job.recipe, engine.device) if fit == "gradient" else None
     detector = _begun(job).to(engine.device)
-    workers = default_workers(engine.device) if engine.workers is None else engine.workers
-    data = TrainingData(job, engine.source, detector, batch_size=engine.batch_size, workers=workers)
+    data = TrainingData(
+        job,
+        engine.source,
+        detector,
+        batch_size=engine.batch_size,
+        workers=engine.load_workers,
+    )
     if accelerator is not None:
         outcome = GradientTraining(job, detector, data, engine, accelerator).run()
     elif fit == "estimator":
