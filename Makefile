@@ -61,11 +61,12 @@ protocol-page: $(INSTALLED) ## Write the protocols' diagrams into docs/protocols
 perturbation-page: $(INSTALLED) ## Write the perturbations' levels and pictures into docs
 	$(BIN)/python -m docs.scripts.perturbations docs
 
-detector-page: $(INSTALLED) ## Count the detectors and write their pages into docs
-	$(BIN)/python -m detectors.counting
+detector-page: $(INSTALLED) ## Count all detectors, or DETECTORS="one two", and write their pages
+	$(BIN)/python -m detectors.counting $(DETECTORS)
 	$(BIN)/python -m docs.scripts.detectors docs/detectors.md
 	$(BIN)/python -m docs.scripts.catalog docs/detector-catalog.md
 	$(BIN)/python -m docs.scripts.tracks docs/training.md
+	$(BIN)/python -m docs.scripts.readme README.md
 
 metric-page: $(INSTALLED) ## Write the table of metrics into docs/metrics.md
 	$(BIN)/python -m docs.scripts.metrics docs/metrics.md

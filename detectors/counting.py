@@ -1,11 +1,14 @@
 """What a detector is made of, counted on random weights, so that nothing is fetched.
 
-    python -m detectors.counting
+    python -m detectors.counting [NAME ...]
 
-counts every detector of the catalog anew and writes down what ``detectors.cards.counts`` reads.
+counts these detectors, or all of the catalog, anew and writes down what ``detectors.cards.counts``
+reads.
 """
 
 import json
+import sys
+from collections.abc import Mapping, Sequence
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -16,8 +19,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from detectors.base import Known, Size
 from detectors.cards import CARDS
-from detectors.cards.counts import FILE, Counts
+from detectors.cards.counts import FILE, Counts, counts
 from detectors.catalog import create_detector, detector_class
+from detectors.errors import UnknownDetectorError
 from detectors.files import FACTS
 
 if TYPE_CHECKING:
@@ -100,16 +104,32 @@ def count(name: str, size: Size) -> Counts:
     return Counts(*numbers_of(detector), count_flops(detector))
 
 
-def write() -> None:
-    """Count the catalog and write the numbers down."""
-    found = {
-        name: {size: count(name, size)._asdict() for size in get_args(Size)}
-        for name, card in CARDS.items()
-        if not card.sanity
+def recounted(names: Sequence[str] = ()) -> dict[str, dict[str, Counts]]:
+    """Give what ``counts`` gives, with the detectors of ``names``, or all, counted anew.
+
+    Raises:
+        UnknownDetectorError: A name is none of a detector of the catalog.
+    """
+    every = [name for name, card in CARDS.items() if not card.sanity]
+    if unknown := sorted(set(names) - set(every)):
+        raise UnknownDetectorError(
+            f"no detector of the catalog is called '{unknown[0]}'; there are {', '.join(every)}"
+        )
+    found = {name: held for name, held in counts().items() if name in every}
+    for name in names or every:
+        found[name] = {size: count(name, size) for size in get_args(Size)}
+    return found
+
+
+def write(found: Mapping[str, Mapping[str, Counts]]) -> None:
+    """Write numbers down for ``counts`` to read."""
+    plain = {
+        name: {size: numbers._asdict() for size, numbers in sizes.items()}
+        for name, sizes in found.items()
     }
-    text = json.dumps(found, indent=2, sort_keys=True) + "\n"
+    text = json.dumps(plain, indent=2, sort_keys=True) + "\n"
     (Path(__file__).parent / "cards" / FILE).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    write()
+    write(recounted(sys.argv[1:]))

@@ -9,6 +9,7 @@ from detectors import CATALOG, DetectorError, UnknownDetectorError, create_detec
 from detectors.base import Detector
 from detectors.cards import CARDS
 from docs.scripts.catalog import page
+from docs.scripts.readme import BEGIN, END, table
 
 ROOT = Path(__file__).parents[1]
 CONTRACT = {"base", "card", "catalog", "errors", "files", "loading", "pretrained", "transform"}
@@ -97,6 +98,8 @@ def test_the_readme_names_every_detector() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     wanted = [card.name for card in CARDS.values() if not card.sanity]
     assert [name for name in wanted if f"`{name}`" not in text] == []
+    made = text.partition(BEGIN)[2].partition(END)[0]
+    assert made.strip() == table(), "run: make detector-page"
 
 
 def test_a_misspelt_name_is_answered_with_the_nearest() -> None:

@@ -22,9 +22,16 @@ from benchmark.study.tracks import recipes_of
 from detectors import create_detector
 from detectors.base import Size
 from detectors.cards import CARDS
-from detectors.cards.counts import counts
-from detectors.counting import TAXA, build_random, count, count_flops, count_parameters
-from detectors.errors import WeightsError
+from detectors.cards.counts import Counts, counts
+from detectors.counting import (
+    TAXA,
+    build_random,
+    count,
+    count_flops,
+    count_parameters,
+    recounted,
+)
+from detectors.errors import UnknownDetectorError, WeightsError
 from docs.scripts import detectors as detector_page
 from leaderboard.figures.cost import rate_chart, rate_table
 from leaderboard.tables.cost import Cost, cost_csv, cost_json, cost_markdown
@@ -55,6 +62,19 @@ def test_the_counts_that_are_written_down_are_those_of_the_network(name: str) ->
 def test_the_counts_are_of_the_catalog_and_of_nothing_else() -> None:
     assert sorted(counts()) == NAMES
     assert {size for sizes in counts().values() for size in sizes} == {"tiny", "base"}
+
+
+def test_the_detectors_that_are_named_are_counted_anew_and_no_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one = Counts(parameters=1, trained=1, input_size=1, flops=1)
+    monkeypatch.setattr("detectors.counting.count", lambda name, size: one)
+    written = counts()
+    assert recounted(["meso4"]) == {**written, "meso4": {"tiny": one, "base": one}}
+    assert {numbers for sizes in recounted().values() for numbers in sizes.values()} == {one}
+    assert list(recounted()) == list(written)
+    with pytest.raises(UnknownDetectorError, match="no detector of the catalog is called 'meso'"):
+        recounted(["meso"])
 
 
 @pytest.mark.parametrize("name", NAMES)
