@@ -3,9 +3,17 @@
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
+import warnings
 from pathlib import Path
 
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
 import pytest
+import seaborn as sns
+from matplotlib.font_manager import findfont
 
 import leaderboard.report
 from leaderboard.errors import LeaderboardError
@@ -32,7 +40,7 @@ def test_a_report_twice_has_the_same_bytes_and_leaves_the_run_as_it_is(tmp_path:
     source = hashes(run)
     assert report(run) == run / "index.html"
     first = hashes(run)
-    report(run)
+    assert report(str(run)) == run / "index.html"
     assert hashes(run) == first
     assert source.items() <= first.items()
     derived = {name.split("/")[0] for name in first.keys() - source.keys()}
@@ -99,3 +107,35 @@ def test_a_run_in_which_no_model_could_be_trained_is_reported_as_gaps(tmp_path: 
     text = report(run).read_text()
     assert "AM (all detectors): needs landmarks" in text
     assert "no model: needs landmarks" in text
+
+
+def test_a_report_changes_nothing_that_figures_of_others_go_by(tmp_path: Path) -> None:
+    run = make_run(
+        tmp_path, protocols=["cross-forgery", "robustness-basic"], detectors=["mfclip", "spectrum"]
+    )
+
+    def state() -> tuple[object, ...]:
+        return (
+            dict(mpl.rcParams), plt.get_fignums(), list(warnings.filters), np.geterr(),
+            findfont("DejaVu Sans"), findfont("sans"), sns.axes_style(), sns.color_palette(),
+        )  # fmt: skip
+
+    before = state()
+    report(run)
+    assert state() == before
+
+
+def test_the_public_names_are_there_and_loaded_only_when_asked_for() -> None:
+    assert leaderboard.__all__ == sorted(leaderboard.__all__, key=lambda n: (n.islower(), n))
+    assert set(leaderboard.__all__) <= set(dir(leaderboard))
+    for name in leaderboard.__all__:
+        assert getattr(leaderboard, name) is not None
+    assert leaderboard.build_report is report
+    with pytest.raises(AttributeError, match="module 'leaderboard' has no attribute 'reprot'"):
+        leaderboard.reprot  # noqa: B018
+    code = "import sys, leaderboard; assert not {'pandas', 'matplotlib'} & set(sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parents[1], capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr

@@ -23,7 +23,7 @@ class _Row(NamedTuple):
     detector: str
 
 
-def folds_tables(runs: Sequence[Path]) -> list[Table]:
+def folds_tables(runs: Sequence[str | Path]) -> list[Table]:
     """Average each cell over folds, and over seeds within a fold.
 
     Args:
@@ -40,7 +40,7 @@ def folds_tables(runs: Sequence[Path]) -> list[Table]:
     if not runs:
         raise LeaderboardError("there are no runs of folds to average")
     by_protocol: dict[str, list[ProtocolView]] = {}
-    for view in (view for run in runs for view in _views(run)):
+    for view in (view for run in runs for view in _views(Path(run))):
         by_protocol.setdefault(view.name, []).append(view)
     return [_table(laid_out, len(runs)) for laid_out in by_protocol.values()]
 
