@@ -16,7 +16,7 @@ from results.run import RunContents
 from results.schema import CellRecord, ModelFacts, Record, Value
 from results.statistics.joint import Bootstrap
 
-SMALL = 100
+FEWEST_SAMPLES = 100
 
 Shared = TypeVar("Shared")
 
@@ -49,7 +49,7 @@ class Summary(NamedTuple):
     Attributes:
         value: The mean over the headline cells; None where there are none, or one has no value.
         covered: Headline cells with a value; ``total`` how many cells there are.
-        small: Whether one of them has fewer than ``SMALL`` real or forged samples.
+        small: Whether one of them has fewer than ``FEWEST_SAMPLES`` real or forged samples.
         worst: The cell with the worst value.
         reason: Why there is no mean.
     """
@@ -82,8 +82,10 @@ class Result:
 
     @property
     def small(self) -> bool:
-        """Whether a class has fewer than ``SMALL`` samples: shown grey, never bold."""
-        return self.record is not None and min(self.record.n_real, self.record.n_fake) < SMALL
+        """Whether a class has fewer than ``FEWEST_SAMPLES`` samples: shown grey, never bold."""
+        return (
+            self.record is not None and min(self.record.n_real, self.record.n_fake) < FEWEST_SAMPLES
+        )
 
     @property
     def pooled(self) -> bool:
@@ -217,7 +219,7 @@ def is_better(metric: str, left: float, right: float) -> bool:
     return left > right if METRICS[metric].higher_is_better else left < right
 
 
-def counted(results: Iterable[Result]) -> list[Result]:
+def headline_results(results: Iterable[Result]) -> list[Result]:
     """Keep what may be averaged: the headline cells; all where there are none, and marked so."""
     found = list(results)
     return [result for result in found if result.cell.headline] or found
@@ -229,10 +231,10 @@ def summarise(results: Iterable[Result], metric: str, *, strict: bool = True) ->
     Args:
         results: Of one contender.
         metric: One of the protocol's.
-        strict: Only headline cells; otherwise ``counted``.
+        strict: Only headline cells; otherwise ``headline_results``.
     """
     found = list(results)
-    chosen = [r for r in found if r.cell.headline] if strict else counted(found)
+    chosen = [r for r in found if r.cell.headline] if strict else headline_results(found)
     each = [(result.value(metric).value, result) for result in chosen]
     values = [(value, result) for value, result in each if value is not None]
     total, covered = len(found), len(values)

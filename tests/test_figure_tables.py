@@ -10,7 +10,7 @@ import pytest
 from leaderboard.errors import LeaderboardError
 from leaderboard.figures.calibration import reliability_table
 from leaderboard.figures.critical import block_table, compare_ranks, critical_diagram
-from leaderboard.figures.panels import apart, measured
+from leaderboard.figures.panels import clean_results, spread_labels
 from leaderboard.figures.robustness import severity_table
 from leaderboard.figures.roc import deviates, mean_curves
 from leaderboard.figures.scores import BINS, REAL, score_table
@@ -65,7 +65,7 @@ def test_the_share_called_fake_is_the_mean_over_models_that_did_not_see_it(
     table = score_table(small[0])
     contender = matrix.contenders[0]
     shares = []
-    for result in measured(matrix, contender):
+    for result in clean_results(matrix, contender):
         generators = contents.samples["generator"].iloc[result.cell.test.rows].to_numpy()
         assert result.model is not None
         logits = contents.scored(result.model.id, result.cell).scores
@@ -81,7 +81,7 @@ def test_the_calibration_error_of_one_cell_is_that_of_the_metric(small: list[Con
     damage, contents = small[1].view, small[1].contents
     table = reliability_table(small[1])
     contender = damage.contenders[0]
-    (result,) = measured(damage, contender)
+    (result,) = clean_results(damage, contender)
     assert result.model is not None
     scored = contents.scored(result.model.id, result.cell)
     here = table[table["contender"] == contender.label]
@@ -100,7 +100,7 @@ def test_bands_hold_their_value_and_are_the_same_again(small: list[Context]) -> 
     pd.testing.assert_frame_equal(table, severity_table(afresh))
     clean = table[(table["severity"] == 0) & (table["contender"] == "MFCLIP")]
     assert clean["value"].nunique() == clean["low"].nunique() == 1
-    (result,) = measured(damage, damage.contenders[0])
+    (result,) = clean_results(damage, damage.contenders[0])
     assert result.model is not None
     scored = contents.scored(result.model.id, result.cell)
     assert clean["value"].iloc[0] == auc(scored.labels, scored.scores)
@@ -139,9 +139,9 @@ def test_the_frontier_is_what_nothing_cheaper_beats() -> None:
 
 
 def test_labels_that_would_collide_move_apart_around_their_places() -> None:
-    assert apart([0.5, 0.1, 0.9], 0.1) == pytest.approx([0.5, 0.1, 0.9])
-    assert apart([0.5, 0.5], 0.2) == pytest.approx([0.4, 0.6])
-    assert apart([0.52, 0.5, 0.1], 0.1) == pytest.approx([0.56, 0.46, 0.1])
+    assert spread_labels([0.5, 0.1, 0.9], 0.1) == pytest.approx([0.5, 0.1, 0.9])
+    assert spread_labels([0.5, 0.5], 0.2) == pytest.approx([0.4, 0.6])
+    assert spread_labels([0.52, 0.5, 0.1], 0.1) == pytest.approx([0.56, 0.46, 0.1])
 
 
 def test_ranks_over_eight_independent_test_sets_are_drawn(tmp_path: Path) -> None:

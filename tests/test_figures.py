@@ -13,9 +13,17 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from PIL import Image
 
-from leaderboard.figures.drawing import WIDTH, Kind, Picture, head, new_figure, picture, short
+from leaderboard.figures.drawing import (
+    WIDTH,
+    Kind,
+    Picture,
+    new_figure,
+    panel_title,
+    picture,
+    shorten,
+)
 from leaderboard.figures.heatmap import heat_map_pictures
-from leaderboard.figures.panels import TOLD_APART, contender_keys, contender_styles, measured
+from leaderboard.figures.panels import MOST_COLOURS, clean_results, contender_keys, contender_styles
 from leaderboard.figures.registry import FIGURES, RUN_FIGURES
 from leaderboard.figures.robustness import robustness_pictures
 from leaderboard.figures.roc import det_pictures, mean_curves, mean_roc, roc_pictures
@@ -111,15 +119,16 @@ def test_no_roc_figure_is_made_without_two_classes(tmp_path: Path) -> None:
 def test_of_many_detectors_the_best_are_coloured_and_the_others_share_one_grey(
     tmp_path: Path,
 ) -> None:
-    names = [f"d{i}" for i in range(TOLD_APART + 3)]
+    names = [f"d{i}" for i in range(MOST_COLOURS + 3)]
     (context,) = contexts(make_run(tmp_path, protocols=["cross-dataset"], detectors=names))
     view = context.view
     looks = contender_styles(view)
     assert list(looks) == list(view.contenders)
     told = [who for who, look in looks.items() if look.marker]
-    assert len(told) == len({looks[who].colour for who in told}) == TOLD_APART
+    assert len(told) == len({looks[who].colour for who in told}) == MOST_COLOURS
     means = {
-        who: summarise(measured(view, who), view.metric, strict=False).value or 0 for who in looks
+        who: summarise(clean_results(view, who), view.metric, strict=False).value or 0
+        for who in looks
     }
     best, *others = ({means[who] for who in looks if looks[who].marker == m} for m in ("o", ""))
     assert max(others[0]) <= min(best)
@@ -233,14 +242,14 @@ def test_figures_take_chance_and_direction_from_the_metric(
 def test_a_panels_title_is_shortened_only_where_there_is_no_room(length: int) -> None:
     with new_figure() as figure:
         axis = figure.subplots()
-        head(axis, ("Shortcut (file and colour)" * 4)[:length], 2.2)
+        panel_title(axis, ("Shortcut (file and colour)" * 4)[:length], 2.2)
         title = axis.get_title(loc="left")
     assert ("…" in title) is (length > 26)
 
 
 def test_a_short_name_keeps_both_ends() -> None:
-    assert short("StyleGAN") == "StyleGAN"
-    shortened = short("a-very-long-generator-name-v2.5")
+    assert shorten("StyleGAN") == "StyleGAN"
+    shortened = shorten("a-very-long-generator-name-v2.5")
     assert len(shortened) == 22
     assert shortened.startswith("a-very")
     assert shortened.endswith("v2.5")

@@ -4,8 +4,24 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from leaderboard.figures.drawing import FAINT, INK, WIDTH, Kind, Picture, head, new_figure, picture
-from leaderboard.figures.panels import BLUE, columns_of, label_left, measured, panels, which
+from leaderboard.figures.drawing import (
+    FAINT,
+    INK,
+    WIDTH,
+    Kind,
+    Picture,
+    new_figure,
+    panel_title,
+    picture,
+)
+from leaderboard.figures.panels import (
+    BLUE,
+    clean_results,
+    clean_results_text,
+    columns_of,
+    label_left,
+    panels,
+)
 from leaderboard.view import Contender, Context
 from results.metrics.calibration import BINS, calibration
 from results.metrics.functions import probability
@@ -23,7 +39,7 @@ _KIND = Kind(
 def reliability_table(context: Context) -> pd.DataFrame:
     """Compare P(fake) with the share of fakes, bin by bin.
 
-    Every cell that ``measured`` gives weighs the same, however many images it has.
+    Every cell that ``clean_results`` gives weighs the same, however many images it has.
 
     Returns:
         Columns ``contender``, ``bin`` (from 0, 15 of equal width, those with images), ``share`` of
@@ -61,12 +77,12 @@ def reliability_pictures(context: Context) -> list[Picture]:
         )
         for axis, contender in zip(axes, shown, strict=True):
             _panel(axis, table[table["contender"] == contender.label])
-            head(axis, contender.label, figure.get_size_inches()[0] / columns - 0.4)
+            panel_title(axis, contender.label, figure.get_size_inches()[0] / columns - 0.4)
         for axis in axes[-columns:]:
             axis.set_xlabel("mean P(fake) in a bin")
         label_left(axes, columns, "share of fakes in it")
         alt = f"{view.protocol.title}: share of fakes over P(fake), by detector"
-        title = f"{view.protocol.title}: {which(view)}"
+        title = f"{view.protocol.title}: {clean_results_text(view)}"
         return [picture(figure, f"{view.name}-reliability", _KIND, title, alt)]
 
 
@@ -92,7 +108,7 @@ def _sums(context: Context, contender: Contender) -> tuple[np.ndarray, list[floa
     """Add up share, P(fake) and fakes of each bin over cells, shape (15, 3); and give their ECE."""
     view, contents = context.view, context.contents
     sums, errors = np.zeros((BINS, 3)), []
-    for result in measured(view, contender):
+    for result in clean_results(view, contender):
         assert result.model is not None
         scored = contents.scored(result.model.id, result.cell)
         p = scored.scores if view.level == "video" else probability(scored.scores)

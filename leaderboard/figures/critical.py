@@ -7,7 +7,7 @@ change from one process to the next; what is drawn comes from it (``results.stat
 import pandas as pd
 from matplotlib.axes import Axes
 
-from leaderboard.figures.drawing import FAINT, INK, Kind, Picture, new_figure, picture, short
+from leaderboard.figures.drawing import FAINT, INK, Kind, Picture, new_figure, picture, shorten
 from leaderboard.view import Context, ProtocolView
 from results.errors import UndefinedError
 from results.metrics.checking import Counts
@@ -115,6 +115,6 @@ def _elbow(
     axis.plot([rank, rank, side], [0, depth, depth], color=FAINT, linewidth=0.9, zorder=1)
     axis.plot([rank], [0], marker="o", markersize=5, color=INK)
     # A bar may cross the line, so the name stands outside of all ranks.
-    text = f"{short(name, 26)} ({rank:.2f})"
+    text = f"{shorten(name, 26)} ({rank:.2f})"
     shift, align = (-0.05, "right") if on_left else (0.05, "left")
     axis.text(side + shift, depth, text, ha=align, va="center", fontsize=8.5, clip_on=False)

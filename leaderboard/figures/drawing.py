@@ -104,7 +104,7 @@ class Picture(NamedTuple):
         return self.files["svg"]
 
 
-def short(name: str, length: int = 22) -> str:
+def shorten(name: str, length: int = 22) -> str:
     """Shorten a name in its middle to fit a figure; tables have it whole."""
     if len(name) <= length:
         return name
@@ -112,15 +112,15 @@ def short(name: str, length: int = 22) -> str:
     return f"{name[: length - 1 - tail]}…{name[-tail:]}"
 
 
-def head(axis: Axes, name: str, inches: float) -> None:
+def panel_title(axis: Axes, name: str, inches: float) -> None:
     """Write a panel's title into so many inches: smaller where it is long, then shortened."""
     room = inches / _BOLD  # letters of one point
     size = min(10.0, max(8.0, room / len(name))) if name else 10.0
-    axis.set_title(short(name, max(10, int(room / size))), loc="left", fontsize=size)
+    axis.set_title(shorten(name, max(10, int(room / size))), loc="left", fontsize=size)
 
 
 def file_stem(name: str) -> str:
-    """Name a file after something; what is long or cannot stand in it is told by a hash."""
+    """Name a file after something; what is long or cannot stand in it has a hash instead."""
     if re.fullmatch(r"[A-Za-z0-9_-]{1,60}", name):
         return name
     safe = re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:60]
@@ -129,7 +129,7 @@ def file_stem(name: str) -> str:
 
 @contextmanager
 def new_figure() -> Iterator[Figure]:
-    """Give a figure of this house's style that is in nobody's global state."""
+    """Give a figure of this house's style, which holds within and is nobody else's."""
     with mpl.rc_context({**_STYLE, "font.family": _family()}):  # type: ignore[dict-item]
         engine = ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.06)
         yield Figure(figsize=(WIDTH, 3), layout=engine)
@@ -137,7 +137,12 @@ def new_figure() -> Iterator[Figure]:
 
 @cache
 def _family() -> str:
-    """Make DejaVu Sans known without the tables that nothing here uses; give its name."""
+    """Make DejaVu Sans known without the tables that nothing here uses; give its name.
+
+    A PDF embeds every table of its fonts, and the unused ones take most of the time to write it.
+    matplotlib finds fonts in one list of the whole process and in no other way, so the smaller
+    font is added there once, under a name of its own: no figure but ours is drawn with it.
+    """
     folder = tempfile.TemporaryDirectory(prefix="forgerybench-fonts-")
     weakref.finalize(fontManager, folder.cleanup)
     name = "ForgeryBench DejaVu Sans"

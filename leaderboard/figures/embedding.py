@@ -17,7 +17,7 @@ from leaderboard.figures.drawing import (
     file_stem,
     new_figure,
     picture,
-    short,
+    shorten,
 )
 from results.embeddings import embedded_models, read_embeddings
 from results.run import RunContents
@@ -138,7 +138,7 @@ def _panel(axis: Axes, contents: RunContents, model: str, label: str) -> list[st
             )
     axis.set(xticks=[], yticks=[])
     axis.set_box_aspect(1)
-    axis.set_title(short(label, 34), loc="left")
+    axis.set_title(shorten(label, 34), loc="left")
     measured = neighbours_of_a_kind(features, kinds)
     axis.set_xlabel(f"of {NEIGHBOURS} nearest, of its kind: {measured:.2f}")
     return list(dict.fromkeys(kinds))

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from leaderboard.errors import LeaderboardError
-from leaderboard.figures.drawing import FAINT, Kind, Picture, new_figure, picture, short
+from leaderboard.figures.drawing import FAINT, Kind, Picture, new_figure, picture, shorten
 from leaderboard.view import named_tests
 from protocols import Cell, Condition, UnknownNameError
 from results.metrics.functions import probability
@@ -161,13 +161,13 @@ def contact_sheet(errors: Errors, images: Sequence[Pixels | str]) -> Picture:
 def _tile(axis: Axes, row: "pd.Series[Any]", image: Pixels | str) -> None:
     """Draw one image, or say why it is not there."""
     if isinstance(image, str):
-        axis.text(0.5, 0.5, short(image, 24), ha="center", va="center", fontsize=7, color=FAINT)
+        axis.text(0.5, 0.5, shorten(image, 24), ha="center", va="center", fontsize=7, color=FAINT)
         axis.set(xlim=(0, 1), ylim=(0, 1))
     else:
         axis.imshow(image)
     sign = f"{row['logit']:+.1f}".replace("-", "\N{MINUS SIGN}")
     is_real = row["kind"] == FALSE_ALARM
-    name = f"real, {short(row['source'], 18)}" if is_real else short(row["generator"], 24)
+    name = f"real, {shorten(row['source'], 18)}" if is_real else shorten(row["generator"], 24)
     text = f"{name}\nlogit {sign}, P {row['p_fake']:.2f}"
     axis.set_title(text, fontsize=6.5, fontweight="normal")
 

@@ -19,10 +19,10 @@ from leaderboard.figures.drawing import (
     WIDTH,
     Kind,
     Picture,
-    head,
     new_figure,
+    panel_title,
     picture,
-    short,
+    shorten,
 )
 from leaderboard.tables.table import DASH
 from leaderboard.view import Contender, Context, ProtocolView, Result, Test
@@ -62,7 +62,7 @@ def heat_map_pictures(context: Context) -> list[Picture]:
                 continue
             _matrix(axis, view, drawn[index], colours)
             # A longer title would run into the next matrix.
-            head(axis, drawn[index].title, width * len(view.tests))
+            panel_title(axis, drawn[index].title, width * len(view.tests))
             under = None
             if index + columns >= len(axes):
                 under = axis
@@ -137,12 +137,12 @@ def _size_matrices(
     """
     rows = math.ceil(len(drawn) / columns)
     named = [name for name, _, _ in drawn[0].rows]
-    names = 0.075 * max(len(short(name)) for name in named) + 0.4
+    names = 0.075 * max(len(shorten(name)) for name in named) + 0.4
     side = (WIDTH - names - 1) / columns / len(view.tests) * 0.95
     side = min(side, 1.1)
     least, most = (0.22, 0.22) if len(drawn) > _MANY else (0.3, 0.44)
     height = min(most, max(least, 3.4 / len(named))) * len(named) + 0.35
-    longest = max(len(short(test.label)) for test in view.tests)
+    longest = max(len(shorten(test.label)) for test in view.tests)
     below = (0.085 if len(view.tests) > 8 else 0.06) * longest + 0.5
     width = max(6.5, min(WIDTH, columns * len(view.tests) * side * 1.05 + names + 1))
     lines = 1 if n_keys < 3 or (width > 9 and n_keys < 4) else 2
@@ -225,7 +225,7 @@ def _label_rows(axis: Axes, drawn: _Panel, *, is_first: bool) -> None:
     """Name the rows beside the first matrix of a row of matrices."""
     if is_first:
         middles = [row + 0.5 for row in range(len(drawn.rows))]
-        axis.set_yticks(middles, [short(name) for name, _, _ in drawn.rows])
+        axis.set_yticks(middles, [shorten(name) for name, _, _ in drawn.rows])
         if len({who for _, who, _ in drawn.rows}) == 1:
             axis.set_ylabel("trained on")
 
@@ -250,10 +250,10 @@ def _test_label(view: ProtocolView, test: Test) -> str:
     found = [r for r in view.at(view.base, view.level) if r.test == test and r.record]
     sizes = sorted({(r.record.n_real, r.record.n_fake) for r in found if r.record})
     if not sizes:
-        return short(test.label)
+        return shorten(test.label)
     more = "…" if len(sizes) > 1 else ""
     pooled = "ᵖ" if any(result.pooled for result in found) else ""
-    return f"{short(test.label)}{pooled}\n{sizes[0][0]} + {sizes[0][1]}{more}"
+    return f"{shorten(test.label)}{pooled}\n{sizes[0][0]} + {sizes[0][1]}{more}"
 
 
 def _matrix_keys(view: ProtocolView) -> list[Patch]:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from leaderboard.figures.drawing import Kind, Picture, new_figure, picture, short
+from leaderboard.figures.drawing import Kind, Picture, new_figure, picture, shorten
 from results.overlays import overlaid_models, read_overlays
 from results.run import RunContents
 
@@ -56,7 +56,7 @@ def _figure(contents: RunContents, model: str, label: str) -> Picture:
             plain, mapped = axes[2 * band, column], axes[2 * band + 1, column]
             plain.imshow(pixels)
             _mark(plain, list(row["patches"]))
-            name = short(
+            name = shorten(
                 str(samples.loc[(row["dataset"], row["sample_id"])]).removeprefix("synthetic-"), 20
             )
             sign = f"{row['logit']:+.1f}".replace("-", "\N{MINUS SIGN}")

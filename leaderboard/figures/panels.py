@@ -15,14 +15,20 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, NullFormatter
 from scipy.optimize import isotonic_regression
 
-from leaderboard.figures.drawing import FAINT, INK, WIDTH, short
-from leaderboard.view import Contender, ProtocolView, Result, counted, summarise
+from leaderboard.figures.drawing import FAINT, INK, WIDTH, shorten
+from leaderboard.view import (
+    Contender,
+    ProtocolView,
+    Result,
+    headline_results,
+    summarise,
+)
 
 Colour = tuple[float, float, float]
 Dashes = Literal["-", "--", "-.", ":"]
 _MARKERS = "osD^vPX*<>"
 _DASHES: tuple[Dashes, ...] = ("-", "--", "-.", ":")
-TOLD_APART = 8  # as many colours as most colour-blind readers tell apart
+MOST_COLOURS = 8  # as many colours as most colour-blind readers tell apart
 _OTHER = (0.74, 0.74, 0.74)
 BLUE = "#0173b2"  # the first of seaborn's "colorblind"
 LABEL_HEIGHT = 0.17  # inches
@@ -30,7 +36,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 class Style(NamedTuple):
-    """How one of several lines is told from the others, in print without colour too."""
+    """How one of several lines differs from the others, in print without colour too."""
 
     colour: Colour
     marker: str
@@ -62,7 +68,7 @@ def label_left(axes: Sequence[Axes], columns: int, label: str) -> None:
 
 def colours(number: int) -> list[Colour]:
     """Give colours that most colour-blind readers tell apart."""
-    if number <= TOLD_APART:
+    if number <= MOST_COLOURS:
         # Its eighth is grey, which is for what has no colour of its own; its last takes that place.
         palette = sns.color_palette("colorblind", 10)
         return [*palette[:7], palette[9]][:number]
@@ -79,18 +85,20 @@ def styles(keys: Sequence[Key]) -> dict[Key, Style]:
 def contender_styles(view: ProtocolView) -> dict[Contender, Style]:
     """Give each contender its look.
 
-    Of more than ``TOLD_APART`` the best have one, by the mean of the headline metric over
-    ``measured`` on undamaged images; the others are grey, without a marker.
+    Of more than ``MOST_COLOURS`` the best have one, by the mean of the headline metric over
+    ``clean_results`` on undamaged images; the others are grey, without a marker.
     """
-    if len(view.contenders) <= TOLD_APART:
+    if len(view.contenders) <= MOST_COLOURS:
         return styles(view.contenders)
-    means = {c: summarise(measured(view, c), view.metric, strict=False) for c in view.contenders}
+    means = {
+        c: summarise(clean_results(view, c), view.metric, strict=False) for c in view.contenders
+    }
     sign = -1 if view.headline.higher_is_better else 1
     order = sorted(
         view.contenders,
         key=lambda c: np.inf if means[c].value is None else sign * (means[c].value or 0),
     )
-    best = [c for c in view.contenders if c in order[:TOLD_APART]]
+    best = [c for c in view.contenders if c in order[:MOST_COLOURS]]
     looks = styles(best)
     return {c: looks.get(c, Style(_OTHER, "", "-")) for c in view.contenders}
 
@@ -111,7 +119,7 @@ def contender_keys(view: ProtocolView) -> list[Line2D]:
 
 def grey_note(view: ProtocolView) -> str:
     """Say below a figure of ``contender_styles`` why some of its lines are grey, if any are."""
-    if len(view.contenders) <= TOLD_APART:
+    if len(view.contenders) <= MOST_COLOURS:
         return ""
     return (
         " Coloured are the detectors that are best on average (undamaged images, unseen forgeries "
@@ -147,7 +155,7 @@ def unit_ticks(*sides: Axis) -> None:
         side.set_minor_formatter(NullFormatter())
 
 
-def apart(heights: Sequence[float], gap: float) -> list[float]:
+def spread_labels(heights: Sequence[float], gap: float) -> list[float]:
     """Move labels that would collide apart.
 
     Args:
@@ -185,7 +193,7 @@ def name_points(axis: Axes, names: Sequence[str], x: Sequence[float], y: Sequenc
     at = place.transform(np.column_stack([x, y]))
     # Of two at one height the one farther right stands lower: no line crosses another.
     order = np.lexsort((-at[:, 0], at[:, 1]))
-    heights = apart(list(at[order, 1]), LABEL_HEIGHT / inches)
+    heights = spread_labels(list(at[order, 1]), LABEL_HEIGHT / inches)
     if min(heights) < 0 or max(heights) > 1:  # too many at one height: evenly, from end to end
         heights = list(np.linspace(0, 1, len(order)))
     line = {
@@ -194,27 +202,27 @@ def name_points(axis: Axes, names: Sequence[str], x: Sequence[float], y: Sequenc
     }  # fmt: skip
     for index, height in zip(order, heights, strict=True):
         axis.annotate(
-            short(names[index], 30), (x[index], y[index]), xytext=(1.04, height),
+            shorten(names[index], 30), (x[index], y[index]), xytext=(1.04, height),
             textcoords="axes fraction", va="center", fontsize=8.5, color=INK, arrowprops=line,
         )  # fmt: skip
 
 
-def measured(view: ProtocolView, contender: Contender) -> list[Result]:
+def clean_results(view: ProtocolView, contender: Contender) -> list[Result]:
     """List the cells that speak of a contender on undamaged images: unseen ones where there are.
 
-    Those that may be averaged (``counted``), under the base condition at the headline level, with
-    a model and images.
+    Those that may be averaged (``headline_results``), under the base condition at the headline
+    level, with a model and images.
     """
     found = [
         result
         for result in view.of(contender, view.base, view.level)
         if result.record and result.record.n_real + result.record.n_fake
     ]
-    return counted([result for result in found if not result.cell.seen] or found)
+    return headline_results([result for result in found if not result.cell.seen] or found)
 
 
-def which(view: ProtocolView) -> str:
-    """Say which cells ``measured`` gives."""
+def clean_results_text(view: ProtocolView) -> str:
+    """Say which cells ``clean_results`` gives."""
     return (
         "forgeries not seen in training" if view.has(seen=False) else "forgeries seen in training"
     )

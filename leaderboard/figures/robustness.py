@@ -20,7 +20,7 @@ from leaderboard.figures.panels import (
     legend,
     panels,
 )
-from leaderboard.view import Contender, Context, ProtocolView, counted, summarise
+from leaderboard.view import Contender, Context, ProtocolView, headline_results, summarise
 from protocols import Condition, perturbations
 from protocols.conditions import shown
 from results.errors import UndefinedError
@@ -115,7 +115,7 @@ def _point(context: Context, contender: Contender, condition: Condition) -> dict
     value = summarise(results, view.metric, strict=False).value
     if value is None:
         return dict.fromkeys(("value", "low", "high"), np.nan)
-    cells = [(result.model.id, result.cell) for result in counted(results) if result.model]
+    cells = [(result.model.id, result.cell) for result in headline_results(results) if result.model]
     low = high = np.nan
     try:
         found: Interval = context.bootstrap.of(view.name).mean_interval(cells, view.metric, value)

@@ -10,7 +10,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy.special import ndtri
 
-from leaderboard.figures.drawing import FAINT, INK, WIDTH, Kind, Picture, head, new_figure, picture
+from leaderboard.figures.drawing import (
+    FAINT,
+    INK,
+    WIDTH,
+    Kind,
+    Picture,
+    new_figure,
+    panel_title,
+    picture,
+)
 from leaderboard.figures.panels import (
     columns_of,
     contender_keys,
@@ -175,7 +184,7 @@ def _panels(
                 "markevery": (start, _MARKS), "zorder": 3,
             }  # fmt: skip
         draw(axis, curve.curve, line)
-        head(axis, curve.test, figure.get_size_inches()[0] / columns - 0.4)
+        panel_title(axis, curve.test, figure.get_size_inches()[0] / columns - 0.4)
         axis.set_box_aspect(1)
     for axis, test in zip(axes, tests, strict=True):
         last = [curve for curve in curves if curve.test == test][-1]

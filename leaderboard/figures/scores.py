@@ -5,8 +5,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 
-from leaderboard.figures.drawing import FAINT, INK, Kind, Picture, head, new_figure, picture, short
-from leaderboard.figures.panels import BLUE, columns_of, measured, panels, which
+from leaderboard.figures.drawing import (
+    FAINT,
+    INK,
+    Kind,
+    Picture,
+    new_figure,
+    panel_title,
+    picture,
+    shorten,
+)
+from leaderboard.figures.panels import BLUE, clean_results, clean_results_text, columns_of, panels
 from leaderboard.view import Contender, Context
 from results.metrics.functions import probability
 
@@ -27,8 +36,8 @@ _PEAK = 0.85  # of the distance between two rows
 def score_table(context: Context) -> pd.DataFrame:
     """Count the scores of single images in bins of P(fake).
 
-    Of each model those test images count that ``measured`` gives, each once; its shares are then
-    averaged over models, so that scores of different models are never pooled.
+    Of each model those test images count that ``clean_results`` gives, each once; its shares are
+    then averaged over models, so that scores of different models are never pooled.
 
     Returns:
         Columns ``contender``, ``kind`` (``real`` or the generator; ``real`` first), ``bin`` (from
@@ -72,13 +81,13 @@ def score_pictures(context: Context) -> list[Picture]:
         axes = panels(figure, len(shown), columns=columns, height=height, sharey=True)
         for axis, label in zip(axes, shown, strict=True):
             _ridges(axis, table[table["contender"] == label], kinds)
-            head(axis, label, figure.get_size_inches()[0] / columns - 0.4)
-        axes[0].set_yticks(range(len(kinds)), [short(kind) for kind in kinds])
+            panel_title(axis, label, figure.get_size_inches()[0] / columns - 0.4)
+        axes[0].set_yticks(range(len(kinds)), [shorten(kind) for kind in kinds])
         axes[0].set_ylim(len(kinds) - 0.7, -1)
         for axis in axes[-columns:]:
             axis.set_xlabel("P(fake)")
         alt = f"{view.protocol.title}: histograms of P(fake) by detector and generator"
-        title = f"{view.protocol.title}: {which(view)}"
+        title = f"{view.protocol.title}: {clean_results_text(view)}"
         return [picture(figure, f"{view.name}-scores", _KIND, title, alt)]
 
 
@@ -112,7 +121,7 @@ def _of_models(context: Context, contender: Contender) -> list[pd.DataFrame]:
     """Count the scores of each of a contender's models."""
     view, contents = context.view, context.contents
     rows: dict[str, list[np.ndarray]] = {}
-    for result in measured(view, contender):
+    for result in clean_results(view, contender):
         assert result.model is not None
         rows.setdefault(result.model.id, []).append(result.cell.test.rows)
     found = []

@@ -3,8 +3,8 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
-from leaderboard.figures.drawing import FAINT, INK, Kind, Picture, new_figure, picture, short
-from leaderboard.figures.panels import apart, contender_styles, grey_note
+from leaderboard.figures.drawing import FAINT, INK, Kind, Picture, new_figure, picture, shorten
+from leaderboard.figures.panels import contender_styles, grey_note, spread_labels
 from leaderboard.view import Context, ProtocolView, summarise
 
 _KIND = Kind(
@@ -61,7 +61,7 @@ def slope_pictures(context: Context) -> list[Picture]:
             axis.hlines(chance, -0.25, 1.05, color=FAINT, linewidth=0.8, linestyle=":")
             low, high = min(low, chance - space), max(high, chance + space)
         gap = (high - low) * _LABEL / (height - 0.7)
-        places = apart(table["unseen"].tolist(), gap)
+        places = spread_labels(table["unseen"].tolist(), gap)
         low, high = min(low, min(places) - gap / 2), max(high, max(places) + gap / 2)
         _name(axis, table, places, {name: look.colour for name, look in looks.items()})
         axis.set(xlim=(-0.25, 2.9), ylim=(low, high), ylabel=view.metric)
@@ -83,7 +83,7 @@ def _name(
         colour = ink[name]
         axis.plot([1.05, 1.12], [unseen, place], color=colour, linewidth=0.6)
         change = f"{unseen - seen:+.3f}".replace("-", "\N{MINUS SIGN}")
-        text = f"{short(name, 26)}  {unseen:.3f} ({change})"
+        text = f"{shorten(name, 26)}  {unseen:.3f} ({change})"
         axis.text(1.14, place, text, va="center", fontsize=8.5, color=INK)
 
 

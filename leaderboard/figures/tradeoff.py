@@ -9,7 +9,14 @@ from matplotlib.axes import Axes
 
 from leaderboard.errors import LeaderboardError
 from leaderboard.figures.drawing import FAINT, Kind, Picture, new_figure, picture
-from leaderboard.figures.panels import BLUE, LABEL_HEIGHT, measured, name_points, unit_ticks, which
+from leaderboard.figures.panels import (
+    BLUE,
+    LABEL_HEIGHT,
+    clean_results,
+    clean_results_text,
+    name_points,
+    unit_ticks,
+)
 from leaderboard.view import Context, ProtocolView, summarise
 from results.metrics.registry import Metric
 
@@ -35,8 +42,8 @@ def tradeoff_table(view: ProtocolView, costs: pd.DataFrame | None = None) -> pd.
             0 or missing; ``images per second`` is known to be a rate. Measured elsewhere.
 
     Returns:
-        Columns ``contender``, ``value`` (over the cells of ``measured``; contenders without one
-        are left out), ``parameters`` (of the largest of its models), and those of ``costs``.
+        Columns ``contender``, ``value`` (over ``clean_results``; contenders without one are left
+        out), ``parameters`` (of the largest of its models), and those of ``costs``.
 
     Raises:
         LeaderboardError: A cost is not a number above 0.
@@ -45,7 +52,7 @@ def tradeoff_table(view: ProtocolView, costs: pd.DataFrame | None = None) -> pd.
         raise LeaderboardError("costs are numbers above 0, or missing")
     rows = []
     for contender in view.contenders:
-        value = summarise(measured(view, contender), view.metric, strict=False).value
+        value = summarise(clean_results(view, contender), view.metric, strict=False).value
         sizes = [model.parameters for (who, _), model in view.models.items() if who == contender]
         if value is None or not sizes:
             continue
@@ -78,7 +85,7 @@ def tradeoff_chart(view: ProtocolView, table: pd.DataFrame) -> Picture:
             _panel(axis, table.dropna(subset=[cost]), cost, view.headline)
             axis.set_ylabel(view.metric)
         alt = f"{view.protocol.title}: {view.metric} over cost, by detector"
-        title = f"{view.protocol.title}: {which(view)}"
+        title = f"{view.protocol.title}: {clean_results_text(view)}"
         return picture(figure, f"{view.name}-cost", _KIND, title, alt)
 
 

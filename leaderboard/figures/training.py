@@ -12,10 +12,10 @@ from leaderboard.figures.drawing import (
     Kind,
     Picture,
     file_stem,
-    head,
     new_figure,
+    panel_title,
     picture,
-    short,
+    shorten,
 )
 from leaderboard.figures.panels import (
     Style,
@@ -96,12 +96,12 @@ def training_curves(detector: str, models: Sequence[ModelFacts]) -> Picture:
         for axis, name in zip(axes, plotted, strict=True):
             for model, rows in history.groupby(level=0, sort=False):
                 _history_line(axis, rows, name, looks[labels[str(model)]])
-            head(axis, _measured(name), figure.get_size_inches()[0] / columns - 0.4)
+            panel_title(axis, _measured(name), figure.get_size_inches()[0] / columns - 0.4)
             axis.set_xlabel("step")
             if name == "val_auc":
                 axis.set_ylim(min(0.45, axis.get_ylim()[0]), 1.01)
         keys = [
-            Line2D([], [], color=look.colour, linestyle=look.dashes, label=short(name))
+            Line2D([], [], color=look.colour, linestyle=look.dashes, label=shorten(name))
             for name, look in looks.items()
         ]
         legend(figure, keys)
@@ -144,14 +144,14 @@ def validation_curves(models: Sequence[ModelFacts]) -> Picture | None:
             axis.set(
                 xlim=(0, 104), xticks=[0, 50, 100], ylim=(min(0.45, found["val_auc"].min()), 1.02)
             )
-            head(axis, detector, WIDTH / columns - 0.4)
+            panel_title(axis, detector, WIDTH / columns - 0.4)
         label_left(axes, columns, "validation AUC")
         for axis in axes[-columns:]:
             axis.set_xlabel("% of steps")
         legend(figure, [
             Line2D(
                 [], [], color=look.colour, linestyle=look.dashes, marker=look.marker,
-                markersize=3, label=short(name),
+                markersize=3, label=shorten(name),
             )
             for name, look in looks.items()
         ])  # fmt: skip

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from leaderboard.tables.table import DASH, SMALL, Section, Table, TableCell
-from leaderboard.view import Contender, Context, ProtocolView, Result, counted
+from leaderboard.view import Contender, Context, ProtocolView, Result, headline_results
 from protocols.samples import taxa
 
 NULL_CONTROL = (
@@ -157,7 +157,7 @@ def _of(
 ) -> list[Result]:
     """List a contender's undamaged results that count, over some training sets."""
     found = view.of(contender, view.base, view.level, seen)
-    return counted([result for result in found if result.cell.training in trainings])
+    return headline_results([result for result in found if result.cell.training in trainings])
 
 
 def _place(result: Result) -> tuple[int, str, str]:
@@ -173,8 +173,8 @@ def _cells(found: PairedDifference | None, *, is_reference: bool) -> list[TableC
     marks = frozenset({SMALL} if found.small else ())
     value = TableCell(f"{found.value:.3f}", raw=found.value, marks=marks)
     if is_reference:
-        told = "one seed" if found.spread is None else f"n {found.seeds}"
-        return [value, TableCell("0", told, 0.0)]
+        seeds = "one seed" if found.spread is None else f"n {found.seeds}"
+        return [value, TableCell("0", seeds, 0.0)]
     spread = "one seed" if found.spread is None else f"sd {found.spread:.3f}, n {found.seeds}"
     text = f"{found.difference:+.3f}".replace("-", "\N{MINUS SIGN}")
     return [value, TableCell(text, spread, found.difference, marks)]

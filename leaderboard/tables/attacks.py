@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from leaderboard.tables.conditions import NO_SEVERITY, severity_grid
 from leaderboard.tables.table import DASH, SMALL, Section, Table, TableCell
-from leaderboard.view import Contender, Context, ProtocolView, Result, counted
+from leaderboard.view import Contender, Context, ProtocolView, Result, headline_results
 from protocols import Condition
 from results.attacks import attack_success
 from results.run import RunContents
@@ -12,15 +13,13 @@ from results.run import RunContents
 def attack_tables(context: Context) -> Iterator[Table]:
     """Lay attack success at the headline level out as attacks x severities, by detector."""
     view, contents = context.view, context.contents
-    attacks = [condition for condition in view.damaged if condition.is_attack]
-    severities = sorted({condition.severity for condition in attacks})
-    by_key = {(condition.name, condition.severity): condition for condition in attacks}
+    severities, grid = severity_grid([each for each in view.damaged if each.is_attack])
     sections = []
     for contender in view.contenders:
-        rows = []
-        for name in dict.fromkeys(condition.name for condition in attacks):
-            found = [by_key.get((name, severity)) for severity in severities]
-            rows.append((name, tuple(_cell(view, contents, contender, each) for each in found)))
+        rows = [
+            (name, tuple(_cell(view, contents, contender, each) for each in attacks))
+            for name, attacks in grid.items()
+        ]
         sections.append(Section(contender.label, tuple(rows)))
     yield Table(
         name=f"{view.name}-attack-success",
@@ -42,8 +41,8 @@ def _cell(
 ) -> TableCell:
     """Show the mean success of one attack at one severity."""
     if condition is None:
-        return TableCell(DASH, reason="the protocol does not have this severity")
-    results = counted(view.of(contender, condition, view.level))
+        return TableCell(DASH, reason=NO_SEVERITY)
+    results = headline_results(view.of(contender, condition, view.level))
     clean = {(r.cell.training, r.test): r for r in view.of(contender, view.base, view.level)}
     values = [_success(contents, clean[r.cell.training, r.test], r) for r in results]
     known = [value for value in values if value is not None]

@@ -1,11 +1,14 @@
 """One metric under damage: perturbations x severities, with the difference from clean."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from leaderboard.tables.cells import signed
 from leaderboard.tables.matrix import metric_stem, reals_notes
 from leaderboard.tables.table import DASH, SMALL, Section, Table, TableCell
-from leaderboard.view import ProtocolView, Result, counted, summarise
+from leaderboard.view import ProtocolView, Result, headline_results, summarise
+from protocols import Condition
+
+NO_SEVERITY = "the protocol does not have this severity"
 
 
 def condition_table(view: ProtocolView, metric: str, level: str) -> Table:
@@ -19,26 +22,22 @@ def condition_table(view: ProtocolView, metric: str, level: str) -> Table:
         metric: One of the protocol's metrics.
         level: One of its levels.
     """
-    severities = sorted({condition.severity for condition in view.damaged})
-    by_key = {(condition.name, condition.severity): condition for condition in view.damaged}
-    names = list(dict.fromkeys(condition.name for condition in view.damaged))
+    severities, grid = severity_grid(view.damaged)
     sections = []
     for contender in view.contenders:
         at_clean = view.of(contender, view.base, level)
         clean = summarise(at_clean, metric, strict=False)
         rows = []
-        for name in names:
-            cells = [_condition_cell(at_clean, metric, None)]
-            for severity in severities:
-                condition = by_key.get((name, severity))
-                cells.append(
-                    _condition_cell(view.of(contender, condition, level), metric, clean.value)
-                    if condition
-                    else TableCell(DASH, reason="the protocol does not have this severity")
-                )
-            rows.append((name, tuple(cells)))
+        for name, conditions in grid.items():
+            cells = [
+                _condition_cell(view.of(contender, condition, level), metric, clean.value)
+                if condition
+                else TableCell(DASH, reason=NO_SEVERITY)
+                for condition in conditions
+            ]
+            rows.append((name, (_condition_cell(at_clean, metric, None), *cells)))
         sections.append(Section(contender.label, tuple(rows)))
-    n_cells = max(len(counted(view.of(c, view.base, level))) for c in view.contenders)
+    n_cells = max(len(headline_results(view.of(c, view.base, level))) for c in view.contenders)
     mean = f", mean over {n_cells} cells" if n_cells > 1 else ""
     return Table(
         name=f"{metric_stem(view, metric, level)}-conditions",
@@ -53,6 +52,22 @@ def condition_table(view: ProtocolView, metric: str, level: str) -> Table:
             *_size_notes(view.at(view.base, level)),
         ),
     )
+
+
+def severity_grid(
+    conditions: Sequence[Condition],
+) -> tuple[list[int], dict[str, list[Condition | None]]]:
+    """Lay conditions out as names x severities.
+
+    Returns:
+        All severities, and by name the condition at each of them, None where there is none.
+    """
+    severities = sorted({condition.severity for condition in conditions})
+    grid: dict[str, list[Condition | None]] = {}
+    for condition in conditions:
+        row = grid.setdefault(condition.name, [None] * len(severities))
+        row[severities.index(condition.severity)] = condition
+    return severities, grid
 
 
 def _condition_cell(results: list[Result], metric: str, clean: float | None) -> TableCell:

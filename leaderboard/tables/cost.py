@@ -21,7 +21,7 @@ class Cost:
     """What one detector costs; all numbers are missing where it could not be built.
 
     Attributes:
-        detector: As it was asked for.
+        detector: Its name, or class, as given.
         group: The kind of its card.
         parameters: All parameters, as in training.
         trained: Those that gradient steps change.

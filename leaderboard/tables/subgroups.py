@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 
 from leaderboard.tables.table import DASH, SMALL, Section, Table, TableCell
-from leaderboard.view import SMALL as FEW
-from leaderboard.view import Context, Result
+from leaderboard.view import FEWEST_SAMPLES, Context, Result
 from results.errors import UndefinedError
 from results.metrics.functions import auc
 from results.run import RunContents
@@ -78,7 +77,7 @@ def _group_cells(contents: RunContents, result: Result, column: str) -> Iterator
     here = groups == found.worst
     n_fake = int(scored.labels[here].sum())
     n_real = int(here.sum()) - n_fake
-    marks = frozenset({SMALL} if min(n_real, n_fake) < FEW else ())
+    marks = frozenset({SMALL} if min(n_real, n_fake) < FEWEST_SAMPLES else ())
     worst = found.values[found.worst].value
     yield TableCell(f"{worst:.3f}", f"{found.worst}, {n_real} + {n_fake}", worst, marks)
     yield TableCell(f"{found.gap:.3f}", raw=found.gap, marks=marks)

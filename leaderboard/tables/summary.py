@@ -17,7 +17,7 @@ from leaderboard.view import (
     Context,
     ProtocolView,
     Summary,
-    counted,
+    headline_results,
     is_better,
     summarise,
 )
@@ -85,8 +85,8 @@ def _track_notes(view: ProtocolView) -> list[str]:
         members.setdefault(model.track, {})[contender.label] = None
     if len(members) < 2:
         return []
-    told = "; ".join(f"{track}: {', '.join(labels)}" for track, labels in sorted(members.items()))
-    return [f"Not all are trained in one track, so that their recipes differ too ({told})"]
+    tracks = "; ".join(f"{track}: {', '.join(labels)}" for track, labels in sorted(members.items()))
+    return [f"Not all are trained in one track, so that their recipes differ too ({tracks})"]
 
 
 def severity_area(view: ProtocolView, contender: Contender) -> Damage:
@@ -181,7 +181,7 @@ def _curves(
     """Give the values of each cell that counts: clean, then under the conditions."""
     by_cell: dict[tuple[str, object], list[float | None]] = {}
     for condition in (view.base, *conditions):
-        for result in counted(view.of(contender, condition, view.level)):
+        for result in headline_results(view.of(contender, condition, view.level)):
             values = by_cell.setdefault((result.cell.training, result.test), [])
             values.append(result.value(view.metric).value)
     return list(by_cell.values())
@@ -203,15 +203,15 @@ def _damage_cell(name: str, damage: Damage, metric: Metric) -> TableCell:
     """Show a number over the damaged conditions."""
     covered = f"{damage.covered}/{damage.total}"
     if damage.value is None:
-        told = "a cell has no value under damage"
+        reason = "a cell has no value under damage"
         if not damage.covered:
-            told = "no cell counts"
+            reason = "no cell counts"
             least = telling(metric)
             if name == "relative-robustness" and least is None:
-                told = f"chance has no one value of {metric.name}"
+                reason = f"chance has no one value of {metric.name}"
             elif name == "relative-robustness" and damage.total:
-                told += f": no {metric.name} on undamaged images is {_at_least(metric)}"
-        return TableCell(DASH, covered if damage.total else "", reason=told)
+                reason += f": no {metric.name} on undamaged images is {_at_least(metric)}"
+        return TableCell(DASH, covered if damage.total else "", reason=reason)
     text = f"{damage.value:.3f}"
     if name == "corruption-drop":
         text = signed(damage.value)
@@ -220,14 +220,14 @@ def _damage_cell(name: str, damage: Damage, metric: Metric) -> TableCell:
 
 def _damage_notes(metric: Metric) -> str:
     """Say what the numbers under damage are."""
-    told = "Area under severity: mean height of the curve from clean to the last severity. "
+    reason = "Area under severity: mean height of the curve from clean to the last severity. "
     if telling(metric) is not None:
         side = "above" if metric.higher_is_better else "below"
-        told += (
+        reason += (
             f"Relative robustness: share of the clean {metric.name} {side} chance that is left, "
             f"where that is {_at_least(metric)}. "
         )
-    return f"{told}Mean drop: clean minus damaged, over all conditions"
+    return f"{reason}Mean drop: clean minus damaged, over all conditions"
 
 
 def _facts_cells(models: list[ModelFacts]) -> list[TableCell]:

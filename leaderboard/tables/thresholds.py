@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from leaderboard.tables.table import SMALL, Section, Table, TableCell
-from leaderboard.view import SMALL as FEW
-from leaderboard.view import Context, Result
+from leaderboard.view import FEWEST_SAMPLES, Context, Result
 from results.run import RunContents
 from results.subgroups import Scores, cross_auc, pooled_auc
 
@@ -84,7 +83,7 @@ def _cells(sets: Mapping[str, _Set]) -> tuple[TableCell, ...]:
     left, right = min(crossed, key=pairs.__getitem__)
     mean = fmean(pairs[name, name] for name in sets)
     together, lowest = pooled_auc(_each_once(sets)), pairs[left, right]
-    few = min(len(sets[left].reals), int(sets[right].labels.sum())) < FEW
+    few = min(len(sets[left].reals), int(sets[right].labels.sum())) < FEWEST_SAMPLES
     return (
         TableCell(f"{mean:.3f}", raw=mean),
         TableCell(f"{together:.3f}", raw=together),
