@@ -10,13 +10,14 @@ import pandas as pd
 
 from protocols import Cell
 from results.errors import ResultError, UndefinedError
-from results.metrics.checking import Counts
+from results.metrics.checking import Counts, Floats
 from results.metrics.functions import auc
 from results.metrics.roc import Ranked
 from results.run import RunContents
 from results.schema import Entry
 from results.statistics.bootstrap import RESAMPLES, Draws
 from results.statistics.intervals import Difference, compare, holm, replicate
+from results.statistics.seeds import SeedSpread, seed_spread
 
 
 class Compared(NamedTuple):
@@ -75,6 +76,9 @@ def compare_detectors(
 ) -> Comparison:
     """Compare the AUC of two detectors of a run in every cell.
 
+    Of several training seeds, the variance between them is pooled over all detectors of the run
+    that have models of the training set.
+
     Args:
         run: The run or its folder.
         left: A detector as the study calls it, or by its title; so ``right``.
@@ -103,8 +107,12 @@ def compare_detectors(
             if sides is None:
                 without.append(f"{protocol}/{training}")
                 continue
-            cells = (c for c in contents.expansions[protocol].cells if c.training == training)
-            found += [_compared(contents, protocol, cell, sides, drawing) for cell in cells]
+            cells = [c for c in contents.expansions[protocol].cells if c.training == training]
+            values = _seed_values(contents, protocol, training, cells)
+            found += [
+                _compared(contents, protocol, cell, sides, drawing, spread=seed_spread(of_seeds))
+                for cell, of_seeds in zip(cells, values, strict=True)
+            ]
     return Comparison(*names, tuple(_adjusted(found)), tuple(without), resamples, seed)
 
 
@@ -184,12 +192,43 @@ def _gap(side: list[Entry]) -> str:
     return f", seed {first.seed}: {first.gap}"
 
 
+def _seed_values(
+    contents: RunContents, protocol: str, training: str, cells: Sequence[Cell]
+) -> list[list[Floats]]:
+    """Give the AUC of all seeds of all detectors of the run that have several, cell by cell.
+
+    Two detectors of two or three seeds each hardly tell how seeds vary; all of the table do, and
+    they are what its ranks go by.
+    """
+    models: dict[str, list[str]] = {}
+    for entry in contents.entries(protocol):
+        if entry.training == training and entry.model:
+            models.setdefault(entry.detector, []).append(entry.model)
+    found: list[list[Floats]] = [[] for _ in cells]
+    for of_detector in (each for each in models.values() if len(each) > 1):
+        values = np.array([[_auc(contents, m, cell) for cell in cells] for m in of_detector])
+        for number in np.flatnonzero(np.isfinite(values).all(axis=0)):
+            found[number].append(values[:, number])
+    return found
+
+
+def _auc(contents: RunContents, model: str, cell: Cell) -> float:
+    """Give the AUC of one model; NaN where the cell has none."""
+    scored = contents.scored(model, cell)
+    try:
+        return auc(scored.labels, scored.scores)
+    except UndefinedError:
+        return np.nan
+
+
 def _compared(
     contents: RunContents,
     protocol: str,
     cell: Cell,
     sides: tuple[_Side, _Side],
     drawing: _Drawing,
+    *,
+    spread: SeedSpread | None,
 ) -> Compared:
     """Compare the two in one cell."""
     scored = [
@@ -209,7 +248,7 @@ def _compared(
             replicate(draws, labels, {s: each.scores for s, each in side.items()}, Ranked.auc)
             for side in scored
         )
-        difference = _of_auc(compare(left, right))
+        difference = _of_auc(compare(left, right, spread=spread))
     except UndefinedError as error:
         reason = str(error)
     return Compared(

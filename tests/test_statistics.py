@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from scipy.special import logit
+from statsmodels.stats.multitest import multipletests
 
 from results.errors import ResultError, UndefinedError
 from results.measured import Measured
@@ -26,6 +27,7 @@ from results.statistics.intervals import (
     over_seeds,
     replicate,
 )
+from results.statistics.seeds import seed_spread
 from tests.drawn_scores import Drawn, replicated, swaps, videos
 
 # Intervals
@@ -245,27 +247,79 @@ def test_a_comparison_is_mirrored_and_paired() -> None:
 
 
 def test_a_detector_does_not_differ_from_itself() -> None:
-    found = replicated(0, 0.8, seeds=3)
+    found = replicated(0, 0.8)
     assert compare(found, found) == (0, 0, 0, 1)
+    several = replicated(0, 0.8, seeds=3)
+    value, low, high, p = compare(several, several)
+    assert (value, p) == (0, 1)
+    assert low == -high < 0, "other seeds of the same two would differ"
     labels = np.repeat([0, 1], 20)
     scores = np.random.default_rng(0).normal(size=40)
     assert delong_difference(labels, scores, scores) == (0, 0, 0, 1)
 
 
-def test_seeds_are_paired_where_they_are_the_same() -> None:
-    left, right = replicated(0, 0.8, seeds=4), replicated(1, 0.75, seeds=4)
-    moved = Replicated(
-        seeds=(4, 5, 6, 7),
-        estimates=left.estimates + 0.05,
-        replicates=left.replicates + 0.05 + 1e-3 * right.replicates,
+def of_seeds(*estimates: float, noise: float = 1e-9) -> Replicated:
+    """Give estimates of some seeds that hardly any sample makes uncertain."""
+    values = np.array(estimates)
+    rng = np.random.default_rng(int(1000 * values[0]))
+    spread = noise * rng.normal(size=(len(estimates), 200))
+    return Replicated(
+        seeds=tuple(range(len(values))),
+        estimates=values,
+        replicates=values[:, None] + spread,
         clusters=40,
     )
-    same = Replicated(
-        seeds=left.seeds, estimates=moved.estimates, replicates=moved.replicates, clusters=40
+
+
+def test_seeds_of_two_detectors_are_not_paired() -> None:
+    left, right = of_seeds(0.80, 0.84, 0.81), of_seeds(0.75, 0.79, 0.76)
+    swapped = of_seeds(0.76, 0.75, 0.79)
+    assert compare(left, right) == pytest.approx(compare(left, swapped))
+    # Student's two-sample test: seed for seed the two differ by .05 exactly, which tells nothing.
+    expected = stats.ttest_ind(left.estimates, right.estimates)
+    assert compare(left, right).p == pytest.approx(expected.pvalue, rel=1e-4)
+    others = Replicated(
+        seeds=(7, 8, 9), estimates=right.estimates, replicates=right.replicates, clusters=40
     )
-    paired, unpaired = compare(same, left), compare(moved, left)
-    assert paired.value == unpaired.value
-    assert paired.high - paired.low < (unpaired.high - unpaired.low) / 5
+    assert compare(left, others) == compare(left, right)
+
+
+def test_the_variance_of_seeds_is_pooled_over_the_detectors_of_a_table() -> None:
+    table = [np.array(v) for v in ([0.80, 0.82], [0.70, 0.76], [0.900, 0.901], [0.5, 0.53, 0.56])]
+    spread = seed_spread(table)
+    assert spread is not None
+    assert spread.freedom == 5
+    squares = 0.02**2 / 2 + 0.06**2 / 2 + 0.001**2 / 2 + 2 * 0.03**2
+    assert spread.variance == pytest.approx(squares / 5)
+    left, right = of_seeds(0.900, 0.901), of_seeds(0.80, 0.82)
+    found = compare(left, right, spread=spread)
+    error = np.sqrt(spread.variance * (1 / 2 + 1 / 2))
+    assert found.p == pytest.approx(2 * stats.t.sf(found.value / error, 5), rel=1e-4)
+    # Two seeds that agree by luck are no surer than those of others.
+    assert over_seeds(left, spread=spread).low < over_seeds(left).low - 0.01
+    low, high = over_seeds(left, in_unit=False, spread=spread)[2:4]
+    reach = stats.t.ppf(0.975, 5) * np.sqrt(spread.variance / 2)
+    assert ((high - low) / 2, over_seeds(left).sd) == pytest.approx((reach, 0.001 / 2**0.5))
+
+
+def test_what_nothing_is_drawn_for_neither_varies_nor_makes_others_sure() -> None:
+    fixed, drawn = of_seeds(0.7, 0.7), of_seeds(0.8, 0.82)
+    assert seed_spread([fixed.estimates, drawn.estimates]) == seed_spread([drawn.estimates])
+    assert seed_spread([fixed.estimates]) is None
+    exactly = Replicated(
+        seeds=(0, 1), estimates=fixed.estimates, replicates=np.full((2, 200), 0.7), clusters=40
+    )
+    error = np.sqrt(0.02**2 / 2 * (1 / 2))  # of the seeds' mean of one detector alone
+    assert compare(exactly, drawn).p == pytest.approx(2 * stats.t.sf(0.11 / error, 1), rel=1e-4)
+
+
+def test_one_seed_beside_several_is_taken_to_vary_as_they_do() -> None:
+    alone, several = of_seeds(0.8), of_seeds(0.7, 0.72, 0.71)
+    found = compare(alone, several)
+    error = 0.01 * np.sqrt(1 + 1 / 3)
+    assert found.p == pytest.approx(2 * stats.t.sf(0.09 / error, 2), rel=1e-4)
+    spread = seed_spread([several.estimates])
+    assert compare(alone, of_seeds(0.7), spread=spread).p < 1e-6, "two trained models"
 
 
 def test_comparisons_over_other_draws_are_refused() -> None:
@@ -286,3 +340,6 @@ def test_holm_steps_down() -> None:
         {"a": 0.03, "b": 0.06, "c": 0.06}
     )
     assert holm({}) == {}
+    p = dict(enumerate(np.random.default_rng(0).uniform(0, 0.1, 30).round(2)))  # with ties
+    expected = multipletests(list(p.values()), method="holm")[1]
+    assert list(holm(p).values()) == pytest.approx(list(expected), abs=1e-12)

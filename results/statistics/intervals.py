@@ -5,7 +5,7 @@ datasets would; cells that share real images share their luck. Scores are never 
 that would be another model, an ensemble.
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeVar
 
@@ -18,6 +18,7 @@ from results.errors import ResultError, UndefinedError
 from results.metrics.checking import Counts, Floats, Names, two_classes
 from results.metrics.roc import Ranked, rank
 from results.statistics.bootstrap import RESAMPLES, Draws, RankMetric, rank_replicates
+from results.statistics.seeds import SeedSpread, seed_spread
 
 LEVEL = 0.95
 Bounds = tuple[float, float]
@@ -90,6 +91,11 @@ class Replicated:
                 f"{len(self.seeds)} seeds, but estimates of shape {self.estimates.shape} and "
                 f"replicates of shape {self.replicates.shape}"
             )
+
+    @property
+    def varies(self) -> bool:
+        """Whether seeds count: not where several give the same in every resample."""
+        return len(self.seeds) == 1 or bool(np.ptp(self.replicates, axis=0).any())
 
 
 def replicate(
@@ -225,7 +231,9 @@ def delong_difference(
     return _difference(float(areas[0] - areas[1]), float(variance), np.inf)
 
 
-def over_seeds(found: Replicated, *, bounds: Bounds = UNIT) -> OverSeeds:
+def over_seeds(
+    found: Replicated, *, bounds: Bounds = UNIT, spread: SeedSpread | None = None
+) -> OverSeeds:
     """Summarise a metric over seeds.
 
     The interval is of the mean over all seeds and samples that might have been: the variance of the
@@ -236,27 +244,34 @@ def over_seeds(found: Replicated, *, bounds: Bounds = UNIT) -> OverSeeds:
     Args:
         found: One metric of one detector.
         bounds: As in ``bootstrap_interval``.
+        spread: The variance between seeds, pooled over the detectors of a table; None: this
+            detector's own.
 
     Raises:
         UndefinedError: The mean is at a bound, or nothing varies.
     """
     mean, n = float(found.estimates.mean()), len(found.seeds)
     parts = [(_resampled(found.replicates.mean(axis=0), found.clusters), found.clusters - 1)]
-    sd = None
-    if n > 1:
-        sd = float(found.estimates.std(ddof=1))
-        parts.append((sd**2 / n, n - 1))
+    parts += _of_seeds([found], spread or seed_spread([found.estimates]))
+    sd = float(found.estimates.std(ddof=1)) if n > 1 else None
     low, high = _ends(mean, *_pooled(parts), bounds)
     return OverSeeds(mean, sd, low, high, n)
 
 
-def compare(left: Replicated, right: Replicated) -> Difference:
+def compare(left: Replicated, right: Replicated, *, spread: SeedSpread | None = None) -> Difference:
     """Compare two detectors on the same samples, resampled by the same draws.
 
-    Differences are paired by draw and, where both have the same seeds, by seed; otherwise seeds
-    vary by themselves. The interval and p are those of Student's t with the bootstrap's variance
-    and Satterthwaite's degrees of freedom. With one seed each they are about these two trained
-    models, not about the two ways to train.
+    Differences are paired by draw. Seeds are not paired: the first of one detector has nothing to
+    do with the first of another. The interval and p are those of Student's t with the bootstrap's
+    variance plus that of the seeds and Satterthwaite's degrees of freedom. With one seed each they
+    are about these two trained models, not about the two ways to train; where one of them has
+    several, the other is taken to vary as much.
+
+    Args:
+        left: One detector.
+        right: The other; the difference is left - right.
+        spread: The variance between seeds, pooled over the detectors of a table; None: over these
+            two.
 
     Raises:
         ResultError: The replicates are not of the same draws.
@@ -269,11 +284,8 @@ def compare(left: Replicated, right: Replicated) -> Difference:
         )
     replicates = left.replicates.mean(axis=0) - right.replicates.mean(axis=0)
     parts = [(_resampled(replicates, left.clusters), left.clusters - 1)]
-    if left.seeds == right.seeds:
-        varying = [left.estimates - right.estimates]
-    else:
-        varying = [left.estimates, right.estimates]
-    parts += [(float(v.var(ddof=1)) / len(v), len(v) - 1) for v in varying if len(v) > 1]
+    both = [left, right]
+    parts += _of_seeds(both, spread or seed_spread(each.estimates for each in both))
     value = float(left.estimates.mean() - right.estimates.mean())
     return _difference(value, *_pooled(parts))
 
@@ -288,12 +300,13 @@ def holm(p_values: Mapping[Key, float]) -> dict[Key, float]:
         Adjusted p-values under the same keys; the chance of any false claim at or below a level is
         that level.
     """
-    from statsmodels.stats.multitest import multipletests
-
-    if not p_values:
-        return {}
-    adjusted = multipletests(list(p_values.values()), method="holm")[1]
-    return {key: float(p) for key, p in zip(p_values, adjusted, strict=True)}
+    keys = sorted(p_values, key=p_values.__getitem__)
+    found: dict[Key, float] = {}
+    adjusted = 0.0
+    for tried, key in enumerate(keys):
+        adjusted = max(adjusted, min(1.0, (len(keys) - tried) * p_values[key]))
+        found[key] = adjusted
+    return {key: found[key] for key in p_values}
 
 
 def _delong(
@@ -323,6 +336,16 @@ def _delong(
 def _resampled(replicates: Floats, clusters: int) -> float:
     """Give the variance that replicates of shape (b,) tell, which falls short with few clusters."""
     return float(replicates.var(ddof=1)) * clusters / (clusters - 1)
+
+
+def _of_seeds(
+    detectors: Sequence[Replicated], spread: SeedSpread | None
+) -> list[tuple[float, int]]:
+    """Give what seeds add to the variance of a mean or difference; nothing with one seed each."""
+    if spread is None or all(len(each.seeds) == 1 for each in detectors):
+        return []
+    share = sum(1 / len(each.seeds) for each in detectors if each.varies)
+    return [(spread.variance * share, spread.freedom)]
 
 
 def _ends(

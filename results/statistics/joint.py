@@ -25,6 +25,7 @@ from results.statistics.intervals import (
     over_seeds,
 )
 from results.statistics.ranking import Ranking, over_cells, ranking
+from results.statistics.seeds import SeedSpread, seed_spread
 
 # One detector's models of a training set, by training seed.
 Models = Mapping[int, str]
@@ -109,19 +110,22 @@ class Joint:
         clusters = min(self.fewest(cell, name) for _, cell in cells)
         return bootstrap_interval(value, replicates, clusters, bounds=METRICS[name].bounds)
 
-    def over_seeds(self, models: Models, cell: Cell, name: str) -> OverSeeds:
+    def over_seeds(
+        self, models: Models, cell: Cell, name: str, spread: SeedSpread | None = None
+    ) -> OverSeeds:
         """Summarise a metric of a cell over training seeds.
 
         Args:
             models: A detector's models of the cell's training set, by seed.
             cell: The cell.
             name: One of ``results.metrics.METRICS``.
+            spread: How seeds vary in the cell, pooled over detectors; None: this detector's own.
 
         Raises:
             UndefinedError: The metric has no value, or how sure it is cannot be told.
         """
         found = self._replicated(models, cell, name, self.fewest(cell, name))
-        return over_seeds(found, bounds=METRICS[name].bounds)
+        return over_seeds(found, bounds=METRICS[name].bounds, spread=spread)
 
     def ranking(
         self,
@@ -151,7 +155,9 @@ class Joint:
             for detector, each in detectors.items()
         }
         bounds = METRICS[name].bounds
-        means = {who: over_seeds(over_cells(who, row), bounds=bounds) for who, row in found.items()}
+        whole = {who: over_cells(who, row) for who, row in found.items()}
+        spread = seed_spread(each.estimates for each in whole.values())
+        means = {who: over_seeds(each, bounds=bounds, spread=spread) for who, each in whole.items()}
         return Ranked(ranking(found, higher_is_better=higher_is_better), means)
 
     def replicates(self, model: str, cell: Cell, name: str) -> Floats:

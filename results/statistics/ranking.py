@@ -17,6 +17,7 @@ from scipy import stats
 from results.errors import ResultError, UndefinedError
 from results.metrics.checking import Floats
 from results.statistics.intervals import LEVEL, Difference, Replicated, compare, holm
+from results.statistics.seeds import seed_spread
 
 FEWEST_BLOCKS = 8
 _ALPHA = 1 - LEVEL
@@ -90,7 +91,8 @@ def ranking(cells: Mapping[str, Sequence[Replicated]], *, higher_is_better: bool
 
     Args:
         cells: For each detector the metric in each cell, in one order of cells, all over the same
-            draws (``Draws`` of all cells' parts). Seeds are averaged metric by metric.
+            draws (``Draws`` of all cells' parts). Seeds are averaged metric by metric; how they
+            vary is pooled over all detectors.
         higher_is_better: Whether greater is better.
 
     Raises:
@@ -105,7 +107,8 @@ def ranking(cells: Mapping[str, Sequence[Replicated]], *, higher_is_better: bool
     means = {name: over_cells(name, row) for name, row in cells.items()}
     names = sorted(means, key=lambda name: -sign * means[name].estimates.mean())
     pairs = list(combinations(names, 2))
-    differences = {(a, b): compare(means[a], means[b]) for a, b in pairs}
+    spread = seed_spread(means[name].estimates for name in names)
+    differences = {(a, b): compare(means[a], means[b], spread=spread) for a, b in pairs}
     adjusted = holm({pair: difference.p for pair, difference in differences.items()})
     values = np.array([[cell.estimates.mean() for cell in cells[name]] for name in names])
     replicates = np.array([means[name].replicates.mean(axis=0) for name in names])
