@@ -125,6 +125,25 @@ def test_ap_at_a_prevalence_is_that_of_classes_weighted_to_it(seed: int) -> None
 
 
 @pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("seed", range(5))
+def test_weights_need_not_be_whole_numbers(seed: int, ties: bool) -> None:
+    labels, scores = draw(seed, 120, ties=ties)
+    rng = np.random.default_rng(seed)
+    clusters = rng.integers(0, 40, 120)
+    weights = rng.exponential(size=(1, 40)) * rng.integers(0, 3, 40)
+    ranked = Order(labels, scores, clusters).ranked(weights)
+    each = weights[0, clusters]
+    expected = roc_auc_score(labels, scores, sample_weight=each)
+    assert ranked.auc()[0] == pytest.approx(expected, abs=1e-12)
+    expected = average_precision_score(labels, scores, sample_weight=each)
+    assert ranked.average_precision()[0] == pytest.approx(expected, abs=1e-12)
+    expected = roc_auc_score(labels, scores, sample_weight=each, max_fpr=0.2)
+    assert ranked.partial_auc(0.2)[0] == pytest.approx(expected, abs=1e-12)
+    x, y, _ = reference.roc_curve(labels, scores, sample_weight=each, drop_intermediate=False)
+    assert ranked.tpr_at_fpr(0.25)[0] == pytest.approx(y[x <= 0.25].max())
+
+
+@pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize("seed", range(10))
 def test_a_weighted_resample_equals_its_samples_written_out(seed: int, ties: bool) -> None:
     labels, scores = draw(seed, 120, ties=ties)

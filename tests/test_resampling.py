@@ -1,5 +1,7 @@
 """What is drawn together, and that resamples are of the samples drawn."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -57,13 +59,21 @@ def test_names_are_told_apart_by_dataset_and_content_is_not() -> None:
 # Resamples
 
 
+def drawn(draws: Draws, size: int = 6) -> np.ndarray:
+    """Give how often each cluster is drawn where all strata have ``size`` of them."""
+    weights = draws.weights(0, draws.resamples)
+    counts = np.rint(weights * (size - 1) / size).astype(int)
+    assert weights == pytest.approx(counts * size / (size - 1))
+    return counts
+
+
 def test_replicates_are_the_metrics_of_the_samples_drawn() -> None:
     labels, scores, cluster = videos(np.random.default_rng(0), per_class=6, frames=3)
     draws = Draws.of_cell(labels, cluster, resamples=100, seed=3)
     found = rank_replicates(draws, labels, scores, RANK)
-    weights = draws.weights(0, 100)[:, cluster]
+    counts = drawn(draws)[:, cluster]
     for number in (0, 50, 99):
-        rows = np.repeat(np.arange(len(labels)), weights[number])
+        rows = np.repeat(np.arange(len(labels)), counts[number])
         for name, metric in (("AUC", auc), ("AP", average_precision), ("EER", eer)):
             expected = metric(labels[rows], scores[rows])
             assert found[name][number] == pytest.approx(expected, abs=1e-12)
@@ -86,7 +96,7 @@ def test_rates_and_calibration_are_resampled_by_their_sums() -> None:
             "ece": lambda sums: Calibration.of_sums(sums).ece(),
         },
     )
-    rows = np.repeat(np.arange(len(labels)), draws.weights(7, 8)[0, cluster])
+    rows = np.repeat(np.arange(len(labels)), drawn(draws)[7, cluster])
     expected = balanced_accuracy(labels[rows], scores[rows], 0.5)
     assert decided[""][7] == pytest.approx(expected, abs=1e-12)
     assert calibrated["brier"][7] == pytest.approx(brier(labels[rows], p[rows]), abs=1e-12)
@@ -101,7 +111,28 @@ def test_a_draw_depends_on_its_number_and_seed_alone() -> None:
     assert (np.concatenate([weights for _, weights in draws.blocks(10_000)]) == whole).all()
     other = Draws.of_cell(labels, cluster, resamples=500, seed=2)
     assert (other.weights(0, 1) != whole[0]).any()
-    assert (whole[:, :20].sum(axis=1) == 20).all(), "as many real videos as there are"
+    assert whole[:, :20].sum(axis=1) == pytest.approx(20), "as many real videos as there are"
+
+
+def test_the_variance_of_a_mean_is_that_of_the_textbook_however_small_the_strata() -> None:
+    # Strata of 2, 3 and 7 clusters: the sum over them of n x variance (n - 1), over all squared.
+    rng = np.random.default_rng(0)
+    sizes = [2, 3, 7]
+    starts = np.cumsum([0, *sizes])
+    strata = [np.arange(a, b) for a, b in itertools.pairwise(starts)]
+    values = rng.normal(size=12) * np.repeat([1.0, 3.0, 0.5], sizes)
+    whole = np.arange(12)
+    # Two cells of all clusters but the one stratum or the other.
+    parts = [whole, whole[2:], np.r_[whole[:2], whole[5:]]]
+    draws = Draws(whole, parts, resamples=40_000)
+    weights = draws.weights(0, 40_000)
+    for stratum in strata:
+        assert weights[:, stratum].sum(axis=1) == pytest.approx(len(stratum))
+    assert weights.mean(axis=0) == pytest.approx(1, abs=0.03)
+    textbook = sum(n * values[s].var(ddof=1) for n, s in zip(sizes, strata, strict=True)) / 12**2
+    assert (weights @ values / 12).var() == pytest.approx(textbook, rel=0.03)
+    counted = sum((n - 1) * values[s].var(ddof=1) for n, s in zip(sizes, strata, strict=True))
+    assert counted / 12**2 < 0.7 * textbook, "what as many draws as clusters would give"
 
 
 def test_every_class_of_every_cell_stays_in_every_draw() -> None:
@@ -118,7 +149,8 @@ def test_a_cluster_alone_in_its_kind_is_not_in_every_draw() -> None:
     cluster = np.r_[0, 0, np.arange(1, 41)]
     labels = np.r_[0, 1, np.repeat([0, 1], 20)]
     weights = Draws.of_cell(labels, cluster, resamples=200).weights(0, 200)
-    assert {0, 1, 2} <= set(weights[:, 0].tolist())
+    # It joins 20 others.
+    assert {0, 1, 2} <= set(np.rint(weights[:, 0] * 20 / 21).tolist())
 
 
 def test_too_few_clusters_are_a_reason() -> None:

@@ -6,7 +6,7 @@ Each metric is written once, for both.
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,6 @@ from results.metrics.checking import Bools, Checked, Counts, Floats, Names, two_
 
 # TPR at FPR x needs this many real samples above the threshold, or it is the noise of a few.
 EXPECTED_ABOVE = 10
-_SHIFT = 32
-Weights = npt.NDArray[np.integer[Any]]
 
 
 class Roc(NamedTuple):
@@ -35,8 +33,8 @@ class Roc(NamedTuple):
 class Ranked:
     """How many real and forged samples score at or above each distinct score.
 
-    Every metric returns float64 of the counts' leading axes. Counts are whole numbers,
-    those of resamples as float64, which is faster.
+    Every metric returns float64 of the counts' leading axes. Counts are whole numbers; of resamples
+    they are sums of weights, float64.
 
     Attributes:
         false: Real samples, from the highest score down, shape (..., k + 1) for k distinct scores;
@@ -242,32 +240,32 @@ class Order:
         """
         is_fake, values = two_classes(labels, scores, names)
         order = np.argsort(-values, kind="stable")
-        self._of = of[order]
-        self._unit = np.where(is_fake[order], 1 << _SHIFT, 1)
-        values = values[order]
-        self._ends = _ends(values)
-        self._distinct = values[self._ends]
+        is_fake, of, values = is_fake[order], of[order], values[order]
+        ends = _ends(values)
+        self._distinct = values[ends]
+        self._fake, self._real = of[is_fake], of[~is_fake]
+        self._n_true = np.append(0, np.cumsum(is_fake)[ends])
+        self._n_false = np.append(0, ends + 1) - self._n_true
 
-    def ranked(self, weights: Weights) -> Ranked:
+    def ranked(self, weights: Counts | Floats) -> Ranked:
         """Rank resamples.
 
         Args:
-            weights: How often each cluster stands in each resample, shape (b, c). Each resample
-                must have both classes, and less than 2**31 samples.
+            weights: What each cluster weighs in each resample, at least 0, shape (b, c). In each
+                resample both classes weigh something.
 
         Returns:
-            Counts of shape (b, k + 1), float64.
+            Sums of weights of shape (b, k + 1), float64.
         """
-        # Both classes are added up at once, the fakes in the upper half of a whole number.
-        sums: Counts = weights.take(self._of, axis=-1).astype(np.int64, copy=False)
-        sums *= self._unit
-        np.cumsum(sums, axis=-1, out=sums)
-        if len(self._ends) < len(self._of):
-            sums = sums.take(self._ends, axis=-1)
-        false, true = np.zeros((2, len(sums), len(self._ends) + 1))
-        np.right_shift(sums, _SHIFT, out=true[:, 1:], casting="unsafe")
-        np.bitwise_and(sums, (1 << _SHIFT) - 1, out=false[:, 1:], casting="unsafe")
-        return Ranked(false, true, self._distinct)
+        false = _added_up(weights, self._real, self._n_false)
+        return Ranked(false, _added_up(weights, self._fake, self._n_true), self._distinct)
+
+
+def _added_up(weights: Counts | Floats, of: Counts, at: Counts) -> Floats:
+    """Add the weights of one class's samples up, from the highest score down, as far as ``at``."""
+    sums = np.zeros((len(weights), len(of) + 1))
+    np.cumsum(weights.take(of, axis=-1), axis=-1, out=sums[:, 1:])
+    return sums.take(at, axis=-1)
 
 
 def _packed(samples: Checked) -> tuple[npt.NDArray[np.float32], Counts]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from results.errors import ResultError, UndefinedError
 from results.metrics.checking import Bools, Counts, Floats, Names
-from results.metrics.roc import Order, Ranked, Weights
+from results.metrics.roc import Order, Ranked
 
 RESAMPLES = 1000
 FEWEST_CLUSTERS = 5
@@ -29,7 +29,10 @@ class Draws:
 
     Clusters are drawn with replacement within strata: those that occur in the same parts (the real
     ones of a cell, its fakes). So every resample keeps the classes of every cell, and a test set's
-    prevalence, which its makers chose, does not vary.
+    prevalence, which its makers chose, does not vary. Of n clusters of a stratum n - 1 are drawn,
+    each with weight n / (n - 1): n draws would vary too little, by half where n is 2, and cells
+    that share some of their clusters have many small strata.
+    Source: Rao and Wu, "Resampling inference with complex survey data", 1988.
 
     Attributes:
         clusters: The cluster of each sample, from 0, shape (n,).
@@ -75,6 +78,9 @@ class Draws:
                 f"needs {FEWEST_CLUSTERS}"
             )
         self._strata = _strata(occurs)
+        self._rescaling: Floats = np.ones(len(occurs))
+        for stratum in self._strata:
+            self._rescaling[stratum] = len(stratum) / (len(stratum) - 1)
         self._kept: npt.NDArray[np.uint16] | None = None
 
     @classmethod
@@ -91,38 +97,44 @@ class Draws:
         parts = [part for part in (is_fake, ~is_fake) if part.any()]
         return cls(clusters, parts, resamples=resamples, seed=seed)
 
-    def weights(self, start: int, stop: int) -> Counts:
-        """Give how often each cluster stands in the draws from ``start`` to before ``stop``.
+    def weights(self, start: int, stop: int) -> Floats:
+        """Give what each cluster weighs in the draws from ``start`` to before ``stop``.
 
         Returns:
-            Shape (stop - start, c) for c clusters.
+            Shape (stop - start, c) for c clusters; a stratum weighs as many as it has clusters.
         """
-        weights = np.zeros((stop - start, sum(map(len, self._strata))), np.int64)
-        for row, draw in zip(weights, range(start, stop), strict=True):
+        return self._counts(start, stop) * self._rescaling
+
+    def _counts(self, start: int, stop: int) -> Counts:
+        """Give how often each cluster is drawn, shape (stop - start, c)."""
+        counts = np.zeros((stop - start, len(self._rescaling)), np.int64)
+        for row, draw in zip(counts, range(start, stop), strict=True):
             rng = np.random.default_rng((self.seed, draw))
             for stratum in self._strata:
                 size = len(stratum)
-                row[stratum] = np.bincount(rng.integers(0, size, size), minlength=size)
-        return weights
+                row[stratum] = np.bincount(rng.integers(0, size, size - 1), minlength=size)
+        return counts
 
-    def blocks(self, width: int) -> Iterator[tuple[slice, Weights]]:
+    def blocks(self, width: int) -> Iterator[tuple[slice, Floats]]:
         """Give all weights, block by block, for work of ``width`` values a draw.
 
         Memory is bounded: what a block of draws fills is about a megabyte, or one draw's, beside
-        the weights, which are kept up to 128 MiB.
+        the counts, which are kept up to 128 MiB.
         """
-        number = sum(map(len, self._strata))
-        # A weight is at most the number of clusters, so that it fits where all are kept.
+        number = len(self._rescaling)
+        # A count is below the number of clusters, so that it fits where all are kept.
         if self._kept is None and number * self.resamples <= _KEPT_VALUES and number < 2**16:
-            self._kept = self.weights(0, self.resamples).astype(np.uint16)
+            self._kept = self._counts(0, self.resamples).astype(np.uint16)
         step = max(1, _BLOCK_VALUES // max(width, 1))
         for start in range(0, self.resamples, step):
             stop = min(start + step, self.resamples)
             yield slice(start, stop), self._slice(start, stop)
 
-    def _slice(self, start: int, stop: int) -> Weights:
-        """Give weights that are kept, or draw them."""
-        return self.weights(start, stop) if self._kept is None else self._kept[start:stop]
+    def _slice(self, start: int, stop: int) -> Floats:
+        """Give weights of counts that are kept, or draw them."""
+        if self._kept is None:
+            return self.weights(start, stop)
+        return self._kept[start:stop] * self._rescaling
 
 
 def rank_replicates(
@@ -185,7 +197,7 @@ def sum_replicates(
     sums = np.stack([np.bincount(of, column, len(here)) for column in columns.T], axis=1)
     found = {name: np.empty(draws.resamples) for name in metrics}
     for at, weights in draws.blocks(len(here)):
-        resampled = weights.take(here, axis=-1).astype(np.float64) @ sums
+        resampled = weights.take(here, axis=-1) @ sums
         for name, metric in metrics.items():
             found[name][at] = metric(resampled)
     return found

@@ -152,7 +152,7 @@ def bootstrap_interval(
     Raises:
         UndefinedError: The metric is at a bound, or all resamples give one value.
     """
-    variance = _resampled(replicates, clusters)
+    variance = _resampled(replicates)
     low, high = _ends(estimate, variance, clusters - 1, bounds)
     return Interval(low, high, "cluster bootstrap")
 
@@ -251,7 +251,7 @@ def over_seeds(
         UndefinedError: The mean is at a bound, or nothing varies.
     """
     mean, n = float(found.estimates.mean()), len(found.seeds)
-    parts = [(_resampled(found.replicates.mean(axis=0), found.clusters), found.clusters - 1)]
+    parts = [(_resampled(found.replicates.mean(axis=0)), found.clusters - 1)]
     parts += _of_seeds([found], spread or seed_spread([found.estimates]))
     sd = float(found.estimates.std(ddof=1)) if n > 1 else None
     low, high = _ends(mean, *_pooled(parts), bounds)
@@ -283,7 +283,7 @@ def compare(left: Replicated, right: Replicated, *, spread: SeedSpread | None = 
             f"{right.replicates.shape[1]} of {right.clusters}"
         )
     replicates = left.replicates.mean(axis=0) - right.replicates.mean(axis=0)
-    parts = [(_resampled(replicates, left.clusters), left.clusters - 1)]
+    parts = [(_resampled(replicates), left.clusters - 1)]
     both = [left, right]
     parts += _of_seeds(both, spread or seed_spread(each.estimates for each in both))
     value = float(left.estimates.mean() - right.estimates.mean())
@@ -333,9 +333,9 @@ def _delong(
     return fakes.mean(axis=1), covariance
 
 
-def _resampled(replicates: Floats, clusters: int) -> float:
-    """Give the variance that replicates of shape (b,) tell, which falls short with few clusters."""
-    return float(replicates.var(ddof=1)) * clusters / (clusters - 1)
+def _resampled(replicates: Floats) -> float:
+    """Give the variance that replicates of shape (b,) tell."""
+    return float(replicates.var(ddof=1))
 
 
 def _of_seeds(
