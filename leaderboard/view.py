@@ -17,6 +17,7 @@ from results.schema import CellRecord, ModelFacts, Record, Value
 from results.statistics.joint import Bootstrap
 
 FEWEST_SAMPLES = 100
+FEW_TELLS = f"fewer than {FEWEST_SAMPLES} real or forged samples"
 
 Shared = TypeVar("Shared")
 

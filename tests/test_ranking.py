@@ -1,14 +1,18 @@
 """Ranks tell what chance could swap, and critical differences ask for independent blocks."""
 
+import string
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from results.errors import ResultError, UndefinedError
 from results.metrics.roc import Ranked
 from results.statistics.bootstrap import Draws
 from results.statistics.intervals import Replicated, replicate
-from results.statistics.ranking import critical_difference, ranking
+from results.statistics.ranking import Ranking, critical_difference, ranking
 from tests.drawn_scores import replicated
 
 
@@ -23,13 +27,80 @@ def test_detectors_that_chance_could_swap_share_a_rank() -> None:
     order = sorted(cells, key=lambda name: -np.mean([c.estimates for c in cells[name]]))
     assert [place.name for place in found.places] == order
     assert (places["best"].rank, places["middle"].rank, places["worst"].rank) == (1, 1, 3)
-    assert found.ties == (tuple(order[:2]),)
+    assert found.alike == {"best": ("middle",), "middle": ("best",), "worst": ()}
     assert (places["worst"].low, places["worst"].high, places["worst"].best) == (3, 3, 0)
     assert places["best"].low == 1
     assert sum(place.best for place in found.places) == pytest.approx(1)
     assert places["worst"].borda == 0
     assert sum(place.borda for place in found.places) == 2 * 3
     assert found.adjusted[order[0], "worst"] >= found.differences[order[0], "worst"].p
+
+
+def independent(means: Sequence[float], errors: Sequence[float], seed: int = 0) -> Ranking:
+    """Rank detectors, a, b, ..., of given means and standard errors over one cell."""
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(size=(len(means), 400))
+    noise = (noise - noise.mean(axis=1, keepdims=True)) / noise.std(axis=1, ddof=1, keepdims=True)
+    return ranking(
+        {
+            name: [
+                Replicated(
+                    seeds=(0,),
+                    estimates=np.array([mean]),
+                    replicates=mean + error * noise[None, number],
+                    clusters=200,
+                )
+            ]
+            for number, (name, mean, error) in enumerate(
+                zip(string.ascii_lowercase, means, errors, strict=False)
+            )
+        }
+    )
+
+
+def test_ranks_fall_with_the_means_and_all_that_is_not_told_apart_is_listed() -> None:
+    found = independent([0.900, 0.860, 0.855, 0.800], [0.006, 0.006, 0.030, 0.006])
+    assert [place.rank for place in found.places] == [1, 2, 2, 3]
+    assert found.adjusted["a", "c"] > 0.05
+    assert found.alike == {"a": ("c",), "b": ("c",), "c": ("a", "b", "d"), "d": ("c",)}
+    assert [(place.low, place.high) for place in found.places] == [(1, 2), (2, 3), (1, 4), (3, 4)]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_rank_place_and_interval_of_place_never_contradict_each_other(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    number = int(rng.integers(2, 12))
+    means = 0.8 + 0.05 * rng.normal(size=number)
+    errors = 0.002 + 0.04 * rng.random(number) ** 3
+    found = independent(means.tolist(), errors.tolist(), seed)
+    ranks = [place.rank for place in found.places]
+    assert ranks == sorted(ranks)
+    assert ranks[0] == 1
+    for at, place in enumerate(found.places, 1):
+        assert place.low <= place.rank <= at <= place.high
+        assert place.high - place.low == len(found.alike[place.name])
+        for other in found.alike[place.name]:
+            pair = (place.name, other) if (place.name, other) in found.adjusted else None
+            assert found.adjusted[pair or (other, place.name)] > 0.05
+
+
+def test_the_chance_to_be_best_counts_other_seeds_too() -> None:
+    def over(*values: float) -> Replicated:
+        estimates = np.array(values)
+        noise = 0.001 * np.random.default_rng(0).normal(size=2000)
+        return Replicated(
+            seeds=tuple(range(len(values))),
+            estimates=estimates,
+            replicates=estimates[:, None] + noise,
+            clusters=50,
+        )
+
+    fixed = ranking({"a": [over(0.82)], "b": [over(0.80)]})
+    assert [place.best for place in fixed.places] == [1, 0]
+    shaken = ranking({"a": [over(0.78, 0.82, 0.86)], "b": [over(0.76, 0.80, 0.84)]})
+    # By Student's t of a difference of .02 whose error is .04 x sqrt(2 / 3), of 4 degrees.
+    expected = stats.t.cdf(0.02 / (0.04 * np.sqrt(2 / 3)), 4)
+    assert shaken.places[0].best == pytest.approx(expected, abs=0.03)
 
 
 @pytest.mark.parametrize(("seeds", "most"), [(2, 0.10), (3, 0.10)])

@@ -10,6 +10,8 @@ from leaderboard.tables.registry import TABLES
 from leaderboard.tables.seeds import seeds_tables
 from leaderboard.tables.table import Table, TableCell
 from leaderboard.view import Context
+from results.run import RunContents
+from results.store import read_scores, write_scores
 from tests.fake_run import Generator, contexts, fake_samples, make_run
 
 
@@ -74,3 +76,44 @@ def test_without_a_large_cell_there_are_no_ranks(tmp_path: Path) -> None:
     (context,) = contexts(run)
     assert list(ranks_tables(context)) == []
     assert "training seeds" not in [entry.name for entry in TABLES if entry.applies(context)]
+
+
+def damaged(tmp_path: Path, number: int) -> Context:
+    """Two detectors, of which the one is better on undamaged images, the other on damaged ones."""
+    samples = fake_samples([Generator("G", "EFS", "GAN", "s", number)], {"s": number})
+    run = make_run(
+        tmp_path, samples=samples, protocols=["robustness-basic"], detectors=["mfclip", "spectrum"]
+    )
+    fakes = samples.loc[samples["label"] == "fake", "sample_id"]
+    for entry in RunContents(run).facts.entries:
+        assert entry.model is not None
+        table = read_scores(run, entry.model)
+        clean = table["condition"] == "clean"
+        gain = np.where(clean == (entry.detector == "mfclip"), 2.0, 1.0)
+        noise = np.random.default_rng(0).normal(size=len(table))
+        logits = gain * table["sample_id"].isin(fakes) + noise
+        write_scores(run, entry.model, table.assign(logit=logits.astype(np.float32)))
+    return contexts(run)[0]
+
+
+def test_a_protocol_with_damage_ranks_under_damage_and_says_so(tmp_path: Path) -> None:
+    context = damaged(tmp_path, 400)
+    view = context.view
+    (table,) = ranks_tables(context)
+    assert [section.title for section in table.sections] == [
+        "under damage, mean over all conditions",
+        "undamaged images",
+    ]
+    assert table.caption.endswith(
+        "ranks by mean AUC by image over 1 seen cell under 12 damaged conditions and without"
+    )
+    for number, conditions in ((0, view.damaged), (1, (view.base,))):
+        found = rows(table, number)
+        assert list(found) == (["Spectrum", "MFCLIP"] if number == 0 else ["MFCLIP", "Spectrum"])
+        for contender in view.contenders:
+            values = [
+                result.value("AUC").value or 0
+                for condition in conditions
+                for result in view.of(contender, condition, "image")
+            ]
+            assert found[contender.label][1].raw == pytest.approx(np.mean(values))

@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from leaderboard.figures.robustness import severity_table
+from leaderboard.figures.robustness import robustness_pictures, severity_table
+from leaderboard.tables.summary import summary_tables
+from leaderboard.tables.table import SMALL
 from leaderboard.view import Context
 from protocols import load_protocol
-from tests.fake_run import contexts, make_run
+from tests.fake_run import Generator, contexts, fake_samples, make_run
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +51,19 @@ def test_a_band_over_several_cells_is_narrower_than_that_of_each(tmp_path: Path)
     ]
     assert len(printed) > len(table)
     assert width.mean() < np.mean(printed)
+
+
+def test_curves_and_severity_summaries_over_small_sets_are_marked(
+    tmp_path: Path, one_cell: Context
+) -> None:
+    samples = fake_samples([Generator("G", "EFS", "GAN", "s", 60)], {"s": 60})
+    run = make_run(tmp_path, samples=samples, protocols=["robustness-basic"], detectors=["mfclip"])
+    for context, small in (contexts(run)[0], True), (one_cell, False):
+        assert set(severity_table(context)["small"]) == {small}
+        alt = robustness_pictures(context)[0].alt
+        assert alt.endswith("; some over fewer than 100 real or forged samples") == small
+        (table,) = summary_tables(context)
+        cells = dict(zip(table.columns, table.sections[0].rows[0][1], strict=True))
+        for name in ("area under severity", "relative robustness", "mean drop under damage"):
+            assert cells[name].raw is None or cells[name].marks == ({SMALL} if small else set())
+        assert cells["area under severity"].raw is not None

@@ -25,7 +25,7 @@ from leaderboard.figures.drawing import (
     shorten,
 )
 from leaderboard.tables.table import DASH
-from leaderboard.view import Contender, Context, ProtocolView, Result, Test
+from leaderboard.view import FEW_TELLS, Contender, Context, ProtocolView, Result, Test
 from results.metrics.registry import Metric
 
 _KIND = Kind(
@@ -263,7 +263,7 @@ def _matrix_keys(view: ProtocolView) -> list[Patch]:
     if any(result.cell.seen for result in results):
         keys.append(Patch(fill=False, edgecolor=INK, linewidth=1.6, label="seen in training"))
     if any(result.small for result in results):
-        label = "fewer than 100 of a class: not ranked"
+        label = f"{FEW_TELLS}: not ranked"
         keys.append(Patch(facecolor="#f2f2f2", hatch="////", edgecolor=(INK, _HATCH), label=label))
     if any(result.pooled for result in results):
         keys.append(

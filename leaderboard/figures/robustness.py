@@ -3,9 +3,11 @@
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from leaderboard.figures.drawing import (
     FAINT,
+    INK,
     Kind,
     Picture,
     new_figure,
@@ -20,7 +22,14 @@ from leaderboard.figures.panels import (
     legend,
     panels,
 )
-from leaderboard.view import Contender, Context, ProtocolView, headline_results, summarise
+from leaderboard.view import (
+    FEW_TELLS,
+    Contender,
+    Context,
+    ProtocolView,
+    headline_results,
+    summarise,
+)
 from protocols import Condition, perturbations
 from protocols.conditions import shown
 from results.errors import UndefinedError
@@ -34,6 +43,8 @@ _KIND = Kind(
         "bands that overlap may still differ."
     ),
 )
+
+_SMALL_LINE = (0, (4, 1.5))  # of means over few samples
 
 
 def robustness_pictures(context: Context) -> list[Picture]:
@@ -49,8 +60,17 @@ def robustness_pictures(context: Context) -> list[Picture]:
         for axis, name in zip(axes, names, strict=True):
             _damage_panel(axis, view, name, table)
         label_left(axes, columns, view.metric)
-        legend(figure, contender_keys(view))
+        keys = contender_keys(view)
         alt = f"{view.protocol.title}: {view.metric} over severity, by perturbation and detector"
+        if table["small"].any():
+            keys.append(
+                Line2D(
+                    [], [], color=INK, marker="o", markersize=5, markerfacecolor="white",
+                    linestyle=_SMALL_LINE, label=f"hollow: {FEW_TELLS}, not ranked",
+                )
+            )  # fmt: skip
+            alt += f"; some over {FEW_TELLS}"
+        legend(figure, keys)
         title, note = view.protocol.title, grey_note(view)
         return [picture(figure, f"{view.name}-curves", _KIND, title, alt, note=note)]
 
@@ -63,12 +83,14 @@ def _damage_panel(axis: Axes, view: ProtocolView, name: str, table: pd.DataFrame
         if not style.marker:
             axis.plot(line["severity"], line["value"], color=style.colour, linewidth=0.8, zorder=1)
             continue
+        small = line["small"].any()
         axis.fill_between(
             line["severity"], line["low"], line["high"], color=style.colour, alpha=0.15, lw=0
         )
         axis.plot(
             line["severity"], line["value"], color=style.colour, marker=style.marker,
-            markersize=5, linewidth=1.5,
+            markersize=5, linewidth=1.5, markerfacecolor="white" if small else style.colour,
+            linestyle=_SMALL_LINE if small else "-",
         )  # fmt: skip
     if view.headline.chance is not None:
         axis.axhline(view.headline.chance, color=FAINT, linewidth=0.8, linestyle=":")
@@ -85,9 +107,10 @@ def severity_table(context: Context) -> pd.DataFrame:
 
     Returns:
         Columns ``perturbation``, ``severity`` (0: clean), ``contender``, ``value`` (the mean over
-        cells that count) and ``low``, ``high``, the ends of its 95 % interval by the cluster
-        bootstrap, NaN where there is none: samples are too few, or nothing varies. The draws are
-        those of all cells of the protocol, so that a mean over one cell has that cell's interval.
+        cells that count), ``small`` (whether one of them has too few samples to be ranked) and
+        ``low``, ``high``, the ends of the mean's 95 % interval by the cluster bootstrap, NaN where
+        there is none: samples are too few, or nothing varies. The draws are those of all cells of
+        the protocol, so that a mean over one cell has that cell's interval.
     """
     view, rows = context.view, []
     for contender in view.contenders:
@@ -108,13 +131,14 @@ def severity_table(context: Context) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _point(context: Context, contender: Contender, condition: Condition) -> dict[str, float]:
+def _point(context: Context, contender: Contender, condition: Condition) -> dict[str, float | bool]:
     """Give a contender's mean under a condition with the ends of its interval."""
     view = context.view
     results = view.of(contender, condition, view.level)
-    value = summarise(results, view.metric, strict=False).value
+    mean = summarise(results, view.metric, strict=False)
+    value = mean.value
     if value is None:
-        return dict.fromkeys(("value", "low", "high"), np.nan)
+        return {**dict.fromkeys(("value", "low", "high"), np.nan), "small": mean.small}
     cells = [(result.model.id, result.cell) for result in headline_results(results) if result.model]
     low = high = np.nan
     try:
@@ -122,4 +146,4 @@ def _point(context: Context, contender: Contender, condition: Condition) -> dict
         low, high = found.low, found.high
     except UndefinedError:
         pass
-    return {"value": value, "low": low, "high": high}
+    return {"value": value, "low": low, "high": high, "small": mean.small}

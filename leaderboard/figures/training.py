@@ -46,6 +46,7 @@ _TRAINING = Kind(
 )
 MOST_SHOWN = 4  # of one kind at once; a page folds more away
 _GRADIENT = "gradient_"
+_SMALL_LINE = (0, (1, 1))  # a mean over small test sets
 
 # What histories call losses by one or a few letters.
 _LOSSES = {"ce": "cross-entropy", "cmc": "contrast", "kl": "KL divergence"}

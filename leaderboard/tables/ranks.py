@@ -1,17 +1,18 @@
 """Which detector is better beyond chance."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from leaderboard.tables.cells import interval_text
 from leaderboard.tables.table import DASH, Section, Table, TableCell
 from leaderboard.view import Context, ProtocolView, Result
-from protocols import Cell
+from protocols import Cell, Condition
 from results.errors import UndefinedError
 from results.statistics.bootstrap import FEWEST_CLUSTERS, RESAMPLES
 from results.statistics.joint import Joint, Models, Ranked
 from results.statistics.ranking import Place
 
 _COLUMNS = ("rank", "mean", "interval of place", "P(best)", "mean rank", "not told apart from")
+_DAMAGED, _UNDAMAGED = "under damage, mean over all conditions", "undamaged images"
 _NAMED = 2  # of the detectors not told apart from one, where there are more than three
 _Rows = tuple[tuple[str, tuple[TableCell, ...]], ...]
 
@@ -19,35 +20,48 @@ _Rows = tuple[tuple[str, tuple[TableCell, ...]], ...]
 def ranks_tables(context: Context) -> Iterator[Table]:
     """Rank the detectors of a protocol by their mean over cells that count.
 
-    These are the unseen cells of the headline level under the base condition (the seen ones where a
-    protocol has no others) that are large enough, and of which every detector has every seed.
+    These are the unseen cells of the headline level (the seen ones where a protocol has no others)
+    that are large enough, and of which every detector has every seed. Where a protocol damages
+    images, detectors are ranked by the mean over all damaged conditions, and apart from that by
+    undamaged images.
 
     Yields:
         A row a detector, the best first; nothing where no cell counts.
     """
     view, joint = context.view, context.bootstrap.of(context.view.name)
     seen = not view.has(seen=False)
-    cells = _ranked_cells(view, joint, seen=seen)
-    if not cells:
+    ranked_over: list[tuple[str, tuple[Condition, ...]]] = [
+        (_UNDAMAGED if view.damaged else "", (view.base,))
+    ]
+    if view.damaged:
+        ranked_over.insert(0, (_DAMAGED, view.damaged))
+    sections, numbers = [], []
+    for title, conditions in ranked_over:
+        cells = _ranked_cells(view, joint, conditions, seen=seen)
+        if cells:
+            numbers.append(len(cells) // len(conditions))
+            sections.append(Section(title, _section_rows(view, joint, cells)))
+    if not sections:
         return
-    try:
-        rows = _rows(view, _ranked(view, joint, cells))
-    except UndefinedError as error:
-        missing = TableCell(DASH, reason=f"not ranked: {error}")
-        rows = tuple((name, (missing,) * len(_COLUMNS)) for name in view.detectors.values())
-    over = f"{len(cells)} {'seen' if seen else 'unseen'} cell{'' if len(cells) == 1 else 's'}"
+    number = max(numbers)
+    over = f"{number} {'seen' if seen else 'unseen'} cell{'' if number == 1 else 's'}"
+    under = f" under {len(view.damaged)} damaged conditions and without" if view.damaged else ""
     yield Table(
         name=f"{view.name}-ranks",
         metric=view.metric,
         level=view.level,
-        caption=f"{view.protocol.title}: ranks by mean {view.metric} by {view.level} over {over}",
+        caption=(
+            f"{view.protocol.title}: ranks by mean {view.metric} by {view.level} over {over}{under}"
+        ),
         corner="detector",
         columns=_COLUMNS,
-        sections=(Section("", rows),),
+        sections=tuple(sections),
         notes=(
             "Rank: 1 + the detectors whose mean is better beyond chance (Holm over all pairs, "
-            f"5 %). Interval of place and P(best): over {RESAMPLES:,} resamples of clusters, the "
-            "same for all detectors and cells; with one seed they are about these trained models",
+            "5 %), and no better than that of a detector of better mean. Interval of place: the "
+            "places that no difference beyond chance speaks against, of all detectors together. "
+            f"P(best): over {RESAMPLES:,} resamples of clusters, the same for all detectors and "
+            "cells; with one seed they are about these trained models",
             "Only cells count with at least 100 real and 100 forged samples, real images of their "
             f"own sources, {FEWEST_CLUSTERS} independent clusters a class, and a value of every "
             "detector and seed",
@@ -55,22 +69,33 @@ def ranks_tables(context: Context) -> Iterator[Table]:
     )
 
 
-def _ranked_cells(view: ProtocolView, joint: Joint, *, seen: bool) -> list[Cell]:
-    """List the cells that detectors are ranked over."""
+def _section_rows(view: ProtocolView, joint: Joint, cells: list[Cell]) -> _Rows:
+    """Give a row a detector, or the reason why they are not ranked over some cells."""
+    try:
+        return _rows(view, _ranked(view, joint, cells))
+    except UndefinedError as error:
+        missing = TableCell(DASH, reason=f"not ranked: {error}")
+        return tuple((name, (missing,) * len(_COLUMNS)) for name in view.detectors.values())
+
+
+def _ranked_cells(
+    view: ProtocolView, joint: Joint, conditions: Sequence[Condition], *, seen: bool
+) -> list[Cell]:
+    """List the cells that detectors are ranked over: those that count under all conditions."""
     found: dict[tuple[str, str], list[Result]] = {}
-    for result in view.at(view.base, view.level):
-        counts = result.cell.seen is seen and result.cell.headline and not result.small
-        if counts and result.value(view.metric).value is not None:
-            found.setdefault((result.cell.training, result.test.label), []).append(result)
-    whole = [each for each in found.values() if len(each) == len(view.contenders)]
-    cells = [each[0].cell for each in whole]
+    for condition in conditions:
+        for result in view.at(condition, view.level):
+            counts = result.cell.seen is seen and result.cell.headline and not result.small
+            if counts and result.value(view.metric).value is not None:
+                found.setdefault((result.cell.training, result.test.label), []).append(result)
+    everywhere = len(view.contenders) * len(conditions)
+    whole = [each for each in found.values() if len(each) == everywhere]
+    cells = [cell for each in whole for cell in {id(r.cell): r.cell for r in each}.values()]
     return [cell for cell in cells if joint.fewest(cell, view.metric) >= FEWEST_CLUSTERS]
 
 
 def _ranked(view: ProtocolView, joint: Joint, cells: list[Cell]) -> Ranked:
     """Rank the detectors over some cells."""
-    if not cells:
-        raise UndefinedError("no cell counts")
     models = {name: [_models(view, name, cell) for cell in cells] for name in view.detectors}
     return joint.ranking(
         models, cells, view.metric, higher_is_better=view.headline.higher_is_better
@@ -98,16 +123,14 @@ def _place_cells(view: ProtocolView, ranked: Ranked, place: Place) -> list[Table
     """Show one place."""
     mean = ranked.means[place.name]
     spread = "" if mean.sd is None else f"sd {mean.sd:.3f}; "
-    groups = [group for group in ranked.ranking.ties if place.name in group]
-    tied = dict.fromkeys(name for group in groups for name in group if name != place.name)
-    others = [view.detectors[name] for name in tied]
+    others = [view.detectors[name] for name in ranked.ranking.alike[place.name]]
     all_others = ", ".join(others) or "none"
     few = [*others[:_NAMED], f"{len(others) - _NAMED} more"]
     shown = all_others if len(others) <= _NAMED + 1 else ", ".join(few)
     return [
         TableCell(str(place.rank), raw=float(place.rank)),
         TableCell(f"{mean.mean:.3f}", spread + interval_text(mean.low, mean.high), mean.mean),
-        TableCell(f"{place.low:g}{DASH}{place.high:g}"),
+        TableCell(f"{place.low}{DASH}{place.high}"),
         TableCell(f"{place.best:.2f}", raw=place.best),
         TableCell(f"{place.mean_rank:.2f}", raw=place.mean_rank),
         TableCell(shown, title=all_others if shown != all_others else "", whole=all_others),

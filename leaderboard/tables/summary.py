@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from leaderboard.tables.cells import difference_cell, number_range, signed, summary_cell, worst_cell
-from leaderboard.tables.table import DASH, Section, Table, TableCell
+from leaderboard.tables.table import DASH, SMALL, Section, Table, TableCell
 from leaderboard.view import (
     Contender,
     Context,
@@ -161,7 +161,12 @@ def _applies(name: str, view: ProtocolView) -> bool:
 def _summary(name: str, view: ProtocolView, contender: Contender) -> TableCell:
     """Compute one summary of one contender."""
     if name in _DAMAGE:
-        return _damage_cell(name, _DAMAGE[name](view, contender), view.headline)
+        small = any(
+            result.small
+            for condition in (view.base, *view.damaged)
+            for result in headline_results(view.of(contender, condition, view.level))
+        )
+        return _damage_cell(name, _DAMAGE[name](view, contender), view.headline, small=small)
     seen, unseen = (_side(view, contender, seen=seen) for seen in (True, False))
     if name == "seen-unseen-drop":
         return difference_cell(seen, unseen)
@@ -199,7 +204,7 @@ def _at_least(metric: Metric) -> str:
     return f"at {'least' if metric.higher_is_better else 'most'} {telling(metric):g}"
 
 
-def _damage_cell(name: str, damage: Damage, metric: Metric) -> TableCell:
+def _damage_cell(name: str, damage: Damage, metric: Metric, *, small: bool) -> TableCell:
     """Show a number over the damaged conditions."""
     covered = f"{damage.covered}/{damage.total}"
     if damage.value is None:
@@ -215,7 +220,7 @@ def _damage_cell(name: str, damage: Damage, metric: Metric) -> TableCell:
     text = f"{damage.value:.3f}"
     if name == "corruption-drop":
         text = signed(damage.value)
-    return TableCell(text, covered, damage.value)
+    return TableCell(text, covered, damage.value, frozenset({SMALL} if small else ()))
 
 
 def _damage_notes(metric: Metric) -> str:

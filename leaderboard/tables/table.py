@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 
 from tabulate import tabulate
 
+from leaderboard.view import FEW_TELLS
+
 DASH = "\N{EN DASH}"
 SEEN, SMALL, POOLED, BEST, SECOND = "seen", "small", "pooled", "best", "second"
 REPORTED, REPEATED = "reported", "repeated"
 
 LEGEND = {
     SEEN: "in brackets: the forgeries were seen in training",
-    SMALL: "° fewer than 100 real or forged samples, or a mean over such: not ranked",
+    SMALL: f"° {FEW_TELLS}, or a mean over such: not ranked",
     POOLED: "ᵖ the real images are of other sources too: telling sources apart helps; in no mean",
     BEST: "bold: the best detector of this cell",
     SECOND: "underlined: the second best of three or more",

@@ -15,9 +15,9 @@ import pandas as pd
 from scipy import stats
 
 from results.errors import ResultError, UndefinedError
-from results.metrics.checking import Floats
+from results.metrics.checking import Bools, Floats
 from results.statistics.intervals import LEVEL, Difference, Replicated, compare, holm
-from results.statistics.seeds import seed_spread
+from results.statistics.seeds import SeedSpread, seed_spread
 
 FEWEST_BLOCKS = 8
 _ALPHA = 1 - LEVEL
@@ -30,19 +30,22 @@ class Place(NamedTuple):
     Attributes:
         name: The detector.
         mean: Its metric averaged over cells.
-        rank: 1 + the number of detectors whose mean is better beyond chance (Holm, 5 %): those of
-            one rank are not told apart from the best of them.
-        low: Lower end of the 95 % interval of its place by mean, from 1; ``high`` the upper.
+        rank: 1 + the number of detectors whose mean is better beyond chance (Holm, 5 %), and no
+            better than that of a detector of better mean.
+        low: Best place, from 1, that no difference beyond chance speaks against; ``high`` the
+            worst. They are 95 % intervals of the places of all detectors together, and hold the
+            rank and the place by mean.
         mean_rank: Its rank in a cell, averaged over cells; ties share the mean of their ranks.
         borda: How many detectors it beats, summed over cells; a tie is 1/2.
-        best: Share of resamples in which its mean is the best; ties share.
+        best: Share of resamples in which its mean is the best; ties share. Of several seeds, each
+            resample has a draw of what other seeds would have given.
     """
 
     name: str
     mean: float
     rank: int
-    low: float
-    high: float
+    low: int
+    high: int
     mean_rank: float
     borda: float
     best: float
@@ -55,14 +58,13 @@ class Ranking(NamedTuple):
         places: One a detector.
         differences: Of each pair's means, the better first; p not adjusted.
         adjusted: p of each pair, adjusted by Holm's method over all pairs.
-        ties: Neighbours of which no pair differs beyond chance: the largest such groups of two or
-            more, which may overlap.
+        alike: Of each detector all from which it does not differ beyond chance, the best first.
     """
 
     places: tuple[Place, ...]
     differences: dict[Pair, Difference]
     adjusted: dict[Pair, float]
-    ties: tuple[tuple[str, ...], ...]
+    alike: dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +91,9 @@ class CriticalDifference:
 def ranking(cells: Mapping[str, Sequence[Replicated]], *, higher_is_better: bool = True) -> Ranking:
     """Rank detectors over cells.
 
+    Source of the intervals of places: Mohamad, Goeman and van Zwet, "Simultaneous confidence
+    intervals for ranks with application to ranking institutions", 2022.
+
     Args:
         cells: For each detector the metric in each cell, in one order of cells, all over the same
             draws (``Draws`` of all cells' parts). Seeds are averaged metric by metric; how they
@@ -111,19 +116,15 @@ def ranking(cells: Mapping[str, Sequence[Replicated]], *, higher_is_better: bool
     differences = {(a, b): compare(means[a], means[b], spread=spread) for a, b in pairs}
     adjusted = holm({pair: difference.p for pair, difference in differences.items()})
     values = np.array([[cell.estimates.mean() for cell in cells[name]] for name in names])
-    replicates = np.array([means[name].replicates.mean(axis=0) for name in names])
-    beaten_by = {
-        name: sum(adjusted[pair] <= _ALPHA for pair in pairs if pair[1] == name) for name in names
-    }
-    places = _places(names, sign * values, sign * replicates)
+    beyond_chance = np.zeros((len(names), len(names)), np.bool_)
+    for a, b in combinations(range(len(names)), 2):
+        beyond_chance[a, b] = adjusted[names[a], names[b]] <= _ALPHA
+    best = _best(sign * _redrawn([means[name] for name in names], spread))
     return Ranking(
-        tuple(
-            place._replace(mean=sign * place.mean, rank=1 + beaten_by[place.name])
-            for place in places
-        ),
+        tuple(_places(names, sign, values, beyond_chance, best)),
         differences,
         adjusted,
-        _runs(names, adjusted),
+        _alike(names, beyond_chance | beyond_chance.T),
     )
 
 
@@ -168,32 +169,69 @@ def critical_difference(
     )
 
 
-def _places(names: Sequence[str], values: Floats, replicates: Floats) -> list[Place]:
-    """Give the places but for what is beyond chance.
+def _places(
+    names: Sequence[str], sign: int, values: Floats, beyond_chance: Bools, best: Floats
+) -> list[Place]:
+    """Give the places.
 
     Args:
         names: The detectors, the best mean first.
-        values: Greater is better, shape (detectors, cells).
-        replicates: Of the means, greater is better, shape (detectors, draws).
+        sign: 1 if greater is better, else -1.
+        values: Shape (detectors, cells).
+        beyond_chance: Whether the one is better than the other, shape (detectors, detectors).
+        best: Share of resamples in which each is the best, shape (detectors,).
     """
-    in_cells = stats.rankdata(-values, axis=0)
-    overall = stats.rankdata(-replicates, axis=0)
-    leads = overall == overall.min(axis=0)
-    low, high = np.quantile(overall, [_ALPHA / 2, 1 - _ALPHA / 2], axis=1)
-    best = (leads / leads.sum(axis=0)).mean(axis=1)
+    in_cells = stats.rankdata(-sign * values, axis=0)
+    low = 1 + beyond_chance.sum(axis=0)
+    high = len(names) - beyond_chance.sum(axis=1)
+    # Where a mean is uncertain it is told apart from fewer than a better one is.
+    rank = np.maximum.accumulate(low)
     return [
         Place(
             name=name,
             mean=float(values[at].mean()),
-            rank=1,
-            low=float(low[at]),
-            high=float(high[at]),
+            rank=int(rank[at]),
+            low=int(low[at]),
+            high=int(high[at]),
             mean_rank=float(in_cells[at].mean()),
             borda=float((len(names) - in_cells[at]).sum()),
             best=float(best[at]),
         )
         for at, name in enumerate(names)
     ]
+
+
+def _alike(names: Sequence[str], differ: Bools) -> dict[str, tuple[str, ...]]:
+    """List for each detector the others from which it does not differ."""
+    return {
+        name: tuple(other for j, other in enumerate(names) if j != i and not differ[i, j])
+        for i, name in enumerate(names)
+    }
+
+
+def _redrawn(means: Sequence[Replicated], spread: SeedSpread | None) -> Floats:
+    """Give what the means of other samples and, of several seeds, other seeds would be.
+
+    Returns:
+        Shape (detectors, draws).
+    """
+    found = np.array([mean.replicates.mean(axis=0) for mean in means])
+    if spread is None:
+        return found
+    rng = np.random.default_rng(0)
+    freedom = spread.freedom
+    # Student's t, since the variance itself is estimated: in one resample large for all.
+    scale = np.sqrt(spread.variance * freedom / rng.chisquare(freedom, found.shape[1]))
+    share = np.array([mean.varies / len(mean.seeds) for mean in means])
+    shaken: Floats = found + np.sqrt(share)[:, None] * scale * rng.standard_normal(found.shape)
+    return shaken
+
+
+def _best(replicates: Floats) -> Floats:
+    """Give the share of draws in which each detector's value is the greatest; ties share."""
+    leads = replicates == replicates.max(axis=0)
+    share: Floats = (leads / leads.sum(axis=0)).mean(axis=1)
+    return share
 
 
 def over_cells(name: str, row: Sequence[Replicated]) -> Replicated:
