@@ -1,6 +1,8 @@
 """Files of weights into networks: every tensor accounted for, or an error that names it."""
 
 import json
+import stat
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,8 @@ from torch import Tensor
 
 from detectors.errors import WeightsError
 
+_MOST_BYTES, _MOST_DEPTH = 64 << 20, 100  # of JSON: the indexes of sharded weights are the largest
+
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object.
@@ -21,17 +25,57 @@ def read_json(path: Path) -> dict[str, Any]:
         WeightsError: There is none in the file.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = _strict_json(_text(path))
     except FileNotFoundError as error:
         held = ", ".join(sorted(each.name for each in path.parent.glob("*"))) or "nothing"
         raise WeightsError(f"{path}: is not there; its folder holds {held}") from error
     except OSError as error:
         raise WeightsError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WeightsError(f"{path}: not JSON ({error})") from error
     if not isinstance(value, dict):
         raise WeightsError(f"{path}: not a JSON object")
     return value
+
+
+def _text(path: Path) -> str:
+    """Read a regular file of a bounded size: a pipe would be waited for without end."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise WeightsError(f"{path}: a folder, pipe or device; name a file")
+    if found.st_size > _MOST_BYTES:
+        raise WeightsError(f"{path}: larger than {_MOST_BYTES >> 20} MiB, which no settings are")
+    return path.read_bytes().decode("utf-8-sig")
+
+
+def _strict_json(text: str) -> Any:
+    """Parse JSON in which no key stands twice, no number is endless and nothing nests too deeply.
+
+    Raises:
+        ValueError, RecursionError: It is not such JSON.
+    """
+    value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+    level, depth = [value], 0
+    while level := [each for each in level if isinstance(each, dict | list)]:
+        depth += 1
+        if depth > _MOST_DEPTH:
+            raise RecursionError(f"nested more than {_MOST_DEPTH} levels deep")
+        parts = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [child for part in parts for child in part]
+    return value
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of keys that differ."""
+    counts = Counter(name for name, _ in pairs)
+    if len(counts) < len(pairs):
+        raise ValueError(f"the key '{counts.most_common(1)[0][0]}' stands there twice")
+    return dict(pairs)
+
+
+def _no_number(name: str) -> float:
+    """Refuse NaN and infinities, which JSON does not have."""
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def read_tensors(files: Iterable[Path]) -> dict[str, Tensor]:

@@ -92,8 +92,11 @@ def tensor_files(folder: Path) -> list[Path]:
     if single.is_file():
         return [single]
     if index.is_file():
-        shards = read_json(index).get("weight_map", {})
-        return [folder / name for name in sorted(set(shards.values()))]
+        shards = read_json(index).get("weight_map")
+        names = list(shards.values()) if isinstance(shards, dict) else [None]
+        if not all(isinstance(name, str) and Path(name).name == name for name in names):
+            raise WeightsError(f"{index}: 'weight_map' must name files of its folder by tensor")
+        return [folder / name for name in sorted(set(names))]
     others = ", ".join(sorted(path.name for path in folder.iterdir())) or "nothing"
     raise WeightsError(
         f"{folder}: weights are read from model.safetensors only (pickled files can run code); "

@@ -5,11 +5,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from protocols.errors import ProtocolError, UnknownNameError
-from protocols.reading import parse
+from protocols.reading import parse, read_yaml
 
 Stage = Literal["video", "frame", "crop", "model"]
 Value = float | tuple[float, ...]
@@ -128,7 +127,7 @@ def suites() -> dict[str, Suite]:
     folder = files("protocols") / "levels"
     for path in sorted(folder.iterdir(), key=lambda path: path.name):
         if path.name.endswith(".yaml"):
-            suite = parse(Suite, yaml.safe_load(path.read_text(encoding="utf-8")), path.name)
+            suite = parse(Suite, read_yaml(path.read_text(encoding="utf-8"), path.name), path.name)
             found[suite.suite] = suite
     return found
 

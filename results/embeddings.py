@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 
 from results.errors import ResultError
+from results.files import own_file
 from results.store import read_parquet, write_parquet
 
 FOLDER = "embeddings"
@@ -30,7 +31,7 @@ def write_embeddings(
     Raises:
         ResultError: A feature is not finite.
     """
-    path = Path(run) / FOLDER / f"{model}.parquet"
+    path = own_file(Path(run) / FOLDER, model, ".parquet")
     if not np.isfinite(features).all():
         raise ResultError(f"{path}: a feature is not a finite number")
     table = samples[["dataset", "sample_id"]].assign(features=list(features))
@@ -46,7 +47,7 @@ def read_embeddings(run: str | Path, model: str) -> tuple[pd.DataFrame, npt.NDAr
     Raises:
         ResultError: The file is not there, or not of this form.
     """
-    path = Path(run) / FOLDER / f"{model}.parquet"
+    path = own_file(Path(run) / FOLDER, model, ".parquet")
     table = read_parquet(path)
     if not table.schema.equals(SCHEMA):
         raise ResultError(f"{path}: the columns must be {', '.join(SCHEMA.names)}")

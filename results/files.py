@@ -7,6 +7,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from protocols import files
+from protocols.errors import ProtocolError
+from protocols.text import check_file_name
 from results.errors import ResultError
 
 _PERMISSIONS = 0o666
@@ -43,13 +46,13 @@ def atomic_write(path: str | Path, content: bytes | str) -> None:
         raise
 
 
-def file_hash(path: Path) -> str:
+def file_hash(path: str | Path) -> str:
     """Give the sha256 of a file's bytes, in hexadecimal.
 
     Raises:
         OSError: It cannot be read.
     """
-    with path.open("rb") as file:
+    with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -71,14 +74,36 @@ def json_text(value: Any, where: str) -> str:
 
 
 def read_json(path: str | Path) -> Any:
-    """Read a JSON file.
+    """Read a JSON file, strictly: no key twice, no NaN, nothing endless.
 
     Raises:
-        ResultError: It is not there, or not JSON.
+        ResultError: It is not there, no file, or not JSON.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ResultError(f"{path}: there is no such file") from error
-    except ValueError as error:
-        raise ResultError(f"{path}: not JSON ({error})") from error
+        return files.read_json(Path(path))
+    except files.FileError as error:
+        raise ResultError(str(error)) from error
+
+
+def check_regular(path: str | Path) -> int:
+    """Give the size in bytes of a regular file: a pipe would be waited for without end.
+
+    Raises:
+        ResultError: It is not there, or something else: a folder, a pipe, a device.
+    """
+    try:
+        return files.check_regular(Path(path))
+    except files.FileError as error:
+        raise ResultError(str(error)) from error
+
+
+def own_file(folder: str | Path, name: str, ending: str) -> Path:
+    """Give the file in ``folder`` that is named for something, whatever that is called.
+
+    Raises:
+        ResultError: The name would lead elsewhere, or cannot name a file.
+    """
+    try:
+        return Path(folder) / f"{check_file_name(name, f'{folder}:')}{ending}"
+    except ProtocolError as error:
+        raise ResultError(str(error)) from error

@@ -6,6 +6,7 @@ import pandas as pd
 import pyarrow as pa
 
 from results.errors import ResultError
+from results.files import own_file
 from results.store import read_parquet, write_parquet
 
 FOLDER = "overlays"
@@ -24,7 +25,9 @@ SCHEMA = pa.schema(
 
 def write_overlays(run: str | Path, model: str, table: pd.DataFrame) -> None:
     """Write a model's overlays: the columns of ``SCHEMA``."""
-    write_parquet(Path(run) / FOLDER / f"{model}.parquet", table, SCHEMA, ["dataset", "sample_id"])
+    write_parquet(
+        own_file(Path(run) / FOLDER, model, ".parquet"), table, SCHEMA, ["dataset", "sample_id"]
+    )
 
 
 def read_overlays(run: str | Path, model: str) -> pd.DataFrame:
@@ -33,7 +36,7 @@ def read_overlays(run: str | Path, model: str) -> pd.DataFrame:
     Raises:
         ResultError: The file is not there, or not of this form.
     """
-    path = Path(run) / FOLDER / f"{model}.parquet"
+    path = own_file(Path(run) / FOLDER, model, ".parquet")
     table = read_parquet(path)
     if not table.schema.equals(SCHEMA):
         raise ResultError(f"{path}: the columns must be {', '.join(SCHEMA.names)}")

@@ -24,7 +24,7 @@ from pydantic import BaseModel, ValidationError
 
 from protocols.samples import COLUMNS
 from results.errors import ResultError
-from results.files import atomic_write, json_text, read_json
+from results.files import atomic_write, json_text, own_file, read_json
 from results.schema import SCHEMA, ModelFacts, Record, RunFacts, schema_of, upgraded
 
 Facts = TypeVar("Facts", bound=BaseModel)
@@ -62,7 +62,7 @@ def read_run(run: str | Path) -> RunFacts:
 
 def write_model(run: str | Path, facts: ModelFacts) -> None:
     """Write ``models/<id>.json``."""
-    _write_facts(Path(run) / "models" / f"{facts.id}.json", facts)
+    _write_facts(own_file(Path(run) / "models", facts.id, ".json"), facts)
 
 
 def read_model(run: str | Path, model: str) -> ModelFacts:
@@ -71,7 +71,7 @@ def read_model(run: str | Path, model: str) -> ModelFacts:
     Raises:
         ResultError: It is not there, not JSON, not of this schema, or of another model.
     """
-    path = Path(run) / "models" / f"{model}.json"
+    path = own_file(Path(run) / "models", model, ".json")
     facts = read_facts(path, ModelFacts)
     if facts.id != model:
         raise ResultError(f"{path}: states the id '{facts.id}', not the one it is named for")
@@ -80,7 +80,8 @@ def read_model(run: str | Path, model: str) -> ModelFacts:
 
 def write_record(run: str | Path, record: Record) -> None:
     """Write ``records/<protocol>/<model id>.json``; one of an older schema is made anew."""
-    path = Path(run) / "records" / record.protocol / f"{record.model}.json"
+    folder = own_file(Path(run) / "records", record.protocol, "")
+    path = own_file(folder, record.model, ".json")
     atomic_write(path, json_text(record.model_dump(mode="json", by_alias=True), str(path)))
 
 
@@ -184,7 +185,7 @@ def load_scores(run: str | Path) -> pd.DataFrame:
 
 def scores_path(run: str | Path, model: str) -> Path:
     """Tell where the scores of a model stand."""
-    return Path(run) / "scores" / f"{model}.parquet"
+    return own_file(Path(run) / "scores", model, ".parquet")
 
 
 def content_hash(table: pd.DataFrame) -> str:

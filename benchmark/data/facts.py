@@ -2,12 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from benchmark.errors import ManifestError
 from protocols.errors import ProtocolError
+from protocols.files import read_json
 from protocols.reading import parse
 from results.files import atomic_write, json_text
 
@@ -52,11 +53,7 @@ def read_facts(manifest: Path) -> DatasetFacts:
         return NOTHING_STATED
     meant = f"it states facts of the dataset of {manifest.name}: rename it if it is something else"
     try:
-        return parse(DatasetFacts, _load(path), str(path))
-    except OSError as error:
-        raise ManifestError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise ManifestError(f"{path}: not JSON ({error}); {meant}") from error
+        return parse(DatasetFacts, read_json(path), str(path))
     except ProtocolError as error:
         raise ManifestError(f"{error}; {meant}") from error
 
@@ -82,18 +79,3 @@ def write_facts(manifest: Path, facts: DatasetFacts) -> None:
                 )
     elif facts != NOTHING_STATED:
         atomic_write(path, json_text(facts.model_dump(), str(path)))
-
-
-def _load(path: Path) -> Any:
-    """Read JSON in which no key stands twice."""
-    return json.loads(path.read_bytes(), object_pairs_hook=_once)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make an object of keys that differ."""
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key '{twice}' stands there twice")
-    return made

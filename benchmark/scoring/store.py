@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from benchmark.scoring.units import Unit
+from results.files import own_file
 from results.store import (
     SCORE_SCHEMA,
     read_parquet,
@@ -49,7 +50,7 @@ class ScoreStore:
         parts = {model: rows.tolist() for model, rows in unit.rows.items()}
         named = json.dumps([unit.condition.key, parts], sort_keys=True)
         name = hashlib.sha256(named.encode()).hexdigest()[:16]
-        path = self._units / f"{unit.dataset}-{unit.shard:05d}-{name}.parquet"
+        path = own_file(self._units, f"{unit.dataset}-{unit.shard:05d}-{name}", ".parquet")
         write_parquet(path, scores, _UNIT_SCHEMA, _UNIT_KEY)
 
     def merge(self, models: Sequence[str]) -> None:

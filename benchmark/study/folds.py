@@ -11,7 +11,7 @@ import pandas as pd
 from benchmark.data.facts import write_facts
 from benchmark.data.manifest import Manifest, from_columns
 from benchmark.errors import BenchmarkError
-from results.files import atomic_write
+from results.files import atomic_write, check_regular
 from results.statistics.clusters import clusters
 
 FEWEST = 3  # one each to test, to select on and to train on
@@ -57,12 +57,18 @@ def fold_manifest(manifest: Manifest, fold: Fold, out: Path) -> Manifest:
         raise BenchmarkError(f"{out}: is the manifest itself; choose another name")
     table = folded(manifest.samples, fold).rename(columns={"sample_id": "path"})
     text = table.to_csv(index=False, lineterminator="\n")
-    if out.exists() and out.read_text(encoding="utf-8") != text:
+    if out.exists() and not _holds(out, text):
         raise BenchmarkError(f"{out}: holds something else; choose another name or remove it")
     write_facts(out, manifest.facts)
     atomic_write(out, text)
     columns = {str(name): table[name].astype(str).tolist() for name in table.columns}
     return from_columns(columns, out, facts=manifest.facts)
+
+
+def _holds(path: Path, text: str) -> bool:
+    """Tell whether a file is a text and nothing else."""
+    data = text.encode()
+    return check_regular(path) == len(data) and path.read_bytes() == data
 
 
 def folded(samples: pd.DataFrame, fold: Fold) -> pd.DataFrame:

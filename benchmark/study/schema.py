@@ -213,7 +213,9 @@ def checked(study: Study) -> Study:
 def _holds_study(target: str) -> bool:
     """Tell a study's file from a protocol's: only a study lists detectors."""
     path = Path(target)
-    if not is_file_name(target) or not path.is_file():
+    if not is_file_name(target):
         return False
+    if not path.exists():
+        raise BenchmarkError(f"{target}: there is no such protocol file, nor one of a study")
     raw = read_yaml(read_text(path), path.name)
     return isinstance(raw, dict) and "detectors" in raw

@@ -34,7 +34,8 @@ from benchmark.errors import BenchmarkError
 from benchmark.synthetic.faces import POPULATIONS
 from benchmark.synthetic.forgeries import GENERATORS
 from benchmark.synthetic.images import EMBEDDED_VERSION, PHOTOS, SPLITS, Task, carry_out
-from results.files import file_hash
+from results.errors import ResultError
+from results.files import file_hash, read_json
 
 __all__ = ["COLUMNS", "EMBEDDED_VERSION", "Counts", "EmbeddedSetError", "generate"]
 
@@ -166,9 +167,9 @@ def _check(root: Path, passport: dict[str, object]) -> None:
             f"choose another folder or remove it"
         )
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = read_json(file)
         found = {key: found[key] for key in (*passport, "manifest")}
-    except (ValueError, KeyError, TypeError) as error:
+    except (ResultError, KeyError, TypeError) as error:
         raise EmbeddedSetError(f"{file}: cannot be read ({error!r}); remove {root}") from error
     for key in ("version", "seed", "counts"):
         if found[key] != passport[key]:

@@ -11,7 +11,8 @@ import platformdirs
 
 from benchmark.errors import BenchmarkError
 from benchmark.training.jobs import TrainJob
-from results.files import atomic_write, file_hash
+from protocols.text import can_name_file
+from results.files import atomic_write, file_hash, read_json
 from results.schema import ModelFacts
 from results.store import read_facts
 
@@ -34,7 +35,7 @@ class ModelStore:
 
     def has(self, model: str) -> bool:
         """Tell whether the model is there."""
-        return (self.root / model / FACTS).is_file()
+        return can_name_file(model) and (self.root / model / FACTS).is_file()
 
     def check_named(self, name: str) -> None:
         """Raise BenchmarkError if ``name`` is no model here and can be no folder or Hub name."""
@@ -56,8 +57,7 @@ class ModelStore:
 
     def host(self, model: str) -> dict[str, Any]:
         """Read where and how long the model was trained."""
-        text = (self.root / model / HOST).read_text(encoding="utf-8")
-        host: dict[str, Any] = json.loads(text)
+        host: dict[str, Any] = read_json(self.root / model / HOST)
         return host
 
     def load(self, job: TrainJob) -> "Detector":

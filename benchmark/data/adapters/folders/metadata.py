@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from benchmark.errors import ManifestError
+from results.files import check_regular
 
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 
@@ -25,8 +26,11 @@ def read_metadata(folder: Path, files: list[Path]) -> dict[str, dict[str, str]]:
         ``file_name``; a missing value is "".
 
     Raises:
+        ResultError: One of them is no regular file.
         ManifestError: ``datasets`` cannot read them; its reason is given.
     """
+    for file in files:
+        check_regular(file)
     found: dict[str, dict[str, str]] = {}
     for row in _rows(folder, files):
         path = _relative(row.pop("image"), folder)
@@ -71,7 +75,10 @@ def _features(files: list[Path]) -> Any:
     if files[0].suffix != ".csv":
         return None
     with files[0].open(encoding="utf-8-sig", newline="") as file:
-        header = next(csv.reader(file), [])
+        try:
+            header = next(csv.reader(file), [])
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise ManifestError(f"{files[0]}: the header cannot be read: {error}") from error
     if "file_name" not in header:
         raise ManifestError(f"{files[0]}: column 'file_name' is missing; there are {header}")
     text = {name: datasets.Value("string") for name in header if name != "file_name"}
