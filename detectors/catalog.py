@@ -32,7 +32,7 @@ def catalog_target(name: str) -> str:
     if name not in known and ":" not in name:
         raise UnknownDetectorError(_unknown(name, list(known)))
     target = known.get(name, name)
-    if not all(target.partition(":")):
+    if not all(target.partition(":")) or target.startswith("."):  # relative to nothing
         raise UnknownDetectorError(f"detector '{target}': one's own is named package.module:Class")
     return target
 

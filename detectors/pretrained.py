@@ -6,6 +6,7 @@ import re
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -93,7 +94,7 @@ def tensor_files(folder: Path) -> list[Path]:
         return [single]
     if index.is_file():
         shards = read_json(index).get("weight_map")
-        names = list(shards.values()) if isinstance(shards, dict) else [None]
+        names: list[Any] = list(shards.values()) if isinstance(shards, dict) else [None]
         if not all(isinstance(name, str) and Path(name).name == name for name in names):
             raise WeightsError(f"{index}: 'weight_map' must name files of its folder by tensor")
         return [folder / name for name in sorted(set(names))]

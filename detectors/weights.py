@@ -3,11 +3,13 @@
 import json
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -33,12 +35,35 @@ def save(path: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -
             name: t.detach().cpu().clone(memory_format=torch.contiguous_format)
             for name, t in tensors.items()
         }
-        save_file(laid_out, draft / TENSORS)
+        with writing(path):
+            save_file(laid_out, draft / TENSORS)
         text = json.dumps(config, indent=2, sort_keys=True) + "\n"
         (draft / CONFIG).write_text(text, encoding="utf-8")
         draft.rename(path)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Have tensors that cannot be written say so as every other file does.
+
+    torch and safetensors have errors of their own for a full disk, which name no file.
+
+    Raises:
+        OSError: They cannot be; it names ``path``.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    except SafetensorError as error:
+        reason = str(error).removeprefix("Error while serializing: ")
+        raise OSError(None, f"cannot be written: {reason}", str(path)) from error
+    except RuntimeError as error:
+        if "inline_container" not in str(error):  # torch's writer of files
+            raise
+        raise OSError(None, "cannot be written: the disk may be full", str(path)) from error
 
 
 def saved_folder(name: str) -> Path:

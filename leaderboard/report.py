@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-import pandas as pd
-
 from leaderboard.errors import LeaderboardError
 from leaderboard.figures.drawing import Picture
 from leaderboard.figures.registry import FIGURES, RUN_FIGURES, FigureEntry, FigurePlace, Given
@@ -18,7 +16,7 @@ from leaderboard.tables.table import WRITERS, Table
 from leaderboard.view import Context, views
 from results.errors import UndefinedError
 from results.evaluation import evaluate_contents
-from results.files import atomic_write
+from results.files import atomic_write, csv_table
 from results.literature import Literature, is_here, read_literature
 from results.run import RunContents
 from results.statistics.joint import Bootstrap
@@ -60,7 +58,7 @@ def report(run: str | Path) -> Path:
         for record in made:
             write_record(folder, record)
         laid_out = views(contents, made)
-        atomic_write(folder / "tables" / "cells.csv", _csv(cells_frame(laid_out)))
+        atomic_write(folder / "tables" / "cells.csv", csv_table(cells_frame(laid_out)))
         literature = read_literature() if is_here() else Literature((), ())
         sections = [
             _section(
@@ -114,11 +112,6 @@ def _write_table(folder: Path, table: Table) -> None:
     """Write a table in each of its forms."""
     for ending, write in WRITERS.items():
         atomic_write(folder / "tables" / f"{table.name}.{ending}", write(table))
-
-
-def _csv(table: pd.DataFrame) -> str:
-    """Write a long table; floats at full precision, missing values empty."""
-    return table.to_csv(index=False, lineterminator="\n")
 
 
 def _swap(new: Path, run: Path) -> None:

@@ -10,7 +10,7 @@ _UNSEEN = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e0fff]"
 )
-_LONGEST = 200  # bytes of a name: file systems take 255, and endings follow
+_LONGEST = 230  # bytes of a name: file systems take 255, and an ending follows
 
 
 def printable(text: str, keep: str = "") -> str:

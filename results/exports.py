@@ -4,7 +4,6 @@ Both Hub forms speak of one model. They have no place for a reason, so cells wit
 in them; CSV and JSON have all.
 """
 
-import io
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,7 +12,7 @@ import pandas as pd
 import yaml
 
 from results.errors import ResultError
-from results.files import json_text
+from results.files import csv_table, json_text
 from results.metrics.registry import metric
 from results.query import cells
 from results.store import read_run
@@ -53,9 +52,7 @@ class Exported(NamedTuple):
 def to_csv(run: str | Path) -> Exported:
     """Write every cell and metric as a row; floats at full precision, missing values empty."""
     table = cells(run)
-    buffer = io.StringIO()
-    table.to_csv(buffer, index=False, lineterminator="\n")
-    return Exported(buffer.getvalue(), int(table["value"].notna().sum()), 0)
+    return Exported(csv_table(table), int(table["value"].notna().sum()), 0)
 
 
 def to_json(run: str | Path) -> Exported:

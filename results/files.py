@@ -5,12 +5,15 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from protocols import files
 from protocols.errors import ProtocolError
-from protocols.text import check_file_name
+from protocols.text import check_file_name, printable
 from results.errors import ResultError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _PERMISSIONS = 0o666
 
@@ -24,11 +27,21 @@ def atomic_write(path: str | Path, content: bytes | str) -> None:
 
     Raises:
         ResultError: A folder of this name is there.
+        OSError: It cannot be written; the error names the file itself.
     """
     path = Path(path)
     if path.is_dir():
         raise ResultError(f"{path}: a folder; name a file")
-    data = content.encode() if isinstance(content, str) else content
+    # Half a character, as of a file name that is not UTF-8, loses nothing that stands beside it.
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
+    try:
+        _write(path, data)
+    except OSError as error:  # a full disk names no file, a closed folder a temporary one
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write beside ``path``, then rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -95,6 +108,39 @@ def check_regular(path: str | Path) -> int:
         return files.check_regular(Path(path))
     except files.FileError as error:
         raise ResultError(str(error)) from error
+
+
+def csv_text(value: str) -> str:
+    """Give a text for a cell of a CSV file that is read in a spreadsheet.
+
+    Signs that cannot be seen are spelt out; before what a spreadsheet would take for a formula
+    (it begins with ``=``, ``+``, ``-`` or ``@``) stands an apostrophe. A number stays a number.
+    """
+    shown = printable(value, keep="\n")
+    if not shown.startswith(("=", "+", "-", "@")):
+        return shown
+    try:
+        float(shown)
+    except ValueError:
+        return f"'{shown}"
+    return shown
+
+
+def csv_table(table: "pd.DataFrame") -> str:
+    """Write a table as CSV: texts as ``csv_text``, floats at full precision, missing values empty.
+
+    Args:
+        table: Its index is left out.
+    """
+    texts = {
+        name: column.map(lambda value: csv_text(value) if isinstance(value, str) else value)
+        for name, column in table.items()
+        if column.dtype.kind == "O"
+    }
+    shown = table.assign(**{str(name): column for name, column in texts.items()})
+    shown.columns = [csv_text(str(name)) for name in table.columns]
+    text: str = shown.to_csv(index=False, lineterminator="\n")
+    return text
 
 
 def own_file(folder: str | Path, name: str, ending: str) -> Path:

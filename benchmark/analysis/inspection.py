@@ -15,7 +15,7 @@ from benchmark.scoring.conditions import perturbed
 from benchmark.study.binding import Data, bind
 from benchmark.study.resolved import encoding_of
 from leaderboard.figures.hardest import Errors, Pixels, contact_sheet, find_cell, hardest
-from results.files import atomic_write
+from results.files import atomic_write, csv_table
 from results.run import RunContents
 
 MOST = 16
@@ -77,7 +77,7 @@ def inspect(
     files: list[Path] = []
     if out is not None:
         files.append(out / "hardest.csv")
-        atomic_write(files[0], errors.table.to_csv(index=False, lineterminator="\n"))
+        atomic_write(files[0], csv_table(errors.table))
         if any(not isinstance(image, str) for image in images):
             files.append(out / "hardest.png")
             atomic_write(files[1], contact_sheet(errors, images).png)

@@ -1,5 +1,6 @@
 """The command line: arguments to calls. The only place that prints."""
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -37,6 +38,7 @@ from benchmark.cli.options import (
     takes_study,
 )
 from benchmark.cli.results import results_app
+from benchmark.cli.signals import stop_when_told
 from benchmark.data.manifest import check_path
 from benchmark.environment import check_device, rank
 from benchmark.executors import check_executor
@@ -67,6 +69,10 @@ def main() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     # One's own detector lies where one works; last, so that it can hide nothing of ours.
     sys.path.append(str(Path.cwd()))
+    stop_when_told()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal without all letters shows the rest
+            stream.reconfigure(errors="backslashreplace")
     app()
 
 

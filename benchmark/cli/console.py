@@ -3,17 +3,20 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from benchmark.cli.signals import Stopped
 from benchmark.errors import BenchmarkError
 from detectors.errors import DetectorError
 from leaderboard.errors import LeaderboardError
 from protocols.errors import ProtocolError
+from protocols.text import printable
 from results.errors import ResultError
 
 _ERRORS = (BenchmarkError, DetectorError, LeaderboardError, ProtocolError, ResultError)
@@ -22,7 +25,20 @@ EXIT_ERROR, EXIT_INTERRUPTED = 1, 130
 P = ParamSpec("P")
 R = TypeVar("R")
 
-out_console, error_console = Console(), Console(stderr=True)
+
+class SafeConsole(Console):
+    """A console on which the names of strangers' files and detectors stand as text alone.
+
+    Rich takes no notice of escape signs in a text, which would move the cursor, colour what
+    follows or turn a line around.
+    """
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Make a text of what is printed, line breaks kept."""
+        return super().render_str(printable(text, keep="\n"), **options)
+
+
+out_console, error_console = SafeConsole(), SafeConsole(stderr=True)
 
 
 def told(command: Callable[P, R]) -> Callable[P, R]:
@@ -36,18 +52,25 @@ def told(command: Callable[P, R]) -> Callable[P, R]:
             fail(str(error))
             raise typer.Exit(EXIT_ERROR) from error
         except OSError as error:
-            fail(f"{error.filename or 'a file'}: {error.strerror or error}")
+            fail(f"{_named(error)}: {error.strerror or error}")
             raise typer.Exit(EXIT_ERROR) from error
         except KeyboardInterrupt as error:
             fail("stopped; the same command goes on where it stopped")
-            raise typer.Exit(EXIT_INTERRUPTED) from error
+            code = error.code if isinstance(error, Stopped) else EXIT_INTERRUPTED
+            raise typer.Exit(code) from error
 
     return wrapped
 
 
 def fail(message: str) -> None:
     """Print an error's one line."""
-    error_console.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True, highlight=False)
+    line = escape(" ".join(printable(part) for part in message.splitlines()))
+    error_console.print(f"[bold red]error:[/] {line}", soft_wrap=True, highlight=False)
+
+
+def _named(error: OSError) -> str:
+    """Name the file of an error; what is drawn up beside a file is called by the file's name."""
+    return str(error.filename) if error.filename else "a file could not be read or written"
 
 
 def say(text: str) -> None:

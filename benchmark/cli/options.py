@@ -1,5 +1,6 @@
 """Options that several commands share, and the reading of their text."""
 
+import csv
 from collections.abc import Callable, Sequence
 from functools import wraps
 from inspect import Parameter, Signature, signature
@@ -49,7 +50,10 @@ SeedsOption = Annotated[
     ),
 ]
 TrainOnOption = Annotated[
-    str | None, typer.Option("--train-on", help="Only these training sets, separated by commas.")
+    str | None,
+    typer.Option(
+        "--train-on", help='Only these training sets, separated by commas; "A, B" is one name.'
+    ),
 ]
 ModelsOfOption = Annotated[
     str | None, typer.Option("--train-on", help="Only models of this training set.")
@@ -134,19 +138,29 @@ def takes_study(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def read_list(text: str | None) -> list[str] | None:
-    """Split at commas."""
-    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+    """Split at commas; a name that has one stands in double quotes, as in CSV.
+
+    Raises:
+        BenchmarkError: A quote is not closed, say.
+    """
+    if text is None:
+        return None
+    try:
+        parts = next(csv.reader([text.strip()], skipinitialspace=True, strict=True), [])
+    except csv.Error as error:
+        raise BenchmarkError(f"'{text}' is no list of names between commas: {error}") from error
+    return [part.strip() for part in parts if part.strip()]
 
 
 def read_data(
     texts: list[str], roles: Callable[[], Sequence[str]] = tuple
 ) -> Path | dict[str, Path | str]:
     """Read ``--data``: one manifest, or one for each role; ``roles()`` are named if one lacks."""
-    if len(texts) == 1 and "=" not in texts[0]:
+    if len(texts) == 1 and _is_path(texts[0]):
         return Path(texts[0])
     found: dict[str, Path | str] = {}
     for text in texts:
-        if "=" not in text:
+        if _is_path(text):
             there = ", ".join(roles())
             known = f"; the roles are {there}" if there else ""
             raise BenchmarkError(
@@ -157,6 +171,11 @@ def read_data(
             raise BenchmarkError(f"--data: role '{role}' is bound twice")
         found[role] = Path(manifest)
     return found
+
+
+def _is_path(text: str) -> bool:
+    """Tell a path from ROLE=PATH: a file that is there may have an equals sign in its path."""
+    return "=" not in text or Path(text).exists()
 
 
 def read_by_generator(texts: list[str] | None, option: str) -> str | dict[str, str] | None:

@@ -1,16 +1,17 @@
 """What a run would do, as tables; none of it is done."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from benchmark.data.images import file_of
-from benchmark.errors import BenchmarkError
 from benchmark.study.checks import check_detectors
 from benchmark.study.planning import Plan, left_to_score, make_plan, nothing_to_train
 from benchmark.study.resolved import ResolvedStudy
+from benchmark.study.samples import MISSING_HASH
 from benchmark.training.store import ModelStore, default_store
 from leaderboard.tables.ablation import prompt_count
 from leaderboard.tables.cells import number_range
@@ -18,6 +19,7 @@ from protocols.conditions import CLEAN
 from protocols.expansion import Cell, Expansion
 from protocols.overlaps import KINDS, Overlap, overlaps, unstated
 from protocols.schema import Protocol
+from results.files import file_hash
 
 # A stored score: a float32 logit and its share of the three text columns, measured.
 _BYTES_A_SCORE = 14
@@ -29,6 +31,7 @@ _KINDS = {
 }
 # Of a name on two sides: digests are long.
 _FIRST = 40
+_WORKERS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +49,8 @@ def preview(
 ) -> list[PlanTable]:
     """Tell what ``run`` would train, decode and score.
 
-    Images are not decoded: only their being there is checked, so a manifest must state the sha256
-    of each, from which the models' ids follow.
+    Images are not decoded: only their being there is checked. The models' ids follow from the
+    sha256 of each; a file whose manifest does not state it is read for it.
 
     Args:
         resolved: The study on its data.
@@ -72,18 +75,22 @@ def preview(
 
 
 def _unverified(resolved: ResolvedStudy) -> pd.DataFrame:
-    """Take the manifests at their word, but for files that are not there."""
+    """Take the manifests at their word, but for files that are not there; hash what is unstated."""
     samples, roots = resolved.samples, resolved.roots
-    if (samples["sha256"] == "").any():
-        raise BenchmarkError(
-            "the manifest states no sha256 of its images, which the plan's model ids need: "
-            "write them with 'forgerybench data index', or start the run"
-        )
-    there = [
-        (roots[dataset] / file_of(sample_id)).is_file()
+    paths = [
+        roots[dataset] / file_of(sample_id)
         for dataset, sample_id in zip(samples["dataset"], samples["sample_id"], strict=True)
     ]
-    return samples.assign(problem=["" if found else "missing" for found in there])
+    there = [path.is_file() for path in paths]
+    files = zip(paths, there, samples["sha256"], strict=True)
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        digests = list(pool.map(lambda file: _digest(*file), files))
+    return samples.assign(sha256=digests, problem=["" if found else "missing" for found in there])
+
+
+def _digest(path: Path, there: bool, stated: str) -> str:
+    """Give the sha256 of a file, as the manifest states it or else by reading it."""
+    return stated or (file_hash(path) if there else MISSING_HASH)
 
 
 def _training_table(expansion: Expansion, plan: Plan) -> PlanTable:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 # are, without a name of their own.
 results_app = typer.Typer()
 
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Replace the file of --out if it is there.")
+]
 RunArgument = Annotated[Path, typer.Argument(help="Folder of a run.")]
 
 
@@ -37,11 +40,13 @@ def compare(
         int, typer.Option("--resamples", min=100, help="How many the intervals are from.")
     ] = 1000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the resamples.")] = 0,
+    force: ForceOption = False,
 ) -> None:
     """Compare the AUC of two detectors on the same samples, cell by cell."""
     from results.comparing import compare_detectors, comparison_frame
-    from results.files import atomic_write
+    from results.files import csv_table
 
+    _refuse_there(out, force)
     found = compare_detectors(
         run,
         left,
@@ -65,9 +70,24 @@ def compare(
         print_table(title, columns, rows, whole=False)
     say(note)
     if out is not None:
-        text = comparison_frame(found).to_csv(index=False, lineterminator="\n")
-        atomic_write(out, text)
+        _write_new(out, csv_table(comparison_frame(found)), force)
         out_console.print(f"Table: {out}", highlight=False, soft_wrap=True)
+
+
+def _refuse_there(out: Path | None, force: bool) -> None:
+    """Refuse to write over a file, before anything is computed."""
+    if out is not None and out.exists() and not force:
+        raise BenchmarkError(
+            f"{out} exists already: choose another file, or replace it with --force"
+        )
+
+
+def _write_new(out: Path, text: str, force: bool) -> None:
+    """Write a file that is not there, or is to be replaced."""
+    from results.files import atomic_write
+
+    _refuse_there(out, force)
+    atomic_write(out, text)
 
 
 def _alike(cells: Sequence["Compared"]) -> Iterator[tuple[str, list[list[str]]]]:
@@ -127,11 +147,12 @@ def export(
     dataset: Annotated[
         str | None, typer.Option("--dataset", help="eval-results: the benchmark, OWNER/NAME.")
     ] = None,
+    force: ForceOption = False,
 ) -> None:
     """Write a run's numbers for other tools."""
     from results.exports import to_csv, to_eval_results, to_json, to_model_index
-    from results.files import atomic_write
 
+    _refuse_there(out, force)
     if form in ("csv", "json") and model is not None:
         raise BenchmarkError(f"--model: {form} has all models; filter its column 'model'")
     if form != "eval-results" and dataset is not None:
@@ -144,7 +165,7 @@ def export(
         made = to_model_index(run, model)
     else:
         made = to_eval_results(run, model, dataset)
-    atomic_write(out, made.text)
+    _write_new(out, made.text, force)
     left_out = f", {made.left_out} without a value left out" if made.left_out else ""
     out_console.print(
         f"Export: {out} ({made.written} numbers{left_out})", highlight=False, soft_wrap=True

@@ -1,7 +1,8 @@
 """From a dataset on disk to its manifest: what an adapter reads, measured and written."""
 
 import csv
-import os
+import io
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from benchmark.data.facts import read_facts
 from benchmark.data.manifest import Manifest, from_columns
 from benchmark.errors import ManifestError
 from protocols.samples import OPTIONAL, REQUIRED
+from results.files import atomic_write
 
 NAME = "manifest.csv"
 COLUMNS = ("path", *REQUIRED[1:], *OPTIONAL, "width", "height")
@@ -99,6 +101,14 @@ def _check(adapter: Adapter, options: Options, target: Path) -> None:
         raise ManifestError(f"{target.parent}: there is no such folder")
     if target.exists():
         raise ManifestError(f"{target}: there is a manifest already; move it away first")
+    try:
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except OSError as error:
+        raise ManifestError(
+            f"{target}: cannot be written ({error.strerror}), and a manifest lies beside its "
+            "images: copy them to a folder of yours first"
+        ) from error
 
 
 def _measure(
@@ -134,14 +144,11 @@ def _columns(rows: Mapping[str, Row]) -> dict[str, list[str]]:
 
 def _write_csv(columns: Mapping[str, list[str]], target: Path) -> None:
     """Write a CSV file whole or not at all."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
     try:
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(columns)
-            writer.writerows(zip(*columns.values(), strict=True))
-        temporary.replace(target)
+        atomic_write(target, text.getvalue())
     except OSError as error:
         raise ManifestError(f"{target}: cannot be written: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)

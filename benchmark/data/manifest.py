@@ -16,6 +16,7 @@ from benchmark.data.facts import NOTHING_STATED, DatasetFacts, read_facts
 from benchmark.errors import ManifestError
 from protocols import SamplesError, validate
 from protocols.samples import COLUMNS, REQUIRED
+from protocols.text import printable
 
 SUFFIXES = (".csv", ".parquet")
 # Fingerprints join values with control characters, so no value may hold one.
@@ -90,7 +91,7 @@ def from_columns(
     except SamplesError as error:
         raise ManifestError(str(error)) from error
     root = path.parent
-    name = root.resolve().name
+    name = printable(root.resolve().name)
     return Manifest(path=path, root=root, name=name, samples=samples, facts=facts)
 
 

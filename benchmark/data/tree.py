@@ -11,6 +11,8 @@ from benchmark.errors import ManifestError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
+_LINKS = "a link may lead anywhere, so give the folder that it leads to, or copy that here"
+
 
 class Listing(NamedTuple):
     """What lies in a folder.
@@ -39,10 +41,12 @@ def list_images(folder: Path, apart: Collection[str] = ()) -> Listing:
     images: dict[str, Path] = {}
     found: list[Path] = []
     ignored: Counter[str] = Counter()
+    links = 0
     for top, below, names in os.walk(folder):
         ignored["linked or hidden folder"] += sum(
             _is_passed_over(Path(top, name)) for name in below
         )
+        links += sum(Path(top, name).is_symlink() for name in below)
         below[:] = sorted(name for name in below if not _is_passed_over(Path(top, name)))
         for path in (Path(top, name) for name in sorted(names)):
             if path.name in apart:
@@ -54,6 +58,7 @@ def list_images(folder: Path, apart: Collection[str] = ()) -> Listing:
     if not images:
         raise ManifestError(
             f"{folder}: no images in it; these are read: {' '.join(IMAGE_SUFFIXES)}"
+            + (f"; {links} links to folders were not entered: {_LINKS}" if links else "")
         )
     return Listing(sorted(images), found, +ignored)
 

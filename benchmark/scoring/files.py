@@ -21,7 +21,7 @@ from benchmark.errors import BenchmarkError, ImageError
 from benchmark.training.store import ModelStore, default_store
 from detectors.base import Detector, Known
 from detectors.catalog import detector_class, load_detector
-from results.files import atomic_write
+from results.files import atomic_write, csv_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,5 +138,5 @@ def _csv(scores: Iterable[ImageScore]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["path", "logit", "p_fake"])
-    writer.writerows([row.path, repr(row.logit), repr(row.p_fake)] for row in scores)
+    writer.writerows([csv_text(row.path), repr(row.logit), repr(row.p_fake)] for row in scores)
     return text.getvalue()

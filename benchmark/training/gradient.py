@@ -31,6 +31,7 @@ from benchmark.training.optim import (
 )
 from benchmark.training.sampling import BatchOrder, derive
 from detectors.base import Batch, Detector
+from detectors.weights import writing
 from results.files import atomic_write
 from results.metrics.functions import auc
 
@@ -253,10 +254,12 @@ class GradientTraining:
             shutil.rmtree(draft, ignore_errors=True)
             draft.mkdir(parents=True)
         self._accelerator.wait_for_everyone()
-        self._accelerator.save_state(str(draft / "accelerate"))
+        with writing(draft):
+            self._accelerator.save_state(str(draft / "accelerate"))
         self._accelerator.wait_for_everyone()  # each process has written its random state
         if self._accelerator.is_main_process:
-            torch.save(self._best, draft / _BEST)
+            with writing(draft):
+                torch.save(self._best, draft / _BEST)
             atomic_write(draft / _STATE, json.dumps(asdict(self._state)))
             draft.rename(target)
             for older in self._folder.glob("step-*"):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from leaderboard.figures.drawing import Picture
 from leaderboard.figures.registry import FigurePlace
@@ -14,6 +15,7 @@ from leaderboard.figures.training import MOST_SHOWN
 from leaderboard.tables.registry import TablePlace
 from leaderboard.tables.table import BEST, DASH, LEGEND, REPORTED, SECOND, SEEN, SIGNS, Table
 from leaderboard.view import ProtocolView
+from protocols.text import printable
 from results.run import RunContents
 from results.schema import ModelFacts
 
@@ -206,12 +208,19 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_shown,
     )
     environment.filters["data_uri"] = _data_uri
     environment.globals.update(
         LEGEND=LEGEND, SEEN=SEEN, SIGNS=SIGNS, BEST=BEST, SECOND=SECOND, DASH=DASH
     )
     return environment
+
+
+def _shown(value: Any) -> Any:
+    """Spell out in a name what could turn the line around that it stands in."""
+    is_name = isinstance(value, str) and not isinstance(value, Markup)
+    return printable(value, keep="\n") if is_name else value
 
 
 def _data_uri(png: bytes) -> str:

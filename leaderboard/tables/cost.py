@@ -12,6 +12,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from leaderboard.tables.table import DASH, with_unit
+from results.files import csv_table
 
 COLUMNS = ("detector", "group", "params", "trained", "input", "FLOPs", "images/s", "± %", "MB")
 
@@ -94,7 +95,7 @@ def cost_csv(costs: Sequence[Cost]) -> str:
     """Write the numbers at full precision, a row a detector, empty where missing."""
     whole = dict.fromkeys(("parameters", "trained", "input_size", "flops", "batch"), "Int64")
     frame = pd.DataFrame([asdict(cost) for cost in costs]).astype(whole)
-    return frame.to_csv(index=False, lineterminator="\n")
+    return csv_table(frame)
 
 
 def cost_json(costs: Sequence[Cost], measured: Mapping[str, str]) -> str:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from tabulate import tabulate
 
 from leaderboard.view import FEW_TELLS
+from protocols.text import printable
+from results.files import csv_text
 
 DASH = "\N{EN DASH}"
 SEEN, SMALL, POOLED, BEST, SECOND = "seen", "small", "pooled", "best", "second"
@@ -176,10 +178,10 @@ def to_csv(table: Table) -> str:
     """Write a table as CSV: section, row, then values at full precision, empty where missing."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["detector", table.corner, *table.columns])
+    writer.writerow(["detector", csv_text(table.corner), *map(csv_text, table.columns)])
     for section in table.sections:
         for name, cells in (*table.head, *section.rows):
-            writer.writerow([section.title, name, *(_csv_cell(cell) for cell in cells)])
+            writer.writerow([csv_text(section.title), csv_text(name), *map(_csv_cell, cells)])
     return buffer.getvalue()
 
 
@@ -190,7 +192,7 @@ def _csv_cell(cell: TableCell) -> str:
     """Give a number at full precision, or the text of what is no number."""
     if cell.raw is not None:
         return repr(cell.raw)
-    return "" if cell.text == DASH else cell.whole or _with_detail(cell)
+    return "" if cell.text == DASH else csv_text(cell.whole or _with_detail(cell))
 
 
 def _with_detail(cell: TableCell) -> str:
@@ -227,6 +229,7 @@ def _latex_cell(cell: TableCell, numbers: dict[str, int]) -> str:
 
 def _markdown(text: str) -> str:
     """Escape what Markdown would read as markup; a line break would end a table."""
+    text = printable(text, keep="\n")
     for sign in "\\`*_[]|#~$":
         text = text.replace(sign, f"\\{sign}")
     return " ".join(text.replace("&", "&amp;").replace("<", "&lt;").split())
@@ -253,12 +256,12 @@ _LATEX = {
 
 def _latex(text: str) -> str:
     """Escape what LaTeX would read as markup."""
-    return " ".join("".join(_LATEX.get(sign, sign) for sign in text).split())
+    return " ".join("".join(_LATEX.get(sign, sign) for sign in printable(text, "\n")).split())
 
 
 def _comment(text: str) -> str:
     """Keep a comment on its line."""
-    return " ".join(text.split())
+    return printable(" ".join(text.split()))
 
 
 _UNITS = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"))
