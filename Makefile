@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install quickstart test test-all check format lint types resume-check gpu-results protocol-page perturbation-page detector-page metric-page clean
+.PHONY: help install quickstart test test-all check format lint types resume-check gpu-results protocol-page perturbation-page detector-page metric-page licence-page clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -70,6 +70,9 @@ detector-page: $(INSTALLED) ## Count all detectors, or DETECTORS="one two", and 
 
 metric-page: $(INSTALLED) ## Write the table of metrics into docs/metrics.md
 	$(BIN)/python -m docs.scripts.metrics docs/metrics.md
+
+licence-page: $(INSTALLED) ## List the licences of all that is needed in docs/licences.md
+	$(BIN)/python -m docs.scripts.licences docs/licences.md
 
 clean: ## Remove the virtual environment and the runs
 	rm -rf $(VENV) runs build dist

@@ -117,7 +117,7 @@ def load_strictly(
 
     Args:
         network: Its class, or one of transformers' automatic ones.
-        source: A local folder, or a Hub repository.
+        source: A local folder, or a Hub repository, ``owner/name`` or ``owner/name@revision``.
         name: What ``source`` is called in messages.
         failed: What is said of ``name`` where it does not load; the reason follows.
         advice: What is said after the reason.
@@ -127,14 +127,18 @@ def load_strictly(
     Raises:
         WeightsError: It cannot be read, or a tensor is missing, over or of another shape.
     """
+    is_local = Path(source).is_dir()
+    place, _, revision = (str(source), "", "") if is_local else str(source).partition("@")
+    stated = {"revision": revision} if revision else {}
     with _quiet_loading():
         try:
             model, report = network.from_pretrained(
-                source,
+                place,
                 dtype=torch.float32,
                 use_safetensors=True,
-                local_files_only=Path(source).is_dir(),
+                local_files_only=is_local,
                 output_loading_info=True,
+                **stated,
             )
         except (OSError, RuntimeError, ValueError, SafetensorError) as error:
             reason = str(error).strip().splitlines()[0]

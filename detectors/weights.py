@@ -56,7 +56,7 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     except SafetensorError as error:
         reason = str(error).removeprefix("Error while serializing: ")
         raise OSError(None, f"cannot be written: {reason}", str(path)) from error
@@ -97,7 +97,8 @@ def hub_folder(name: str, patterns: list[str]) -> Path:
     """Give ``name`` if it is a local folder, else fetch it from the Hub.
 
     Args:
-        name: A local folder or a Hub repository, ``owner/name``.
+        name: A local folder or a Hub repository, ``owner/name``; ``owner/name@revision`` is a
+            branch, tag or commit of it, of which a commit alone cannot change.
         patterns: The files to fetch; none else is.
 
     Raises:
@@ -106,13 +107,16 @@ def hub_folder(name: str, patterns: list[str]) -> Path:
     local = Path(name)
     if local.is_dir():
         return local
-    if name.count("/") != 1 or name.startswith((".", "/", "~")) or local.suffix == ".safetensors":
+    repository, at, revision = name.partition("@")
+    odd = repository.count("/") != 1 or repository.startswith((".", "/", "~"))
+    if odd or bool(at) != bool(revision) or local.suffix == ".safetensors":
         raise WeightsError(f"there is no folder '{name}'")
+    stated: dict[str, Any] = {"revision": revision} if revision else {}
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(name, allow_patterns=patterns))
+        return Path(snapshot_download(repository, allow_patterns=patterns, **stated))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise WeightsError(f"'{name}' is no folder and not to be had from the Hub: {reason}") from (

@@ -37,7 +37,7 @@ def atomic_write(path: str | Path, content: bytes | str) -> None:
     try:
         _write(path, data)
     except OSError as error:  # a full disk names no file, a closed folder a temporary one
-        raise OSError(error.errno, error.strerror, str(path)) from error
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 
 
 def _write(path: Path, data: bytes) -> None:

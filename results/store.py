@@ -25,6 +25,7 @@ from pydantic import BaseModel, ValidationError
 from protocols.samples import COLUMNS
 from results.errors import ResultError
 from results.files import atomic_write, json_text, own_file, read_json
+from results.parquet import read_table
 from results.schema import SCHEMA, ModelFacts, Record, RunFacts, schema_of, upgraded
 
 Facts = TypeVar("Facts", bound=BaseModel)
@@ -267,13 +268,8 @@ def write_parquet(path: str | Path, table: pd.DataFrame, schema: pa.Schema, key:
 
 
 def read_parquet(path: str | Path) -> pa.Table:
-    """Read a Parquet file whole."""
-    if not Path(path).is_file():
-        raise ResultError(f"{path}: there is no such file")
-    try:
-        return pq.read_table(path, partitioning=None)
-    except pa.ArrowException as error:
-        raise ResultError(f"{path}: not Parquet ({' '.join(str(error).split())})") from error
+    """Read a Parquet file whole, as ``results.parquet.read_table`` does."""
+    return read_table(path)
 
 
 def _check_samples(path: Path, samples: pd.DataFrame) -> None:

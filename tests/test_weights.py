@@ -13,6 +13,7 @@ from torch import Tensor
 from detectors import WeightsError
 from detectors.catalog import load_detector
 from detectors.spectrum import Spectrum
+from detectors.weights import hub_folder
 from detectors.xception import Xception
 
 
@@ -195,3 +196,31 @@ def test_only_the_two_files_are_fetched_from_the_hub(
     monkeypatch.setattr("huggingface_hub.snapshot_download", give)
     assert isinstance(load_detector("owner/name"), Spectrum)
     assert asked == ["owner/name", ["config.json", "model.safetensors"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "repository", "revision"),
+    [("owner/name", "owner/name", None), ("owner/name@v1.0", "owner/name", "v1.0")],
+)
+def test_a_repository_of_the_hub_is_taken_at_the_revision_that_is_named(
+    name: str,
+    repository: str,
+    revision: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[str, str | None]] = []
+
+    def give(repo: str, *, allow_patterns: list[str], revision: str | None = None) -> str:
+        asked.append((repo, revision))
+        return str(tmp_path)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", give)
+    assert hub_folder(name, ["*.json"]) == tmp_path
+    assert asked == [(repository, revision)]
+
+
+@pytest.mark.parametrize("name", ["owner/name@", "a/b/c@d", "name@v1", "@", "../a@b"])
+def test_what_names_no_revision_is_not_asked_for(name: str) -> None:
+    with pytest.raises(WeightsError, match="there is no folder"):
+        hub_folder(name, ["*.json"])

@@ -10,16 +10,19 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from benchmark.data.facts import NOTHING_STATED, DatasetFacts, read_facts
 from benchmark.errors import ManifestError
 from protocols import SamplesError, validate
+from protocols.files import FileError, read_text
 from protocols.samples import COLUMNS, REQUIRED
 from protocols.text import printable
+from results.errors import ResultError
+from results.parquet import MOST_COLUMNS, read_table
 
 SUFFIXES = (".csv", ".parquet")
 # Fingerprints join values with control characters, so no value may hold one.
+_MOST_BYTES = 1 << 30  # of CSV: what is larger is written as Parquet
 CONTROL = r"[\x00-\x1f\x7f]"
 _BOX = "[0-9]{1,5} [0-9]{1,5} [1-9][0-9]{0,4} [1-9][0-9]{0,4}"
 
@@ -104,7 +107,7 @@ def check_path(path: Path) -> None:
         )
     if not path.exists():
         raise ManifestError(f"{path}: there is no such manifest")
-    if not path.is_file():
+    if not path.is_file():  # a pipe would be waited for without end
         raise ManifestError(f"{path}: is not a file")
     if path.suffix.lower() not in SUFFIXES:
         raise ManifestError(
@@ -129,13 +132,9 @@ def _read_csv(path: Path) -> Columns:
 def _csv_rows(path: Path) -> list[list[str]]:
     """Split a CSV file into rows; empty lines at its end are dropped."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise ManifestError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ManifestError(
-            f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8"
-        ) from error
+        text = read_text(path, _MOST_BYTES)
+    except FileError as error:
+        raise ManifestError(f"{path}: {error.reason}") from error
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         rows = list(reader)
@@ -151,12 +150,11 @@ def _csv_rows(path: Path) -> list[list[str]]:
 def _read_parquet(path: Path) -> Columns:
     """Read a Parquet file as columns of text; a missing value becomes an empty one."""
     try:
-        # The file as a handle: a folder's partitions and pandas metadata play no part.
-        with path.open("rb") as file:
-            table = pq.ParquetFile(file).read()
-    except (OSError, pa.ArrowException) as error:
-        reason = " ".join(str(error).split())
-        raise ManifestError(f"{path}: cannot be read as Parquet: {reason}") from error
+        table = read_table(path)
+    except ResultError as error:
+        reason = str(error).removeprefix(f"{path}: ")
+        reason = re.sub(r"^not Parquet \((.*)\)$", r"cannot be read as Parquet: \1", reason)
+        raise ManifestError(f"{path}: {reason}") from error
     _check_header(table.column_names, path)
     columns = {}
     for name, column in zip(table.column_names, table.columns, strict=True):
@@ -171,10 +169,14 @@ def _read_parquet(path: Path) -> Columns:
 
 
 def _check_header(header: list[str], path: Path) -> None:
-    """Refuse a header without ``path``, or with a name that is empty, double or taken."""
+    """Refuse a header without ``path``, or with a name that is empty, double, hidden or taken."""
+    if len(header) > MOST_COLUMNS:
+        raise ManifestError(f"{path}: {len(header)} columns; at most {MOST_COLUMNS} are read")
     for name, count in Counter(header).items():
         if not name.strip():
             raise ManifestError(f"{path}: column {header.index(name) + 1} has no name")
+        if printable(name) != name:
+            raise ManifestError(f"{path}: column '{printable(name)}' has a sign that is not seen")
         if count > 1:
             raise ManifestError(f"{path}: column '{name}' stands there {count} times")
     if "path" not in header:

@@ -5,7 +5,7 @@ import io
 import re
 import tempfile
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -17,7 +17,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontEntry, fontManager
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.text import Text
+from matplotlib.ticker import FixedFormatter, FuncFormatter
 from PIL import Image
+
+from protocols.text import printable
 
 WIDTH = 10.5  # inches; shown at about 1000 CSS pixels, so 9 points are read as about 12 pixels
 _DPI = 150
@@ -179,6 +183,7 @@ def picture(
         note: What follows its kind's caption.
         endings: Its forms: PNG, SVG and PDF, or some of them.
     """
+    _spell_out(figure)
     # Laid out once. An engine left in place, even an idle one, has every file drawn twice.
     engine = figure.get_layout_engine()
     assert engine is not None
@@ -203,6 +208,53 @@ def picture(
         width=width,
         height=height,
     )
+
+
+def drawable(text: str) -> str:
+    """Give a text in which every letter has a shape; ``U+6A21`` stands for one that has none.
+
+    The figures' font is the same on every machine and has no Chinese, Japanese or Korean letters:
+    a box would stand for each, and two names of them would look alike.
+    """
+    return "".join(
+        sign if sign in "\n\t" or _has_shape(sign) else f"U+{ord(sign):04X}" for sign in text
+    )
+
+
+def _has_shape(sign: str) -> bool:
+    """Tell whether a sign is drawn: marks of direction have an empty shape and would stay."""
+    return ord(sign) in _shapes() and printable(sign) == sign
+
+
+@cache
+def _shapes() -> frozenset[int]:
+    """List the letters that both weights of the figures' font have."""
+    known = []
+    for file in _FACES.values():
+        with TTFont(Path(mpl.get_data_path(), "fonts", "ttf", file)) as font:
+            known.append(frozenset(font.getBestCmap()))
+    return frozenset.intersection(*known)
+
+
+def _spell_out(figure: Figure) -> None:
+    """Make every text of a figure one that can be drawn, those of ticks too."""
+    for axis in (each for axes in figure.axes for each in (axes.xaxis, axes.yaxis)):
+        for formatter in (axis.get_major_formatter(), axis.get_minor_formatter()):
+            if isinstance(formatter, FixedFormatter):
+                formatter.seq = [drawable(text) for text in formatter.seq]
+            elif isinstance(formatter, FuncFormatter):
+                formatter.func = _then_drawable(formatter.func)
+    for text in figure.findobj(Text):
+        text.set_text(drawable(text.get_text()))
+
+
+def _then_drawable(label: Callable[[float, int | None], str]) -> Callable[[float, int | None], str]:
+    """Give the labels of some ticks, made drawable."""
+
+    def shown(value: float, position: int | None = None) -> str:
+        return drawable(label(value, position))
+
+    return shown
 
 
 def _few_colours(png: bytes) -> bytes:
