@@ -10,10 +10,17 @@
 from: ``benchmark``, ``detectors``, ``protocols``, ``results``, ``leaderboard``.
 """
 
+import sys
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark import __version__
+# Python puts the working folder first for -m: a file there would stand for a library of that name.
+_HERE = Path(__file__).resolve().parent
+if __name__ == "__main__" and not sys.flags.safe_path and Path(sys.path[0]).resolve() != _HERE:
+    del sys.path[0]
+
+from benchmark import __version__  # noqa: E402 - after that
 
 if TYPE_CHECKING:
     from benchmark.data.manifest import read_manifest

@@ -15,6 +15,7 @@ from detectors.card import Card, Taxon
 from detectors.cards import CATALOG
 from detectors.catalog import create_detector, detector_class, load_detector
 from detectors.errors import (
+    CodeError,
     DetectorError,
     InputError,
     UnknownDetectorError,
@@ -29,6 +30,7 @@ __all__ = [  # noqa: RUF022 - all that begin with a capital in one order
     "Batch",
     "CATALOG",
     "Card",
+    "CodeError",
     "Detector",
     "DetectorError",
     "InputError",

@@ -13,11 +13,14 @@ from torch.nn import functional as F
 
 from detectors.card import Card, Taxon
 from detectors.errors import DetectorError, InputError, UntrainedDetectorError, WeightsError
+from detectors.fetching import rebuilding
 from detectors.loading import check_fit, read_tensors
 from detectors.transform import Transform
 from detectors.weights import CONFIG, TENSORS, read_config, save, saved_folder
 
 Size = Literal["tiny", "base"]
+# What options of a saved detector that are none may make of a constructor.
+_UNFIT = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 LEAST_SIDE = 8  # what the strides of every network leave something of
 
 
@@ -247,11 +250,13 @@ class Detector(nn.Module):
     def from_pretrained(cls, name: Path | str) -> Self:
         """Load a trained detector of this class from a local folder or a Hub repository.
 
-        ``detectors.load_detector`` finds the class by what was saved.
+        ``detectors.load_detector`` finds the class by what was saved. Building it fetches nothing:
+        all its tensors are in its folder.
 
         Raises:
-            WeightsError: There is no such detector, it is of another class, or its tensors do not
-                fit, each one named.
+            WeightsError: There is no such detector, it is of another class, its options are not
+                those of one or ask for something to be fetched, or its tensors do not fit, each one
+                named.
         """
         folder = saved_folder(str(name))
         config = read_config(folder)
@@ -260,9 +265,12 @@ class Detector(nn.Module):
                 f"{folder / CONFIG}: holds '{config['detector']}', not '{cls.card.name}'"
             )
         try:
-            detector = cls(**config["options"])
-        except TypeError as error:
-            raise WeightsError(f"{folder / CONFIG}: {error}") from error
+            with rebuilding(folder / CONFIG):
+                detector = cls(**config["options"])
+        except _UNFIT as error:
+            said = " ".join(str(error).split())
+            what = said if isinstance(error, TypeError) else f"{type(error).__name__}: {said}"
+            raise WeightsError(f"{folder / CONFIG}: {what}") from error
         detector.init = config["init"]
         tensors = read_tensors([folder / TENSORS])
         check_fit(tensors, detector.state_dict(), folder / TENSORS)

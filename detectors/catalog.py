@@ -1,14 +1,21 @@
-"""The one table of detectors, by name; nothing of theirs is imported to list it."""
+"""The one table of detectors, by name; nothing of theirs is imported to list it.
 
+Whose code is loaded: what ships, what is installed as an entry point, and modules that the command
+line or the caller's own argument names. A file never names code: a name that stands in one goes
+through ``check_stated`` before anything is done with it.
+"""
+
+import warnings
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detectors.card import Card
 from detectors.cards import CATALOG
-from detectors.errors import DetectorError, UnknownDetectorError, WeightsError
+from detectors.errors import CodeError, DetectorError, UnknownDetectorError, WeightsError
 
 if TYPE_CHECKING:
     from detectors.base import Detector
@@ -20,21 +27,70 @@ CHECKPOINT = "hf:"
 def catalog_target(name: str) -> str:
     """Give the ``package.module:Class`` that ``name`` stands for; nothing is imported.
 
+    A name of the catalog is the catalog's, whatever is installed.
+
     Raises:
-        UnknownDetectorError: It is no name of the catalog or an entry point, nor such a target.
+        UnknownDetectorError: It is no name of the catalog or an entry point, nor such a target; or
+            two installed packages have a detector of that name.
     """
     if (checkpoint := checkpoint_of(name)) is not None:
         if not checkpoint:
             raise UnknownDetectorError("'hf:' names no checkpoint: hf:owner/name or hf:folder")
         return "detectors.huggingface:HuggingFace"
-    own = {entry.name: entry.value for entry in entry_points(group=ENTRY_POINTS)}
-    known = {**own, **CATALOG}
+    installed = _installed(name)
+    known = {**installed, **CATALOG}
+    if name in CATALOG and name in installed:
+        warnings.warn(
+            f"an installed package has a detector '{name}' too ({installed[name]}), which is not "
+            f"used: '{name}' is the catalog's; name the other one {installed[name]}",
+            stacklevel=2,
+        )
     if name not in known and ":" not in name:
         raise UnknownDetectorError(_unknown(name, list(known)))
     target = known.get(name, name)
     if not all(target.partition(":")) or target.startswith("."):  # relative to nothing
         raise UnknownDetectorError(f"detector '{target}': one's own is named package.module:Class")
     return target
+
+
+def check_stated(name: str, where: object, allowed: Collection[str] = ()) -> str:
+    """Give back the name of a detector that stands in a file, if what it leads to may be loaded.
+
+    Args:
+        name: As in ``detector_class``.
+        where: The file, for the message.
+        allowed: Modules that the user named: ``modules_of``, or his own option.
+
+    Raises:
+        CodeError: It leads to a module that is not the catalog's, nor installed as an entry point,
+            nor named by the user.
+    """
+    module = module_of(name)
+    if module is None or module in allowed or name in CATALOG.values():
+        return name
+    if name in {entry.name for entry in entry_points(group=ENTRY_POINTS)}:
+        return name
+    advice = "one's own is named package.module:Class"
+    if all(part.isidentifier() for part in module.split(".")):  # what is shown may be copied
+        advice = (
+            f"if you trust the module '{module}', allow it with --allow-code {module} (in Python "
+            f"allow_code=['{module}'])"
+        )
+    shown = f"'{name}'" if name.isprintable() else ascii(name)
+    raise CodeError(
+        f"{where}: names the detector {shown}, and a file may not say which code is run: {advice}"
+    )
+
+
+def module_of(name: str) -> str | None:
+    """Give the module in ``package.module:Class``; None for other names."""
+    module, colon, _ = name.partition(":")
+    return module if colon and not name.startswith(CHECKPOINT) else None
+
+
+def modules_of(names: Iterable[str]) -> frozenset[str]:
+    """Give the modules that names of detectors say."""
+    return frozenset(module for module in map(module_of, names) if module)
 
 
 def checkpoint_of(name: str) -> str | None:
@@ -97,6 +153,21 @@ def load_detector(name: Path | str) -> "Detector":
             f"{folder / CONFIG}: '{saved}' is not in the catalog; load it with its own class"
         )
     return detector_class(saved).from_pretrained(folder)
+
+
+def _installed(name: str) -> dict[str, str]:
+    """Give the targets of all entry points by their names.
+
+    Raises:
+        UnknownDetectorError: Two packages have different detectors called ``name``.
+    """
+    entries: list[EntryPoint] = list(entry_points(group=ENTRY_POINTS))
+    targets = sorted({entry.value for entry in entries if entry.name == name})
+    if len(targets) > 1 and name not in CATALOG:
+        raise UnknownDetectorError(
+            f"two installed packages have a detector '{name}': say which, {' or '.join(targets)}"
+        )
+    return {entry.name: entry.value for entry in entries}
 
 
 def _attribute(name: str, target: str) -> object:

@@ -9,6 +9,10 @@ class UnknownDetectorError(DetectorError):
     """No detector has the name that was asked for."""
 
 
+class CodeError(DetectorError):
+    """A file names code that nobody allowed to be loaded."""
+
+
 class UntrainedDetectorError(DetectorError):
     """A detector that was never trained was asked for logits."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from torch import Tensor
 from detectors.base import Detector, Size
 from detectors.cards import foundation as cards
 from detectors.errors import DetectorError, WeightsError
-from detectors.loading import load_strictly, read_json
+from detectors.loading import build_described, load_strictly, read_json
 from detectors.parts.network import register_statistics
 from detectors.pretrained import fingerprint, tensor_files, weights_folder
 
@@ -57,11 +57,11 @@ class HuggingFace(Detector):
         known = dict(network or {}) if folder is None else _inputs(folder)
         super().__init__(input_size=known["side"], size=size, taxa=taxa, untrained=untrained)
         if folder is None:
-            from transformers import AutoConfig, AutoModelForImageClassification
+            from transformers import AutoModelForImageClassification
 
-            fields, classes = dict(known["config"]), cast(Any, AutoModelForImageClassification)
-            config = AutoConfig.for_model(fields.pop("model_type"), **fields)
-            self.network: Any = classes.from_config(config)
+            self.network: Any = build_described(
+                AutoModelForImageClassification, known["config"], name=checkpoint
+            )
         else:
             from transformers import AutoModelForImageClassification
 

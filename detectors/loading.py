@@ -14,6 +14,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from detectors.errors import WeightsError
+from detectors.fetching import is_offline, refuse_fetching
+
+# How a network of transformers may compute without code from elsewhere; other names fetch kernels.
+_COMPUTED = frozenset({"eager", "sdpa", "batched_mm", "grouped_mm"})
+_KERNELS = ("attn_implementation", "experts_implementation")
+_CUSTOM = "trust_remote_code"
 
 _MOST_BYTES, _MOST_DEPTH = 64 << 20, 100  # of JSON: the indexes of sharded weights are the largest
 
@@ -115,6 +121,8 @@ def load_strictly(
 ) -> Any:
     """Load a network of transformers from safetensors, every tensor of it, as float32.
 
+    Code that lies beside the tensors, or that their configuration names, is never run.
+
     Args:
         network: Its class, or one of transformers' automatic ones.
         source: A local folder, or a Hub repository, ``owner/name`` or ``owner/name@revision``.
@@ -125,23 +133,32 @@ def load_strictly(
         end: How they may end.
 
     Raises:
-        WeightsError: It cannot be read, or a tensor is missing, over or of another shape.
+        WeightsError: It cannot be read, needs code of its own, or a tensor is missing, over or of
+            another shape.
     """
     is_local = Path(source).is_dir()
     place, _, revision = (str(source), "", "") if is_local else str(source).partition("@")
     stated = {"revision": revision} if revision else {}
+    if is_local:
+        _refuse_more_than_weights(Path(source), name)
+    else:
+        refuse_fetching(str(source))
     with _quiet_loading():
         try:
             model, report = network.from_pretrained(
                 place,
                 dtype=torch.float32,
                 use_safetensors=True,
-                local_files_only=is_local,
+                local_files_only=is_local or is_offline(),
                 output_loading_info=True,
+                trust_remote_code=False,
+                attn_implementation=None,  # whatever its configuration says
                 **stated,
             )
         except (OSError, RuntimeError, ValueError, SafetensorError) as error:
             reason = str(error).strip().splitlines()[0]
+            if _CUSTOM in str(error):
+                reason = "it is built by code of its own (auto_map), which is never run"
             raise WeightsError(f"{name} {failed}: {reason}{advice}") from error
     refuse_unfitting(
         name,
@@ -154,6 +171,64 @@ def load_strictly(
         reshaped=[str(tensor) for tensor in report["mismatched_keys"]],
     )
     return model
+
+
+def build_described(network: Any, fields: Mapping[str, Any], *, name: object) -> Any:
+    """Build a network of transformers from its configuration, with random weights.
+
+    Args:
+        network: One of transformers' automatic classes.
+        fields: Those of its configuration, ``model_type`` among them; the rest is checked by
+            transformers. Code that they name is never run.
+        name: What has the configuration, for messages.
+
+    Raises:
+        WeightsError: They are no configuration, or that of a network whose code is its own.
+    """
+    from huggingface_hub.errors import StrictDataclassError
+    from transformers import AutoConfig
+
+    _refuse_kernels(fields, name)
+    described = dict(fields)
+    try:
+        config = AutoConfig.for_model(described.pop("model_type", None), **described)
+        return network.from_config(config, trust_remote_code=False)
+    except (KeyError, TypeError, ValueError, StrictDataclassError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise WeightsError(f"{name}: describes no network of transformers: {reason}") from error
+
+
+def _refuse_more_than_weights(folder: Path, name: str) -> None:
+    """Raise WeightsError where a folder makes transformers load something else beside its tensors.
+
+    An adapter names another folder or repository, and some ways of computing fetch code.
+    """
+    if (folder / "adapter_config.json").is_file():
+        raise WeightsError(
+            f"{name} holds an adapter of other weights (adapter_config.json), which is not read: "
+            "name a folder of whole weights"
+        )
+    if (folder / "config.json").is_file():
+        _refuse_kernels(read_json(folder / "config.json"), name)
+
+
+def _refuse_kernels(config: object, name: object) -> None:
+    """Raise WeightsError where a configuration, at any depth, says to compute by fetched code."""
+    if isinstance(config, Mapping):
+        for key, value in config.items():
+            if str(key).removeprefix("_") in _KERNELS:
+                stated = value.values() if isinstance(value, Mapping) else [value]
+                wrong = [each for each in stated if each is not None and each not in _COMPUTED]
+                if wrong:
+                    raise WeightsError(
+                        f"{name}: '{key}' is {wrong[0]!r}, which may be code to fetch and run: "
+                        f"only {', '.join(sorted(_COMPUTED))} are taken"
+                    )
+            else:
+                _refuse_kernels(value, name)
+    elif isinstance(config, list):
+        for value in config:
+            _refuse_kernels(value, name)
 
 
 def refuse_unfitting(

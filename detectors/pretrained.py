@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from detectors.errors import WeightsError
+from detectors.fetching import is_rebuilding
 from detectors.loading import read_json, read_tensors
 from detectors.weights import hub_folder
 
@@ -25,7 +26,8 @@ def resolve(pretrained: Pretrained, *, size: str, published: str, detector: str)
 
     Args:
         pretrained: False for random weights, True for the published ones, a Hub repository or a
-            local folder; None is the default of the size: published for ``base``, else random.
+            local folder; None is the default of the size: published for ``base``, else random,
+            as where a saved detector is built, whose own tensors come after.
         size: ``tiny`` or ``base``.
         published: Hub repository of the published weights, which fit the size ``base``.
         detector: Name for messages.
@@ -43,7 +45,7 @@ def resolve(pretrained: Pretrained, *, size: str, published: str, detector: str)
             f"repository, not {pretrained!r}"
         )
     if pretrained is None:
-        pretrained = size == "base"
+        pretrained = size == "base" and not is_rebuilding()
     if pretrained is True and size != "base":
         raise WeightsError(
             f"{detector} has no published weights of size {size}: pass pretrained=False, "

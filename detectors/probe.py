@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import timm
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from detectors.base import Detector, Sides, Size
 from detectors.cards import foundation as cards
 from detectors.errors import DetectorError, WeightsError
-from detectors.loading import load_strictly, read_json
+from detectors.loading import build_described, load_strictly, read_json
 from detectors.parts.backbones import TINY_SIDE, load_trunk
 from detectors.parts.network import register_statistics
 from detectors.pretrained import fingerprint, tensor_files, weights_folder
@@ -130,24 +130,36 @@ def _of_timm(name: str) -> dict[str, Any]:
 def _built(described: Mapping[str, Any]) -> Any:
     """Build the network that ``described`` says, from random weights."""
     if described.keys() == {"timm", "arguments", "mean", "std"}:
+        name, arguments = described["timm"], described["arguments"]
+        _refuse_reading(name, arguments)
         try:
-            return timm.create_model(
-                described["timm"], **described["arguments"] | {"num_classes": 0}
-            )
+            return timm.create_model(name, **arguments | {"num_classes": 0})
         except RuntimeError as error:
-            raise DetectorError(
-                f"probe: timm cannot build '{described['timm']}': {error}"
-            ) from error
+            raise DetectorError(f"probe: timm cannot build '{name}': {error}") from error
     if described.keys() != {"transformers", "mean", "std"}:
         raise DetectorError(
             "probe: a described backbone has timm and arguments, or transformers, beside mean and "
             f"std; this one has {', '.join(described)}"
         )
-    from transformers import AutoConfig, AutoModel
+    from transformers import AutoModel
 
-    fields, classes = dict(described["transformers"]), cast(Any, AutoModel)
-    model = classes.from_config(AutoConfig.for_model(fields.pop("model_type"), **fields))
+    model = build_described(AutoModel, described["transformers"], name="probe")
     return getattr(model, "vision_model", model)
+
+
+def _refuse_reading(name: Any, arguments: Any) -> None:
+    """Raise DetectorError where timm would read or fetch something to build a described network.
+
+    A name may be that of a repository or folder, and arguments those of weights.
+    """
+    known = isinstance(name, str) and timm.is_model(name.partition(".")[0]) and ":" not in name
+    if not known or not isinstance(arguments, Mapping):
+        raise DetectorError(f"probe: a described backbone is a network of timm, not {name!r}")
+    reading = set(inspect.signature(timm.create_model).parameters)
+    if wrong := sorted(key for key in arguments if key in reading or "pretrained" in key):
+        raise DetectorError(
+            f"probe: a described backbone has arguments of its network alone, not {wrong[0]!r}"
+        )
 
 
 def _loaded(name: str) -> tuple[Any, dict[str, Any], str]:

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from detectors.errors import WeightsError
+from detectors.fetching import OFFLINE, is_offline, refuse_fetching
 from detectors.loading import read_json
 
 CONFIG, TENSORS = "config.json", "model.safetensors"
@@ -102,7 +103,8 @@ def hub_folder(name: str, patterns: list[str]) -> Path:
         patterns: The files to fetch; none else is.
 
     Raises:
-        WeightsError: It is neither, or cannot be reached.
+        WeightsError: It is neither, or cannot be reached; or nothing may be fetched and it is not
+            among what was fetched before.
     """
     local = Path(name)
     if local.is_dir():
@@ -112,12 +114,23 @@ def hub_folder(name: str, patterns: list[str]) -> Path:
     if odd or bool(at) != bool(revision) or local.suffix == ".safetensors":
         raise WeightsError(f"there is no folder '{name}'")
     stated: dict[str, Any] = {"revision": revision} if revision else {}
+    refuse_fetching(name)
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+    offline = is_offline()
     try:
-        return Path(snapshot_download(repository, allow_patterns=patterns, **stated))
+        return Path(
+            snapshot_download(
+                repository, allow_patterns=patterns, local_files_only=offline, **stated
+            )
+        )
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        if offline:
+            raise WeightsError(
+                f"'{name}' is no folder and was not fetched before, and nothing is fetched offline "
+                f"(--offline, {OFFLINE}=1)"
+            ) from error
         reason = str(error).strip().splitlines()[0]
         raise WeightsError(f"'{name}' is no folder and not to be had from the Hub: {reason}") from (
             error

@@ -13,7 +13,8 @@ from results.errors import ResultError
 
 SCHEMA: Final = 2
 Track = Literal["common", "own", "custom", "unknown"]
-ModelId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+MODEL_ID: Final = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
+ModelId = Annotated[str, Field(pattern=rf"^{MODEL_ID}$")]
 
 
 class _Strict(BaseModel):

@@ -188,7 +188,9 @@ def test_a_folder_that_cannot_be_made_is_one_line(manifest: Path, tmp_path: Path
 def test_a_model_of_the_store_is_named_by_its_id(manifest: Path, tmp_path: Path) -> None:
     run_small(manifest, tmp_path / "run", write_recipe(tmp_path))
     model = str(read_run(tmp_path / "run").entries[0].model)
-    done = call("score", manifest.parent / "one" / "checker" / "test0.png", "--model", model)
+    image = manifest.parent / "one" / "checker" / "test0.png"
+    assert "--allow-code tests.small_data" in error(call("score", image, "--model", model))
+    done = call("score", image, "--model", model, "--allow-code", "tests.small_data")
     assert done.exit_code == 0, done.output
     assert "P(fake) by Small" in done.stdout
 

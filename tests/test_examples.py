@@ -35,4 +35,6 @@ def test_the_protocol_in_the_documentation_is_valid(tmp_path: Path) -> None:
     (tmp_path / "my-swaps.yaml").write_text(blocks[0])
     (tmp_path / "widths.yaml").write_text(blocks[1])
     assert load_protocol(str(tmp_path / "my-swaps.yaml")).name == "my-swaps"
-    assert len(load_study(str(tmp_path / "widths.yaml")).detectors) == 3
+    widths = load_study(str(tmp_path / "widths.yaml"), allow_code=["examples.own_detector"])
+    assert len(widths.detectors) == 3
+    assert "run widths.yaml --allow-code examples.own_detector " in text

@@ -189,7 +189,7 @@ def test_only_the_two_files_are_fetched_from_the_hub(
 ) -> None:
     asked: list[object] = []
 
-    def give(name: str, *, allow_patterns: list[str]) -> str:
+    def give(name: str, *, allow_patterns: list[str], local_files_only: bool) -> str:
         asked.extend([name, allow_patterns])
         return str(model)
 

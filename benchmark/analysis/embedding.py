@@ -1,6 +1,6 @@
 """Embeddings of a run's test images, stored so that the report draws them without torch."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from benchmark.study.resolved import encoding_of
 from benchmark.study.samples import verified_samples
 from benchmark.training.store import ModelStore, default_store
 from detectors.base import Detector
-from detectors.catalog import detector_class
+from detectors.catalog import check_stated, detector_class, modules_of
 from leaderboard.report import report
 from results.embeddings import write_embeddings
 from results.run import protocols_of
@@ -40,6 +40,7 @@ def embed(
     store: Path | None = None,
     device: str = "auto",
     progress: Progress | None = None,
+    allow_code: Collection[str] = (),
 ) -> Path:
     """Store the features of test images by a run's models, and build its report again.
 
@@ -53,22 +54,25 @@ def embed(
         store: Folder of trained models.
         device: ``auto``, ``cpu`` or ``cuda``.
         progress: Told of everything that happens.
+        allow_code: Modules of one's own that the run may name, beside those in ``detectors``.
 
     Returns:
         The page of the report.
 
     Raises:
+        CodeError: A file of the run names a module that is not allowed.
         BenchmarkError: No model is meant, its weights are gone, or the data is other data.
     """
     progress = progress or Progress()
     facts = read_run(run)
     entries = chosen_entries(facts, detectors, training)
     models = ModelStore(store or default_store())
+    allowed = {*allow_code, *modules_of(detectors or ())}
     source = source_of(run, facts, data, progress)
     rows = _spread(source.samples, most)
     progress.phase("score", len(entries))
     for model in dict.fromkeys(str(entry.model) for entry in entries):
-        detector = load_model(run, model, models).to(resolve_device(device))
+        detector = load_model(run, model, models, allowed).to(resolve_device(device))
         progress.job(model, len(rows))
         features = _features(detector, source, rows, progress)
         names = source.samples.iloc[rows][["dataset", "sample_id"]].reset_index(drop=True)
@@ -115,17 +119,20 @@ def source_of(run: Path, facts: RunFacts, data: Data, progress: Progress) -> Ima
     return ImageSource(samples, roots, encoding=encoding_of(protocols, samples))
 
 
-def load_model(run: Path, model: str, store: ModelStore) -> Detector:
+def load_model(run: Path, model: str, store: ModelStore, allowed: Collection[str]) -> Detector:
     """Load a model of a run from the store.
 
     Raises:
         BenchmarkError: It is not there.
+        CodeError: It is of a class in a module that is not among ``allowed``.
     """
+    where = Path(run) / "models" / f"{model}.json"
+    stated = check_stated(read_model(run, model).detector, where, allowed)
     if not store.has(model):
         raise BenchmarkError(
             f"the weights of {model} are not in {store.root}: give --store, or run the study again"
         )
-    return detector_class(read_model(run, model).detector).from_pretrained(store.root / model)
+    return detector_class(stated).from_pretrained(store.root / model)
 
 
 def _spread(samples: pd.DataFrame, most: int) -> Rows:

@@ -9,9 +9,7 @@ import torch
 from benchmark.data.checking import check
 from benchmark.data.loader import Rows, default_workers
 from benchmark.data.manifest import Manifest
-from benchmark.data.source import ImageSource
 from benchmark.errors import BenchmarkError
-from benchmark.scoring.conditions import perturbed
 from benchmark.study.binding import Data, bind
 from benchmark.study.resolved import encoding_of
 from leaderboard.figures.hardest import Errors, Pixels, contact_sheet, find_cell, hardest
@@ -86,6 +84,10 @@ def inspect(
 
 def _images(contents: RunContents, errors: Errors, data: Data) -> list[Pixels | str]:
     """Give the image of each error, or why there is none."""
+    # They load torch, which a table of errors does without.
+    from benchmark.data.source import ImageSource
+    from benchmark.scoring.conditions import perturbed
+
     protocols = [expansion.protocol for expansion in contents.expansions.values()]
     manifests = bind(protocols, data, allow_missing=True)
     samples = contents.samples

@@ -1,7 +1,7 @@
 """What a model looks at, on drawn faces: its chosen noise patches and its class-activation map."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from benchmark.progress import Progress
 from benchmark.study.binding import Data
 from benchmark.training.store import ModelStore, default_store
 from detectors.base import Detector
+from detectors.catalog import modules_of
 from leaderboard.report import report
 from results.overlays import write_overlays
 from results.store import read_run
@@ -34,6 +35,7 @@ def overlay(
     store: Path | None = None,
     device: str = "auto",
     progress: Progress | None = None,
+    allow_code: Collection[str] = (),
 ) -> Path:
     """Store what a run's models look at, one test image of each generator; report again.
 
@@ -47,11 +49,13 @@ def overlay(
         store: Folder of trained models.
         device: ``auto``, ``cpu`` or ``cuda``.
         progress: Told of everything that happens.
+        allow_code: Modules of one's own that the run may name, beside those in ``detectors``.
 
     Returns:
         The page of the report.
 
     Raises:
+        CodeError: A file of the run names a module that is not allowed.
         BenchmarkError: A dataset is not the embedded one, no model is meant, its weights are gone,
             or it has no convolution whose activations have a place in the image.
     """
@@ -64,11 +68,12 @@ def overlay(
                 "embedded synthetic set alone"
             )
     models = ModelStore(store or default_store())
+    allowed = {*allow_code, *modules_of(detectors or ())}
     source = source_of(run, facts, data, progress)
     rows = _one_of_each(source.samples)
     for entry in chosen_entries(facts, detectors, training):
         model = str(entry.model)
-        detector = load_model(run, model, models).to(resolve_device(device)).eval()
+        detector = load_model(run, model, models, allowed).to(resolve_device(device)).eval()
         write_overlays(run, model, _table(detector, source, rows))
     page: Path = report(run)
     return page

@@ -21,9 +21,11 @@ from benchmark.cli.console import (
     told,
 )
 from benchmark.cli.data import data_app, draw_embedded
+from benchmark.cli.limits import DATA_ONLY, read_data_only
 from benchmark.cli.list import list_app
 from benchmark.cli.options import (
     CheckpointOption,
+    CodeOption,
     DataOption,
     DetectorsOption,
     DeviceOption,
@@ -33,6 +35,7 @@ from benchmark.cli.options import (
     OutOption,
     StoreOption,
     ThreadsOption,
+    read_code,
     read_data,
     read_list,
     takes_study,
@@ -46,6 +49,7 @@ from benchmark.study.binding import Data, check_folder, load_protocols, roles_of
 from benchmark.study.resolved import resolve
 from benchmark.study.schema import Study, load_study
 from benchmark.version import __version__
+from detectors.fetching import OFFLINE, go_offline
 
 # Nothing here may import torch at the top: --help and the lists stay light.
 app = typer.Typer(
@@ -67,8 +71,6 @@ def main() -> None:
     # OpenMP threads that spin long while they wait make training tens of times slower as soon as
     # the cores are shared with anything else. It must be set before torch is loaded.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-    # One's own detector lies where one works; last, so that it can hide nothing of ours.
-    sys.path.append(str(Path.cwd()))
     stop_when_told()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal without all letters shows the rest
@@ -87,8 +89,25 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
+    offline: Annotated[
+        bool,
+        typer.Option("--offline", envvar=OFFLINE, help="Download nothing; what needs it says so."),
+    ] = False,
+    no_code: Annotated[
+        bool,
+        typer.Option(
+            "--no-code",
+            envvar=DATA_ONLY,
+            help="Read data alone: load no network, no detector and nobody's code.",
+        ),
+    ] = False,
 ) -> None:
-    """Hold the options of the command itself."""
+    """Set what holds for every command."""
+    del version  # its callback has shown it
+    if offline:
+        go_offline()
+    if no_code:
+        read_data_only()
 
 
 @app.command()
@@ -225,8 +244,11 @@ def embed(
     most: Annotated[int, typer.Option("--most", min=20, help="Images at most.")] = 800,
     store: StoreOption = None,
     device: DeviceOption = "auto",
+    allow_code: CodeOption = None,
 ) -> None:
     """Store where a run's models put the test images, and draw it in the report."""
+    names = read_list(detectors)
+    allowed = read_code(allow_code, names)
     from benchmark.analysis.embedding import embed as carry_out
     from benchmark.cli.display import Display
 
@@ -234,12 +256,13 @@ def embed(
         page = carry_out(
             run,
             data=read_data(data),
-            detectors=read_list(detectors),
+            detectors=names,
             training=train_on,
             most=most,
             store=store,
             device=device,
             progress=display,
+            allow_code=allowed,
         )
     _tell_report(page)
 
@@ -253,17 +276,21 @@ def overlay(
     train_on: ModelsOfOption = None,
     store: StoreOption = None,
     device: DeviceOption = "auto",
+    allow_code: CodeOption = None,
 ) -> None:
     """Store what a run's models look at on drawn faces, and draw it in the report."""
+    names = read_list(detectors)
+    allowed = read_code(allow_code, names)
     from benchmark.analysis.overlays import overlay as carry_out
 
     page = carry_out(
         run,
         data=read_data(data),
-        detectors=read_list(detectors),
+        detectors=names,
         training=train_on,
         store=store,
         device=device,
+        allow_code=allowed,
     )
     _tell_report(page)
 
@@ -281,16 +308,20 @@ def score(
     store: StoreOption = None,
     out: Annotated[Path | None, typer.Option("--out", help="Also write a CSV file.")] = None,
     device: DeviceOption = "auto",
+    allow_code: CodeOption = None,
 ) -> None:
     """Score images with a trained detector."""
     from benchmark.training.store import ModelStore, default_store
 
     check_device(device)
+    allowed = read_code(allow_code)
     ModelStore(store or default_store()).check_named(model)
     with doing("Loading the detector"):  # torch takes a while to load
         from benchmark.scoring.files import score_paths
 
-        scored = score_paths(paths, model=model, store=store, out=out, device=device)
+        scored = score_paths(
+            paths, model=model, store=store, out=out, device=device, allow_code=allowed
+        )
     rows = [[row.path, f"{row.logit:+.3f}", f"{row.p_fake:.4f}"] for row in scored.scores]
     if rows:
         print_table(f"P(fake) by {scored.detector}", ["image", "logit", "P(fake)"], rows)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from benchmark.cli.console import error_console, out_console, print_sections, print_table, told
-from benchmark.cli.options import read_list
+from benchmark.cli.options import read_code, read_list
 
 # Nothing here may import torch at the top: --help and the lists stay light.
 bench_app = typer.Typer(no_args_is_help=True, help="Measure what things cost.")
@@ -30,11 +30,12 @@ def bench_detectors(
     ] = None,
 ) -> None:
     """Measure parameters, FLOPs, images a second and memory, each detector in its own process."""
+    names = [] if detectors == "all" else read_list(detectors) or []
+    read_code(None, names)
     from benchmark.analysis.cost import Setting, measure_costs
     from benchmark.cli.display import Display
     from leaderboard.tables.cost import COLUMNS, cost_notes, cost_rows
 
-    names = [] if detectors == "all" else read_list(detectors) or []
     setting = Setting(
         size=size,  # type: ignore[arg-type]  # measure_costs checks it
         device=device,
@@ -64,5 +65,6 @@ def show_detector(
     """Show a detector's whole card."""
     from benchmark.cli.catalog import card_facts
 
+    read_code(None, [name])
     title, facts = card_facts(name)
     print_table(title, ["what", "on the card"], facts)

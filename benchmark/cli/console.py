@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from benchmark.cli.limits import is_refused
 from benchmark.cli.signals import Stopped
 from benchmark.errors import BenchmarkError
 from detectors.errors import DetectorError
@@ -53,6 +54,11 @@ def told(command: Callable[P, R]) -> Callable[P, R]:
             raise typer.Exit(EXIT_ERROR) from error
         except OSError as error:
             fail(f"{_named(error)}: {error.strerror or error}")
+            raise typer.Exit(EXIT_ERROR) from error
+        except ImportError as error:
+            if not is_refused(error):
+                raise
+            fail(str(error))
             raise typer.Exit(EXIT_ERROR) from error
         except KeyboardInterrupt as error:
             fail("stopped; the same command goes on where it stopped")

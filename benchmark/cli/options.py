@@ -10,9 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from benchmark.cli.console import out_console
+from benchmark.cli.limits import find_modules
 from benchmark.errors import BenchmarkError
 from benchmark.study.schema import Study, study_of
 from benchmark.study.selection import left_out_notes
+from detectors.catalog import modules_of
 
 Target = Annotated[str, typer.Argument(help="A protocol or study: its name, or a .yaml file.")]
 DataOption = Annotated[
@@ -58,6 +60,15 @@ TrainOnOption = Annotated[
 ModelsOfOption = Annotated[
     str | None, typer.Option("--train-on", help="Only models of this training set.")
 ]
+CodeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-code",
+        metavar="MODULE",
+        help="A module of your own that a file may name; may be repeated.",
+        show_default="none: a file never says which code is run",
+    ),
+]
 StoreOption = Annotated[
     Path | None,
     typer.Option(
@@ -91,6 +102,7 @@ def read_study(
     track: TrackOption = None,
     seeds: SeedsOption = None,
     train_on: TrainOnOption = None,
+    allow_code: CodeOption = None,
 ) -> Study:
     """Make the study that the options describe; these are the options of a study."""
     if size not in (None, "tiny", "base"):
@@ -100,6 +112,7 @@ def read_study(
     if wrong:
         raise BenchmarkError(f"--seeds are whole numbers from 0, not '{wrong[0]}'")
     names = read_list(detectors)
+    allowed = read_code(allow_code, names)
     study = study_of(
         target,
         detectors=names,
@@ -108,6 +121,7 @@ def read_study(
         track=track,
         seeds=[int(number) for number in numbers] or None,
         train_on=read_list(train_on),
+        allow_code=allowed,
     )
     notes = left_out_notes(names or [], study.size, None if recipe else study.track)
     for why, left_out in notes.items():
@@ -150,6 +164,17 @@ def read_list(text: str | None) -> list[str] | None:
     except csv.Error as error:
         raise BenchmarkError(f"'{text}' is no list of names between commas: {error}") from error
     return [part.strip() for part in parts if part.strip()]
+
+
+def read_code(modules: CodeOption, detectors: Sequence[str] | None = None) -> frozenset[str]:
+    """Give the modules of the user's own that the command line names; they are found where he is.
+
+    Raises:
+        BenchmarkError: Some are named although no code is to be loaded.
+    """
+    named = frozenset(modules or ()) | modules_of(detectors or ())
+    find_modules(named)
+    return named
 
 
 def read_data(

@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -18,10 +18,12 @@ from benchmark.data.loader import default_workers, load
 from benchmark.data.tree import IMAGE_SUFFIXES
 from benchmark.environment import resolve_device
 from benchmark.errors import BenchmarkError, ImageError
-from benchmark.training.store import ModelStore, default_store
+from benchmark.training.store import FACTS, ModelStore, default_store
 from detectors.base import Detector, Known
-from detectors.catalog import detector_class, load_detector
+from detectors.catalog import check_stated, detector_class, load_detector
 from results.files import atomic_write, csv_text
+from results.schema import ModelFacts
+from results.store import read_facts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +55,7 @@ def score_paths(
     store: Path | None = None,
     out: Path | None = None,
     device: str = "auto",
+    allow_code: Collection[str] = (),
 ) -> Scored:
     """Score images, one at a time, so that no image changes another's score.
 
@@ -62,9 +65,11 @@ def score_paths(
         store: The store of trained models; the user's cache folder if left out.
         out: A CSV file to write too: path, logit, p_fake. It must not be there yet.
         device: ``auto``, ``cpu`` or ``cuda``.
+        allow_code: Modules of one's own that a model's facts may name.
 
     Raises:
         BenchmarkError: There is no image or no such model, or ``out`` is there already.
+        CodeError: The model's facts name a module that is not allowed.
         WeightsError: The model does not fit, or is not to be had from the Hub.
     """
     if out is not None and out.exists():
@@ -72,7 +77,8 @@ def score_paths(
     found = list(_images(paths))
     if not found:
         raise BenchmarkError(f"no images in {', '.join(map(str, paths))}")
-    detector = _load(model, ModelStore(store or default_store())).to(resolve_device(device))
+    models = ModelStore(store or default_store())
+    detector = _load(model, models, allow_code).to(resolve_device(device))
     scores, problems = [], []
     loaded = load(
         ([path] for path in found),
@@ -93,13 +99,15 @@ def score_paths(
     return Scored(detector=detector.card.title, scores=tuple(scores), problems=tuple(problems))
 
 
-def _load(model: str, store: ModelStore) -> Detector:
+def _load(model: str, store: ModelStore, allowed: Collection[str]) -> Detector:
     """Load a model of the store by its id, or a detector by its folder or Hub name."""
     store.check_named(model)
-    if store.has(model):
-        # One's own store may name one's own class; a folder from elsewhere may not.
-        return detector_class(store.facts(model).detector).from_pretrained(store.root / model)
-    return load_detector(model)
+    folder = store.root / model if store.has(model) else Path(model)
+    facts = folder / FACTS
+    if not facts.is_file():
+        return load_detector(model)
+    stated = check_stated(read_facts(facts, ModelFacts).detector, facts, allowed)
+    return detector_class(stated).from_pretrained(folder)
 
 
 class _File(NamedTuple):

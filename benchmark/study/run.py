@@ -96,7 +96,8 @@ def run(
         executor: See ``out``.
         progress: See ``out``.
         **changes: ``detectors``, ``size``, ``recipe``, ``track``, ``seeds`` and ``train_on`` in
-            place of the study's own (``benchmark.study.schema.Changes``).
+            place of the study's own, and ``allow_code``, the modules of one's own that a study's
+            file may name (``benchmark.study.schema.Changes``).
 
     Returns:
         The page of the report, which the first process alone writes.

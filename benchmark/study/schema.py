@@ -1,6 +1,6 @@
 """Studies: protocols, detectors with options and recipes, seeds; from YAML or arguments."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack, get_args
@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from benchmark.errors import BenchmarkError
 from benchmark.study.selection import spelt_out
+from detectors.catalog import check_stated, modules_of
 from protocols.errors import UnknownNameError
 from protocols.reading import is_file_name, load_named, names_in, read_text, read_yaml
 from protocols.schema import load_protocol, protocol_names
@@ -37,7 +38,8 @@ class StudyDetector(BaseModel):
     """A detector of a study.
 
     Attributes:
-        detector: Name in the catalog, an entry point, or ``package.module:Class``.
+        detector: Name in the catalog, an entry point, or ``package.module:Class``: in a file, of a
+            module that the user allows.
         label: What tables call it; None: its name. Two entries of one study need two labels.
         options: Options of its constructor.
         recipe: Name or path of a recipe; None: the one of the track.
@@ -96,6 +98,8 @@ class Changes(TypedDict, total=False):
         track: ``common`` or ``own``, in place of a study's own; a protocol has ``common``.
         seeds: In place of a study's own; a protocol has the seed 0.
         train_on: Only these training sets of a protocol.
+        allow_code: Modules of one's own that a study's file may name, beside those in
+            ``detectors``.
     """
 
     detectors: Sequence[str] | str | None
@@ -104,6 +108,7 @@ class Changes(TypedDict, total=False):
     track: str | None
     seeds: Sequence[int] | None
     train_on: Sequence[str] | None
+    allow_code: Collection[str]
 
 
 def study_names() -> list[str]:
@@ -111,15 +116,32 @@ def study_names() -> list[str]:
     return names_in(_FOLDER)
 
 
-def load_study(name: str) -> Study:
+def load_study(name: str, *, allow_code: Collection[str] = ()) -> Study:
     """Read a study by its name or the path of one's own ``.yaml`` file.
+
+    Args:
+        name: Its name, or the path of a file.
+        allow_code: Modules of one's own that the file may name.
 
     Raises:
         UnknownNameError: There is no such study.
         BenchmarkError: An entry stands in it twice.
+        CodeError: It names a module that is not allowed.
         ProtocolError: The file is not there or breaks the schema.
     """
+    return _allowed(_read_study(name), name, allow_code)
+
+
+def _read_study(name: str) -> Study:
+    """Read a study whose detectors may be of any module."""
     return checked(load_named(Study, "study", name, _FOLDER))
+
+
+def _allowed(study: Study, where: str, modules: Collection[str]) -> Study:
+    """Give back a study that was read, if all its detectors may be loaded."""
+    for entry in study.detectors:
+        check_stated(entry.detector, where, modules)
+    return study
 
 
 def study_of(target: str, **changes: Unpack[Changes]) -> Study:
@@ -160,7 +182,8 @@ def study_of(target: str, **changes: Unpack[Changes]) -> Study:
         new["protocols"] = tuple(
             p.model_copy(update={"train_on": tuple(train_on)}) for p in study.protocols
         )
-    return checked(study.model_copy(update=new))
+    found = checked(study.model_copy(update=new))
+    return _allowed(found, target, {*changes.get("allow_code", ()), *modules_of(names or ())})
 
 
 def _stated(
@@ -173,7 +196,7 @@ def _stated(
     if target in study_names() or _holds_study(target):
         if train_on is not None:
             raise BenchmarkError(f"'{target}' is a study: it states train_on for each protocol")
-        return load_study(target)
+        return _read_study(target)
     if target not in protocol_names() and not is_file_name(target):
         raise UnknownNameError("protocol or study", target, [*study_names(), *protocol_names()])
     if not detectors or size is None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, field
+from pickle import UnpicklingError
 from typing import Any, cast
 
 import numpy as np
@@ -36,7 +37,7 @@ from results.files import atomic_write
 from results.metrics.functions import auc
 
 _STATE = "progress.json"
-_BEST = "best.pt"
+_BEST, _AVERAGE = "best.pt", "average.pt"
 
 
 @dataclass
@@ -109,8 +110,6 @@ class GradientTraining:
         self._average = make_average(self._recipe, detector)
         schedule = make_scheduler(self._recipe, optimizer)
         self._step, self._optimizer, self._schedule = accelerator.prepare(step, optimizer, schedule)
-        if self._average is not None:
-            accelerator.register_for_checkpointing(self._average)
 
     def run(self) -> Outcome:
         """Train until the steps are used up or the validation AUC no longer rises."""
@@ -260,6 +259,9 @@ class GradientTraining:
         if self._accelerator.is_main_process:
             with writing(draft):
                 torch.save(self._best, draft / _BEST)
+                if self._average is not None:
+                    # Not by accelerate, which would unpickle it, and so run what a store holds.
+                    torch.save(self._average.state_dict(), draft / _AVERAGE)
             atomic_write(draft / _STATE, json.dumps(asdict(self._state)))
             draft.rename(target)
             for older in self._folder.glob("step-*"):
@@ -267,14 +269,26 @@ class GradientTraining:
                     shutil.rmtree(older)
 
     def _resume(self) -> None:
-        """Go on from the newest saved state, if there is one."""
+        """Go on from the newest saved state, if there is one.
+
+        Raises:
+            BenchmarkError: It holds more than tensors, which is not read: it could run code.
+        """
         found = max((path.name for path in self._folder.glob("step-*")), default=None)
         newest = self._agreed(found)
         if newest is None:
             return
         state = self._folder / newest
-        self._accelerator.load_state(str(state / "accelerate"))
-        self._best = torch.load(state / _BEST, weights_only=True)
+        try:
+            self._accelerator.load_state(str(state / "accelerate"))
+            self._best = torch.load(state / _BEST, weights_only=True)
+            if self._average is not None:
+                self._average.load_state_dict(torch.load(state / _AVERAGE, weights_only=True))
+        except UnpicklingError as error:
+            raise BenchmarkError(
+                f"{state}: holds more than the state of a training, which is not read, since it "
+                "can run code: remove it, and the training begins anew"
+            ) from error
         raw = json.loads((state / _STATE).read_text(encoding="utf-8"))
         self._state = Outcome(**raw)
         self._progress.note(f"{self._job.title}: going on from step {self._state.step}")

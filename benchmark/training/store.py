@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from difflib import get_close_matches
 from pathlib import Path
@@ -11,9 +12,8 @@ import platformdirs
 
 from benchmark.errors import BenchmarkError
 from benchmark.training.jobs import TrainJob
-from protocols.text import can_name_file
 from results.files import atomic_write, file_hash, read_json
-from results.schema import ModelFacts
+from results.schema import MODEL_ID, ModelFacts
 from results.store import read_facts
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ class ModelStore:
         self.root = root
 
     def has(self, model: str) -> bool:
-        """Tell whether the model is there."""
-        return can_name_file(model) and (self.root / model / FACTS).is_file()
+        """Tell whether the model is there; what is no id, such as a path, is not."""
+        return re.fullmatch(MODEL_ID, model) is not None and (self.root / model / FACTS).is_file()
 
     def check_named(self, name: str) -> None:
         """Raise BenchmarkError if ``name`` is no model here and can be no folder or Hub name."""
