@@ -297,7 +297,7 @@ def test_the_variance_of_seeds_is_pooled_over_the_detectors_of_a_table() -> None
     assert found.p == pytest.approx(2 * stats.t.sf(found.value / error, 5), rel=1e-4)
     # Two seeds that agree by luck are no surer than those of others.
     assert over_seeds(left, spread=spread).low < over_seeds(left).low - 0.01
-    low, high = over_seeds(left, in_unit=False, spread=spread)[2:4]
+    low, high = over_seeds(left, bounds=(-np.inf, np.inf), spread=spread)[2:4]
     reach = stats.t.ppf(0.975, 5) * np.sqrt(spread.variance / 2)
     assert ((high - low) / 2, over_seeds(left).sd) == pytest.approx((reach, 0.001 / 2**0.5))
 
