@@ -71,7 +71,7 @@ def describe(device: "torch.device") -> str:
     return f"cpu ({platform.machine()})"
 
 
-def rank() -> int:
+def process_rank() -> int:
     """Give this process's number; 0 leads, and is the only one without a launcher."""
     return int(os.environ.get("RANK", "0"))
 

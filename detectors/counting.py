@@ -57,7 +57,7 @@ def build_random(name: str, size: Size) -> "Detector":
     return create_detector(name, size=size, taxa=TAXA, untrained=True, **options).eval()
 
 
-def noise(detector: "Detector", images: int) -> tuple[Tensor, Known]:
+def noise_batch(detector: "Detector", images: int) -> tuple[Tensor, Known]:
     """Give (B, 3, S, S) inputs of noise in [0, 1], and what the card needs known of them."""
     generator = torch.Generator().manual_seed(0)
     inputs = torch.rand(images, *detector.transform.shape, generator=generator)
@@ -76,7 +76,7 @@ def count_flops(detector: "Detector") -> int:
     element-wise operations, Fourier transforms and resizing do not. Where prompts are read for
     every batch, reading them is in it.
     """
-    inputs, known = noise(detector, 1)
+    inputs, known = noise_batch(detector, 1)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         detector.answer(inputs, known)
     return int(counter.get_total_flops())

@@ -12,7 +12,7 @@ from detectors.cards import foundation as cards
 from detectors.errors import DetectorError, WeightsError
 from detectors.loading import build_described, load_strictly, read_json
 from detectors.parts.network import register_statistics
-from detectors.pretrained import fingerprint, tensor_files, weights_folder
+from detectors.pretrained import tensor_files, weights_fingerprint, weights_folder
 
 Labels = Mapping[str, Sequence[str | int]]
 
@@ -71,7 +71,7 @@ class HuggingFace(Detector):
                 name=str(folder),
                 failed="fits no image classifier of transformers",
             )
-            self.init = f"weights:{fingerprint(tensor_files(folder))}"
+            self.init = f"weights:{weights_fingerprint(tensor_files(folder))}"
             self.mark_trained()
         self.network.requires_grad_(False)
         self.known = {**known, "config": self.network.config.to_dict()}

@@ -21,7 +21,9 @@ Names = Sequence[tuple[str, str | None]]
 """From published names to ours: (pattern, replacement) of ``re.sub``, applied in order."""
 
 
-def resolve(pretrained: Pretrained, *, size: str, published: str, detector: str) -> str | None:
+def resolve_weights(
+    pretrained: Pretrained, *, size: str, published: str, detector: str
+) -> str | None:
     """Say where the first weights come from.
 
     Args:
@@ -107,7 +109,7 @@ def tensor_files(folder: Path) -> list[Path]:
     )
 
 
-def fingerprint(files: Iterable[Path]) -> str:
+def weights_fingerprint(files: Iterable[Path]) -> str:
     """Give the first 12 hexadecimal digits of the sha256 over the files' bytes."""
     digest = hashlib.sha256()
     for path in files:
@@ -135,9 +137,9 @@ def read_weights(source: str, detector: str) -> tuple[dict[str, Tensor], str]:
     """
     path = Path(source)
     if path.is_file() and path.suffix != ".safetensors":
-        return read_checkpoint(path), fingerprint([path])
+        return read_checkpoint(path), weights_fingerprint([path])
     files = [path] if path.is_file() else tensor_files(weights_folder(source, detector))
-    return read_tensors(files), fingerprint(files)
+    return read_tensors(files), weights_fingerprint(files)
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ from detectors.errors import DetectorError, WeightsError
 from detectors.loading import build_described, load_strictly, read_json
 from detectors.parts.backbones import TINY_SIDE, load_trunk
 from detectors.parts.network import register_statistics
-from detectors.pretrained import fingerprint, tensor_files, weights_folder
+from detectors.pretrained import tensor_files, weights_fingerprint, weights_folder
 
 DINOV2_L14 = "timm/vit_large_patch14_dinov2.lvd142m"
 # Heads of other tasks, which a checkpoint may hold beside the network.
@@ -168,7 +168,7 @@ def _loaded(name: str) -> tuple[Any, dict[str, Any], str]:
         name = _repository(name)
     folder = weights_folder(name, "probe")
     config = read_json(folder / "config.json")
-    digest = fingerprint(tensor_files(folder))
+    digest = weights_fingerprint(tensor_files(folder))
     if "architecture" in config:
         return *_load_timm(folder, config), digest
     if "model_type" in config:

@@ -9,7 +9,7 @@ from detectors.errors import InputError
 from detectors.files import FACTS
 from detectors.parts.regression import RegressionDetector
 
-COLUMNS = len(FACTS) + 3
+FACT_COLUMNS = len(FACTS) + 3
 # A file unlike all training files must not outweigh everything else by its square.
 FAR = 4.0
 
@@ -37,7 +37,7 @@ class Shortcut(RegressionDetector):
 
     card = cards.SHORTCUT
     sides = Sides(tiny=128, base=256)
-    numbers = COLUMNS
+    numbers = FACT_COLUMNS
 
     def measure(self, inputs: Tensor, known: Known) -> Tensor:
         """Give the (B, 16) facts and mean colours.
@@ -56,5 +56,5 @@ class Shortcut(RegressionDetector):
     def expand(self, standardised: Tensor) -> Tensor:
         """Give the (B, 152) columns and products of (B, 16) standardised columns."""
         columns = standardised.clamp(-FAR, FAR)
-        first, second = torch.triu_indices(COLUMNS, COLUMNS, device=columns.device)
+        first, second = torch.triu_indices(FACT_COLUMNS, FACT_COLUMNS, device=columns.device)
         return torch.cat([columns, columns[:, first] * columns[:, second]], dim=1)

@@ -7,7 +7,7 @@ from protocols.sets import Cell
 
 SEEN, UNSEEN, OUTSIDE = "■", "□", "·"
 
-LEGEND = (
+DIAGRAM_LEGEND = (
     f"{SEEN} seen in training, {UNSEEN} not; {OUTSIDE} stands in no mean, since its real images "
     "are not of the sources of its forged ones"
 )

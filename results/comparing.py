@@ -16,7 +16,7 @@ from results.metrics.roc import Ranked
 from results.run import RunContents
 from results.schema import Entry
 from results.statistics.bootstrap import RESAMPLES, Draws
-from results.statistics.intervals import Difference, compare, holm, replicate
+from results.statistics.intervals import Difference, compare_replicates, holm, replicate
 from results.statistics.seeds import SeedSpread, seed_spread
 
 
@@ -248,7 +248,7 @@ def _compared(
             replicate(draws, labels, {s: each.scores for s, each in side.items()}, Ranked.auc)
             for side in scored
         )
-        difference = _of_auc(compare(left, right, spread=spread))
+        difference = _of_auc(compare_replicates(left, right, spread=spread))
     except UndefinedError as error:
         reason = str(error)
     return Compared(

@@ -21,7 +21,7 @@ FOLDER = Path(__file__).parent / "published" / "literature"
 NAMES = "names.csv"
 # How the weights that were tested were chosen: by validation samples, as they were in the end, the
 # best for each test set, or not said. Only the first two say how a detector does on unseen images.
-Selection = Literal["val", "last", "test-best", "unknown"]
+WeightSelection = Literal["val", "last", "test-best", "unknown"]
 _Text = Annotated[str, Field(min_length=1)]
 _COMPARED = ("ACC", "AUC")
 # Published, and measured by nobody here.
@@ -54,7 +54,7 @@ class Reported(_Row):
     level: Literal["image", "video"]
     metric: str
     value: Annotated[Decimal, Field(ge=0, le=1)]
-    selection: Selection
+    selection: WeightSelection
     source: _Text
     table: _Text
     repeated: bool

@@ -14,8 +14,8 @@ from benchmark.cli.app import app
 from benchmark.data.manifest import read_manifest
 from benchmark.errors import BenchmarkError
 from benchmark.study.crossvalidation import (
+    CrossValidated,
     FoldModel,
-    Outcome,
     cross_validate,
     estimate,
     fold_models,
@@ -51,7 +51,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     )
 
 
-def do(study: Study, manifest: Path, folder: Path, **options: object) -> Outcome:
+def do(study: Study, manifest: Path, folder: Path, **options: object) -> CrossValidated:
     return cross_validate(
         study, manifest, out=folder / "out", folds=3, store=folder / "store", device="cpu",
         **options,  # type: ignore[arg-type]
@@ -62,10 +62,10 @@ class Sittings(NamedTuple):
     """A study stopped by its budget, then gone on with."""
 
     folder: Path
-    first: Outcome
+    first: CrossValidated
     planned: list[str]
     known: dict[str, float]
-    rest: Outcome
+    rest: CrossValidated
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,10 @@ from PIL import Image
 from benchmark.synthetic.camera import CAMERAS, decode, encode, photograph
 from benchmark.synthetic.faces import EDITS, POPULATIONS, Portrait, draw_person, draw_shot, edit
 from benchmark.synthetic.forgeries import GENERATORS
-from benchmark.synthetic.generate import COLUMNS, Counts, EmbeddedSetError, generate
-from benchmark.synthetic.images import Task, carry_out
+from benchmark.synthetic.generate import MANIFEST_COLUMNS, Counts, EmbeddedSetError, generate
+from benchmark.synthetic.images import Task, carry_out_task
 from benchmark.synthetic.makers import lost_power, smooth
-from benchmark.synthetic.render import render
+from benchmark.synthetic.render import render_face
 from results.files import file_hash
 
 Row = dict[str, str]
@@ -63,7 +63,7 @@ def test_the_generators_fill_a_grid_of_three_forgeries_and_two_families(small: P
 
 
 def test_the_manifest_has_its_columns_and_tells_the_truth_about_the_files(small: Path) -> None:
-    assert small.read_text(encoding="utf-8").splitlines()[0] == ",".join(COLUMNS)
+    assert small.read_text(encoding="utf-8").splitlines()[0] == ",".join(MANIFEST_COLUMNS)
     rows = rows_of(small)
     for row in rows:
         with Image.open(small.parent / row["path"]) as image:
@@ -119,13 +119,13 @@ def test_the_number_of_workers_changes_no_byte(small: Path, tmp_path: Path) -> N
 
 def test_an_identity_is_the_same_when_it_is_drawn_alone(small: Path, tmp_path: Path) -> None:
     wanted = {row["path"]: row for row in rows_of(small)}
-    rows = carry_out(tmp_path, 0, Task(source=1, split=2, who=1, people=2))
+    rows = carry_out_task(tmp_path, 0, Task(source=1, split=2, who=1, people=2))
     assert rows == [wanted[row["path"]] for row in rows]
 
 
 def test_another_seed_changes_every_image(small: Path, tmp_path: Path) -> None:
     known = {row["path"]: row["sha256"] for row in rows_of(small)}
-    rows = carry_out(tmp_path, 1, Task(source=0, split=0, who=0, people=2))
+    rows = carry_out_task(tmp_path, 1, Task(source=0, split=0, who=0, people=2))
     assert len(rows) == 15
     assert all(known[row["path"]] != row["sha256"] for row in rows)
 
@@ -206,7 +206,7 @@ def portrait(seed: int = 0) -> Portrait:
 def test_an_edit_changes_the_face_and_leaves_the_surroundings(what: str) -> None:
     before = portrait()
     after = edit(before, what, np.random.default_rng(1))
-    change = np.abs(render(after).light - render(before).light).max(2)
+    change = np.abs(render_face(after).light - render_face(before).light).max(2)
     assert change.max() > 0.05
     assert change[:20, :20].max() == 0
     assert change[-20:, :20].max() == 0
@@ -222,7 +222,7 @@ def test_noise_of_a_photograph_is_correlated_as_demosaicing_leaves_it() -> None:
 
 
 def test_a_jpeg_is_decoded_to_nearly_what_was_encoded() -> None:
-    light = render(portrait()).light[:128, :128]
+    light = render_face(portrait()).light[:128, :128]
     image = np.asarray(light * 255, np.uint8)
     back = decode(encode(image, 97, CAMERAS[0].sampling))
     assert np.abs(back.astype(float) - image).mean() < 3
@@ -240,7 +240,7 @@ def test_lost_power_is_what_a_blur_took() -> None:
 
 @pytest.mark.parametrize("generator", GENERATORS, ids=NAMES)
 def test_a_tool_keeps_the_picture_and_its_brightness(generator: Any) -> None:
-    photo = photograph(render(portrait(3)).light, CAMERAS[0], np.random.default_rng(0))
+    photo = photograph(render_face(portrait(3)).light, CAMERAS[0], np.random.default_rng(0))
     image = (photo[4:132, 4:132] / np.float32(255)).astype(np.float32)
     made = generator.make(image, np.random.default_rng(1))
     assert (made.shape, made.dtype) == (image.shape, np.float32)
@@ -267,7 +267,7 @@ def test_a_tool_keeps_the_picture_and_its_brightness(generator: Any) -> None:
 def test_up_sampling_marks_the_frequency_of_its_stride(
     name: str, peak: tuple[int, int], more: bool
 ) -> None:
-    photo = photograph(render(portrait(3)).light, CAMERAS[0], np.random.default_rng(0))
+    photo = photograph(render_face(portrait(3)).light, CAMERAS[0], np.random.default_rng(0))
     image = (photo[4:124, 4:124] / np.float32(255)).astype(np.float32)
     generator = next(g for g in GENERATORS if g.name == name)
     made = generator.make(image, np.random.default_rng(1))

@@ -10,7 +10,7 @@ from PIL import Image
 
 from benchmark.data.encoding import Encoding, fixed_encoding
 from benchmark.data.manifest import read_manifest
-from benchmark.data.source import ImageSource, Wanted, nbytes
+from benchmark.data.source import ImageSource, WantedImage, nbytes
 from benchmark.errors import BenchmarkError
 from benchmark.study.samples import stated_samples
 from protocols.schema import Aligned
@@ -83,5 +83,5 @@ def test_training_and_scoring_see_the_encoded_image(tmp_path: Path) -> None:
     for row in range(len(samples)):
         expected = ENCODING(plain.array(row), samples["sample_id"][row])
         assert (aligned.array(row) == expected).all()
-        ((planes,),) = aligned.load([[Wanted(row, aligned.pixels)]], workers=0, size=nbytes)
+        ((planes,),) = aligned.load([[WantedImage(row, aligned.pixels)]], workers=0, size=nbytes)
         assert (planes.numpy() == expected.transpose(2, 0, 1)).all()

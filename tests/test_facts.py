@@ -6,7 +6,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmark.data.facts import NOTHING_STATED, DatasetFacts, facts_path, read_facts, write_facts
+from benchmark.data.facts import (
+    NOTHING_STATED,
+    DatasetFacts,
+    facts_path,
+    read_dataset_facts,
+    write_facts,
+)
 from benchmark.data.indexing import index_folder
 from benchmark.data.manifest import Manifest, read_manifest
 from benchmark.data.reencoding import reencode
@@ -79,7 +85,7 @@ def test_written_facts_are_read_back_and_never_contradicted(make_manifest: MakeM
     assert not facts_path(manifest).exists()
     write_facts(manifest, SYNTHETIC)
     write_facts(manifest, SYNTHETIC)  # the same again is no harm
-    assert read_facts(manifest) == SYNTHETIC
+    assert read_dataset_facts(manifest) == SYNTHETIC
     with pytest.raises(ManifestError, match=r"'synthetic' is true, where false is to be stated"):
         write_facts(manifest, NOTHING_STATED)
 

@@ -13,7 +13,7 @@ from leaderboard.figures.critical import block_table, compare_ranks, critical_di
 from leaderboard.figures.panels import clean_results, spread_labels
 from leaderboard.figures.robustness import severity_table
 from leaderboard.figures.roc import deviates, mean_curves
-from leaderboard.figures.scores import BINS, REAL, score_table
+from leaderboard.figures.scores import HISTOGRAM_BINS, REAL_FACES, score_table
 from leaderboard.figures.slope import slope_table
 from leaderboard.figures.tradeoff import frontier, tradeoff_chart, tradeoff_table
 from leaderboard.view import Context, summarise
@@ -54,8 +54,8 @@ def test_shares_of_scores_add_up_to_one_for_each_kind_of_image(small: list[Conte
     table = score_table(small[0])
     totals = table.groupby(["contender", "kind"])["share"].sum()
     assert totals.to_numpy() == pytest.approx(1.0)
-    assert set(table["kind"]) == {REAL, "DFDC-mixed", "StarGAN", "StyleGAN"}
-    assert table["bin"].max() == BINS - 1
+    assert set(table["kind"]) == {REAL_FACES, "DFDC-mixed", "StarGAN", "StyleGAN"}
+    assert table["bin"].max() == HISTOGRAM_BINS - 1
 
 
 def test_the_share_called_fake_is_the_mean_over_models_that_did_not_see_it(

@@ -15,7 +15,7 @@ from PIL import Image
 
 from leaderboard.figures.drawing import (
     WIDTH,
-    Kind,
+    FigureKind,
     Picture,
     new_figure,
     panel_title,
@@ -156,7 +156,9 @@ def test_lines_are_written_with_few_colours_and_images_as_they_are() -> None:
         with new_figure() as figure:
             axis = figure.subplots()
             axis.imshow(pixels) if is_image else axis.plot([0, 1])
-            with Image.open(io.BytesIO(picture(figure, "n", Kind("roc"), "t", "a").png)) as image:
+            with Image.open(
+                io.BytesIO(picture(figure, "n", FigureKind("roc"), "t", "a").png)
+            ) as image:
                 modes.append(image.mode)
     assert modes == ["P", "RGBA"]
 

@@ -5,7 +5,7 @@ import warnings
 
 import pytest
 
-from leaderboard.figures.drawing import Kind, drawable, new_figure, picture
+from leaderboard.figures.drawing import FigureKind, drawable, new_figure, picture
 
 NAMES = ["模型", "größe", "한국어", "a\x1bb", "a\u202eb", "\N{GRINNING FACE}"]
 
@@ -23,7 +23,7 @@ def test_a_figure_draws_or_spells_out_every_letter(name: str) -> None:
         axis.text(0, 0, name)
         axis.legend(title=name)
         axis.set_xlabel(name)
-        made = picture(figure, "x", Kind("x"), name, name)
+        made = picture(figure, "x", FigureKind("x"), name, name)
     assert set(made.files) == {"png", "svg", "pdf"}
     assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\u202e]", made.svg.decode())
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmark.data.adapters.folders.metadata import read_metadata
-from benchmark.data.facts import read_facts
+from benchmark.data.facts import read_dataset_facts
 from benchmark.errors import BenchmarkError, ManifestError
 from benchmark.study.schema import load_study, study_of
 from benchmark.training.recipe import load_recipe
@@ -33,7 +33,7 @@ Reader = Callable[[Path], Any]
 
 
 def facts_of(path: Path) -> object:
-    return read_facts(path.with_suffix(".csv"))
+    return read_dataset_facts(path.with_suffix(".csv"))
 
 
 JSON_READERS = [

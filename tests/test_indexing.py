@@ -9,7 +9,7 @@ import datasets
 import pytest
 
 from benchmark.data.adapters.folders import split_of
-from benchmark.data.adapters.folders.layout import Place, place
+from benchmark.data.adapters.folders.layout import FolderPlace, place
 from benchmark.data.checking import check
 from benchmark.data.indexing import Indexed, index_folder
 from benchmark.data.manifest import read_manifest
@@ -66,28 +66,28 @@ def test_what_is_written_is_read_back_and_passes_the_check(tree: Callable[..., P
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("real/1.png", Place("", "real", "camera", "unknown", "")),
-        ("train/fake/1.png", Place("train", "fake", "unknown", "unknown", "")),
-        ("validation/REAL/1.png", Place("val", "real", "camera", "unknown", "")),
-        ("BigGAN/val/nature/1.png", Place("val", "real", "camera", "BigGAN", "")),
-        ("BigGAN/val/ai/1.png", Place("val", "fake", "BigGAN", "BigGAN", "")),
-        ("progan/cat/1_fake/1.png", Place("", "fake", "progan", "progan", "")),
-        ("progan/cat/0_real/1.png", Place("", "real", "camera", "progan", "")),
-        ("140k/fake/stylegan/1.png", Place("", "fake", "stylegan", "140k", "")),
-        ("ff/1.png", Place("", "real", "camera", "ff", "")),
-        ("test/swap/1.png", Place("test", "fake", "swap", "unknown", "")),
-        ("1.png", Place("", "", "unknown", "unknown", "")),
+        ("real/1.png", FolderPlace("", "real", "camera", "unknown", "")),
+        ("train/fake/1.png", FolderPlace("train", "fake", "unknown", "unknown", "")),
+        ("validation/REAL/1.png", FolderPlace("val", "real", "camera", "unknown", "")),
+        ("BigGAN/val/nature/1.png", FolderPlace("val", "real", "camera", "BigGAN", "")),
+        ("BigGAN/val/ai/1.png", FolderPlace("val", "fake", "BigGAN", "BigGAN", "")),
+        ("progan/cat/1_fake/1.png", FolderPlace("", "fake", "progan", "progan", "")),
+        ("progan/cat/0_real/1.png", FolderPlace("", "real", "camera", "progan", "")),
+        ("140k/fake/stylegan/1.png", FolderPlace("", "fake", "stylegan", "140k", "")),
+        ("ff/1.png", FolderPlace("", "real", "camera", "ff", "")),
+        ("test/swap/1.png", FolderPlace("test", "fake", "swap", "unknown", "")),
+        ("1.png", FolderPlace("", "", "unknown", "unknown", "")),
     ],
 )
-def test_folders_say_split_label_generator_and_source(path: str, expected: Place) -> None:
+def test_folders_say_split_label_generator_and_source(path: str, expected: FolderPlace) -> None:
     assert place(path, {"ff": "real", "swap": "fake"}) == expected
 
 
 def test_innermost_folders_are_videos_where_the_user_says_so() -> None:
-    assert place("fake/Deepfakes/000_003/07.png", {}, videos=True) == Place(
+    assert place("fake/Deepfakes/000_003/07.png", {}, videos=True) == FolderPlace(
         "", "fake", "Deepfakes", "unknown", "fake/Deepfakes/000_003"
     )
-    assert place("real/000/07.png", {}, videos=True) == Place(
+    assert place("real/000/07.png", {}, videos=True) == FolderPlace(
         "", "real", "camera", "unknown", "real/000"
     )
     assert place("test/real/07.png", {}, videos=True).group == ""

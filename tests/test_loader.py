@@ -17,7 +17,7 @@ from PIL import Image
 
 from benchmark.data import images as images_module
 from benchmark.data import video as video_module
-from benchmark.data.checking import FACTS, check
+from benchmark.data.checking import CHECKED_FACTS, check
 from benchmark.data.images import (
     MAX_PIXELS,
     cut,
@@ -30,7 +30,7 @@ from benchmark.data.images import (
 )
 from benchmark.data.loader import AHEAD, Rows, default_workers, load
 from benchmark.data.manifest import Manifest, read_manifest
-from benchmark.data.source import ImageSource, Sample, Wanted, nbytes, prepare_on
+from benchmark.data.source import ImageSource, Sample, WantedImage, nbytes, prepare_on
 from benchmark.data.video import CONTAINERS, Frames, decoding
 from benchmark.errors import BenchmarkError, ImageError
 from benchmark.study.samples import stated_samples
@@ -381,7 +381,7 @@ def test_a_check_opens_hashes_and_decodes_once_what_it_told_one_by_one(
     facts = check(mixed, samples, workers=workers, on_progress=steps.append)
     assert list(facts.index) == samples["sample_id"].tolist()
     assert list(facts.itertuples(index=False, name=None)) == expected
-    assert list(facts.columns) == list(FACTS)
+    assert list(facts.columns) == list(CHECKED_FACTS)
     assert steps == list(range(1, len(samples) + 1))
     assert facts.loc["w.mkv#frame=40", "problem"] == (
         "there is no frame 40; there are 12, counted from 0"
@@ -411,7 +411,7 @@ def test_samples_of_a_file_are_decoded_together_over_a_batch_and_those_ahead(
     batches = [rows[start : start + 3] for start in range(0, len(rows), 3)]
     expected = [[read(mixed.root, source.ids[row]) for row in batch] for batch in batches]
     counted = Counted(monkeypatch)
-    wanted = ([Wanted(row, Sample.array) for row in batch] for batch in batches)
+    wanted = ([WantedImage(row, Sample.array) for row in batch] for batch in batches)
     found = source.load(wanted, workers=workers, size=nbytes, ahead=len(batches))
     for batch, pixels in zip(expected, found, strict=True):
         for one, other in zip(batch, pixels, strict=True):
@@ -426,7 +426,7 @@ def test_what_is_kept_opens_no_file(mixed: Manifest, monkeypatch: pytest.MonkeyP
     rows = good_rows(source)
 
     def prepared() -> list[torch.Tensor]:
-        wanted = [Wanted(row, lambda s: source.prepared(s, transform)) for row in rows]
+        wanted = [WantedImage(row, lambda s: source.prepared(s, transform)) for row in rows]
         ((*found,),) = source.load([wanted], workers=0, size=nbytes)
         return found
 

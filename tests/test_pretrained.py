@@ -14,12 +14,12 @@ from detectors.meso import Meso4
 from detectors.npr import NPR
 from detectors.pretrained import (
     Pretrained,
-    fingerprint,
     read_checkpoint,
     read_weights,
     renamed,
-    resolve,
+    resolve_weights,
     tensor_files,
+    weights_fingerprint,
     weights_folder,
 )
 
@@ -39,12 +39,14 @@ from detectors.pretrained import (
 def test_the_source_of_the_first_weights_follows_size_and_choice(
     pretrained: Pretrained, size: str, source: str | None
 ) -> None:
-    assert resolve(pretrained, size=size, published="owner/published", detector="d") == source
+    assert (
+        resolve_weights(pretrained, size=size, published="owner/published", detector="d") == source
+    )
 
 
 def test_published_weights_of_a_size_that_has_none_are_refused() -> None:
     with pytest.raises(WeightsError, match="d has no published weights of size tiny: pass"):
-        resolve(True, size="tiny", published="owner/published", detector="d")
+        resolve_weights(True, size="tiny", published="owner/published", detector="d")
 
 
 def test_weights_that_are_not_to_be_had_are_never_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,14 +97,14 @@ def test_shards_are_read_as_one(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"model-00002-of-00002\.safetensors: cannot be read"):
         read_tensors(files)
     with pytest.raises(WeightsError, match=r"model-00002-of-00002\.safetensors: No such file"):
-        fingerprint(files)
+        weights_fingerprint(files)
 
 
 def test_a_fingerprint_is_of_the_bytes(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"first")
     (tmp_path / "b").write_bytes(b"second")
     expected = hashlib.sha256(b"firstsecond").hexdigest()[:12]
-    assert fingerprint([tmp_path / "a", tmp_path / "b"]) == expected
+    assert weights_fingerprint([tmp_path / "a", tmp_path / "b"]) == expected
 
 
 @pytest.mark.parametrize(
@@ -124,7 +126,7 @@ def test_a_checkpoint_is_read_without_what_wraps_it(tmp_path: Path) -> None:
         assert torch.equal(read_checkpoint(path)["a"], tensor)
         tensors, digest = read_weights(str(path), "d")
         assert torch.equal(tensors["a"], tensor)
-        assert digest == fingerprint([path])
+        assert digest == weights_fingerprint([path])
     save_file({"b": tensor}, tmp_path / "x.safetensors")
     assert list(read_weights(str(tmp_path / "x.safetensors"), "d")[0]) == ["b"]
 
@@ -153,12 +155,12 @@ def test_a_checkpoint_that_could_run_code_is_not_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("pretrained", [5, ["a"], 0.0])
 def test_what_names_no_weights_is_refused(pretrained: Any) -> None:
     with pytest.raises(WeightsError, match="d: pretrained is true, false or the name of a folder"):
-        resolve(pretrained, size="base", published="owner/published", detector="d")
+        resolve_weights(pretrained, size="base", published="owner/published", detector="d")
 
 
 def test_weights_are_named_by_text_or_by_path(tmp_path: Path) -> None:
     for name in ("folder/x.safetensors", Path("folder/x.safetensors")):
-        found = resolve(name, size="tiny", published="owner/published", detector="d")
+        found = resolve_weights(name, size="tiny", published="owner/published", detector="d")
         assert found == "folder/x.safetensors"
     Meso4(size="tiny").save_pretrained(str(tmp_path / "model"))
     for folder in (tmp_path / "model", str(tmp_path / "model")):

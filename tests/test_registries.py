@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 import leaderboard.report
-from leaderboard.figures.drawing import Kind, Picture, new_figure, picture
+from leaderboard.figures.drawing import FigureKind, Picture, new_figure, picture
 from leaderboard.figures.registry import FIGURES, RUN_FIGURES, FigureEntry, FigurePlace
 from leaderboard.report import report
 from leaderboard.tables.registry import TABLES, TableEntry, TablePlace
@@ -94,7 +94,7 @@ def new_table(context: Context) -> list[Table]:
 def new_figure_of(context: Context) -> list[Picture]:
     with new_figure() as figure:
         figure.subplots().plot([0, 1])
-        kind = Kind("new", caption="How to read a new figure.", heading="A new figure")
+        kind = FigureKind("new", caption="How to read a new figure.", heading="A new figure")
         return [picture(figure, f"{context.view.name}-new", kind, "Its title", "a line")]
 
 

@@ -20,7 +20,7 @@ from results.statistics.intervals import (
     Replicated,
     auc_interval,
     bootstrap_interval,
-    compare,
+    compare_replicates,
     delong_difference,
     delong_interval,
     holm,
@@ -126,7 +126,7 @@ def test_equal_detectors_differ_in_one_of_twenty_comparisons() -> None:
             replicate(draws, labels, {0: scores + rng.normal(size=len(labels))}, Ranked.auc)
             for _ in range(2)
         )
-        found = compare(left, right)
+        found = compare_replicates(left, right)
         ps.append(found.p)
         covered += found.low <= 0 <= found.high
     assert 0.025 <= np.mean(np.array(ps) < 0.05) <= 0.075
@@ -233,7 +233,7 @@ def test_one_seed_has_no_spread() -> None:
 
 def test_a_comparison_is_mirrored_and_paired() -> None:
     left, right = replicated(0, 0.8), replicated(1, 0.75)
-    there, back = compare(left, right), compare(right, left)
+    there, back = compare_replicates(left, right), compare_replicates(right, left)
     assert (there.value, there.low, there.p) == (-back.value, -back.high, back.p)
     # The same luck on both sides leaves but the difference.
     shifted = Replicated(
@@ -242,15 +242,15 @@ def test_a_comparison_is_mirrored_and_paired() -> None:
         replicates=left.replicates - 0.01 + 1e-4 * np.random.default_rng(2).normal(size=500),
         clusters=40,
     )
-    assert compare(left, shifted).p < 1e-6
-    assert compare(left, replicated(1, 0.79)).p > 0.05
+    assert compare_replicates(left, shifted).p < 1e-6
+    assert compare_replicates(left, replicated(1, 0.79)).p > 0.05
 
 
 def test_a_detector_does_not_differ_from_itself() -> None:
     found = replicated(0, 0.8)
-    assert compare(found, found) == (0, 0, 0, 1)
+    assert compare_replicates(found, found) == (0, 0, 0, 1)
     several = replicated(0, 0.8, seeds=3)
-    value, low, high, p = compare(several, several)
+    value, low, high, p = compare_replicates(several, several)
     assert (value, p) == (0, 1)
     assert low == -high < 0, "other seeds of the same two would differ"
     labels = np.repeat([0, 1], 20)
@@ -274,14 +274,14 @@ def of_seeds(*estimates: float, noise: float = 1e-9) -> Replicated:
 def test_seeds_of_two_detectors_are_not_paired() -> None:
     left, right = of_seeds(0.80, 0.84, 0.81), of_seeds(0.75, 0.79, 0.76)
     swapped = of_seeds(0.76, 0.75, 0.79)
-    assert compare(left, right) == pytest.approx(compare(left, swapped))
+    assert compare_replicates(left, right) == pytest.approx(compare_replicates(left, swapped))
     # Student's two-sample test: seed for seed the two differ by .05 exactly, which tells nothing.
     expected = stats.ttest_ind(left.estimates, right.estimates)
-    assert compare(left, right).p == pytest.approx(expected.pvalue, rel=1e-4)
+    assert compare_replicates(left, right).p == pytest.approx(expected.pvalue, rel=1e-4)
     others = Replicated(
         seeds=(7, 8, 9), estimates=right.estimates, replicates=right.replicates, clusters=40
     )
-    assert compare(left, others) == compare(left, right)
+    assert compare_replicates(left, others) == compare_replicates(left, right)
 
 
 def test_the_variance_of_seeds_is_pooled_over_the_detectors_of_a_table() -> None:
@@ -292,7 +292,7 @@ def test_the_variance_of_seeds_is_pooled_over_the_detectors_of_a_table() -> None
     squares = 0.02**2 / 2 + 0.06**2 / 2 + 0.001**2 / 2 + 2 * 0.03**2
     assert spread.variance == pytest.approx(squares / 5)
     left, right = of_seeds(0.900, 0.901), of_seeds(0.80, 0.82)
-    found = compare(left, right, spread=spread)
+    found = compare_replicates(left, right, spread=spread)
     error = np.sqrt(spread.variance * (1 / 2 + 1 / 2))
     assert found.p == pytest.approx(2 * stats.t.sf(found.value / error, 5), rel=1e-4)
     # Two seeds that agree by luck are no surer than those of others.
@@ -310,16 +310,18 @@ def test_what_nothing_is_drawn_for_neither_varies_nor_makes_others_sure() -> Non
         seeds=(0, 1), estimates=fixed.estimates, replicates=np.full((2, 200), 0.7), clusters=40
     )
     error = np.sqrt(0.02**2 / 2 * (1 / 2))  # of the seeds' mean of one detector alone
-    assert compare(exactly, drawn).p == pytest.approx(2 * stats.t.sf(0.11 / error, 1), rel=1e-4)
+    assert compare_replicates(exactly, drawn).p == pytest.approx(
+        2 * stats.t.sf(0.11 / error, 1), rel=1e-4
+    )
 
 
 def test_one_seed_beside_several_is_taken_to_vary_as_they_do() -> None:
     alone, several = of_seeds(0.8), of_seeds(0.7, 0.72, 0.71)
-    found = compare(alone, several)
+    found = compare_replicates(alone, several)
     error = 0.01 * np.sqrt(1 + 1 / 3)
     assert found.p == pytest.approx(2 * stats.t.sf(0.09 / error, 2), rel=1e-4)
     spread = seed_spread([several.estimates])
-    assert compare(alone, of_seeds(0.7), spread=spread).p < 1e-6, "two trained models"
+    assert compare_replicates(alone, of_seeds(0.7), spread=spread).p < 1e-6, "two trained models"
 
 
 def test_comparisons_over_other_draws_are_refused() -> None:
@@ -328,7 +330,7 @@ def test_comparisons_over_other_draws_are_refused() -> None:
         seeds=(0,), estimates=found.estimates, replicates=found.replicates[:, 1:], clusters=40
     )
     with pytest.raises(ResultError, match="500 draws of 40 clusters and 499 of 40"):
-        compare(found, other)
+        compare_replicates(found, other)
     with pytest.raises(ResultError, match="2 seeds, but estimates of shape"):
         Replicated(
             seeds=(0, 1), estimates=found.estimates, replicates=found.replicates, clusters=40

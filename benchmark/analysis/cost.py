@@ -22,7 +22,7 @@ from benchmark.progress import Progress
 from detectors.base import Size
 from detectors.cards import CARDS
 from detectors.catalog import detector_class
-from detectors.counting import build_random, count_flops, noise, numbers_of
+from detectors.counting import build_random, count_flops, noise_batch, numbers_of
 from detectors.errors import DetectorError
 from leaderboard.tables.cost import Cost
 
@@ -120,7 +120,7 @@ def measure_here(name: str, group: str, setting: Setting) -> tuple[Cost, str]:
     before = held_bytes(device)
     detector = build_random(name, setting.size).to(device)
     batch = min(setting.batch, detector.card.batch_dependent or setting.batch)
-    inputs, known = noise(detector, batch)
+    inputs, known = noise_batch(detector, batch)
 
     @torch.inference_mode()
     def call() -> None:
@@ -154,7 +154,7 @@ def measure_here(name: str, group: str, setting: Setting) -> tuple[Cost, str]:
 def _warm(name: str, device: torch.device) -> None:
     """Load the libraries that a detector needs, so that they are not taken for its memory."""
     detector = build_random(name, "tiny").to(device)
-    inputs, known = noise(detector, 1)
+    inputs, known = noise_batch(detector, 1)
     with torch.inference_mode():
         detector.answer(inputs, known)
 

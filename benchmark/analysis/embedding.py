@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from benchmark.data.loader import Rows, default_workers
-from benchmark.data.source import ImageSource, Sample, Wanted, nbytes
+from benchmark.data.source import ImageSource, Sample, WantedImage, nbytes
 from benchmark.environment import resolve_device
 from benchmark.errors import BenchmarkError
 from benchmark.progress import Progress
@@ -26,7 +26,7 @@ from results.run import protocols_of
 from results.schema import Entry, RunFacts
 from results.store import read_model, read_run, read_samples
 
-MOST = 800
+MOST_EMBEDDED = 800
 _BATCH = 32
 
 
@@ -36,7 +36,7 @@ def embed(
     data: Data,
     detectors: Sequence[str] | None = None,
     training: str | None = None,
-    most: int = MOST,
+    most: int = MOST_EMBEDDED,
     store: Path | None = None,
     device: str = "auto",
     progress: Progress | None = None,
@@ -168,7 +168,7 @@ def prepared(
         return source.prepared(sample, detector.transform)
 
     parts = (rows[start : start + batch] for start in range(0, len(rows), batch))
-    wanted = ([Wanted(row, make) for row in part.tolist()] for part in parts)
+    wanted = ([WantedImage(row, make) for row in part.tolist()] for part in parts)
     workers = default_workers(detector.device)
     with closing(source.load(wanted, workers=workers, size=nbytes)) as loaded:
         for images in loaded:

@@ -16,7 +16,7 @@ from leaderboard.figures.hardest import Errors, Pixels, contact_sheet, find_cell
 from results.files import atomic_write, csv_table
 from results.run import RunContents
 
-MOST = 16
+MOST_ERRORS = 16
 
 
 class Inspected(NamedTuple):
@@ -39,7 +39,7 @@ def inspect(
     *,
     detector: str | None = None,
     seed: int | None = None,
-    most: int = MOST,
+    most: int = MOST_ERRORS,
     data: Data | None = None,
     out: Path | None = None,
 ) -> Inspected:

@@ -43,7 +43,7 @@ from benchmark.cli.options import (
 from benchmark.cli.results import results_app
 from benchmark.cli.signals import stop_when_told
 from benchmark.data.manifest import check_path
-from benchmark.environment import check_device, rank
+from benchmark.environment import check_device, process_rank
 from benchmark.executors import check_executor
 from benchmark.study.binding import Data, check_folder, load_protocols, roles_of
 from benchmark.study.resolved import resolve
@@ -353,7 +353,7 @@ def _run(study: Study, data: Data, *, allow_missing: bool = False, **settings: A
     check_executor(settings.get("executor", "local"))
     check_folder(settings["out"])
     # Of several processes the first one reads and speaks.
-    resolved = None if rank() else resolve(study, data, allow_missing=allow_missing)
+    resolved = None if process_rank() else resolve(study, data, allow_missing=allow_missing)
     with doing("Loading the engine"):  # torch takes a while
         from benchmark.cli.display import Display
         from benchmark.study.run import Settings, carry_out, join

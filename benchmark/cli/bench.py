@@ -34,7 +34,7 @@ def bench_detectors(
     read_code(None, names)
     from benchmark.analysis.cost import Setting, measure_costs
     from benchmark.cli.display import Display
-    from leaderboard.tables.cost import COLUMNS, cost_notes, cost_rows
+    from leaderboard.tables.cost import COST_COLUMNS, cost_notes, cost_rows
 
     setting = Setting(
         size=size,  # type: ignore[arg-type]  # measure_costs checks it
@@ -49,7 +49,7 @@ def bench_detectors(
     sections: dict[str, list[list[str]]] = {}
     for name, group, *numbers in cost_rows(found.costs):
         sections.setdefault(group, []).append([name, *numbers])
-    print_sections("Cost of detectors", [COLUMNS[0], *COLUMNS[2:]], sections, notes)
+    print_sections("Cost of detectors", [COST_COLUMNS[0], *COST_COLUMNS[2:]], sections, notes)
     if out is not None:
         from leaderboard.figures.cost import write_costs
 

@@ -9,7 +9,7 @@ from detectors.cards import CARDS
 from detectors.cards.counts import counts
 from leaderboard.tables.table import with_unit
 
-COLUMNS = ("name", "year", "params", "input", "how faithful it is")
+CATALOG_COLUMNS = ("name", "year", "params", "input", "how faithful it is")
 
 NOTE = (
     "Params and input (pixels a side): of the size base, in training. "

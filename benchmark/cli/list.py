@@ -12,9 +12,9 @@ list_app = typer.Typer(no_args_is_help=True, help="List what there is.")
 @told
 def list_detectors() -> None:
     """List the detectors of the catalog by group."""
-    from benchmark.cli.catalog import COLUMNS, NOTE, listing
+    from benchmark.cli.catalog import CATALOG_COLUMNS, NOTE, listing
 
-    print_sections("Detectors", list(COLUMNS), listing(), NOTE)
+    print_sections("Detectors", list(CATALOG_COLUMNS), listing(), NOTE)
 
 
 @list_app.command("protocols")
@@ -22,7 +22,7 @@ def list_detectors() -> None:
 def list_protocols() -> None:
     """List the protocols with their train x test diagrams, and the studies made of them."""
     from benchmark.study.schema import load_study, study_names
-    from protocols.diagram import LEGEND, diagram
+    from protocols.diagram import DIAGRAM_LEGEND, diagram
     from protocols.schema import load_protocol, protocol_names
 
     shown = [load_protocol(name) for name in protocol_names()]
@@ -30,7 +30,7 @@ def list_protocols() -> None:
         out_console.print(f"\n[bold]{protocol.name}[/]", highlight=False)
         out_console.print(protocol.summary, markup=False, highlight=False)
         say(f"\n{diagram(protocol)}")
-    say(f"\n{LEGEND}")
+    say(f"\n{DIAGRAM_LEGEND}")
     rows = [[p.name, p.title, str(p.version), ", ".join(p.roles)] for p in shown]
     print_table("Protocols", ["name", "title", "version", "roles"], rows)
     studies = [load_study(name) for name in study_names()]

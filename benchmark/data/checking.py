@@ -32,10 +32,10 @@ from results.statistics.clusters import KEPT_TOGETHER
 _WORDS = {"real": "real", "fake": "forged"}
 
 # A sample's facts; the order of the columns of ``check``'s table.
-FACTS = ("problem", "sha256", "width", "height", "format", "bytes")
+CHECKED_FACTS = ("problem", "sha256", "width", "height", "format", "bytes")
 
 
-class Facts(NamedTuple):
+class SampleFacts(NamedTuple):
     """What one file holds.
 
     Attributes:
@@ -80,7 +80,7 @@ def check(
     ids = [str(sample_id) for sample_id in samples["sample_id"]]
     stated = [str(digest) for digest in samples["sha256"]]
     files = by_file(ids)
-    facts = [Facts("")] * len(ids)
+    facts = [SampleFacts("")] * len(ids)
     done = 0
     examined = load(
         files,
@@ -97,13 +97,13 @@ def check(
                 done += 1
                 if on_progress is not None:
                     on_progress(done)
-    return pd.DataFrame(facts, index=pd.Index(ids, name="sample_id"), columns=list(FACTS))
+    return pd.DataFrame(facts, index=pd.Index(ids, name="sample_id"), columns=list(CHECKED_FACTS))
 
 
 @contextmanager
 def _examining(
     root: Path, ids: Sequence[str], stated: Sequence[str]
-) -> Iterator[Callable[[int], Facts]]:
+) -> Iterator[Callable[[int], SampleFacts]]:
     """Give what examines the samples of one file by their places."""
     with OpenFile(frames_of) as file:
         examination = _Examination(root, file)
@@ -126,7 +126,7 @@ class _Examination:
         self._content: _Content | None = None
         self._still: Decoded | None = None
 
-    def facts(self, sample_id: str, stated: str) -> Facts:
+    def facts(self, sample_id: str, stated: str) -> SampleFacts:
         """Examine a sample.
 
         Args:
@@ -136,17 +136,17 @@ class _Examination:
         try:
             place = locate(self._root, sample_id)
             if not place.path.exists():
-                return Facts("missing")
+                return SampleFacts("missing")
             content = self._content = self._content or _content(place)
         except ImageError as error:
-            return Facts(error.reason)
+            return SampleFacts(error.reason)
         difference = _difference(content.sha256, stated)
         try:
             decoded = self._decoded(place, content)
             height, width = cut(decoded.pixels, place).shape[:2]
         except ImageError as error:
-            return Facts(difference or error.reason, content.sha256, bytes=content.size)
-        return Facts(difference, content.sha256, width, height, decoded.format, content.size)
+            return SampleFacts(difference or error.reason, content.sha256, bytes=content.size)
+        return SampleFacts(difference, content.sha256, width, height, decoded.format, content.size)
 
     def _decoded(self, place: Place, content: _Content) -> Decoded:
         """Decode the picture that a sample is a part of."""

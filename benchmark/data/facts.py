@@ -36,7 +36,7 @@ def facts_path(manifest: Path) -> Path:
     return manifest.with_suffix(".json")
 
 
-def read_facts(manifest: Path) -> DatasetFacts:
+def read_dataset_facts(manifest: Path) -> DatasetFacts:
     """Read what is stated beside a manifest.
 
     Args:
@@ -70,7 +70,7 @@ def write_facts(manifest: Path, facts: DatasetFacts) -> None:
     """
     path = facts_path(manifest)
     if path.exists():
-        found, wanted = read_facts(manifest).model_dump(), facts.model_dump()
+        found, wanted = read_dataset_facts(manifest).model_dump(), facts.model_dump()
         for key, value in wanted.items():
             if found[key] != value:
                 raise ManifestError(

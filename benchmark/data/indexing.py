@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmark.data.adapters import Adapter, ByGenerator, Options, Row, load_adapter
 from benchmark.data.checking import check
-from benchmark.data.facts import read_facts
+from benchmark.data.facts import read_dataset_facts
 from benchmark.data.manifest import Manifest, from_columns
 from benchmark.errors import ManifestError
 from protocols.samples import OPTIONAL, REQUIRED
@@ -81,7 +81,7 @@ def index_folder(
     _check(chosen, options, target)
     described = chosen.read(folder, options)
     rows = {path: dict(row) for path, row in described.rows.items()}
-    facts = read_facts(target)
+    facts = read_dataset_facts(target)
     # Validated before an image is decoded.
     problems = _measure(rows, from_columns(_columns(rows), target), workers, on_progress)
     columns = _columns(rows)

@@ -31,7 +31,7 @@ Rows = npt.NDArray[np.int64]
 AHEAD = 3
 # What may lie ready for later batches: three of 256 images for a network that takes 224 pixels, or
 # a whole unit of scores for three such networks. More would only take memory from the models.
-MOST_BYTES = 512 << 20
+MOST_WAITING_BYTES = 512 << 20
 # Of a table that is read file by file: enough that no thread waits for the end of a long video.
 FILES_AHEAD = 64
 _MOST_WORKERS = 16
@@ -60,7 +60,7 @@ def load(
     size: Callable[[T], int],
     workers: int,
     ahead: int = AHEAD,
-    most_bytes: int = MOST_BYTES,
+    most_bytes: int = MOST_WAITING_BYTES,
 ) -> Generator[list[T], None, None]:
     """Give what is made of the samples of each batch, in order.
 

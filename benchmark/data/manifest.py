@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from benchmark.data.facts import NOTHING_STATED, DatasetFacts, read_facts
+from benchmark.data.facts import NOTHING_STATED, DatasetFacts, read_dataset_facts
 from benchmark.errors import ManifestError
 from protocols import SamplesError, validate
 from protocols.files import FileError, read_text
@@ -70,7 +70,7 @@ def read_manifest(path: Path) -> Manifest:
         columns, first_row = _read_csv(path), 2
     else:
         columns, first_row = _read_parquet(path), 1
-    return from_columns(columns, path, first_row, read_facts(path))
+    return from_columns(columns, path, first_row, read_dataset_facts(path))
 
 
 def from_columns(

@@ -22,7 +22,7 @@ from benchmark.data.images import (
     stored_facts,
     whereabouts,
 )
-from benchmark.data.loader import AHEAD, MOST_BYTES, load
+from benchmark.data.loader import AHEAD, MOST_WAITING_BYTES, load
 from detectors.base import Known
 from detectors.card import Card
 from detectors.files import FACTS
@@ -56,7 +56,7 @@ class Sample:
         return self._source.decoded(self.row, self._file, change)
 
 
-class Wanted(NamedTuple, Generic[T]):
+class WantedImage(NamedTuple, Generic[T]):
     """What is to be made of a sample.
 
     Attributes:
@@ -118,12 +118,12 @@ class ImageSource:
 
     def load(
         self,
-        batches: Iterable[Sequence[Wanted[T]]],
+        batches: Iterable[Sequence[WantedImage[T]]],
         *,
         workers: int,
         size: Callable[[T], int],
         ahead: int = AHEAD,
-        most_bytes: int = MOST_BYTES,
+        most_bytes: int = MOST_WAITING_BYTES,
     ) -> Generator[list[T], None, None]:
         """Give what is made of the samples of each batch, in order; see ``loader.load``.
 
@@ -154,13 +154,13 @@ class ImageSource:
         pixels = cut(picture if change is None else change(picture), place)
         return pixels if self.encoding is None else self.encoding(pixels, self.ids[row])
 
-    def _where(self, wanted: Wanted[T]) -> tuple[_File, int]:
+    def _where(self, wanted: WantedImage[T]) -> tuple[_File, int]:
         """Tell which file a sample lies in, and its frame."""
         (name, is_video), frame = whereabouts(self.ids[wanted.row])
         return _File(self._datasets[wanted.row], name, is_video, wanted.opener), frame
 
     @contextmanager
-    def _opened(self, file: _File) -> Iterator[Callable[[Wanted[T]], T]]:
+    def _opened(self, file: _File) -> Iterator[Callable[[WantedImage[T]], T]]:
         """Open a file for one pass."""
         with OpenFile(file.opener) as opened:
             yield lambda wanted: wanted.make(Sample(self, wanted.row, opened))

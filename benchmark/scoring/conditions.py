@@ -11,7 +11,7 @@ from functools import cache, partial
 from typing import TypeVar
 
 from benchmark.data.images import MAX_PIXELS, Pixels
-from benchmark.data.source import ImageSource, Opener, Sample, Wanted, nbytes
+from benchmark.data.source import ImageSource, Opener, Sample, WantedImage, nbytes
 from benchmark.perturbations import apply
 from benchmark.perturbations.videos import reencoding
 from protocols.conditions import Condition
@@ -19,7 +19,7 @@ from protocols.conditions import Condition
 T = TypeVar("T")
 
 
-def wanted(
+def wanted_image(
     condition: Condition,
     source: ImageSource,
     row: int,
@@ -27,7 +27,7 @@ def wanted(
     *,
     noise_seed: int,
     clean: Callable[[Sample], Pixels] = Sample.array,
-) -> Wanted[T]:
+) -> WantedImage[T]:
     """Want something made of a sample under a condition that follows no gradient.
 
     Args:
@@ -39,15 +39,15 @@ def wanted(
         clean: Gives a clean sample, if they are kept somewhere.
     """
     if condition.stage == "video":
-        return Wanted(row, lambda sample: make(sample.array()), _encoder(condition))
+        return WantedImage(row, lambda sample: make(sample.array()), _encoder(condition))
     sample_id = source.ids[row]
 
     def change(pixels: Pixels) -> Pixels:
         return apply(condition, pixels, noise_seed=noise_seed, sample_id=sample_id)
 
     if condition.stage == "frame":
-        return Wanted(row, lambda sample: make(sample.changed(change)))
-    return Wanted(row, lambda sample: make(change(clean(sample))))
+        return WantedImage(row, lambda sample: make(sample.changed(change)))
+    return WantedImage(row, lambda sample: make(change(clean(sample))))
 
 
 @cache
@@ -79,7 +79,9 @@ def perturbed(
     Raises:
         ImageError: A file cannot be read.
     """
-    batches = ([wanted(condition, source, row, _itself, noise_seed=noise_seed)] for row in rows)
+    batches = (
+        [wanted_image(condition, source, row, _itself, noise_seed=noise_seed)] for row in rows
+    )
     with closing(source.load(batches, workers=workers, size=nbytes, ahead=len(rows))) as loaded:
         for row, (pixels,) in zip(rows, loaded, strict=True):
             yield row, pixels

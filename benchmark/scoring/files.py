@@ -40,7 +40,7 @@ class ImageScore:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scored:
+class ScoredFiles:
     """What became of some paths: scores of the images, and a sentence for each that is none."""
 
     detector: str
@@ -56,7 +56,7 @@ def score_paths(
     out: Path | None = None,
     device: str = "auto",
     allow_code: Collection[str] = (),
-) -> Scored:
+) -> ScoredFiles:
     """Score images, one at a time, so that no image changes another's score.
 
     Args:
@@ -96,7 +96,7 @@ def score_paths(
             scores.append(ImageScore(path=str(path), logit=logit))
     if out is not None:
         atomic_write(out, _csv(scores))
-    return Scored(detector=detector.card.title, scores=tuple(scores), problems=tuple(problems))
+    return ScoredFiles(detector=detector.card.title, scores=tuple(scores), problems=tuple(problems))
 
 
 def _load(model: str, store: ModelStore, allowed: Collection[str]) -> Detector:

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from benchmark.data.images import Pixels, image_tensor
 from benchmark.data.loader import Rows
-from benchmark.data.source import Sample, Wanted, nbytes
+from benchmark.data.source import Sample, WantedImage, nbytes
 from benchmark.perturbations.attacks import attacked
-from benchmark.scoring.conditions import wanted
+from benchmark.scoring.conditions import wanted_image
 from benchmark.scoring.store import ScoreStore
 from benchmark.scoring.units import Group, Surrogates, Unit
 from benchmark.training.engine import Engine
@@ -112,14 +112,14 @@ class _Scorer:
 
     def scored(self) -> Generator[tuple[Unit, pd.DataFrame], None, None]:
         """Give the scores of each unit, in order."""
-        wanted = (self._wanted(unit) for unit in self._units)
-        with closing(self._load(wanted, _size)) as loaded:
+        wanted_image = (self._wanted(unit) for unit in self._units)
+        with closing(self._load(wanted_image, _size)) as loaded:
             for unit, prepared in zip(self._units, loaded, strict=True):
                 scores = self._attacks(unit) if _is_attack(unit) else self._scores(unit, prepared)
                 yield unit, pd.concat([scores[model] for model in unit.rows], ignore_index=True)
 
     def _load(
-        self, batches: Iterable[Sequence[Wanted[T]]], size: Callable[[T], int]
+        self, batches: Iterable[Sequence[WantedImage[T]]], size: Callable[[T], int]
     ) -> Generator[list[T], None, None]:
         """Load images in threads, if there are any; otherwise nothing would be gained ahead."""
         ahead = 1 if self._workers else 0
@@ -131,7 +131,7 @@ class _Scorer:
             return [rows for _, rows, _ in self._victims(unit)]
         return [unit.images] if unit.condition.stage == "crop" else []
 
-    def _wanted(self, unit: Unit) -> list[Wanted[Prepared]]:
+    def _wanted(self, unit: Unit) -> list[WantedImage[Prepared]]:
         """Want each image of a unit perturbed and resized, if no gradient is needed for it."""
         transforms = {self._models[model].transform for model in unit.rows}
 
@@ -141,7 +141,7 @@ class _Scorer:
 
         rows = [] if _is_attack(unit) else unit.images.tolist()
         return [
-            wanted(
+            wanted_image(
                 unit.condition,
                 self._source,
                 row,
@@ -190,7 +190,7 @@ class _Scorer:
     ) -> dict[Transform, list[Tensor]]:
         """Give the images that are made against a detector, prepared for others."""
         parts = [rows[at : at + self._batch_size] for at in range(0, len(rows), self._batch_size)]
-        batches = ([Wanted(row, self._kept.clean) for row in part.tolist()] for part in parts)
+        batches = ([WantedImage(row, self._kept.clean) for row in part.tolist()] for part in parts)
         found: dict[Transform, list[Tensor]] = {transform: [] for transform in transforms}
         with closing(self._load(batches, nbytes)) as loaded:
             for part, images in zip(parts, loaded, strict=True):

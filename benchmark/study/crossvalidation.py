@@ -63,7 +63,7 @@ class FoldModel:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class CrossValidated:
     """What was done on one occasion.
 
     Attributes:
@@ -178,7 +178,7 @@ def cross_validate(
     progress: Progress | None = None,
     on_plan: Callable[[Sequence[FoldModel], Mapping[str, float]], None] = lambda *_: None,
     clock: Callable[[], float] = time.monotonic,
-) -> Outcome:
+) -> CrossValidated:
     """Do the fold models that are missing, in order, and stop before one that would not fit.
 
     Args:
@@ -222,7 +222,7 @@ def cross_validate(
         took = _took(log)
     if done:
         _sum_up(study, folder)
-    return Outcome(done=done, left=[p for p in left if p.name not in done], gaps=gaps)
+    return CrossValidated(done=done, left=[p for p in left if p.name not in done], gaps=gaps)
 
 
 def _do(model: FoldModel, study: Study, base: Manifest, folder: Path, **options: Any) -> None:

@@ -51,7 +51,7 @@ class Plan:
     surrogates: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
-class Wanted(NamedTuple):
+class WantedModel(NamedTuple):
     """One model that a study wants, or why there is none."""
 
     expansion: Expansion
@@ -76,7 +76,7 @@ def make_plan(resolved: ResolvedStudy) -> Plan:
     needs: dict[str, dict[Condition, Rows]] = {}
     surrogates: dict[tuple[str, str], str] = {}
     job_of = partial(_job, resolved, Identities(resolved.samples))
-    for expansion, training, detector, seed, gap in wanted(resolved):
+    for expansion, training, detector, seed, gap in wanted_models(resolved):
         job = job_of(detector, seed, training) if gap is None else None
         entries.append(
             Entry(
@@ -103,7 +103,7 @@ def make_plan(resolved: ResolvedStudy) -> Plan:
     )
 
 
-def wanted(resolved: ResolvedStudy) -> Iterator[Wanted]:
+def wanted_models(resolved: ResolvedStudy) -> Iterator[WantedModel]:
     """List the models that a study wants, in its order; nothing is hashed or built.
 
     Raises:
@@ -114,7 +114,7 @@ def wanted(resolved: ResolvedStudy) -> Iterator[Wanted]:
         _surrogates(resolved, expansion.protocol)
         for training, detector, seed in product(trainings, study.detectors, study.seeds):
             gap = str(training.gap) if training.gap else _spared(expansion.protocol, detector)
-            yield Wanted(expansion, training, detector, seed, gap)
+            yield WantedModel(expansion, training, detector, seed, gap)
 
 
 def refuse_nothing(resolved: ResolvedStudy) -> None:
@@ -126,7 +126,7 @@ def refuse_nothing(resolved: ResolvedStudy) -> None:
 
 def nothing_to_train(resolved: ResolvedStudy) -> list[str]:
     """Say why a study trains no model; empty if it trains one."""
-    models = list(wanted(resolved))
+    models = list(wanted_models(resolved))
     if any(model.gap is None for model in models):
         return []
     reasons = [
@@ -187,10 +187,10 @@ def _job(
 
 def _add_needs(needs: dict[Condition, Rows], expansion: Expansion, training: TrainingSet) -> None:
     """Add what a model of ``training`` must be scored on: its cells, and its validation images."""
-    wanted = [(CLEAN, training.val)]
+    wanted_models = [(CLEAN, training.val)]
     own = [cell for cell in expansion.cells if cell.training == training.name]
-    wanted += [(cell.condition, cell.test.all_rows) for cell in own]
-    for condition, rows in wanted:
+    wanted_models += [(cell.condition, cell.test.all_rows) for cell in own]
+    for condition, rows in wanted_models:
         needs[condition] = np.union1d(needs[condition], rows) if condition in needs else rows
 
 

@@ -14,8 +14,8 @@ from benchmark.environment import (
     EnergyMeter,
     environment,
     keep_freed_memory,
+    process_rank,
     provenance,
-    rank,
     resolve_device,
 )
 from benchmark.errors import BenchmarkError
@@ -28,7 +28,7 @@ from benchmark.study.folder import locked, run_facts
 from benchmark.study.planning import Plan, left_to_score, make_plan, refuse_nothing
 from benchmark.study.resolved import ResolvedStudy, resolve
 from benchmark.study.samples import refuse_changed, run_samples
-from benchmark.study.schema import Changes, Study, checked, study_of
+from benchmark.study.schema import Changes, Study, checked_study, study_of
 from benchmark.training.distributed import follow
 from benchmark.training.engine import Engine
 from benchmark.training.store import ModelStore, default_store
@@ -115,7 +115,7 @@ def run(
         executor=executor,
         progress=progress or Progress(),
     )
-    if rank() > 0:
+    if process_rank() > 0:
         return join(settings)
     resolved = resolve(_changed(study, changes), data, allow_missing=allow_missing)
     return carry_out(resolved, settings)
@@ -188,7 +188,7 @@ def _changed(study: Study | str, changes: Changes) -> Study:
         raise BenchmarkError(
             "a Study object states its own detectors, size, recipe, track and seeds"
         )
-    return checked(study)
+    return checked_study(study)
 
 
 def _work(plan: Plan, facts: RunFacts, engine: Engine, settings: Settings) -> None:

@@ -134,7 +134,7 @@ def load_study(name: str, *, allow_code: Collection[str] = ()) -> Study:
 
 def _read_study(name: str) -> Study:
     """Read a study whose detectors may be of any module."""
-    return checked(load_named(Study, "study", name, _FOLDER))
+    return checked_study(load_named(Study, "study", name, _FOLDER))
 
 
 def _allowed(study: Study, where: str, modules: Collection[str]) -> Study:
@@ -182,7 +182,7 @@ def study_of(target: str, **changes: Unpack[Changes]) -> Study:
         new["protocols"] = tuple(
             p.model_copy(update={"train_on": tuple(train_on)}) for p in study.protocols
         )
-    found = checked(study.model_copy(update=new))
+    found = checked_study(study.model_copy(update=new))
     return _allowed(found, target, {*changes.get("allow_code", ()), *modules_of(names or ())})
 
 
@@ -214,7 +214,7 @@ def _stated(
     )
 
 
-def checked(study: Study) -> Study:
+def checked_study(study: Study) -> Study:
     """Give the study back if nothing stands in it twice and its reference is one of it."""
     for kind, names in (
         ("detector", [detector.name for detector in study.detectors]),

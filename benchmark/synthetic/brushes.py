@@ -72,7 +72,7 @@ def linear(values: tuple[float, float, float], factor: float = 1.0) -> Floats:
 
 
 @lru_cache(maxsize=8)
-def noise(seed: int, cell: int) -> Floats:
+def smooth_noise(seed: int, cell: int) -> Floats:
     """Smooth noise with features of ``cell`` pixels, mean 0 and deviation 1."""
     count = SIZE // cell + 4
     coarse = np.random.default_rng([seed, cell]).standard_normal((count, count), np.float32)

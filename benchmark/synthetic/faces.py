@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-Colour = tuple[float, float, float]
+FaceColour = tuple[float, float, float]
 
 HAIR_STYLES = ("short", "parted", "fringe", "long", "curly", "receding")
 EDITS = ("smile", "eyes", "hair", "glasses", "age")
@@ -93,10 +93,10 @@ class Person:
 
     width: float
     jaw: float
-    skin: Colour
+    skin: FaceColour
     redness: float
     freckles: int
-    hair: Colour
+    hair: FaceColour
     style: str
     hairline: float
     brow_height: float
@@ -106,7 +106,7 @@ class Person:
     eye_width: float
     eye_open: float
     eye_tilt: float
-    iris: Colour
+    iris: FaceColour
     nose_tip: float
     nose_width: float
     mouth_height: float
@@ -135,8 +135,8 @@ class Shot:
     smile: float
     mouth_open: float
     gaze: tuple[float, float]
-    backdrop: tuple[Colour, Colour]
-    clothes: Colour
+    backdrop: tuple[FaceColour, FaceColour]
+    clothes: FaceColour
     texture: int
 
 
@@ -152,7 +152,7 @@ def _between(table: np.ndarray, place: float) -> np.ndarray:
     return np.asarray(table[low] + (table[low + 1] - table[low]) * (place - low))
 
 
-def _colour(values: np.ndarray) -> Colour:
+def _colour(values: np.ndarray) -> FaceColour:
     r, g, b = (float(x) for x in np.clip(values, 0.004, 0.9))
     return r, g, b
 

@@ -33,13 +33,13 @@ from benchmark.data.facts import DatasetFacts, write_facts
 from benchmark.errors import BenchmarkError
 from benchmark.synthetic.faces import POPULATIONS
 from benchmark.synthetic.forgeries import GENERATORS
-from benchmark.synthetic.images import EMBEDDED_VERSION, PHOTOS, SPLITS, Task, carry_out
+from benchmark.synthetic.images import DRAWN_SPLITS, EMBEDDED_VERSION, PHOTOS, Task, carry_out_task
 from results.errors import ResultError
 from results.files import file_hash, read_json
 
-__all__ = ["COLUMNS", "EMBEDDED_VERSION", "Counts", "EmbeddedSetError", "generate"]
+__all__ = ["EMBEDDED_VERSION", "MANIFEST_COLUMNS", "Counts", "EmbeddedSetError", "generate"]
 
-COLUMNS = (
+MANIFEST_COLUMNS = (
     "path",
     "label",
     "forgery",
@@ -76,7 +76,7 @@ class Counts:
     test: int = 20
 
     def __post_init__(self) -> None:
-        for split in SPLITS:
+        for split in DRAWN_SPLITS:
             if (count := getattr(self, split)) < 2:
                 raise EmbeddedSetError(
                     f"the embedded set was asked for {count} identities in {split!r}, but a face "
@@ -189,7 +189,7 @@ def _check(root: Path, passport: dict[str, object]) -> None:
 
 def _table(rows: list[dict[str, str]]) -> bytes:
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(text, MANIFEST_COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(sorted(rows, key=lambda row: row["path"]))
     return text.getvalue().encode()
@@ -210,7 +210,7 @@ def _build(
     ]
     rows: list[dict[str, str]] = []
     with _mapper(min(workers, len(tasks))) as run:
-        for done, some in enumerate(run(partial(carry_out, folder, seed), tasks), start=1):
+        for done, some in enumerate(run(partial(carry_out_task, folder, seed), tasks), start=1):
             rows += some
             if on_progress is not None:
                 on_progress(done, len(tasks))

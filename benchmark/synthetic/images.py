@@ -33,10 +33,10 @@ from benchmark.synthetic.faces import (
     edit,
 )
 from benchmark.synthetic.forgeries import EDGE, GENERATORS, Generator, manipulate, swap, synthesise
-from benchmark.synthetic.render import render
+from benchmark.synthetic.render import render_face
 
 EMBEDDED_VERSION = 1
-SPLITS = ("train", "val", "test")
+DRAWN_SPLITS = ("train", "val", "test")
 PHOTOS = 3
 
 
@@ -56,7 +56,7 @@ class Task(NamedTuple):
     people: int
 
 
-def carry_out(folder: Path, seed: int, task: Task) -> list[dict[str, str]]:
+def carry_out_task(folder: Path, seed: int, task: Task) -> list[dict[str, str]]:
     """Write all images of one identity below a folder; return their rows of the manifest."""
     person = _person(seed, task)
     reals = [_take(seed, task, person, number) for number in range(PHOTOS)]
@@ -131,7 +131,7 @@ def _take(seed: int, task: Task, person: Person, number: int, what: str = "") ->
         portrait = edit(portrait, what, _rng(seed, task, 3, number))
     top, left = (int(x) for x in rng.integers(0, SENSOR - EDGE + 1, 2))
     quality = int(rng.integers(camera.quality[0], camera.quality[1] + 1))
-    scene = render(portrait)
+    scene = render_face(portrait)
     pixels = photograph(scene.light, camera, rng)[top : top + EDGE, left : left + EDGE]
     points = scene.landmarks / np.float32(OVERSAMPLING) - np.array([left, top], np.float32)
     encoder = partial(encode, quality=quality, sampling=camera.sampling)
@@ -139,7 +139,7 @@ def _take(seed: int, task: Task, person: Person, number: int, what: str = "") ->
 
 
 def _path(task: Task, maker: str, number: int) -> str:
-    source, split = POPULATIONS[task.source].name, SPLITS[task.split]
+    source, split = POPULATIONS[task.source].name, DRAWN_SPLITS[task.split]
     return f"{source}/{split}/{maker}/{task.who:03d}_{number}.jpg"
 
 
@@ -154,7 +154,7 @@ def _write(file: Path, data: bytes) -> dict[str, str]:
 def _describe(
     task: Task, name: str, generator: Generator | None = None, pair: str = ""
 ) -> dict[str, str]:
-    source, split = POPULATIONS[task.source].name, SPLITS[task.split]
+    source, split = POPULATIONS[task.source].name, DRAWN_SPLITS[task.split]
     identity = f"{source}-{split}-{task.who:03d}"
     if generator is not None and generator.forgery == "EFS":
         # Nobody was photographed: every such face is somebody of its own.

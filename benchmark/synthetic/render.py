@@ -20,8 +20,8 @@ from benchmark.synthetic.brushes import (
     edge,
     linear,
     mix,
-    noise,
     pixel_grid,
+    smooth_noise,
     strands,
 )
 from benchmark.synthetic.camera import Floats
@@ -42,7 +42,7 @@ class Scene(NamedTuple):
     landmarks: Floats
 
 
-def render(portrait: Portrait) -> Scene:
+def render_face(portrait: Portrait) -> Scene:
     """Render a portrait; a pure function of it."""
     person, shot = portrait
     frame = _frame(person, shot)
@@ -106,7 +106,7 @@ def _landmarks(person: Person, shot: Shot) -> Floats:
 def _backdrop(shot: Shot) -> Floats:
     x, y = pixel_grid()
     near, far = linear(shot.backdrop[0]), linear(shot.backdrop[1])
-    slope = np.clip((0.3 * x + 0.7 * y) / SIZE + 0.15 * noise(shot.texture, 68), 0, 1)
+    slope = np.clip((0.3 * x + 0.7 * y) / SIZE + 0.15 * smooth_noise(shot.texture, 68), 0, 1)
     image = near + slope[..., None] * (far - near)
     rng = np.random.default_rng([shot.texture, 3])
     if rng.random() < 0.5:
@@ -115,7 +115,7 @@ def _backdrop(shot: Shot) -> Floats:
             at, wide = rng.uniform(0, SIZE), rng.uniform(8, 40)
             band = np.clip((wide - np.abs((x if rng.random() < 0.7 else y) - at)) / 6 + 0.5, 0, 1)
             image *= 1 + np.float32(rng.uniform(-0.4, 0.6)) * band[..., None]
-    grain = 1 + 0.05 * noise(shot.texture, 8) + 0.05 * noise(shot.texture, 2)
+    grain = 1 + 0.05 * smooth_noise(shot.texture, 8) + 0.05 * smooth_noise(shot.texture, 2)
     return np.asarray(image * grain[..., None], np.float32)
 
 
@@ -123,7 +123,7 @@ def _paint_back_hair(image: Floats, frame: Frame, portrait: Portrait) -> None:
     person = portrait.person
     if person.style not in ("long", "curly", "parted"):
         return
-    wave = 0.03 * noise(person.texture, 34)
+    wave = 0.03 * smooth_noise(person.texture, 34)
     reach = {"long": 1.25, "curly": 1.22, "parted": 1.12}[person.style]
     around = np.sqrt((frame.u / (person.width * reach)) ** 2 + (frame.v / 1.17) ** 2) - 1
     if person.style == "long":
@@ -145,7 +145,11 @@ def _paint_body(image: Floats, frame: Frame, portrait: Portrait) -> None:
     mix(image, linear(person.skin) * dark[..., None], edge(neck, frame.pixels))
     line = 1.22 + 0.22 * u * u + 0.12 * np.exp(-((u / 0.3) ** 2))
     x, y = pixel_grid()
-    weave = 1 + 0.10 * np.sin(1.9 * x + 0.4 * y) * np.sin(2.1 * y) + 0.15 * noise(shot.texture, 17)
+    weave = (
+        1
+        + 0.10 * np.sin(1.9 * x + 0.4 * y) * np.sin(2.1 * y)
+        + 0.15 * smooth_noise(shot.texture, 17)
+    )
     cloth = linear(shot.clothes) * weave[..., None]
     mix(image, cloth, edge(line - v, frame.pixels))
     for side in (-1, 1):
@@ -157,8 +161,8 @@ def _paint_body(image: Floats, frame: Frame, portrait: Portrait) -> None:
 
 def _skin(frame: Frame, person: Person) -> Floats:
     a, b = frame.a, frame.b
-    mottle = 1 + 0.035 * noise(person.texture, 17) + 0.03 * noise(person.texture, 4)
-    mottle += 0.05 * noise(person.texture, 2)
+    mottle = 1 + 0.035 * smooth_noise(person.texture, 17) + 0.03 * smooth_noise(person.texture, 4)
+    mottle += 0.05 * smooth_noise(person.texture, 2)
     skin = linear(person.skin) * mottle[..., None]
     warm = 0.6 * (blob(a, b, (-0.38, 0.3), (0.17, 0.15)) + blob(a, b, (0.38, 0.3), (0.17, 0.15)))
     warm += 0.6 * blob(a, b, (0, person.nose_tip), (0.12, 0.1))
@@ -188,7 +192,7 @@ def _paint_beard(skin: Floats, frame: Frame, person: Person) -> None:
     chin = blob(a, b, (0, 0.88), (0.24, 0.16))
     moustache = blob(a, b, (0, person.mouth_height - 0.115), (0.2, 0.035))
     cover = np.clip(jaw + chin + moustache, 0, 1) * np.float32(person.beard)
-    stubble = np.clip(0.65 + 0.4 * noise(person.texture + 1, 2), 0, 1)
+    stubble = np.clip(0.65 + 0.4 * smooth_noise(person.texture + 1, 2), 0, 1)
     mix(skin, linear(person.hair) + 0.25 * linear(person.skin), 0.85 * cover * stubble)
 
 
@@ -215,7 +219,7 @@ def _height(frame: Frame, portrait: Portrait) -> Floats:
         fold = side * a - (0.19 + 0.30 * (b - tip))
         extent = np.clip((b - tip + 0.02) * 12, 0, 1) * np.clip((mouth + 0.05 - b) * 12, 0, 1)
         height -= lines * np.exp(-0.5 * (fold / 0.022) ** 2) * extent
-    ridges = np.sin(58 * (b + 0.012 * noise(person.texture, 34) + 0.05 * a * a))
+    ridges = np.sin(58 * (b + 0.012 * smooth_noise(person.texture, 34) + 0.05 * a * a))
     height += np.float32(0.005 * person.age) * ridges * blob(a, b, (0, -0.42), (0.3, 0.09))
     return np.asarray(height, np.float32)
 
@@ -224,7 +228,7 @@ def _shading(frame: Frame, portrait: Portrait) -> tuple[Floats, Floats]:
     """Diffuse light (SIZE, SIZE, 3) and gloss (SIZE, SIZE) over the head."""
     person, shot = portrait
     height = _height(frame, portrait)
-    height += 0.0011 * noise(person.texture, 2)
+    height += 0.0011 * smooth_noise(person.texture, 2)
     slope_v = cv2.Sobel(height, cv2.CV_32F, 0, 1, scale=frame.pixels / 8)
     slope_u = cv2.Sobel(height, cv2.CV_32F, 1, 0, scale=frame.pixels / 8)
     length = 1 / np.sqrt(1 + slope_u * slope_u + slope_v * slope_v)
@@ -336,7 +340,7 @@ def _paint_mouth(skin: Floats, frame: Frame, portrait: Portrait) -> None:
 def _paint_front_hair(image: Floats, frame: Frame, portrait: Portrait, shade: Floats) -> None:
     person = portrait.person
     u, v = frame.u, frame.v
-    wave = 0.035 * noise(person.texture, 17)
+    wave = 0.035 * smooth_noise(person.texture, 17)
     bulk = {"short": 1.06, "receding": 1.03, "curly": 1.16}.get(person.style, 1.10)
     sides = np.abs(u / np.float32(person.width * (bulk + 0.02)))
     skull = np.power(sides**2.4 + np.abs(v / np.float32(bulk)) ** 2.4, np.float32(1 / 2.4)) - 1

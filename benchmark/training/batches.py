@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from benchmark.data.loader import Rows
-from benchmark.data.source import ImageSource, Sample, Wanted, nbytes, prepare_on
+from benchmark.data.source import ImageSource, Sample, WantedImage, nbytes, prepare_on
 from benchmark.training.augmentation import augmented, is_mirrored, only_mirrors
 from benchmark.training.jobs import TrainJob
 from benchmark.training.recipe import Augmentation, Recipe
@@ -82,7 +82,10 @@ class TrainingData:
         wanted = (
             self._wanted_plain(rows)
             if by_device
-            else [Wanted(row, partial(self._changed, change, seed, step)) for row in rows.tolist()]
+            else [
+                WantedImage(row, partial(self._changed, change, seed, step))
+                for row in rows.tolist()
+            ]
             for step, rows in read_ahead
         )
         with closing(self._load(wanted)) as loaded:
@@ -101,14 +104,14 @@ class TrainingData:
             for part, images in zip(parts, loaded, strict=True):
                 yield self._batch(part, self._inputs(images))
 
-    def _load(self, wanted: Iterable[Sequence[Wanted[Tensor]]]) -> Images:
+    def _load(self, wanted: Iterable[Sequence[WantedImage[Tensor]]]) -> Images:
         """Load images ahead."""
         return self._source.load(wanted, workers=self._workers, size=nbytes)
 
-    def _wanted_plain(self, rows: Rows) -> list[Wanted[Tensor]]:
+    def _wanted_plain(self, rows: Rows) -> list[WantedImage[Tensor]]:
         """Want images as they are, in the form that the device takes."""
         make = self._source.pixels if device_prepares(self._device) else self._prepared
-        return [Wanted(row, make) for row in rows.tolist()]
+        return [WantedImage(row, make) for row in rows.tolist()]
 
     def _prepared(self, sample: Sample) -> Tensor:
         """Prepare an image on the CPU."""

@@ -41,7 +41,7 @@ _BEST, _AVERAGE = "best.pt", "average.pt"
 
 
 @dataclass
-class Outcome:
+class TrainingOutcome:
     """How a training went; also what a stopped one goes on from."""
 
     step: int = 0
@@ -92,7 +92,7 @@ class GradientTraining:
         self._folder = engine.models.resume_folder(job.id)
         self._checkpoint_seconds = engine.checkpoint_seconds
         self._progress = engine.progress
-        self._state = Outcome()
+        self._state = TrainingOutcome()
         self._best: dict[str, Tensor] = {}
         self._parts = self._recipe.accumulate * accelerator.num_processes
         self._order = BatchOrder(
@@ -111,7 +111,7 @@ class GradientTraining:
         schedule = make_scheduler(self._recipe, optimizer)
         self._step, self._optimizer, self._schedule = accelerator.prepare(step, optimizer, schedule)
 
-    def run(self) -> Outcome:
+    def run(self) -> TrainingOutcome:
         """Train until the steps are used up or the validation AUC no longer rises."""
         self._resume()
         state, recipe = self._state, self._recipe
@@ -290,7 +290,7 @@ class GradientTraining:
                 "can run code: remove it, and the training begins anew"
             ) from error
         raw = json.loads((state / _STATE).read_text(encoding="utf-8"))
-        self._state = Outcome(**raw)
+        self._state = TrainingOutcome(**raw)
         self._progress.note(f"{self._job.title}: going on from step {self._state.step}")
 
 

@@ -9,7 +9,7 @@ from benchmark.environment import (
     describe,
     host,
     process_count,
-    rank,
+    process_rank,
     source,
     versions,
 )
@@ -17,7 +17,7 @@ from benchmark.errors import BenchmarkError
 from benchmark.progress import Progress
 from benchmark.training.batches import TrainingData
 from benchmark.training.engine import Engine
-from benchmark.training.gradient import GradientTraining, Outcome, logits
+from benchmark.training.gradient import GradientTraining, TrainingOutcome, logits
 from benchmark.training.identity import fresh_detector, tensor_hash
 from benchmark.training.jobs import TrainJob
 from benchmark.training.optim import make_accelerator
@@ -54,10 +54,10 @@ def train(job: TrainJob, engine: Engine) -> ModelFacts:
     elif fit == "estimator":
         outcome = _fit_estimator(job, detector, data, engine.progress)
     else:
-        outcome = Outcome(stopped="nothing to train")
+        outcome = TrainingOutcome(stopped="nothing to train")
     detector.trained.fill_(True)
     facts = _facts(job, detector, data, outcome)
-    if rank() == 0:
+    if process_rank() == 0:
         engine.models.add(detector, facts, _told(engine, started, meter))
     return facts
 
@@ -93,7 +93,7 @@ def _told(engine: Engine, started: float, meter: EnergyMeter) -> dict[str, str |
 
 def _fit_estimator(
     job: TrainJob, detector: Detector, data: TrainingData, progress: Progress
-) -> Outcome:
+) -> TrainingOutcome:
     """Fit in one call and measure once."""
     progress.job(job.title, 1)
     figures = detector.fit(data.chunks(data.train), data.chunks(data.val))
@@ -101,12 +101,14 @@ def _fit_estimator(
     progress.advance(1, val_auc=measured)
     progress.finish()
     row = {"step": 1.0, **figures, "val_auc": measured}
-    return Outcome(
+    return TrainingOutcome(
         step=1, epochs=1.0, best_step=1, val_auc=measured, stopped="fitted", history=[row]
     )
 
 
-def _facts(job: TrainJob, detector: Detector, data: TrainingData, outcome: Outcome) -> ModelFacts:
+def _facts(
+    job: TrainJob, detector: Detector, data: TrainingData, outcome: TrainingOutcome
+) -> ModelFacts:
     """Collect what a record and a table say of the model."""
     counts = [p.numel() for p in detector.parameters()]
     trained = [p.numel() for p in detector.parameters() if p.requires_grad]

@@ -14,7 +14,7 @@ Spa = Literal["hard", "fixed", "none", "learned-max", "learned-min", "table24"]
 CLASS_MODES = ("hard", "fixed", "none", "learned-max", "learned-min")
 LIMIT = math.log(4)
 DECAY = 0.05
-SIGNS = {"learned-max": -1.0, "learned-min": 1.0}
+PAIR_SIGNS = {"learned-max": -1.0, "learned-min": 1.0}
 PLACES = 24  # the batch of the release
 
 
@@ -74,7 +74,7 @@ class SamplePairAttention(nn.Module):
         self.register_buffer("fixed", LIMIT * counts / counts.max().clamp(min=1), persistent=False)
         if mode == "hard":
             self.register_buffer("mean", torch.zeros_like(counts))
-        if mode in SIGNS:
+        if mode in PAIR_SIGNS:
             self.attention = nn.Parameter(torch.zeros_like(counts))
 
     def forward(self) -> Tensor:
@@ -83,8 +83,8 @@ class SamplePairAttention(nn.Module):
             return torch.zeros_like(self.fixed)
         if self.mode == "fixed":
             return log_weights(self.fixed)
-        if self.mode in SIGNS:
-            return log_weights(_Pulled.apply(self.attention, SIGNS[self.mode]))
+        if self.mode in PAIR_SIGNS:
+            return log_weights(_Pulled.apply(self.attention, PAIR_SIGNS[self.mode]))
         return log_weights(self.beta * centred(self.mean))
 
     @torch.no_grad()

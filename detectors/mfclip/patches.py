@@ -141,7 +141,7 @@ class Residuals(nn.Module):
         """
         columns = _grid(images, self.patch)[1]
         padded = F.pad(images.float(), [HALO] * 4, mode="reflect")
-        patches = cut(padded, chosen, columns=columns, patch=self.patch, halo=HALO)
+        patches = cut_patches(padded, chosen, columns=columns, patch=self.patch, halo=HALO)
         whole = self.units * patches.flatten(0, 1)
         truncated = noise_residual(whole, self.kernels, padding=0) / TRUNCATION
         return truncated.reshape(*chosen.shape, *truncated.shape[1:])
@@ -167,7 +167,9 @@ def _from_middle(images: Tensor, patch: int) -> Tensor:
     return (distance / (rows**2 + columns**2)).expand(len(images), -1)
 
 
-def cut(images: Tensor, chosen: Tensor, *, columns: int, patch: int, halo: int = 0) -> Tensor:
+def cut_patches(
+    images: Tensor, chosen: Tensor, *, columns: int, patch: int, halo: int = 0
+) -> Tensor:
     """Cut patches at (B, k) places out of images that are padded by ``halo`` pixels.
 
     Returns:

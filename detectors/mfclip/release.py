@@ -15,18 +15,18 @@ from detectors.cards import mfclip as cards
 from detectors.errors import InputError
 from detectors.mfclip.attention import PLACES, PairTable
 from detectors.mfclip.losses import diagonal_loss, released_prediction_loss
-from detectors.mfclip.patches import cut, grey_homogeneity
+from detectors.mfclip.patches import cut_patches, grey_homogeneity
 from detectors.mfclip.prompts import prompts_of
 from detectors.mfclip.readers import ReleaseReader
 from detectors.mfclip.release_weights import read_release
-from detectors.mfclip.vision import ConvStack, Stage
+from detectors.mfclip.vision import ConvolutionStage, ConvStack
 from detectors.parts.clip import logit_scale
 from detectors.parts.filters import noise_residual, srm_kernels
 from detectors.parts.network import FixedSideDetector, FixedSideOptions
 from detectors.parts.texts import ScratchText
 from detectors.parts.tokens import CLIP_VOCABULARY
 from detectors.parts.transformer import Block, blocks
-from detectors.pretrained import fingerprint
+from detectors.pretrained import weights_fingerprint
 from detectors.transform import Transform
 
 CANDIDATES = 2  # rows and columns of noise patches
@@ -149,7 +149,7 @@ class MFCLIPRelease(FixedSideDetector):
         detector = cls(size=size, taxa=taxa)
         own = {n: t for n, t in detector.state_dict().items() if n != "trained"}
         detector.load_state_dict(read_release(Path(path), own), strict=False)
-        detector.init = f"weights:{fingerprint([Path(path)])}"
+        detector.init = f"weights:{weights_fingerprint([Path(path)])}"
         detector.mark_trained()
         return detector.eval()
 
@@ -210,7 +210,7 @@ class ReleaseVision(nn.Module):
         grey = (rgb_to_grayscale(inputs)[:, 0] * 255).byte().int()
         evenness = grey_homogeneity(grey, self.patch)
         place = evenness.argsort(dim=1, stable=True)[:, :1]
-        patches = cut(inputs, place, columns=CANDIDATES, patch=self.patch)[:, 0]
+        patches = cut_patches(inputs, place, columns=CANDIDATES, patch=self.patch)[:, 0]
         # In units of 0..1, where the truncation never acts; zeros around the patch.
         return noise_residual(patches, self.kernels)
 
@@ -223,7 +223,9 @@ class ReleaseBranch(nn.Module):
     ) -> None:
         super().__init__()
         width = shape.width
-        self.cnn = ConvStack([Stage(width=w, convolutions=n) for w, n in stages], bias=True)
+        self.cnn = ConvStack(
+            [ConvolutionStage(width=w, convolutions=n) for w, n in stages], bias=True
+        )
         inputs = self.cnn.outputs * (side // self.cnn.shrinks) ** 2
         self.enter = nn.Linear(inputs, width)
         self.cls = nn.Parameter(torch.randn(1, 1, width))

@@ -12,8 +12,8 @@ from detectors.mfclip.native import WithNative
 from detectors.mfclip.patches import Choice
 from detectors.mfclip.prompts import Prompts
 from detectors.mfclip.vision import (
+    ConvolutionStage,
     NoiseEncoder,
-    Stage,
     VisionEncoder,
     build_image_encoder,
 )
@@ -33,7 +33,7 @@ class Shape:
     width: int
     heads: int
     text_layers: int
-    image_stages: tuple[Stage, ...]
+    image_stages: tuple[ConvolutionStage, ...]
     image_layers: int
     noise_widths: tuple[int, ...]
     noise_convolutions: int
@@ -50,9 +50,9 @@ SHAPES = {
         heads=4,
         text_layers=2,
         image_stages=(
-            Stage(width=16, convolutions=1, stride=2),
-            Stage(width=32, convolutions=1),
-            Stage(width=64, convolutions=1),
+            ConvolutionStage(width=16, convolutions=1, stride=2),
+            ConvolutionStage(width=32, convolutions=1),
+            ConvolutionStage(width=64, convolutions=1),
         ),
         image_layers=1,
         noise_widths=(16, 32, 64),
@@ -68,7 +68,7 @@ SHAPES = {
         heads=8,
         text_layers=12,
         image_stages=tuple(
-            Stage(width=width, convolutions=convolutions)
+            ConvolutionStage(width=width, convolutions=convolutions)
             for width, convolutions in zip((32, 64, 128, 256, 512), (3, 3, 3, 4, 4), strict=True)
         ),
         image_layers=6,

@@ -15,7 +15,7 @@ from detectors.parts.transformer import blocks
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stage:
+class ConvolutionStage:
     """Convolutions of one width, each 3 x 3 with batch norm and ReLU, then 2 x 2 max-pooling."""
 
     width: int
@@ -30,7 +30,7 @@ class ConvStack(nn.Sequential):
         shrinks: By what a side of the grid is shorter than the image's.
     """
 
-    def __init__(self, stages: Sequence[Stage], *, bias: bool = False) -> None:
+    def __init__(self, stages: Sequence[ConvolutionStage], *, bias: bool = False) -> None:
         layers: list[nn.Module] = []
         inputs, shrinks = 3, 1
         for stage in stages:
@@ -121,7 +121,7 @@ class ScratchImage(nn.Module):
 
     def __init__(
         self,
-        stages: Sequence[Stage],
+        stages: Sequence[ConvolutionStage],
         *,
         size: int,
         width: int,
@@ -199,7 +199,7 @@ class NoiseEncoder(nn.Module):
         while patch >> halvings > grid:
             halvings += 1
         stages = [
-            Stage(width=widths[min(i, len(widths) - 1)], convolutions=convolutions)
+            ConvolutionStage(width=widths[min(i, len(widths) - 1)], convolutions=convolutions)
             for i in range(halvings)
         ]
         self.cnn = ConvStack(stages)
@@ -255,7 +255,7 @@ class VisionEncoder(nn.Module):
 
 def build_image_encoder(
     source: str | dict[str, Any],
-    stages: Sequence[Stage],
+    stages: Sequence[ConvolutionStage],
     *,
     size: int,
     width: int,

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from detectors.base import Detector, Size
 from detectors.errors import DetectorError
-from detectors.pretrained import Pretrained, resolve
+from detectors.pretrained import Pretrained, resolve_weights
 
 
 class FixedSideOptions(TypedDict, total=False):
@@ -86,7 +86,9 @@ class AnySideDetector(Detector):
         """Say where the first weights come from; None for random ones."""
         name = self.card.name
         if self.published is not None:
-            return resolve(pretrained, size=self.size, published=self.published, detector=name)
+            return resolve_weights(
+                pretrained, size=self.size, published=self.published, detector=name
+            )
         if pretrained:
             made = "fitted" if self.card.fit == "estimator" else "trained"
             raise DetectorError(

@@ -6,7 +6,7 @@ python -m docs.scripts.protocols docs/protocols.md
 import sys
 
 from docs.scripts.pages import between_marks, rewrite
-from protocols.diagram import LEGEND, diagram
+from protocols.diagram import DIAGRAM_LEGEND, diagram
 from protocols.schema import Aligned, Protocol, load_protocol, protocol_names
 from protocols.selection import SMALLEST
 
@@ -41,7 +41,7 @@ def facts(protocol: Protocol) -> str:
 def page() -> str:
     """Give the part of ``docs/protocols.md`` that is made of the protocol files, in Markdown."""
     protocols = [load_protocol(name) for name in protocol_names()]
-    return "\n\n".join([f"{LEGEND}.", *map(_section, protocols)]) + "\n"
+    return "\n\n".join([f"{DIAGRAM_LEGEND}.", *map(_section, protocols)]) + "\n"
 
 
 def with_page(text: str) -> str:

@@ -8,7 +8,7 @@ from leaderboard.figures.drawing import (
     FAINT,
     INK,
     WIDTH,
-    Kind,
+    FigureKind,
     Picture,
     new_figure,
     panel_title,
@@ -26,7 +26,7 @@ from leaderboard.view import Contender, Context
 from results.metrics.calibration import BINS, calibration
 from results.metrics.functions import probability
 
-_KIND = Kind(
+_KIND = FigureKind(
     "reliability",
     caption=(
         "On the dotted line P(fake) can be taken at its word; a point is as large as the share of "

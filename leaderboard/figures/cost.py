@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 
-from leaderboard.figures.drawing import Kind, Picture, new_figure, picture
+from leaderboard.figures.drawing import FigureKind, Picture, new_figure, picture
 from leaderboard.figures.panels import LABEL_HEIGHT, legend, name_points, styles, unit_ticks
 from leaderboard.tables.cost import Cost, cost_csv, cost_json, cost_markdown
 from results.files import atomic_write
@@ -80,7 +80,7 @@ def rate_chart(costs: Sequence[Cost], measured: Mapping[str, str]) -> Picture | 
         legend(figure, keys)
         where = ", ".join(measured[key] for key in ("size", "precision", "on") if key in measured)
         return picture(
-            figure, "costs", Kind("rate"), f"Rates and sizes: {where}",
+            figure, "costs", FigureKind("rate"), f"Rates and sizes: {where}",
             "images per second over parameters, by detector",
         )  # fmt: skip
 

@@ -7,13 +7,21 @@ change from one process to the next; what is drawn comes from it (``results.stat
 import pandas as pd
 from matplotlib.axes import Axes
 
-from leaderboard.figures.drawing import FAINT, INK, Kind, Picture, new_figure, picture, shorten
+from leaderboard.figures.drawing import (
+    FAINT,
+    INK,
+    FigureKind,
+    Picture,
+    new_figure,
+    picture,
+    shorten,
+)
 from leaderboard.view import Context, ProtocolView
 from results.errors import UndefinedError
 from results.metrics.checking import Counts
 from results.statistics.ranking import CriticalDifference, critical_difference
 
-_KIND = Kind(
+_KIND = FigureKind(
     "ranks",
     caption=(
         "Mean ranks, 1 is best. A bar joins detectors that are not told apart (Nemenyi, 5 %); none "

@@ -59,7 +59,7 @@ _FORMATS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-class Kind(NamedTuple):
+class FigureKind(NamedTuple):
     """What all figures of one kind have in common.
 
     Attributes:
@@ -165,7 +165,7 @@ def _family() -> str:
 def picture(
     figure: Figure,
     name: str,
-    kind: Kind,
+    kind: FigureKind,
     title: str,
     alt: str,
     *,

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from leaderboard.figures.drawing import (
     FAINT,
     WIDTH,
-    Kind,
+    FigureKind,
     Picture,
     file_stem,
     new_figure,
@@ -22,7 +22,7 @@ from leaderboard.figures.drawing import (
 from results.embeddings import embedded_models, read_embeddings
 from results.run import RunContents
 
-_KIND = Kind(
+_KIND = FigureKind(
     "embedding",
     caption=(
         "t-SNE of the features of test images: neighbours are alike, distances between groups and "

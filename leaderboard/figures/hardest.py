@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from leaderboard.errors import LeaderboardError
-from leaderboard.figures.drawing import FAINT, Kind, Picture, new_figure, picture, shorten
+from leaderboard.figures.drawing import FAINT, FigureKind, Picture, new_figure, picture, shorten
 from leaderboard.view import named_tests
 from protocols import Cell, Condition, UnknownNameError
 from results.metrics.functions import probability
@@ -155,7 +155,7 @@ def contact_sheet(errors: Errors, images: Sequence[Pixels | str]) -> Picture:
                 _tile(axis, here.loc[at], images[at])
         where = f"{errors.cell.training} → {errors.cell.test.name}, {errors.cell.condition.label}"
         title = f"Worst errors of {errors.entry.detector}: {where}"
-        return picture(figure, "hardest", Kind("hardest"), title, title, endings=("png",))
+        return picture(figure, "hardest", FigureKind("hardest"), title, title, endings=("png",))
 
 
 def _tile(axis: Axes, row: "pd.Series[Any]", image: Pixels | str) -> None:

@@ -17,7 +17,7 @@ from leaderboard.figures.drawing import (
     FAINT,
     INK,
     WIDTH,
-    Kind,
+    FigureKind,
     Picture,
     new_figure,
     panel_title,
@@ -28,7 +28,7 @@ from leaderboard.tables.table import DASH
 from leaderboard.view import FEW_TELLS, Contender, Context, ProtocolView, Result, Test
 from results.metrics.registry import Metric
 
-_KIND = Kind(
+_KIND = FigureKind(
     "heat-map", caption="All on one colour scale; white is chance where the scale names it."
 )
 _MANY = 8  # matrices; more are drawn smaller, with two decimals

@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from leaderboard.figures.drawing import Kind, Picture, new_figure, picture, shorten
+from leaderboard.figures.drawing import FigureKind, Picture, new_figure, picture, shorten
 from results.overlays import overlaid_models, read_overlays
 from results.run import RunContents
 
-_KIND = Kind(
+_KIND = FigureKind(
     "overlay",
     caption=(
         "Drawn faces of the embedded set. Above: framed, the patches that the noise branch sees, "

@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 from leaderboard.figures.drawing import (
     FAINT,
     INK,
-    Kind,
+    FigureKind,
     Picture,
     new_figure,
     picture,
@@ -35,7 +35,7 @@ from protocols.conditions import shown
 from results.errors import UndefinedError
 from results.statistics.intervals import Interval
 
-_KIND = Kind(
+_KIND = FigureKind(
     "curves",
     caption=(
         "Real and forged images are damaged alike; a dotted line is chance. Bands are 95 % "

@@ -14,7 +14,7 @@ from leaderboard.figures.drawing import (
     FAINT,
     INK,
     WIDTH,
-    Kind,
+    FigureKind,
     Picture,
     new_figure,
     panel_title,
@@ -35,10 +35,10 @@ from results.metrics.functions import roc
 from results.metrics.roc import Roc
 from results.run import RunContents
 
-_ROC = Kind(
+_ROC = FigureKind(
     "roc", caption="Of several models, the mean of their curves at each rate of false alarms."
 )
-_DET = Kind(
+_DET = FigureKind(
     "det",
     caption=(
         "DET: both errors, low rates drawn large; nearer to the lower left is better, the dotted "

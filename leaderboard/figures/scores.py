@@ -8,7 +8,7 @@ from matplotlib.collections import PolyCollection
 from leaderboard.figures.drawing import (
     FAINT,
     INK,
-    Kind,
+    FigureKind,
     Picture,
     new_figure,
     panel_title,
@@ -19,7 +19,7 @@ from leaderboard.figures.panels import BLUE, clean_results, clean_results_text, 
 from leaderboard.view import Contender, Context
 from results.metrics.functions import probability
 
-_KIND = Kind(
+_KIND = FigureKind(
     "scores",
     caption=(
         "Histograms of P(fake) of single images, each row scaled to its own peak; on the right the "
@@ -28,8 +28,8 @@ _KIND = Kind(
     ),
     heading="Scores by generator",
 )
-BINS = 20
-REAL = "real"
+HISTOGRAM_BINS = 20
+REAL_FACES = "real"
 _PEAK = 0.85  # of the distance between two rows
 
 
@@ -61,7 +61,7 @@ def score_table(context: Context) -> pd.DataFrame:
     if not parts:
         return pd.DataFrame(columns=columns)
     found = pd.concat(parts, ignore_index=True)
-    order = found["kind"].where(found["kind"] != REAL, "")
+    order = found["kind"].where(found["kind"] != REAL_FACES, "")
     return found.assign(order=order).sort_values(
         ["contender", "order", "bin"], kind="stable", ignore_index=True
     )[columns]
@@ -74,7 +74,7 @@ def score_pictures(context: Context) -> list[Picture]:
         return []
     shown = [c.label for c in view.contenders if c.label in set(table["contender"])]
     kinds = list(dict.fromkeys(table["kind"]))
-    kinds.sort(key=lambda kind: (kind != REAL, kind))
+    kinds.sort(key=lambda kind: (kind != REAL_FACES, kind))
     columns = columns_of(len(shown), most=3 if len(shown) <= 9 else 5)
     height = 0.27 * len(kinds) + 0.75
     with new_figure() as figure:
@@ -93,7 +93,7 @@ def score_pictures(context: Context) -> list[Picture]:
 
 def _ridges(axis: Axes, table: pd.DataFrame, kinds: list[str]) -> None:
     """Draw one detector's histograms, one above the other, each scaled to its own peak."""
-    corners = np.repeat(np.linspace(0, 1, BINS + 1), 2)
+    corners = np.repeat(np.linspace(0, 1, HISTOGRAM_BINS + 1), 2)
     outlines: list[np.ndarray] = []
     inks: list[str] = []
     rows: list[int] = []
@@ -105,7 +105,7 @@ def _ridges(axis: Axes, table: pd.DataFrame, kinds: list[str]) -> None:
         heights = here["share"].to_numpy() / here["share"].max() * _PEAK
         tops = np.pad(np.repeat(row - heights, 2), 1, constant_values=row)
         outlines.append(np.column_stack([corners, tops]))
-        inks.append(FAINT if kind == REAL else BLUE)
+        inks.append(FAINT if kind == REAL_FACES else BLUE)
         rows.append(row)
         text = f"{100 * here['called'].iloc[0]:.0f} %"
         axis.text(1.02, row, text, va="bottom", fontsize=8, color=INK)
@@ -129,7 +129,7 @@ def _of_models(context: Context, contender: Contender) -> list[pd.DataFrame]:
         chosen = np.unique(np.concatenate(each))
         p = probability(contents.scores(model).logits(view.base.key, chosen))
         samples = contents.samples.iloc[chosen]
-        kinds = samples["generator"].where((samples["label"] == "fake").to_numpy(), REAL)
+        kinds = samples["generator"].where((samples["label"] == "fake").to_numpy(), REAL_FACES)
         found.append(_shares(kinds.to_numpy(dtype=object), p))
     return found
 
@@ -139,10 +139,10 @@ def _shares(kinds: np.ndarray, p: np.ndarray) -> pd.DataFrame:
     parts = []
     for kind in dict.fromkeys(kinds):
         values = p[kinds == kind]
-        counts, _ = np.histogram(values, bins=BINS, range=(0, 1))
+        counts, _ = np.histogram(values, bins=HISTOGRAM_BINS, range=(0, 1))
         parts.append(
             pd.DataFrame({
-                "kind": kind, "bin": range(BINS), "share": counts / len(values),
+                "kind": kind, "bin": range(HISTOGRAM_BINS), "share": counts / len(values),
                 "called": float((values > 0.5).mean()), "images": len(values),
             })
         )  # fmt: skip

@@ -3,11 +3,19 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
-from leaderboard.figures.drawing import FAINT, INK, Kind, Picture, new_figure, picture, shorten
+from leaderboard.figures.drawing import (
+    FAINT,
+    INK,
+    FigureKind,
+    Picture,
+    new_figure,
+    picture,
+    shorten,
+)
 from leaderboard.figures.panels import contender_styles, grey_note, spread_labels
 from leaderboard.view import Context, ProtocolView, summarise
 
-_KIND = Kind(
+_KIND = FigureKind(
     "slope",
     caption=(
         "Means over the cells that count, as in the summary; in parentheses what is lost. A "

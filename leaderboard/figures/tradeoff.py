@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from leaderboard.errors import LeaderboardError
-from leaderboard.figures.drawing import FAINT, Kind, Picture, new_figure, picture
+from leaderboard.figures.drawing import FAINT, FigureKind, Picture, new_figure, picture
 from leaderboard.figures.panels import (
     BLUE,
     LABEL_HEIGHT,
@@ -20,7 +20,7 @@ from leaderboard.figures.panels import (
 from leaderboard.view import Context, ProtocolView, summarise
 from results.metrics.registry import Metric
 
-_KIND = Kind(
+_KIND = FigureKind(
     "cost",
     caption=(
         "Farther up and left is better. Filled and joined by the dashed line: no other detector "

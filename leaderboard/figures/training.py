@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from leaderboard.figures.drawing import (
     FAINT,
     WIDTH,
-    Kind,
+    FigureKind,
     Picture,
     file_stem,
     new_figure,
@@ -28,7 +28,7 @@ from leaderboard.figures.panels import (
 from results.run import RunContents
 from results.schema import ModelFacts
 
-_VALIDATION = Kind(
+_VALIDATION = FigureKind(
     "validation",
     caption=(
         "One line a model, by its training set. The panels share their vertical axis; a hundred "
@@ -36,7 +36,7 @@ _VALIDATION = Kind(
         "are folded away below."
     ),
 )
-_TRAINING = Kind(
+_TRAINING = FigureKind(
     "training",
     caption=(
         "One line a model. Long curves: faint as measured, bold the running mean. MFCLIP's losses: "

@@ -14,7 +14,7 @@ from tabulate import tabulate
 from leaderboard.tables.table import DASH, with_unit
 from results.files import csv_table
 
-COLUMNS = ("detector", "group", "params", "trained", "input", "FLOPs", "images/s", "± %", "MB")
+COST_COLUMNS = ("detector", "group", "params", "trained", "input", "FLOPs", "images/s", "± %", "MB")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ def cost_rows(costs: Sequence[Cost]) -> list[list[str]]:
     for cost in costs:
         if cost.reason:
             mark = f"{DASH} [{reasons.index(cost.reason) + 1}]"
-            rows.append([cost.detector, cost.group, mark, *[DASH] * (len(COLUMNS) - 3)])
+            rows.append([cost.detector, cost.group, mark, *[DASH] * (len(COST_COLUMNS) - 3)])
             continue
         rate, spread, peak = cost.images_per_second, cost.spread, cost.peak_bytes
         rows.append(
@@ -84,9 +84,9 @@ def cost_notes(costs: Sequence[Cost], measured: Mapping[str, str]) -> list[str]:
 
 def cost_markdown(costs: Sequence[Cost], measured: Mapping[str, str]) -> str:
     """Write the table in Markdown, notes below."""
-    align = ["left", "left", *["right"] * (len(COLUMNS) - 2)]
+    align = ["left", "left", *["right"] * (len(COST_COLUMNS) - 2)]
     rows = cost_rows(costs)
-    table = tabulate(rows, COLUMNS, tablefmt="pipe", colalign=align, disable_numparse=True)
+    table = tabulate(rows, COST_COLUMNS, tablefmt="pipe", colalign=align, disable_numparse=True)
     notes = "\n".join(f"- {note}" for note in cost_notes(costs, measured))
     return f"# Cost of detectors\n\n{table}\n\n{notes}\n"
 

@@ -12,10 +12,10 @@ from leaderboard.tables.cells import signed, value_cell
 from leaderboard.tables.matrix import base_results
 from leaderboard.tables.table import DASH, REPEATED, REPORTED, Section, Table, TableCell
 from leaderboard.view import Contender, Context, ProtocolView, Result, Test
-from results.literature import Matched, Selection
+from results.literature import Matched, WeightSelection
 from results.schema import ModelFacts
 
-_CHOSEN: dict[Selection, str] = {
+_CHOSEN: dict[WeightSelection, str] = {
     "val": "weights chosen on validation samples",
     "last": "weights as they were in the end",
     "test-best": "weights chosen by the test itself, set by set",

@@ -8,8 +8,8 @@ from leaderboard.view import Context, ProtocolView, Result
 from protocols import Cell, Condition
 from results.errors import UndefinedError
 from results.statistics.bootstrap import FEWEST_CLUSTERS, RESAMPLES
-from results.statistics.joint import Joint, Models, Ranked
-from results.statistics.ranking import Place
+from results.statistics.joint import Joint, Models, RankedDetectors
+from results.statistics.ranking import RankPlace
 
 _COLUMNS = ("rank", "mean", "interval of place", "P(best)", "mean rank", "not told apart from")
 _DAMAGED, _UNDAMAGED = "under damage, mean over all conditions", "undamaged images"
@@ -94,7 +94,7 @@ def _ranked_cells(
     return [cell for cell in cells if joint.fewest(cell, view.metric) >= FEWEST_CLUSTERS]
 
 
-def _ranked(view: ProtocolView, joint: Joint, cells: list[Cell]) -> Ranked:
+def _ranked(view: ProtocolView, joint: Joint, cells: list[Cell]) -> RankedDetectors:
     """Rank the detectors over some cells."""
     models = {name: [_models(view, name, cell) for cell in cells] for name in view.detectors}
     return joint.ranking(
@@ -111,7 +111,7 @@ def _models(view: ProtocolView, detector: str, cell: Cell) -> Models:
     }
 
 
-def _rows(view: ProtocolView, ranked: Ranked) -> _Rows:
+def _rows(view: ProtocolView, ranked: RankedDetectors) -> _Rows:
     """Give a row a detector."""
     return tuple(
         (view.detectors[place.name], tuple(_place_cells(view, ranked, place)))
@@ -119,7 +119,7 @@ def _rows(view: ProtocolView, ranked: Ranked) -> _Rows:
     )
 
 
-def _place_cells(view: ProtocolView, ranked: Ranked, place: Place) -> list[TableCell]:
+def _place_cells(view: ProtocolView, ranked: RankedDetectors, place: RankPlace) -> list[TableCell]:
     """Show one place."""
     mean = ranked.means[place.name]
     spread = "" if mean.sd is None else f"sd {mean.sd:.3f}; "

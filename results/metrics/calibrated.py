@@ -5,10 +5,10 @@ from math import inf
 
 from results.metrics.calibration import BINS, Calibration, misfits
 from results.metrics.checking import Floats
-from results.metrics.registry import Metric, Need, Sums
+from results.metrics.registry import Metric, MetricNeed, Sums
 from results.metrics.samples import Columns, Samples
 
-_NEEDS: frozenset[Need] = frozenset({"probabilities"})
+_NEEDS: frozenset[MetricNeed] = frozenset({"probabilities"})
 
 
 def of_probabilities(samples: Samples) -> Columns:

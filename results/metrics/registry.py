@@ -19,8 +19,8 @@ from results.metrics.checking import Floats
 from results.metrics.roc import Ranked
 from results.metrics.samples import Columns, Samples
 
-Need = Literal["real", "forged", "threshold", "probabilities"]
-BOTH: frozenset[Need] = frozenset({"real", "forged"})
+MetricNeed = Literal["real", "forged", "threshold", "probabilities"]
+BOTH: frozenset[MetricNeed] = frozenset({"real", "forged"})
 
 
 class Ranks(NamedTuple):
@@ -79,7 +79,7 @@ class Metric:
     title: str
     order: int
     computed: Ranks | Sums
-    needs: frozenset[Need] = frozenset()
+    needs: frozenset[MetricNeed] = frozenset()
     only: Literal["real", "forged"] | None = None
     higher_is_better: bool = True
     bounds: tuple[float, float] = (0.0, 1.0)

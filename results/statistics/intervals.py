@@ -258,7 +258,9 @@ def over_seeds(
     return OverSeeds(mean, sd, low, high, n)
 
 
-def compare(left: Replicated, right: Replicated, *, spread: SeedSpread | None = None) -> Difference:
+def compare_replicates(
+    left: Replicated, right: Replicated, *, spread: SeedSpread | None = None
+) -> Difference:
     """Compare two detectors on the same samples, resampled by the same draws.
 
     Differences are paired by draw. Seeds are not paired: the first of one detector has nothing to

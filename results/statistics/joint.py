@@ -31,7 +31,7 @@ from results.statistics.seeds import SeedSpread, seed_spread
 Models = Mapping[int, str]
 
 
-class Ranked(NamedTuple):
+class RankedDetectors(NamedTuple):
     """Detectors by their means over cells; ``means`` has those with interval, by detector."""
 
     ranking: Ranking
@@ -134,7 +134,7 @@ class Joint:
         name: str,
         *,
         higher_is_better: bool,
-    ) -> Ranked:
+    ) -> RankedDetectors:
         """Rank detectors by the mean of a metric over cells.
 
         Args:
@@ -158,7 +158,7 @@ class Joint:
         whole = {who: over_cells(who, row) for who, row in found.items()}
         spread = seed_spread(each.estimates for each in whole.values())
         means = {who: over_seeds(each, bounds=bounds, spread=spread) for who, each in whole.items()}
-        return Ranked(ranking(found, higher_is_better=higher_is_better), means)
+        return RankedDetectors(ranking(found, higher_is_better=higher_is_better), means)
 
     def replicates(self, model: str, cell: Cell, name: str) -> Floats:
         """Compute a metric of a cell in every resample, shape (draws,).

@@ -16,7 +16,7 @@ from scipy import stats
 
 from results.errors import ResultError, UndefinedError
 from results.metrics.checking import Bools, Floats
-from results.statistics.intervals import LEVEL, Difference, Replicated, compare, holm
+from results.statistics.intervals import LEVEL, Difference, Replicated, compare_replicates, holm
 from results.statistics.seeds import SeedSpread, seed_spread
 
 FEWEST_BLOCKS = 8
@@ -24,7 +24,7 @@ _ALPHA = 1 - LEVEL
 Pair = tuple[str, str]
 
 
-class Place(NamedTuple):
+class RankPlace(NamedTuple):
     """A detector's place.
 
     Attributes:
@@ -61,7 +61,7 @@ class Ranking(NamedTuple):
         alike: Of each detector all from which it does not differ beyond chance, the best first.
     """
 
-    places: tuple[Place, ...]
+    places: tuple[RankPlace, ...]
     differences: dict[Pair, Difference]
     adjusted: dict[Pair, float]
     alike: dict[str, tuple[str, ...]]
@@ -113,7 +113,7 @@ def ranking(cells: Mapping[str, Sequence[Replicated]], *, higher_is_better: bool
     names = sorted(means, key=lambda name: -sign * means[name].estimates.mean())
     pairs = list(combinations(names, 2))
     spread = seed_spread(means[name].estimates for name in names)
-    differences = {(a, b): compare(means[a], means[b], spread=spread) for a, b in pairs}
+    differences = {(a, b): compare_replicates(means[a], means[b], spread=spread) for a, b in pairs}
     adjusted = holm({pair: difference.p for pair, difference in differences.items()})
     values = np.array([[cell.estimates.mean() for cell in cells[name]] for name in names])
     beyond_chance = np.zeros((len(names), len(names)), np.bool_)
@@ -171,7 +171,7 @@ def critical_difference(
 
 def _places(
     names: Sequence[str], sign: int, values: Floats, beyond_chance: Bools, best: Floats
-) -> list[Place]:
+) -> list[RankPlace]:
     """Give the places.
 
     Args:
@@ -187,7 +187,7 @@ def _places(
     # Where a mean is uncertain it is told apart from fewer than a better one is.
     rank = np.maximum.accumulate(low)
     return [
-        Place(
+        RankPlace(
             name=name,
             mean=float(values[at].mean()),
             rank=int(rank[at]),

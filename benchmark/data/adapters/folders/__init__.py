@@ -21,7 +21,7 @@ from benchmark.data.adapters import Adapter, ByGenerator, Described, Options, Ro
 from benchmark.data.adapters.folders.layout import (
     LABEL_WORDS,
     SPLIT_WORDS,
-    Place,
+    FolderPlace,
     label_of,
     place,
 )
@@ -55,7 +55,7 @@ def read(folder: Path, options: Options) -> Described:
     return Described(rows=rows, ignored={**ignored, **unnamed})
 
 
-def _row(where: Place) -> Row:
+def _row(where: FolderPlace) -> Row:
     """Start an image's row with what its folders say."""
     row = dict.fromkeys(_COLUMNS, "")
     row |= {"split": where.split, "label": where.label, "generator": where.generator}

@@ -33,7 +33,7 @@ SPLIT_WORDS = {
 }
 
 
-class Place(NamedTuple):
+class FolderPlace(NamedTuple):
     """What an image's folders say.
 
     Attributes:
@@ -51,7 +51,7 @@ class Place(NamedTuple):
     group: str
 
 
-def place(path: str, labels: Mapping[str, str], *, videos: bool = False) -> Place:
+def place(path: str, labels: Mapping[str, str], *, videos: bool = False) -> FolderPlace:
     """Read one image's folders.
 
     The folder under the label is a forgery's generator (a real image's source); without one, the
@@ -78,7 +78,7 @@ def place(path: str, labels: Mapping[str, str], *, videos: bool = False) -> Plac
         raise ManifestError(f"{path}: its folders say both real and fake; keep one")
     split = _split(folders[at_split[0]]) if at_split else ""
     if not at_label:
-        return Place(split, "", "unknown", "unknown", group)
+        return FolderPlace(split, "", "unknown", "unknown", group)
     here = at_label[0]
     skipped = {*at_split, *at_label}
     above = [name for i, name in enumerate(folders[:here]) if i not in skipped]
@@ -87,8 +87,8 @@ def place(path: str, labels: Mapping[str, str], *, videos: bool = False) -> Plac
     own = [] if folders[here].lower() in LABEL_WORDS else [folders[here]]
     label = label_of(folders[here], labels)
     if label == "real":
-        return Place(split, label, "camera", _first(above, below, own), group)
-    return Place(split, label, _first(below, own, above), _first(above), group)
+        return FolderPlace(split, label, "camera", _first(above, below, own), group)
+    return FolderPlace(split, label, _first(below, own, above), _first(above), group)
 
 
 def label_of(name: str, labels: Mapping[str, str]) -> str:
