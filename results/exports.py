@@ -49,7 +49,7 @@ class Exported(NamedTuple):
     left_out: int
 
 
-def cells_csv(run: str | Path) -> Exported:
+def to_csv(run: str | Path) -> Exported:
     """Write every cell and metric as a row; floats at full precision, missing values empty."""
     table = cells(run)
     return Exported(csv_table(table), int(table["value"].notna().sum()), 0)

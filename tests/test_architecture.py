@@ -34,7 +34,7 @@ FLOORS: dict[str, list[set[str]]] = {
     "leaderboard": [{"errors", "view"}, {"tables"}, {"figures"}, {"site"}, {"report"}],
     "results": [
         {"errors", "files"},
-        {"metrics"},
+        {"metrics", "parquet"},
         {"schema"},
         {"store", "attacks", "embeddings", "overlays", "literature"},
         {"measured", "run", "statistics"},

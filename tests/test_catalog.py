@@ -13,7 +13,7 @@ from docs.scripts.readme import BEGIN, END, table
 
 ROOT = Path(__file__).parents[1]
 CONTRACT = {"base", "card", "catalog", "errors", "files", "loading", "pretrained", "transform"}
-CONTRACT |= {"weights", "counting", "inference"}
+CONTRACT |= {"weights", "counting", "fetching", "inference"}
 # Detectors that are no names of the catalog: they are made of what a user has.
 OF_A_USER = {"estimator", "huggingface"}
 

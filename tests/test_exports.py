@@ -11,7 +11,7 @@ from huggingface_hub import ModelCard, parse_eval_result_entries
 from huggingface_hub.repocard_data import model_index_to_eval_results
 
 from results.errors import ResultError
-from results.exports import cells_csv, to_eval_results, to_json, to_model_index
+from results.exports import to_csv, to_eval_results, to_json, to_model_index
 from results.query import cells
 from results.store import records
 from tests.test_query import evaluated
@@ -41,14 +41,14 @@ def values(run: Path, model: str) -> dict[tuple[str, str], float]:
 
 def test_csv_and_json_hold_the_whole_table(run: Path) -> None:
     table = cells(run)
-    csv = pd.read_csv(io.StringIO(cells_csv(run).text))
+    csv = pd.read_csv(io.StringIO(to_csv(run).text))
     assert csv["value"].equals(table["value"])
     assert csv["reason"].fillna("").tolist() == table["reason"].fillna("").tolist()
     made = json.loads(to_json(run).text)
     assert len(made["cells"]) == len(table)
     assert [row["value"] is None for row in made["cells"]] == table["value"].isna().tolist()
     assert made["run"]["data"]["data"]["synthetic"] is True
-    assert cells_csv(run).written == table["value"].notna().sum() > 0
+    assert to_csv(run).written == table["value"].notna().sum() > 0
 
 
 def test_a_model_card_is_read_back_by_the_hubs_library(

@@ -259,10 +259,10 @@ def test_a_short_name_keeps_both_ends() -> None:
 
 def test_figures_have_the_same_bytes_in_another_process() -> None:
     code = (
-        "import hashlib; from leaderboard.figures.drawing import Kind, new_figure, picture\n"
+        "import hashlib; from leaderboard.figures.drawing import FigureKind, new_figure, picture\n"
         "with new_figure() as figure:\n"
         "    figure.subplots().plot([0, 1], label='a \N{EN DASH} b'); figure.legend()\n"
-        "    drawn = picture(figure, 'n', Kind('roc'), 't', 'a')\n"
+        "    drawn = picture(figure, 'n', FigureKind('roc'), 't', 'a')\n"
         "print([hashlib.sha256(drawn.files[e]).hexdigest() for e in sorted(drawn.files)])"
     )
     printed = {

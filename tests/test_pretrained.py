@@ -63,7 +63,7 @@ def test_weights_that_are_not_to_be_had_are_never_replaced(monkeypatch: pytest.M
 
 
 def test_nothing_pickled_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def give(name: str, *, allow_patterns: list[str]) -> str:
+    def give(name: str, *, allow_patterns: list[str], local_files_only: bool) -> str:
         assert allow_patterns == ["*.safetensors", "*.json"]
         return str(tmp_path)
 

@@ -211,7 +211,13 @@ def test_a_repository_of_the_hub_is_taken_at_the_revision_that_is_named(
 ) -> None:
     asked: list[tuple[str, str | None]] = []
 
-    def give(repo: str, *, allow_patterns: list[str], revision: str | None = None) -> str:
+    def give(
+        repo: str,
+        *,
+        allow_patterns: list[str],
+        local_files_only: bool,
+        revision: str | None = None,
+    ) -> str:
         asked.append((repo, revision))
         return str(tmp_path)
 

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
-import torch
 
 from benchmark.data.checking import check
 from benchmark.data.loader import Rows, default_workers
@@ -85,6 +84,8 @@ def inspect(
 def _images(contents: RunContents, errors: Errors, data: Data) -> list[Pixels | str]:
     """Give the image of each error, or why there is none."""
     # They load torch, which a table of errors does without.
+    import torch
+
     from benchmark.data.source import ImageSource
     from benchmark.scoring.conditions import perturbed
 

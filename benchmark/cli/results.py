@@ -150,7 +150,7 @@ def export(
     force: ForceOption = False,
 ) -> None:
     """Write a run's numbers for other tools."""
-    from results.exports import cells_csv, to_eval_results, to_json, to_model_index
+    from results.exports import to_csv, to_eval_results, to_json, to_model_index
 
     _refuse_there(out, force)
     if form in ("csv", "json") and model is not None:
@@ -158,7 +158,7 @@ def export(
     if form != "eval-results" and dataset is not None:
         raise BenchmarkError(f"--dataset is of eval-results alone, not of {form}")
     if form == "csv":
-        made = cells_csv(run)
+        made = to_csv(run)
     elif form == "json":
         made = to_json(run)
     elif form == "model-index":

@@ -17,7 +17,9 @@ from typing import NamedTuple
 from benchmark.training.syntax import dump, imported, parsed, parts
 
 # What all detectors share: these modules of ``detectors``, and what they import there.
-CONTRACT = ("base", "catalog", "inference", "loading", "pretrained", "transform", "weights")
+CONTRACT = (
+    *("base", "catalog", "fetching", "inference", "loading", "pretrained", "transform", "weights"),
+)
 # Of these no line can move a number but what ``identity.of_card`` takes from a card.
 _INERT = ("detectors.card", "detectors.cards", "detectors.errors")
 _OURS = ("benchmark", "detectors", "forgerybench.py", "leaderboard", "protocols", "results")
