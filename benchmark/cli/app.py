@@ -46,7 +46,6 @@ from benchmark.data.manifest import check_path
 from benchmark.environment import check_device, process_rank
 from benchmark.executors import check_executor
 from benchmark.study.binding import Data, check_folder, load_protocols, roles_of
-from benchmark.study.resolved import resolve
 from benchmark.study.schema import Study, load_study
 from benchmark.version import __version__
 from detectors.fetching import OFFLINE, go_offline
@@ -171,6 +170,8 @@ def plan(
     """Print what a run would train, score and decode; do none of it."""
     if out is not None:
         check_folder(out)
+    from benchmark.study.resolved import resolve
+
     resolved = resolve(study, _manifests(study, data), allow_missing=allow_missing)
     with doing("Reading the study and its data"):  # torch takes a while to load
         from benchmark.cli.preview import preview
@@ -352,6 +353,8 @@ def _run(study: Study, data: Data, *, allow_missing: bool = False, **settings: A
     check_device(settings.get("device", "auto"))
     check_executor(settings.get("executor", "local"))
     check_folder(settings["out"])
+    from benchmark.study.resolved import resolve
+
     # Of several processes the first one reads and speaks.
     resolved = None if process_rank() else resolve(study, data, allow_missing=allow_missing)
     with doing("Loading the engine"):  # torch takes a while
