@@ -38,7 +38,7 @@ class Known:
     Attributes:
         facts: (B, F) float32, the facts of the stored files: ``detectors.files.FACTS``. For cards
             that need ``file``.
-        labels: (B,) float32, 1 = fake. For cards that need ``labels``, which no detector does.
+        labels: (B,) float32, 1 = fake. For the benchmark's own oracle, and for no detector.
     """
 
     facts: Tensor | None = None
@@ -76,10 +76,7 @@ class Batch:
 
     def known_to(self, card: Card) -> Known:
         """Give what a detector with this card may use beside the inputs."""
-        return Known(
-            facts=self.facts if "file" in card.needs else None,
-            labels=self.labels if "labels" in card.needs else None,
-        )
+        return Known(facts=self.facts if "file" in card.needs else None)
 
 
 class Detector(nn.Module):
@@ -203,7 +200,7 @@ class Detector(nn.Module):
         """Give (B,) float32 logits of B images, each (3, h, w) RGB in [0, 1] of any size.
 
         All at once, or in chunks of as many as the card pins, in their order. ``known`` is for
-        cards that need ``file`` or ``labels``.
+        cards that need ``file``, and for the oracle.
 
         Raises:
             UntrainedDetectorError: It was not trained, nor built with ``untrained=True``.

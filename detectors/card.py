@@ -40,13 +40,13 @@ class Card:
         fit: How it is trained: by gradient steps, as an estimator in one call, or not at all.
         needs: What must be known beside images and training labels. ``prompts`` and ``taxa``: the
             taxonomy of the training images. ``file``: facts of the stored file. ``labels``: the
-            truth when scoring, for checks of the benchmark alone.
+            truth when scoring, which is the benchmark's own oracle's alone.
         learns_from: The training images that the loss looks at: ``both`` classes, or ``reals``.
         sanity: A check of the benchmark, no detector: listings leave it out.
         definition: What makes it what it is: ``training``, or pretrained ``weights``; without these
             it is another detector, which publishing leaves out.
         batches: Training batches that its loss takes: ``any``, or ``balanced`` ones, half real.
-        batch_dependent: None, or the chunk size on which its scores depend.
+        batch_dependent: None, or the chunk size on which its scores depend; of the catalog alone.
         image_gradient: Whether the logit has a gradient with respect to the pixels, which attacks
             follow; of no matter unless ``fit`` is ``gradient``.
         random_base: Options, beside ``pretrained=False``, that build the size ``base`` from random

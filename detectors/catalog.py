@@ -107,7 +107,8 @@ def detector_class(name: str) -> "type[Detector]":
 
     Raises:
         UnknownDetectorError: There is no such name, module or class.
-        DetectorError: What the name leads to is no detector.
+        DetectorError: What the name leads to is no detector, or is the user's own and claims to be
+            told labels or to score batches.
     """
     from detectors.base import Detector
 
@@ -119,7 +120,30 @@ def detector_class(name: str) -> "type[Detector]":
         raise DetectorError(f"'{target}' has no card: set card = Card(...) of detectors.card")
     if found.forward is Detector.forward and found.answer is Detector.answer:
         raise DetectorError(f"'{target}' defines no forward: (B, 3, S, S) inputs to (B,) logits")
+    _refuse_privileges(found, found.card)
     return found
+
+
+def is_of_catalog(found: "type[Detector]") -> bool:
+    """Tell whether a class is one of the catalog's own; a subclass of it is not."""
+    return f"{found.__module__}:{found.__qualname__}" in CATALOG.values()
+
+
+def _refuse_privileges(found: "type[Detector]", card: Card) -> None:
+    """Raise DetectorError where a card claims what only the catalog's detectors may have."""
+    if is_of_catalog(found):
+        return
+    named = f"'{found.__module__}:{found.__qualname__}'"
+    if "labels" in card.needs:
+        raise DetectorError(
+            f"{named}: its card needs 'labels', and no detector is told the truth of what it "
+            "scores; take 'labels' out of needs"
+        )
+    if card.batch_dependent is not None:
+        raise DetectorError(
+            f"{named}: its card says batch_dependent={card.batch_dependent}, and a score may "
+            "depend on nothing but its image; take it out, and score each image by itself"
+        )
 
 
 def create_detector(name: str, **options: Any) -> "Detector":
@@ -133,6 +157,7 @@ def create_detector(name: str, **options: Any) -> "Detector":
         raise DetectorError(f"{name} takes other options: {error}") from error
     if "trained" not in vars(built).get("_buffers", {}):
         raise DetectorError(f"{name}: its __init__ does not call super().__init__ first")
+    _refuse_privileges(found, built.card)
     return built
 
 

@@ -23,6 +23,7 @@ from detectors.cards.counts import FILE, Counts, counts
 from detectors.catalog import create_detector, detector_class
 from detectors.errors import UnknownDetectorError
 from detectors.files import FACTS
+from detectors.sanity import is_told_labels
 
 if TYPE_CHECKING:
     from detectors.base import Detector
@@ -64,7 +65,7 @@ def noise_batch(detector: "Detector", images: int) -> tuple[Tensor, Known]:
     facts = torch.rand(images, len(FACTS), generator=generator)
     known = Known(
         facts=facts if "file" in detector.card.needs else None,
-        labels=torch.ones(images) if "labels" in detector.card.needs else None,
+        labels=torch.ones(images) if is_told_labels(detector) else None,
     )
     return inputs.to(detector.device), known.to(detector.device)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from detectors.base import Known, Sides
+from detectors.base import Detector, Known, Sides
 from detectors.cards import floor as cards
 from detectors.errors import InputError
 from detectors.parts.network import FixedSideDetector
@@ -36,7 +36,10 @@ class Constant(_Sanity):
 
 
 class Oracle(_Sanity):
-    """Answers the truth, 1 or -1: whatever is not perfect in its row is the benchmark's fault."""
+    """Answers the truth, 1 or -1: whatever is not perfect in its row is the benchmark's fault.
+
+    It alone is told the labels of what it scores (``is_told_labels``).
+    """
 
     card = cards.ORACLE
 
@@ -53,3 +56,8 @@ class Oracle(_Sanity):
         if known.labels is None:
             raise InputError("oracle answers with the labels of images: pass known=Known(labels=)")
         return 2 * known.labels.float() - 1
+
+
+def is_told_labels(detector: Detector) -> bool:
+    """Tell whether a detector is told the labels of what it scores: whatever its card says."""
+    return type(detector) is Oracle

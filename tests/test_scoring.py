@@ -1,5 +1,6 @@
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from benchmark.scoring.units import Group, Unit, plan_groups
 from benchmark.study.samples import verified_samples
 from benchmark.training.engine import Engine
 from benchmark.training.store import ModelStore
+from detectors.errors import DetectorError
 from protocols.conditions import CLEAN, Condition, condition
 from results.store import content_hash, load_scores
 from tests.small_data import Small, write_dataset
@@ -199,6 +201,36 @@ def test_a_broken_image_stops_the_unit_whole(source: Counting, tmp_path: Path) -
     done = ScoreStore(tmp_path / "a").done(list(MODELS))
     assert victim not in set(done["sample_id"])
     assert not [p for p in (tmp_path / "a" / "units").iterdir() if p.name.startswith(".")]
+
+
+class Comparing(Small):
+    """Its scores depend on what else is in the batch."""
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        logits = super().forward(inputs)
+        return 30 * (logits - logits.mean())
+
+
+class Chunked(Comparing):
+    """It says that its scores depend on the batch, which is not its to say."""
+
+    card = replace(Small.card, batch_dependent=4)
+
+
+@pytest.mark.parametrize("kind", [Comparing, Chunked])
+def test_a_score_that_depends_on_other_images_is_refused(
+    kind: type[Small], source: Counting, tmp_path: Path
+) -> None:
+    needs = {"m0": {CLEAN: np.arange(10)}}
+    groups = plan_groups(source.samples, needs, nothing(), 8)
+    torch.manual_seed(0)
+    models = {"m0": kind(untrained=True).eval()}
+    middle = source.samples["sample_id"].iloc[5]
+    with pytest.raises(
+        DetectorError, match=f"{kind.__name__}.* gives '{middle}' the logit .* alon"
+    ):
+        run(source, tmp_path / "a", groups, models.__getitem__)
+    assert ScoreStore(tmp_path / "a").done(["m0"]).empty
 
 
 def test_an_unsorted_table_is_refused(source: Counting) -> None:

@@ -1,5 +1,6 @@
 import io
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,13 @@ from benchmark.data.source import ImageSource
 from benchmark.scoring.files import score_paths
 from detectors import InputError
 from detectors.base import Batch, Known
-from detectors.cards.floor import ORACLE, SHORTCUT
-from detectors.cards.spatial import XCEPTION
 from detectors.catalog import load_detector
 from detectors.files import FACTS, file_facts, video_facts
+from detectors.sanity import Oracle
 from detectors.shortcut import Shortcut
+from detectors.xception import Xception
 from results.store import read_model, read_run, read_scores
-from tests.small_data import write_dataset
+from tests.small_data import Small, write_dataset
 
 
 def noise(side: int = 40) -> Image.Image:
@@ -107,13 +108,25 @@ def test_a_detector_is_told_what_its_card_needs_and_no_more(tmp_path: Path) -> N
     table = pd.read_csv(manifest).rename(columns={"path": "sample_id"}).assign(dataset="d")
     source = ImageSource(table, {"d": tmp_path})
     rows = [3, 0, 5]
-    known = source.known(rows, SHORTCUT)
+    known = source.known(rows, Shortcut(size="tiny"))
     files = [(tmp_path / table["sample_id"][row]).read_bytes() for row in rows]
     assert torch.equal(known.facts, torch.tensor([file_facts(file) for file in files]))  # type: ignore[arg-type]
     assert known.labels is None
     truth = [float(table["label"][row] == "fake") for row in rows]
-    assert source.known(rows, ORACLE).labels.tolist() == truth  # type: ignore[union-attr]
-    assert source.known(rows, XCEPTION) == Known()
+    assert source.known(rows, Oracle()).labels.tolist() == truth  # type: ignore[union-attr]
+    assert source.known(rows, Xception(size="tiny")) == Known()
+    # Neither a card nor a subclass makes an oracle.
+    assert source.known(rows, Claiming()) == source.known(rows, Posing()) == Known()
+
+
+class Posing(Oracle):
+    """An oracle in name."""
+
+
+class Claiming(Small):
+    """Its card asks for the truth."""
+
+    card = replace(Small.card, needs=frozenset({"labels"}))
 
 
 def test_a_study_scores_it_beside_the_checks_of_the_benchmark(tmp_path: Path) -> None:

@@ -23,9 +23,9 @@ from benchmark.data.images import (
     whereabouts,
 )
 from benchmark.data.loader import AHEAD, MOST_WAITING_BYTES, load
-from detectors.base import Known
-from detectors.card import Card
+from detectors.base import Detector, Known
 from detectors.files import FACTS
+from detectors.sanity import is_told_labels
 from detectors.transform import Transform
 
 if TYPE_CHECKING:
@@ -175,13 +175,13 @@ class ImageSource:
                 self._facts[row] = stored_facts(place.path, place.frame)
         return torch.from_numpy(self._facts[list(rows)])
 
-    def known(self, rows: Sequence[int], card: Card) -> Known:
-        """Give what a detector with this card may know of the samples at ``rows``."""
+    def known(self, rows: Sequence[int], detector: Detector) -> Known:
+        """Give what a detector may know of the samples at ``rows``."""
+        facts = self.facts(rows) if "file" in detector.card.needs else None
+        if not is_told_labels(detector):
+            return Known(facts=facts)
         labels = (self.samples["label"].iloc[list(rows)] == "fake").to_numpy(np.float32)
-        return Known(
-            facts=self.facts(rows) if "file" in card.needs else None,
-            labels=torch.from_numpy(labels) if "labels" in card.needs else None,
-        )
+        return Known(facts=facts, labels=torch.from_numpy(labels))
 
     def prepared(self, sample: Sample, transform: Transform) -> Tensor:
         """Give a clean sample as a detector's (3, S, S) input on the CPU; not to be changed."""

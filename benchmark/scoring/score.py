@@ -21,12 +21,17 @@ from benchmark.scoring.store import ScoreStore
 from benchmark.scoring.units import Group, Surrogates, Unit
 from benchmark.training.engine import Engine
 from detectors.base import Detector, Known
+from detectors.catalog import is_of_catalog
+from detectors.errors import DetectorError
 from detectors.transform import Transform
 from protocols.conditions import Condition
 
 # A shard of 240 face crops of 256 pixels is 47 MB, one of full-HD pictures 1.5 GB: crops are
 # decoded once whatever the conditions, and large pictures do not take the models' memory.
 KEEP_BYTES = 1 << 30
+# What an image's logit may differ alone and in a batch, where sums are in another order and perhaps
+# of numbers of 10 bits: by a share of itself, and by as much where it is near 0.
+_ALONE = 0.02
 
 Prepared = dict[Transform, Tensor]
 """One image as the input of detectors with these transforms."""
@@ -209,13 +214,15 @@ class _Scorer:
     def _table(self, unit: Unit, model: str, rows: Rows, inputs: Sequence[Tensor]) -> pd.DataFrame:
         """Give a model's scores of prepared images."""
         detector = self._models[model]
-        known = self._source.known(rows.tolist(), detector.card)
+        known = self._source.known(rows.tolist(), detector)
+        logits = _forward(detector, inputs, known, self._batch_size)
+        _refuse_company(detector, inputs, known, logits, str(self._ids[rows[len(rows) // 2]]))
         scores = {
             "model": model,
             "dataset": unit.dataset,
             "sample_id": self._ids[rows],
             "condition": unit.condition.key,
-            "logit": _forward(detector, inputs, known, self._batch_size),
+            "logit": logits,
         }
         return pd.DataFrame(scores)
 
@@ -267,7 +274,7 @@ def _forward(
     detector: Detector, inputs: Sequence[Tensor], known: Known, batch_size: int
 ) -> npt.NDArray[np.float32]:
     """Give the logits of prepared images, ``batch_size`` or as many as its card pins at a time."""
-    batch_size = detector.card.batch_dependent or batch_size
+    batch_size = _pinned(detector) or batch_size
     parts = []
     with torch.inference_mode():
         for start in range(0, len(inputs), batch_size):
@@ -277,3 +284,33 @@ def _forward(
             parts.append(detector.answer(batch, part).float().cpu().numpy())
     found: npt.NDArray[np.float32] = np.concatenate(parts)
     return found
+
+
+def _pinned(detector: Detector) -> int | None:
+    """Give the chunk size on which a detector's scores may depend: one of the catalog's alone."""
+    return detector.card.batch_dependent if is_of_catalog(type(detector)) else None
+
+
+def _refuse_company(
+    detector: Detector,
+    inputs: Sequence[Tensor],
+    known: Known,
+    logits: npt.NDArray[np.float32],
+    sample_id: str,
+) -> None:
+    """Refuse scores that depend on what else is scored: the one in the middle is scored alone too.
+
+    Raises:
+        DetectorError: It gets another score alone than among the others.
+    """
+    at = len(inputs) // 2
+    if _pinned(detector) or len(inputs) < 2 or not np.isfinite(logits[at]):
+        return
+    alone = _forward(detector, inputs[at : at + 1], known.part(at, at + 1), 1)[0]
+    if not abs(alone - logits[at]) <= _ALONE * (1 + abs(logits[at])):
+        raise DetectorError(
+            f"{detector.card.title} ({type(detector).__module__}:{type(detector).__qualname__}) "
+            f"gives '{sample_id}' the logit {alone:.4g} alone and {logits[at]:.4g} among others: "
+            "a score may depend on nothing but its image, so take out what compares the images of "
+            "a batch, statistics of the batch among them"
+        )
