@@ -127,11 +127,11 @@ def provenance(device: "torch.device") -> dict[str, Any]:
         ``system``, ``cores``, ``device``, ``packages`` (version by name, all that are installed);
         ``driver``, ``commit`` and ``dirty`` where they are known.
     """
-    told: dict[str, Any] = {**host(), "device": describe(device), "packages": packages()}
+    facts: dict[str, Any] = {**host(), "device": describe(device), "packages": packages()}
     driver = driver_version() if device.type == "cuda" else None
     if driver is not None:
-        told["driver"] = driver
-    return {**told, **source()}
+        facts["driver"] = driver
+    return {**facts, **source()}
 
 
 @cache

@@ -26,9 +26,9 @@ from detectors.errors import (
 if TYPE_CHECKING:
     from detectors.base import Batch, Detector, Known
 
-__all__ = [  # noqa: RUF022 - all that begin with a capital in one order
-    "Batch",
+__all__ = [
     "CATALOG",
+    "Batch",
     "Card",
     "CodeError",
     "Detector",

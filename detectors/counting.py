@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from detectors.base import Known, Size
 from detectors.cards import CARDS
-from detectors.cards.counts import FILE, Counts, counts
+from detectors.cards.counts import FILE, NetworkCounts, counts
 from detectors.catalog import create_detector, detector_class
 from detectors.errors import UnknownDetectorError
 from detectors.files import FACTS
@@ -99,13 +99,13 @@ def numbers_of(detector: "Detector") -> tuple[int, int, int]:
     return sum(p.numel() for p in parameters), trained, detector.transform.size
 
 
-def count(name: str, size: Size) -> Counts:
+def count(name: str, size: Size) -> NetworkCounts:
     """Count everything of a detector of the catalog at a size."""
     detector = build_random(name, size)
-    return Counts(*numbers_of(detector), count_flops(detector))
+    return NetworkCounts(*numbers_of(detector), count_flops(detector))
 
 
-def recounted(names: Sequence[str] = ()) -> dict[str, dict[str, Counts]]:
+def recounted(names: Sequence[str] = ()) -> dict[str, dict[str, NetworkCounts]]:
     """Give what ``counts`` gives, with the detectors of ``names``, or all, counted anew.
 
     Raises:
@@ -122,7 +122,7 @@ def recounted(names: Sequence[str] = ()) -> dict[str, dict[str, Counts]]:
     return found
 
 
-def write(found: Mapping[str, Mapping[str, Counts]]) -> None:
+def write(found: Mapping[str, Mapping[str, NetworkCounts]]) -> None:
     """Write numbers down for ``counts`` to read."""
     plain = {
         name: {size: numbers._asdict() for size, numbers in sizes.items()}

@@ -8,10 +8,10 @@ from torch.nn import functional as F
 
 from detectors.cards import foundation as cards
 from detectors.parts.towers import ATTENTION, PooledTowerDetector, TowerOptions
-from detectors.pretrained import Names
+from detectors.pretrained import KeyMap
 
 # Names of a published checkpoint -> ours. The frozen part is the product of U_r, S_r and V_r.
-_NAMES: Names = [
+_NAMES: KeyMap = [
     (r"^module\.", ""),
     (r"\.[USV]_r$", None),
     (r"\.embeddings\.position_ids$", None),

@@ -11,10 +11,10 @@ from detectors.cards import foundation as cards
 from detectors.errors import InputError, WeightsError
 from detectors.loading import read_json
 from detectors.parts.towers import PooledTowerDetector, TowerOptions
-from detectors.pretrained import Names, weights_folder
+from detectors.pretrained import KeyMap, weights_folder
 
 # Names of a published checkpoint -> ours.
-_NAMES: Names = [
+_NAMES: KeyMap = [
     (r"^feature_extractor\.visual_projection\.", None),
     (r"\.embeddings\.position_ids$", None),
     (r"^feature_extractor\.", "image.tower."),

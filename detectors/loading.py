@@ -160,14 +160,11 @@ def load_strictly(
             if _CUSTOM in str(error):
                 reason = "it is built by code of its own (auto_map), which is never run"
             raise WeightsError(f"{name} {failed}: {reason}{advice}") from error
+    over = report["unexpected_keys"]
     refuse_unfitting(
         name,
         missing=report["missing_keys"],
-        unknown=[
-            tensor
-            for tensor in report["unexpected_keys"]
-            if not tensor.startswith(begin) and not tensor.endswith(end)
-        ],
+        unknown=[each for each in over if not each.startswith(begin) and not each.endswith(end)],
         reshaped=[str(tensor) for tensor in report["mismatched_keys"]],
     )
     return model

@@ -15,12 +15,12 @@ from detectors.loading import check_fit
 from detectors.parts.backbones import IMAGENET_STATISTICS, TimmDetector
 from detectors.parts.network import AnySideOptions, register_statistics
 from detectors.parts.streams import follow_quickly
-from detectors.pretrained import Names, Pretrained, read_weights, renamed
+from detectors.pretrained import KeyMap, Pretrained, read_weights, renamed
 from detectors.transform import NativeCrop, Transform
 
 Policy = Literal["resize", "no_resize"]
 # Names of the published checkpoint -> ours.
-_NAMES: Names = [(r"^module\.", ""), (r"^fc1\.", "fc.")]
+_NAMES: KeyMap = [(r"^module\.", ""), (r"^fc1\.", "fc.")]
 
 
 def neighbouring_residual(images: Tensor) -> Tensor:

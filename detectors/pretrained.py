@@ -17,7 +17,7 @@ from detectors.loading import read_json, read_tensors
 from detectors.weights import hub_folder
 
 Pretrained = bool | str | Path | None
-Names = Sequence[tuple[str, str | None]]
+KeyMap = Sequence[tuple[str, str | None]]
 """From published names to ours: (pattern, replacement) of ``re.sub``, applied in order."""
 
 
@@ -170,7 +170,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     return found
 
 
-def renamed(tensors: Mapping[str, Tensor], names: Names) -> dict[str, Tensor]:
+def renamed(tensors: Mapping[str, Tensor], names: KeyMap) -> dict[str, Tensor]:
     """Bring published names under ours.
 
     Args:

@@ -10,7 +10,7 @@ from detectors.base import Batch
 from detectors.cards import spatial as cards
 from detectors.errors import DetectorError
 from detectors.parts.backbones import BackboneDetector
-from detectors.parts.blending import Mask, self_blended
+from detectors.parts.blending import BlendingMask, self_blended
 from detectors.parts.network import AnySideOptions
 
 
@@ -39,14 +39,16 @@ class SBI(BackboneDetector):
         self,
         *,
         backbone: str = "efficientnet-b4",
-        mask: Mask = "polygon",
+        mask: BlendingMask = "polygon",
         **shared: Unpack[AnySideOptions],
     ) -> None:
-        if mask not in get_args(Mask):
-            raise DetectorError(f"sbi: mask is one of {', '.join(get_args(Mask))}, not '{mask}'")
+        if mask not in get_args(BlendingMask):
+            raise DetectorError(
+                f"sbi: mask is one of {', '.join(get_args(BlendingMask))}, not '{mask}'"
+            )
         self.backbone = backbone
         super().__init__(**shared)
-        self.mask: Mask = mask
+        self.mask: BlendingMask = mask
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Give the binary cross-entropy over the batch's real images and a self-blend of each.

@@ -11,13 +11,13 @@ from detectors.errors import DetectorError
 from detectors.loading import check_fit
 from detectors.parts.network import AnySideOptions, NetworkDetector
 from detectors.parts.streams import STREAM_BACKBONE, Stream, fill_streams
-from detectors.pretrained import Names, read_weights, renamed
+from detectors.pretrained import KeyMap, read_weights, renamed
 
 Depth = Literal["shallow", "full"]
 # Below it a frequency is rounding (of float64), whose phase is noise; 8-bit images are far above.
 _LEAST_AMPLITUDE = 1e-6
 # Names of a checkpoint of DeepfakeBench -> ours; its layer for other backbones is never run.
-_NAMES: Names = [
+_NAMES: KeyMap = [
     (r"^module\.", ""),
     (r"^backbone\.adjust_channel\.", None),
     (r"^backbone\.last_linear\.(1\.)?", "head."),

@@ -14,11 +14,11 @@ from detectors.parts.filters import noise_residual, srm_kernels
 from detectors.parts.network import AnySideOptions, register_statistics
 from detectors.parts.streams import follow_quickly
 from detectors.parts.textures import Cutter, texture
-from detectors.pretrained import Names, init_of, read_weights, renamed
+from detectors.pretrained import KeyMap, init_of, read_weights, renamed
 
 RESNET = BACKBONES["resnet50"]
 # Names of a checkpoint of the public code -> ours.
-_NAMES: Names = [(r"^module\.", ""), (r"^srm\.kernel$", None), (r"^disc\.", "")]
+_NAMES: KeyMap = [(r"^module\.", ""), (r"^srm\.kernel$", None), (r"^disc\.", "")]
 
 
 class SSP(TimmDetector):

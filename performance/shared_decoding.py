@@ -21,7 +21,7 @@ from benchmark.scoring.score import score
 from benchmark.scoring.store import ScoreStore
 from benchmark.scoring.units import plan_groups
 from benchmark.study.samples import verified_samples
-from benchmark.synthetic.generate import Counts, generate
+from benchmark.synthetic.generate import SetSizes, generate
 from benchmark.training.engine import Engine
 from benchmark.training.store import ModelStore
 from detectors import create_detector
@@ -36,7 +36,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        manifest = read_manifest(generate(folder / "data", counts=Counts(train=8, val=2, test=2)))
+        manifest = read_manifest(generate(folder / "data", counts=SetSizes(train=8, val=2, test=2)))
         samples = verified_samples({"data": manifest}, allow_missing=False, progress=Progress())
         rows = np.arange(min(options.images, len(samples)))
         detector = create_detector("xception", size="tiny", untrained=True)

@@ -7,7 +7,7 @@ import numpy as np
 
 from protocols.errors import ProtocolError
 from protocols.gaps import OverBudget, TooFewForged, TooFewReal, TooManyGenerators
-from protocols.pool import Pool, Rows
+from protocols.pool import Pool, Positions
 from protocols.schema import Protocol
 from protocols.selecting import Named, Selector
 from protocols.selection import SMALLEST, Selection
@@ -30,7 +30,7 @@ def apply_budget(
         if training.gap is not None:
             yield training
             continue
-        drawn: dict[str, Rows] = {}
+        drawn: dict[str, Positions] = {}
         short: OverBudget | None = None
         for split, rows in (("train", training.rows), ("val", training.val)):
             drawn[split], lacking = _drawn(pool, rows, split, sizes[split])
@@ -75,7 +75,9 @@ def _alone(selection: Selection, split: str, pool: Pool) -> Iterator[int]:
         yield min(int((of_it & pool.readable).sum()), n_real)
 
 
-def _drawn(pool: Pool, rows: Rows, split: str, size: int) -> tuple[Rows, OverBudget | None]:
+def _drawn(
+    pool: Pool, rows: Positions, split: str, size: int
+) -> tuple[Positions, OverBudget | None]:
     """Draw ``size`` images of each class, and say what there is too little of, if anything."""
     chosen = pool.mask(rows)
     forged, real = chosen & pool.fake, chosen & ~pool.fake

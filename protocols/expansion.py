@@ -12,7 +12,7 @@ import pandas as pd
 from protocols.budgets import apply_budget
 from protocols.errors import ProtocolError
 from protocols.gaps import Unbound
-from protocols.pool import Pool, Rows
+from protocols.pool import Pool
 from protocols.schema import Protocol
 from protocols.selecting import Named, Selector, named_sets, unbound_set
 from protocols.selection import Selection
@@ -23,7 +23,6 @@ __all__ = [
     "Cell",
     "Expansion",
     "ImageSet",
-    "Rows",
     "TrainingSet",
     "expand",
 ]

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from protocols.pool import Rows
+from protocols.pool import Positions
 from protocols.sets import Expansion
 
 # Values that name nothing: no such fact is known of the sample.
@@ -47,7 +47,7 @@ def overlaps(expansion: Expansion, samples: pd.DataFrame) -> list[Overlap]:
         By training set, then side, test set and kind; validation against training comes first.
     """
     coded = {kind: _coded(samples, kind) for kind in KINDS}
-    tests: dict[str, dict[tuple[str, str], Rows]] = {}
+    tests: dict[str, dict[tuple[str, str], Positions]] = {}
     for cell in expansion.cells:
         tests.setdefault(cell.training, {})[cell.test.role, cell.test.name] = cell.test.rows
     found = []
@@ -75,7 +75,7 @@ def unstated(samples: pd.DataFrame) -> list[str]:
     return [kind for kind in KINDS if not known[kind].any()]
 
 
-def _coded(samples: pd.DataFrame, kind: str) -> tuple[Rows, npt.NDArray[np.object_]]:
+def _coded(samples: pd.DataFrame, kind: str) -> tuple[Positions, npt.NDArray[np.object_]]:
     """Number the values of a column; -1 where nothing is known."""
     values = samples[kind]
     if kind == "identity":
@@ -87,7 +87,7 @@ def _coded(samples: pd.DataFrame, kind: str) -> tuple[Rows, npt.NDArray[np.objec
     return np.where(unknown, -1, codes).astype(np.int64), names
 
 
-def _shared(codes: Rows, count: int, left: Rows, right: Rows) -> Rows:
+def _shared(codes: Positions, count: int, left: Positions, right: Positions) -> Positions:
     """Give the numbers that stand on both sides, ascending."""
     there = np.zeros((2, count + 1), dtype=bool)  # the last place is that of -1
     there[0, codes[left]] = True

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-Rows = npt.NDArray[np.int64]
+Positions = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 _NUMBER = r"(\d+)(?:\.[^./]*)?$"
 _BOX = r"[#&]xywh=[\d,]+$"
@@ -33,7 +33,7 @@ class Pool:
             frames: Frames a group, evenly spaced; the others are not there. None: all are.
         """
         self.samples = samples
-        self._codes: dict[str, tuple[Rows, npt.NDArray[np.object_]]] = {}
+        self._codes: dict[str, tuple[Positions, npt.NDArray[np.object_]]] = {}
         self.fake = self.isin("label", ("fake",))
         self.readable = self.isin("problem", ("",))
         self.roles = frozenset(samples["dataset"].unique())
@@ -59,13 +59,13 @@ class Pool:
         chosen: Mask = here & (self.fake if fake else ~self.fake)
         return chosen
 
-    def mask(self, rows: Rows) -> Mask:
+    def mask(self, rows: Positions) -> Mask:
         """Give positions as a mask."""
         chosen = np.zeros(len(self.fake), dtype=bool)
         chosen[rows] = True
         return chosen
 
-    def forged(self, rows: Rows) -> Mask:
+    def forged(self, rows: Positions) -> Mask:
         """Tell which samples are the forged ones among some positions."""
         return self.mask(rows) & self.fake
 
@@ -93,7 +93,7 @@ class Pool:
         # As hexadecimal text: NumPy would strip zero bytes from the end of a digest.
         return np.array([hashlib.sha256(text).hexdigest() for text in texts], dtype="S64")
 
-    def _coded(self, column: str) -> tuple[Rows, npt.NDArray[np.object_]]:
+    def _coded(self, column: str) -> tuple[Positions, npt.NDArray[np.object_]]:
         """Give a column as codes and the values they stand for."""
         if column not in self._codes:
             codes, names = pd.factorize(self.samples[column].to_numpy(dtype=object))

@@ -7,11 +7,11 @@ import numpy as np
 
 from protocols.conditions import Condition
 from protocols.gaps import Gap
-from protocols.pool import Rows
+from protocols.pool import Positions
 from protocols.schema import Level, Protocol
 from protocols.selection import Reals
 
-NO_ROWS: Rows = np.empty(0, dtype=np.int64)
+NO_ROWS: Positions = np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -23,7 +23,7 @@ class Alternative:
         reals_sources: Where the real images come from.
     """
 
-    rows: Rows
+    rows: Positions
     reals_sources: tuple[str, ...]
 
 
@@ -47,7 +47,7 @@ class ImageSet:
     name: str
     role: str
     real_role: str
-    rows: Rows
+    rows: Positions
     reals: Reals | None
     reals_sources: tuple[str, ...]
     sources_without_reals: tuple[str, ...]
@@ -69,7 +69,7 @@ class ImageSet:
         return f"{self.reals} ({', '.join(self.reals_sources)}{lacking})"
 
     @property
-    def all_rows(self) -> Rows:
+    def all_rows(self) -> Positions:
         """Positions of every sample that the set needs under any policy, ascending."""
         return np.unique(np.concatenate([self.rows, *(a.rows for a in self.alternatives.values())]))
 
@@ -83,7 +83,7 @@ class TrainingSet(ImageSet):
         val_reals: The policy that found their real images.
     """
 
-    val: Rows
+    val: Positions
     val_reals: Reals | None
 
 
@@ -120,7 +120,7 @@ class Expansion:
     cells: tuple[Cell, ...]
     unbound: tuple[str, ...] = ()
 
-    def rows(self, training: str) -> Rows:
+    def rows(self, training: str) -> Positions:
         """Positions of every sample that a model of ``training`` is scored on, any condition."""
         tests = {id(c.test): c.test for c in self.cells if c.training == training}
         return np.unique(np.concatenate([NO_ROWS, *(test.all_rows for test in tests.values())]))

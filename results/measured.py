@@ -8,7 +8,7 @@ import numpy.typing as npt
 from results.errors import UndefinedError
 from results.metrics.checking import Counts, Floats
 from results.metrics.registry import METRICS, Metric, Ranks
-from results.metrics.samples import Columns, Samples
+from results.metrics.samples import SampleColumns, Samples
 from results.schema import Value
 from results.statistics.bootstrap import Draws, SumMetric, rank_replicates, sum_replicates
 
@@ -90,7 +90,7 @@ class Measured:
         if ranked:
             labels, scores = self._samples.labels, self._samples.scores
             found |= rank_replicates(draws, labels, scores, ranked, rows=rows)
-        summed: dict[Callable[[Samples], Columns], dict[str, SumMetric]] = {}
+        summed: dict[Callable[[Samples], SampleColumns], dict[str, SumMetric]] = {}
         for name, each in wanted.items():
             if not isinstance(each, Ranks):
                 summed.setdefault(each.columns, {})[name] = each.of

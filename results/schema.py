@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from results.errors import ResultError
 
 SCHEMA: Final = 2
-Track = Literal["common", "own", "custom", "unknown"]
+RecipeTrack = Literal["common", "own", "custom", "unknown"]
 MODEL_ID: Final = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 ModelId = Annotated[str, Field(pattern=rf"^{MODEL_ID}$")]
 
@@ -61,7 +61,7 @@ class ModelFacts(_Strict):
     options: dict[str, Any]
     parameters: int
     trainable: int
-    track: Track
+    track: RecipeTrack
     recipe: str
     recipe_values: dict[str, Any]
     seed: int
@@ -241,7 +241,7 @@ class Record(_Strict):
     title: str
     size: str
     init: str
-    track: Track
+    track: RecipeTrack
     seed: int
     data: dict[str, str]
     scores: str

@@ -11,7 +11,7 @@ from results.metrics.checking import Names, checked
 from results.metrics.functions import auc
 from results.schema import Value
 
-Metric = Callable[[npt.ArrayLike, npt.ArrayLike], float]
+PairMetric = Callable[[npt.ArrayLike, npt.ArrayLike], float]
 
 
 class Scores(NamedTuple):
@@ -39,7 +39,7 @@ def by_subgroup(
     labels: npt.ArrayLike,
     scores: npt.ArrayLike,
     groups: npt.ArrayLike,
-    metric: Metric,
+    metric: PairMetric,
     *,
     higher_is_better: bool = True,
     names: Names = None,

@@ -20,7 +20,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark.synthetic.generate import Counts, generate
+from benchmark.synthetic.generate import SetSizes, generate
 from results.store import content_hash, load_scores
 
 ROOT = Path(__file__).parents[1]
@@ -140,7 +140,7 @@ def main(arguments: list[str] | None = None) -> None:
     draw = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        manifest = generate(folder / "data", counts=Counts(train=16, val=6, test=20))
+        manifest = generate(folder / "data", counts=SetSizes(train=16, val=6, test=20))
         study = folder / "killed.yaml"
         study.write_text(STUDY)
         quiet = command(study, manifest, folder / "quiet", folder / "quiet-store")

@@ -146,10 +146,14 @@ def test_it_loads_no_torch(code: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("name", ["benchmark", "detectors", "protocols", "results", "forgerybench"])
+@pytest.mark.parametrize(
+    "name", ["benchmark", "detectors", "protocols", "results", "leaderboard", "forgerybench"]
+)
 def test_the_public_names_of_a_package_are_there(name: str) -> None:
     package = import_module(name)
-    assert list(package.__all__) == sorted(package.__all__, key=lambda n: (n.islower(), n))
+    assert list(package.__all__) == sorted(
+        package.__all__, key=lambda n: (n.islower(), not n.isupper(), n)
+    )
     for public in package.__all__:
         assert getattr(package, public) is not None
 

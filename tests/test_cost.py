@@ -22,7 +22,7 @@ from benchmark.study.tracks import recipes_of
 from detectors import create_detector
 from detectors.base import Size
 from detectors.cards import CARDS
-from detectors.cards.counts import Counts, counts
+from detectors.cards.counts import NetworkCounts, counts
 from detectors.counting import (
     TAXA,
     build_random,
@@ -67,7 +67,7 @@ def test_the_counts_are_of_the_catalog_and_of_nothing_else() -> None:
 def test_the_detectors_that_are_named_are_counted_anew_and_no_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    one = Counts(parameters=1, trained=1, input_size=1, flops=1)
+    one = NetworkCounts(parameters=1, trained=1, input_size=1, flops=1)
     monkeypatch.setattr("detectors.counting.count", lambda name, size: one)
     written = counts()
     assert recounted(["meso4"]) == {**written, "meso4": {"tiny": one, "base": one}}

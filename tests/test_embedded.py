@@ -10,7 +10,7 @@ from PIL import Image
 from benchmark.synthetic.camera import CAMERAS, decode, encode, photograph
 from benchmark.synthetic.faces import EDITS, POPULATIONS, Portrait, draw_person, draw_shot, edit
 from benchmark.synthetic.forgeries import GENERATORS
-from benchmark.synthetic.generate import MANIFEST_COLUMNS, Counts, EmbeddedSetError, generate
+from benchmark.synthetic.generate import MANIFEST_COLUMNS, EmbeddedSetError, SetSizes, generate
 from benchmark.synthetic.images import Task, carry_out_task
 from benchmark.synthetic.makers import lost_power, smooth
 from benchmark.synthetic.render import render_face
@@ -19,7 +19,7 @@ from results.files import file_hash
 Row = dict[str, str]
 Values = NDArray[np.float64]
 
-SMALL = Counts(train=2, val=2, test=2)
+SMALL = SetSizes(train=2, val=2, test=2)
 NAMES = tuple(generator.name for generator in GENERATORS)
 
 
@@ -156,7 +156,7 @@ def test_an_interrupted_generation_leaves_nothing(tmp_path: Path, workers: int) 
 
 def test_what_cannot_be_drawn_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EmbeddedSetError, match="asked for 1 identities in 'val', but a face swap"):
-        Counts(val=1)
+        SetSizes(val=1)
     with pytest.raises(EmbeddedSetError, match="asked for seed -1: give 0 or more"):
         generate(tmp_path / "set", seed=-1)
     with pytest.raises(EmbeddedSetError, match="asked for 0 workers: give 1 or more"):

@@ -2,7 +2,8 @@ import pandas as pd
 import pytest
 
 from protocols.errors import ProtocolError
-from protocols.expansion import Expansion, Rows, expand
+from protocols.expansion import Expansion, expand
+from protocols.pool import Positions
 from protocols.samples import validate
 from protocols.schema import Protocol, load_protocol
 
@@ -31,7 +32,7 @@ def make_samples(
     return samples
 
 
-def ids(samples: pd.DataFrame, rows: Rows) -> set[str]:
+def ids(samples: pd.DataFrame, rows: Positions) -> set[str]:
     return set(samples["sample_id"].iloc[rows])
 
 

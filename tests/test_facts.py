@@ -21,14 +21,14 @@ from benchmark.study.folds import Fold, fold_manifest
 from benchmark.study.planning import make_plan
 from benchmark.study.resolved import resolve
 from benchmark.study.schema import study_of
-from benchmark.synthetic.generate import Counts, generate
+from benchmark.synthetic.generate import SetSizes, generate
 from results.store import read_run
 from tests.conftest import MakeManifest
 from tests.small_data import write_dataset, write_recipe
 from tests.small_study import run
 
 SYNTHETIC = DatasetFacts(format=1, synthetic=True)
-SMALL = Counts(train=2, val=2, test=2)
+SMALL = SetSizes(train=2, val=2, test=2)
 
 
 def test_a_manifest_alone_states_nothing(make_manifest: MakeManifest) -> None:

@@ -13,7 +13,7 @@ import pytest
 import torch
 import typer
 
-from benchmark.cli.console import told
+from benchmark.cli.console import reports_errors
 from benchmark.cli.signals import Stopped
 from benchmark.data.indexing import index_folder
 from benchmark.errors import ManifestError
@@ -60,7 +60,7 @@ def test_whatever_keeps_a_file_from_being_written_is_one_line_that_names_it(
 
     monkeypatch.setattr(os, "fsync", fails)
 
-    @told
+    @reports_errors
     def command() -> None:
         atomic_write(tmp_path / "x.csv", "text")
 
@@ -116,10 +116,10 @@ def test_a_folder_that_cannot_be_written_is_told_before_an_image_is_read(
 WAITING = """
 import os, sys, time
 from benchmark.cli import app
-from benchmark.cli.console import told
+from benchmark.cli.console import reports_errors
 
 @app.app.command()
-@told
+@reports_errors
 def wait() -> None:
     print("waiting", flush=True)
     time.sleep(60)

@@ -17,8 +17,8 @@ from benchmark.cli.console import (
     fail,
     out_console,
     print_table,
+    reports_errors,
     say,
-    told,
 )
 from benchmark.cli.data import data_app, draw_embedded
 from benchmark.cli.limits import DATA_ONLY, read_data_only
@@ -110,7 +110,7 @@ def _options(
 
 
 @app.command()
-@told
+@reports_errors
 def quickstart(
     out: Annotated[Path, typer.Option("--out", help="Folder of the run.")] = Path(
         "runs/quickstart"
@@ -128,7 +128,7 @@ def quickstart(
 
 
 @app.command()
-@told
+@reports_errors
 @takes_study
 def run(
     study: Study,
@@ -156,7 +156,7 @@ def run(
 
 
 @app.command()
-@told
+@reports_errors
 @takes_study
 def plan(
     study: Study,
@@ -182,7 +182,7 @@ def plan(
 
 
 @app.command("cross-validate")
-@told
+@reports_errors
 @takes_study
 def cross_validate_command(
     study: Study,
@@ -227,7 +227,7 @@ def cross_validate_command(
 
 
 @app.command()
-@told
+@reports_errors
 def report(run: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> None:
     """Rebuild records, tables, figures and page from a run's scores: no torch, no images."""
     from leaderboard.report import report as build
@@ -236,7 +236,7 @@ def report(run: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> Non
 
 
 @app.command()
-@told
+@reports_errors
 def embed(
     run: Annotated[Path, typer.Argument(help="Folder of a run.")],
     data: DataOption,
@@ -269,7 +269,7 @@ def embed(
 
 
 @app.command()
-@told
+@reports_errors
 def overlay(
     run: Annotated[Path, typer.Argument(help="Folder of a run on the embedded synthetic set.")],
     data: DataOption,
@@ -297,7 +297,7 @@ def overlay(
 
 
 @app.command()
-@told
+@reports_errors
 def score(
     paths: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
     model: Annotated[

@@ -5,7 +5,13 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.console import error_console, out_console, print_sections, print_table, told
+from benchmark.cli.console import (
+    error_console,
+    out_console,
+    print_sections,
+    print_table,
+    reports_errors,
+)
 from benchmark.cli.options import read_code, read_list
 
 # Nothing here may import torch at the top: --help and the lists stay light.
@@ -14,7 +20,7 @@ show_app = typer.Typer(no_args_is_help=True, help="Show all that is known of one
 
 
 @bench_app.command("detectors")
-@told
+@reports_errors
 def bench_detectors(
     detectors: Annotated[
         str | None,
@@ -58,7 +64,7 @@ def bench_detectors(
 
 
 @show_app.command("detector")
-@told
+@reports_errors
 def show_detector(
     name: Annotated[str, typer.Argument(help="Its name in the catalog.")],
 ) -> None:

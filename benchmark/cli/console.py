@@ -42,7 +42,7 @@ class SafeConsole(Console):
 out_console, error_console = SafeConsole(), SafeConsole(stderr=True)
 
 
-def told(command: Callable[P, R]) -> Callable[P, R]:
+def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
     """Turn the errors that users can mend into one line and an exit code."""
 
     @wraps(command)

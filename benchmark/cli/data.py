@@ -12,8 +12,8 @@ from benchmark.cli.console import (
     fail,
     out_console,
     print_table,
+    reports_errors,
     say,
-    told,
 )
 from benchmark.cli.options import read_by_generator, read_pair, read_shares
 
@@ -25,7 +25,7 @@ data_app = typer.Typer(no_args_is_help=True, help="Make, check and show manifest
 
 
 @data_app.command("index")
-@told
+@reports_errors
 def data_index(
     folder: Annotated[Path, typer.Argument(help="A folder of images.")],
     label: Annotated[
@@ -101,7 +101,7 @@ def _tell_indexed(indexed: "Indexed") -> None:
 
 
 @data_app.command("adapters")
-@told
+@reports_errors
 def data_adapters() -> None:
     """List the ways in which a dataset may lie on disk, for data index --adapter."""
     from benchmark.data.adapters import adapter_names, load_adapter
@@ -116,7 +116,7 @@ def data_adapters() -> None:
 
 
 @data_app.command("check")
-@told
+@reports_errors
 def data_check(manifest: Annotated[Path, typer.Argument(help="A manifest file.")]) -> None:
     """Read, hash and decode every image; name each that is missing or broken."""
     from benchmark.cli.display import Display
@@ -139,23 +139,23 @@ def data_check(manifest: Annotated[Path, typer.Argument(help="A manifest file.")
 
 
 @data_app.command("show")
-@told
+@reports_errors
 def data_show(manifest: Annotated[Path, typer.Argument(help="A manifest file.")]) -> None:
     """Count a manifest's samples by source, generator and split, and warn of overlaps."""
     from benchmark.data.checking import overview
     from benchmark.data.manifest import read_manifest
 
     found = read_manifest(manifest)
-    told = overview(found.samples)
-    columns = [str(name) for name in told.counts.columns]
-    rows = [[str(value) for value in row] for row in told.counts.itertuples(index=False)]
+    summary = overview(found.samples)
+    columns = [str(name) for name in summary.counts.columns]
+    rows = [[str(value) for value in row] for row in summary.counts.itertuples(index=False)]
     print_table(f"{found.name}: {len(found.samples)} samples", columns, rows)
-    for warning in told.warnings:
+    for warning in summary.warnings:
         out_console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
 
 
 @data_app.command("fold")
-@told
+@reports_errors
 def data_fold(
     manifest: Annotated[Path, typer.Argument(help="A manifest file; its splits are unused.")],
     fold: Annotated[int, typer.Option("--fold", help="Which of them, from 0: it tests.")],
@@ -178,7 +178,7 @@ def data_fold(
 
 
 @data_app.command("reencode")
-@told
+@reports_errors
 def data_reencode(
     manifest: Annotated[Path, typer.Argument(help="A manifest file.")],
     out: Annotated[Path, typer.Argument(help="The folder to make.")],
@@ -200,7 +200,7 @@ def data_reencode(
 
 
 @data_app.command("embedded")
-@told
+@reports_errors
 def data_embedded(
     out: Annotated[Path, typer.Argument(help="The folder to make.")],
     seed: Annotated[int, typer.Option("--seed", help="Seed of people and pictures.", min=0)] = 0,

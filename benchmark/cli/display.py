@@ -40,7 +40,7 @@ _QUIET_SECONDS = 60.0
 def _columns(width: int) -> list[ProgressColumn]:
     """Choose columns for a terminal; the description alone gives way, so that times stay whole."""
     name = Column(no_wrap=True, overflow="ellipsis", ratio=1)
-    told: list[ProgressColumn] = [
+    columns: list[ProgressColumn] = [
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False, table_column=name),
         MofNCompleteColumn(table_column=Column(no_wrap=True)),
@@ -49,9 +49,9 @@ def _columns(width: int) -> list[ProgressColumn]:
         TextColumn("{task.fields[figures]}", markup=False),
     ]
     if width >= _WIDE:
-        told[2:2] = [BarColumn(bar_width=24)]
-        told[4:4] = [TextColumn("{task.fields[rate]}", markup=False)]
-    return told
+        columns[2:2] = [BarColumn(bar_width=24)]
+        columns[4:4] = [TextColumn("{task.fields[rate]}", markup=False)]
+    return columns
 
 
 class Display(Progress):
@@ -87,9 +87,9 @@ class Display(Progress):
 
     def phase(self, name: str, jobs: int) -> None:
         """Begin a phase."""
-        told = f": {jobs} {_UNITS.get(name, 'jobs')}" if jobs > 1 else ""
-        told = told if jobs else ": nothing left to do"
-        self._console.print(f"[bold]{_PHASES[name]}[/]{told}", highlight=False)
+        count = f": {jobs} {_UNITS.get(name, 'jobs')}" if jobs > 1 else ""
+        count = count if jobs else ": nothing left to do"
+        self._console.print(f"[bold]{_PHASES[name]}[/]{count}", highlight=False)
         self._jobs, self._number = jobs, 0
         self._bars.reset(self._phase, total=max(jobs, 1), visible=jobs > 1)
         self._bars.update(self._phase, description=_PHASES[name])
@@ -108,7 +108,7 @@ class Display(Progress):
         """Move the job on."""
         self._count += amount
         self._figures |= values
-        self._bars.update(self._job, advance=amount, rate=self._rate(), figures=self._told())
+        self._bars.update(self._job, advance=amount, rate=self._rate(), figures=self._result())
         if not self._live and time.monotonic() - self._spoke > _QUIET_SECONDS:
             self._spoke = time.monotonic()
             done = f"{self._bars.tasks[1].completed:.0f}"
@@ -129,9 +129,9 @@ class Display(Progress):
     def _say(self, first: str = "") -> None:
         """Print how the job stands."""
         seconds = f"{time.monotonic() - self._started:.0f} s"
-        told = "  ".join(text for text in (first, self._rate(), seconds, self._told()) if text)
+        line = "  ".join(text for text in (first, self._rate(), seconds, self._result()) if text)
         self._console.print(
-            f"  {escape(self._title)}  [dim]{told}[/]", highlight=False, soft_wrap=not self._live
+            f"  {escape(self._title)}  [dim]{line}[/]", highlight=False, soft_wrap=not self._live
         )
 
     def _rate(self) -> str:
@@ -142,6 +142,6 @@ class Display(Progress):
         rate = self._count / seconds
         return f"{rate:.0f}/s" if rate >= 10 else f"{rate:.1f}/s"
 
-    def _told(self) -> str:
+    def _result(self) -> str:
         """Say the job's figures."""
         return "  ".join(f"{name} {value:.3f}" for name, value in self._figures.items())

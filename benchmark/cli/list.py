@@ -2,14 +2,14 @@
 
 import typer
 
-from benchmark.cli.console import out_console, print_sections, print_table, say, told
+from benchmark.cli.console import out_console, print_sections, print_table, reports_errors, say
 
 # Nothing here may import torch at the top: the lists stay light.
 list_app = typer.Typer(no_args_is_help=True, help="List what there is.")
 
 
 @list_app.command("detectors")
-@told
+@reports_errors
 def list_detectors() -> None:
     """List the detectors of the catalog by group."""
     from benchmark.cli.catalog import CATALOG_COLUMNS, NOTE, listing
@@ -18,7 +18,7 @@ def list_detectors() -> None:
 
 
 @list_app.command("protocols")
-@told
+@reports_errors
 def list_protocols() -> None:
     """List the protocols with their train x test diagrams, and the studies made of them."""
     from benchmark.study.schema import load_study, study_names
@@ -39,7 +39,7 @@ def list_protocols() -> None:
 
 
 @list_app.command("perturbations")
-@told
+@reports_errors
 def list_perturbations() -> None:
     """List the perturbations with their levels."""
     from protocols.conditions import perturbations, shown
@@ -54,7 +54,7 @@ def list_perturbations() -> None:
 
 
 @list_app.command("published")
-@told
+@reports_errors
 def list_published() -> None:
     """List the numbers that others have published: sources, tables, how weights were chosen."""
     from results.literature import Literature, read_literature
@@ -67,14 +67,14 @@ def list_published() -> None:
         models, train, test = (len(values[name]) for name in ("model", "train", "test"))
         repeated = sum(number.repeated for number in part.numbers)
         protocols = sorted({name.protocol for name in part.names if name.protocol})
-        told = [
+        conditions = [
             f"{', '.join(values['metric'])} of {models} models",
             f"trained on {train}, tested on {test} sets",
             f"level {', '.join(values['level'])}",
             f"weights chosen by {', '.join(values['selection'])}",
         ]
         beside = "\n".join(name for name in protocols if part.under(name)) or "none"
-        return [table, f"{len(part.numbers)}\n{repeated} repeated", "\n".join(told), beside]
+        return [table, f"{len(part.numbers)}\n{repeated} repeated", "\n".join(conditions), beside]
 
     sources: dict[str, list[list[str]]] = {}
     for (source, table), part in read_literature().by_table().items():

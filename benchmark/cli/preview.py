@@ -106,10 +106,10 @@ def _training_table(expansion: Expansion, plan: Plan) -> PlanTable:
             k = prompt_count(plan.resolved.samples.iloc[training.rows]) if len(training.rows) else 0
             cells = [c for c in expansion.cells if c.training == training.name]
             gaps = sum(c.test.gap is not None for c in cells)
-            told = f"{len(cells)}" + (f" ({gaps} of them gaps)" if gaps else "")
+            size = f"{len(cells)}" + (f" ({gaps} of them gaps)" if gaps else "")
             numbers = [str(number) for number in (*counts, k)]
             rows.append(
-                [training.name, *numbers, training.statement, told, str(training.gap or "")]
+                [training.name, *numbers, training.statement, size, str(training.gap or "")]
             )
     missing = int((plan.resolved.samples["problem"] != "").sum())
     notes = [
@@ -170,11 +170,11 @@ def _conditions(protocol: Protocol) -> str:
     stated: dict[tuple[str, str], list[int]] = {}
     for condition in protocol.expanded_conditions:
         stated.setdefault((condition.name, condition.stage), []).append(condition.severity)
-    told = [
+    titles = [
         name if name == CLEAN.name else f"{name} {' '.join(map(str, severities))} [{stage}]"
         for (name, stage), severities in stated.items()
     ]
-    return f"Conditions: {', '.join(told)}"
+    return f"Conditions: {', '.join(titles)}"
 
 
 def _idle_caps(protocol: Protocol, samples: pd.DataFrame) -> list[str]:
@@ -188,11 +188,11 @@ def _looked_for(samples: pd.DataFrame, found: Sequence[Overlap]) -> str:
     """Say what was looked for on two sides, and what could not be."""
     absent = unstated(samples)
     known = ", ".join(_KINDS[kind] for kind in KINDS if kind not in absent)
-    told = f"Looked for on two sides: {known}; {'see below' if found else 'nothing found'}"
+    sentence = f"Looked for on two sides: {known}; {'see below' if found else 'nothing found'}"
     if absent:
         unknown = ", ".join(_KINDS[kind] for kind in absent)
-        told += f". Not looked for, since no manifest states it: {unknown}"
-    return told
+        sentence += f". Not looked for, since no manifest states it: {unknown}"
+    return sentence
 
 
 def _found_overlaps(expansion: Expansion, plan: Plan) -> list[Overlap]:

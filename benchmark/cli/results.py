@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from benchmark.cli.console import out_console, print_table, say, told
+from benchmark.cli.console import out_console, print_table, reports_errors, say
 from benchmark.cli.options import read_data, read_list
 from benchmark.errors import BenchmarkError
 
@@ -24,7 +24,7 @@ RunArgument = Annotated[Path, typer.Argument(help="Folder of a run.")]
 
 
 @results_app.command()
-@told
+@reports_errors
 def compare(
     run: RunArgument,
     left: Annotated[str, typer.Argument(help="A detector, as the study calls it.")],
@@ -103,7 +103,7 @@ def _alike(cells: Sequence["Compared"]) -> Iterator[tuple[str, list[list[str]]]]
         facts = [_facts(each) for each in some]
         shared = [found[0] for found in zip(*facts, strict=True) if len(set(found)) == 1]
         shared = shared if len(some) > 1 else shared[1:]  # a row has a name
-        names = [[told for told in found if told not in shared] for found in facts]
+        names = [[fact for fact in found if fact not in shared] for found in facts]
         rows = [
             ["\n".join(name), *_compared_row(each)] for name, each in zip(names, some, strict=True)
         ]
@@ -123,8 +123,8 @@ def _compared_row(each: "Compared") -> list[str]:
     if each.difference is None:
         return [*values, each.reason or "", "", ""]
     value, low, high, p = each.difference
-    told = [f"{value:+.3f}\n{low:+.3f} to {high:+.3f}", f"{p:.2g}", f"{each.adjusted:.2g}"]
-    return [*values, *told]
+    comparison = [f"{value:+.3f}\n{low:+.3f} to {high:+.3f}", f"{p:.2g}", f"{each.adjusted:.2g}"]
+    return [*values, *comparison]
 
 
 def _numbers(seeds: tuple[int, ...]) -> str:
@@ -133,7 +133,7 @@ def _numbers(seeds: tuple[int, ...]) -> str:
 
 
 @results_app.command()
-@told
+@reports_errors
 def export(
     run: RunArgument,
     form: Annotated[
@@ -173,7 +173,7 @@ def export(
 
 
 @results_app.command()
-@told
+@reports_errors
 def inspect(
     run: RunArgument,
     cell: Annotated[
@@ -217,11 +217,11 @@ def inspect(
              str(row["sample_id"])]
             for row in chosen
         ]  # fmt: skip
-        told = f"{title}: {errors.wrong[kind]} of {errors.images[kind]}"
+        heading = f"{title}: {errors.wrong[kind]} of {errors.images[kind]}"
         if rows:
-            print_table(told, ["logit", "P(fake)", "generator", "image"], rows)
+            print_table(heading, ["logit", "P(fake)", "generator", "image"], rows)
         else:
-            say(told)
+            say(heading)
     if found.unseen is not None:
         say(f"Images not shown: {found.unseen}")
     for path in found.files:

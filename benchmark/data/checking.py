@@ -20,7 +20,7 @@ from benchmark.data.images import (
     decode_bytes,
     frames_of,
     locate,
-    read_bytes,
+    read_image_bytes,
     whereabouts,
 )
 from benchmark.data.loader import FILES_AHEAD, load
@@ -165,7 +165,7 @@ def _content(place: Place) -> _Content:
     """
     path = place.path
     if place.frame is None:
-        data = read_bytes(path)
+        data = read_image_bytes(path)
         return _Content(hashlib.sha256(data).hexdigest(), len(data), data)
     size = check_file(path)
     try:

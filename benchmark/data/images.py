@@ -212,7 +212,7 @@ def decode(path: Path, frame: int | None = None) -> Pixels:
     if frame is not None:
         with frames_of(path) as frames:
             return frames.at(frame)
-    return decode_bytes(read_bytes(path), str(path)).pixels
+    return decode_bytes(read_image_bytes(path), str(path)).pixels
 
 
 def frames_of(path: Path) -> "AbstractContextManager[Frames]":
@@ -271,7 +271,7 @@ def stored_facts(path: Path, frame: int | None = None) -> tuple[float, ...]:
     if frame is not None:
         return video_facts(check_file(path))
     try:
-        return file_facts(read_bytes(path))
+        return file_facts(read_image_bytes(path))
     except DAMAGED as error:
         raise ImageError(str(path), "unreadable: no image's header") from error
 
@@ -300,7 +300,7 @@ def check_file(path: Path) -> int:
     return size
 
 
-def read_bytes(path: Path) -> bytes:
+def read_image_bytes(path: Path) -> bytes:
     """Read an image file whole.
 
     Raises:

@@ -16,7 +16,7 @@ from protocols.samples import OPTIONAL, REQUIRED
 from results.files import atomic_write
 
 NAME = "manifest.csv"
-COLUMNS = ("path", *REQUIRED[1:], *OPTIONAL, "width", "height")
+INDEX_COLUMNS = ("path", *REQUIRED[1:], *OPTIONAL, "width", "height")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +135,7 @@ def _measure(
 
 def _columns(rows: Mapping[str, Row]) -> dict[str, list[str]]:
     """Turn rows into columns: the schema's, then the user's own in order of appearance."""
-    names = dict.fromkeys(COLUMNS[1:]) | dict.fromkeys(
+    names = dict.fromkeys(INDEX_COLUMNS[1:]) | dict.fromkeys(
         name for row in rows.values() for name in row
     )
     columns = {name: [row.get(name, "") for row in rows.values()] for name in names}

@@ -59,14 +59,7 @@ def reencode(
     """
     if side < 1 or not 1 <= quality <= 95:
         raise BenchmarkError(f"side {side}, quality {quality}: from 1 pixel, and 1 to 95")
-    passport = {
-        "fingerprint": fingerprint(manifest.samples),
-        "side": side,
-        "quality": quality,
-        "subsampling": "4:4:4",
-        "resampling": _RESAMPLING.name.lower(),
-        "pillow": version("pillow"),
-    }
+    passport = _passport(manifest, side, quality)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         _refuse_other(out, passport)
         write_facts(out / "manifest.csv", manifest.facts)
@@ -86,6 +79,18 @@ def reencode(
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return out / "manifest.csv"
+
+
+def _passport(manifest: Manifest, side: int, quality: int) -> dict[str, object]:
+    """Say of what data and by what settings a copy is made."""
+    return {
+        "fingerprint": fingerprint(manifest.samples),
+        "side": side,
+        "quality": quality,
+        "subsampling": "4:4:4",
+        "resampling": _RESAMPLING.name.lower(),
+        "pillow": version("pillow"),
+    }
 
 
 def _refuse_other(out: Path, passport: dict[str, object]) -> None:
@@ -147,8 +152,8 @@ def _copy(
     )
     with closing(copied):
         for places, found in zip(files, copied, strict=True):
-            for place, told in zip(places, found, strict=True):
-                done[place] = told
+            for place, row in zip(places, found, strict=True):
+                done[place] = row
                 on_progress()
     table["path"], table["sha256"], table["width"], table["height"] = zip(*done, strict=True)
     return table

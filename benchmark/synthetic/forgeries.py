@@ -46,7 +46,7 @@ GENERATORS = (
         name="synthetic-transposed",
         forgery="EFS",
         family="GAN",
-        make=makers.transposed,
+        make=makers.transposed_convolution,
         grain=makers.grain_dotted,
         strength=1.0,
     ),

@@ -37,7 +37,7 @@ from benchmark.synthetic.images import DRAWN_SPLITS, EMBEDDED_VERSION, PHOTOS, T
 from results.errors import ResultError
 from results.files import file_hash, read_json
 
-__all__ = ["EMBEDDED_VERSION", "MANIFEST_COLUMNS", "Counts", "EmbeddedSetError", "generate"]
+__all__ = ["EMBEDDED_VERSION", "MANIFEST_COLUMNS", "EmbeddedSetError", "SetSizes", "generate"]
 
 MANIFEST_COLUMNS = (
     "path",
@@ -64,7 +64,7 @@ class EmbeddedSetError(BenchmarkError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
+class SetSizes:
     """Identities per source and split, each at least 2.
 
     An identity stands for ``PHOTOS`` real photographs and one forgery by each generator, so these
@@ -94,7 +94,7 @@ def generate(
     root: Path,
     *,
     seed: int = 0,
-    counts: Counts | None = None,
+    counts: SetSizes | None = None,
     workers: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Path:
@@ -120,7 +120,7 @@ def generate(
         EmbeddedSetError: ``root`` holds something else, or a set that was damaged.
         ManifestError: ``manifest.json`` in it states something else of the set.
     """
-    counts = counts or Counts()
+    counts = counts or SetSizes()
     workers = _worker_count(seed, workers)
     manifest = root / "manifest.csv"
     passport = {
@@ -198,7 +198,7 @@ def _table(rows: list[dict[str, str]]) -> bytes:
 def _build(
     folder: Path,
     seed: int,
-    counts: Counts,
+    counts: SetSizes,
     workers: int,
     on_progress: Callable[[int, int], None] | None,
 ) -> list[dict[str, str]]:

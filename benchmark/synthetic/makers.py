@@ -39,7 +39,7 @@ def _tile(pattern: Floats, shape: tuple[int, ...]) -> Floats:
 # ---------------------------------------------------------------- up-sampling networks
 
 
-def transposed(image: Floats, _rng: np.random.Generator) -> Floats:
+def transposed_convolution(image: Floats, _rng: np.random.Generator) -> Floats:
     """Transposed convolution, kernel 3 and stride 2: the overlap alternates from pixel to pixel."""
     low = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     spread = np.zeros_like(image)

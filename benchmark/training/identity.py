@@ -16,7 +16,7 @@ from benchmark.training.sources import (
     installed_sources,
     is_installed,
     is_own,
-    locate,
+    module_file,
     own_hash,
     own_sources,
     shipped_hash,
@@ -100,7 +100,7 @@ def own_identity(
     import torch
 
     module = catalog_target(detector).partition(":")[0]
-    if locate(module) is None:
+    if module_file(module) is None:
         raise BenchmarkError(f"detector '{detector}': there is no module '{module}'")
     try:
         # The random numbers of whoever plans are left alone.
@@ -138,7 +138,7 @@ def code_hash(detector: str, modules: Sequence[str]) -> str:
     own = own_sources(modules)
     for source in own.values():
         _refuse_edited(detector, source)
-    path = locate(modules[0])
+    path = module_file(modules[0])
     if path is not None and is_installed(path) and not modules[0].startswith("detectors."):
         own |= installed_sources(modules[0])
     taken = {name for source in own.values() for name in source.imports}

@@ -130,7 +130,7 @@ def train_job(
 ) -> TrainJob:
     """Describe a model to train and give it its id.
 
-    ``encoding`` names what the images go through before anything else; ``track`` is told on.
+    ``encoding`` names what the images go through before anything else; the job states ``track``.
 
     Raises:
         DetectorError, BenchmarkError: As ``Identities.detector``.

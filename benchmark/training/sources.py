@@ -65,7 +65,7 @@ def own_sources(roots: Iterable[str]) -> dict[str, Source]:
 def installed_sources(module: str) -> dict[str, Source]:
     """Read all Python files of the topmost package that an installed module lies in, by place."""
     names = module.split(".")
-    above = (locate(".".join(names[: count + 1])) for count in range(len(names)))
+    above = (module_file(".".join(names[: count + 1])) for count in range(len(names)))
     path = next(found for found in above if found is not None)
     inside = path.name == "__init__.py"
     files = sorted(path.parent.rglob("*.py")) if inside else [path]
@@ -114,7 +114,7 @@ def is_installed(path: Path) -> bool:
     return bool(_INSTALLED & set(path.parts)) or any(path.is_relative_to(f) for f in folders)
 
 
-def locate(module: str) -> Path | None:
+def module_file(module: str) -> Path | None:
     """Find a module's file; None for what has none: no module, a built-in one, a mere folder."""
     if module in sys.modules:
         file = getattr(sys.modules[module], "__file__", None)
@@ -131,7 +131,7 @@ def _followed(
     while left:
         name = left.pop()
         parent, _, last = name.rpartition(".")
-        path = None if name in seen else locate(parent if last == "*" else name)
+        path = None if name in seen else module_file(parent if last == "*" else name)
         seen.add(name)
         if packages and parent:
             left.append(parent)

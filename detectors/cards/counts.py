@@ -11,7 +11,7 @@ from typing import NamedTuple
 FILE = "counts.json"
 
 
-class Counts(NamedTuple):
+class NetworkCounts(NamedTuple):
     """The numbers of a detector at a size.
 
     Attributes:
@@ -28,10 +28,10 @@ class Counts(NamedTuple):
 
 
 @cache
-def counts() -> dict[str, dict[str, Counts]]:
+def counts() -> dict[str, dict[str, NetworkCounts]]:
     """Read the numbers of every detector, by name and by size (``tiny``, ``base``)."""
     text = (files("detectors.cards") / FILE).read_text(encoding="utf-8")
     return {
-        name: {size: Counts(**numbers) for size, numbers in sizes.items()}
+        name: {size: NetworkCounts(**numbers) for size, numbers in sizes.items()}
         for name, sizes in json.loads(text).items()
     }

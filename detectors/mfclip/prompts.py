@@ -9,7 +9,7 @@ from detectors.errors import DetectorError
 from detectors.parts.texts import FAKE, REAL
 
 LEVELS = 4
-FORGERIES = {
+FORGERY_WORDS = {
     "EFS": "a photo of an entire synthesized face",
     "FS": "a photo of an identity swapped face",
     "AM": "a photo of an attribute manipulated face",
@@ -140,7 +140,7 @@ def prompt_of(taxon: Taxon, *, levels: int = LEVELS, wording: Wording | None = N
     if taxon.label != "fake":
         raise DetectorError(f"a taxon's label is real or fake, not '{taxon.label}': {tuple(taxon)}")
     wording = wording or {}
-    forgeries = {**FORGERIES, **wording.get("forgery", {})}
+    forgeries = {**FORGERY_WORDS, **wording.get("forgery", {})}
     if taxon.forgery not in (*forgeries, UNKNOWN):
         raise DetectorError(
             f"mfclip has no prompt for the forgery '{taxon.forgery}': "

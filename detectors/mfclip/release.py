@@ -85,9 +85,9 @@ class SquashedBytes(Transform):
         side = (self.size, self.size)
         if images.shape[-2:] == side:
             return images
-        grey_levels = 255 * rounded(images).reshape(-1, *images.shape[-3:])
+        grey_levels = 255 * nearest_level(images).reshape(-1, *images.shape[-3:])
         resized = F.interpolate(grey_levels, side, mode="bilinear")
-        return rounded(resized / 255).reshape(*images.shape[:-2], *side)
+        return nearest_level(resized / 255).reshape(*images.shape[:-2], *side)
 
 
 class MFCLIPRelease(FixedSideDetector):
@@ -200,7 +200,7 @@ class ReleaseVision(nn.Module):
             raise InputError(
                 f"mfclip-release has positions for {PLACES} images a batch, not {len(inputs)}"
             )
-        inputs = rounded(inputs)
+        inputs = nearest_level(inputs)
         image = self.image(255 * inputs.transpose(2, 3))
         return image + self.noise(self.residual(inputs))  # type: ignore[no-any-return]
 
@@ -257,6 +257,6 @@ def start_as_clip(tower: ScratchText) -> None:
             nn.init.zeros_(bias)
 
 
-def rounded(images: Tensor) -> Tensor:
+def nearest_level(images: Tensor) -> Tensor:
     """Round images in [0, 1] to 8 bits; what they were then has no gradient."""
     return (images.detach() * 255).round().float() / 255

@@ -54,7 +54,7 @@ class ConvStack(nn.Sequential):
         return grid.flatten(2).transpose(1, 2)  # type: ignore[no-any-return]
 
 
-class Summary(nn.Module):
+class PatchSummary(nn.Module):
     """Tokens to one vector: a class token that attends to them."""
 
     def __init__(
@@ -130,11 +130,11 @@ class ScratchImage(nn.Module):
         rows: int | None = None,
         hidden: int | None = None,
     ) -> None:
-        """Build the encoder; ``rows`` and ``hidden`` are those of ``Summary``."""
+        """Build the encoder; ``rows`` and ``hidden`` are those of ``PatchSummary``."""
         super().__init__()
         self.cnn = ConvStack(stages)
         side = size // self.cnn.shrinks
-        self.summary = Summary(
+        self.summary = PatchSummary(
             self.cnn.outputs, side * side, width, heads, layers, rows=rows, hidden=hidden
         )
         self.outputs = width
@@ -181,7 +181,7 @@ class NoiseEncoder(nn.Module):
             layers: Layers of the transformer.
             choice: Which patches.
             units: Value of white in the residual, 255 or 1.
-            rows: As for ``Summary``.
+            rows: As for ``PatchSummary``.
         """
         super().__init__()
         if choice == "whole":
@@ -204,7 +204,7 @@ class NoiseEncoder(nn.Module):
         ]
         self.cnn = ConvStack(stages)
         side = patch >> halvings
-        self.summary = Summary(
+        self.summary = PatchSummary(
             self.cnn.outputs, side * side, width, heads, layers, rows=rows, each=k
         )
         # With a single patch there is nothing to weigh, and the weights would get no gradient.

@@ -13,13 +13,13 @@ from torch.nn import functional as F
 
 from detectors.parts.filters import grey
 
-Mask = Literal["ellipse", "polygon"]
+BlendingMask = Literal["ellipse", "polygon"]
 # The share of the source in the middle of the mask: the paper's list, half of it whole.
 RATIOS = (0.25, 0.5, 0.75, 1.0, 1.0, 1.0)
 CORNERS = 9
 
 
-def self_blended(images: Tensor, mask: Mask) -> Tensor:
+def self_blended(images: Tensor, mask: BlendingMask) -> Tensor:
     """Blend each image with itself.
 
     One of two copies is changed in colour and frequency; the source is shifted and scaled by up to
@@ -70,7 +70,7 @@ def moved(images: Tensor) -> Tensor:
     return F.grid_sample(images, places, padding_mode="reflection", align_corners=False)
 
 
-def face_masks(images: Tensor, mask: Mask) -> Tensor:
+def face_masks(images: Tensor, mask: BlendingMask) -> Tensor:
     """Draw a soft mask for each image.
 
     In units of half the side, from the middle: an ellipse with half-axes of 0.45 to 0.75 (across)

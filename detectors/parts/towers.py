@@ -11,7 +11,7 @@ from detectors.errors import DetectorError
 from detectors.loading import check_fit
 from detectors.parts.clip import ClipImage, Tuning, clip_folder, origin_of
 from detectors.parts.network import AnySideOptions, NetworkDetector
-from detectors.pretrained import Names, read_weights, renamed
+from detectors.pretrained import KeyMap, read_weights, renamed
 
 CLIP_L14 = "openai/clip-vit-large-patch14"
 ATTENTION = ("q_proj", "k_proj", "v_proj", "out_proj")
@@ -124,7 +124,7 @@ class PooledTowerDetector(TowerDetector):
         names: Of a checkpoint of its authors, which may be a file of their training code.
     """
 
-    names: ClassVar[Names]
+    names: ClassVar[KeyMap]
 
     def __init__(self, **shared: Unpack[TowerOptions]) -> None:
         super().__init__(**shared)

@@ -18,7 +18,7 @@ from PIL import ImageDraw, ImageFont
 from benchmark.data.images import read
 from benchmark.perturbations import SUITES, apply, names
 from benchmark.perturbations.pixels import Image
-from benchmark.synthetic.generate import Counts, generate
+from benchmark.synthetic.generate import SetSizes, generate
 from protocols import perturbations
 from protocols.conditions import condition, shown, suites
 
@@ -89,7 +89,9 @@ def contact_sheet(image: Image, chosen: Sequence[str]) -> Pillow.Image:
 def drawn_faces(count: int) -> list[Image]:
     """Give real photographs of the embedded set, (128, 128, 3) uint8 RGB, of different people."""
     with tempfile.TemporaryDirectory() as folder:
-        manifest = generate(Path(folder) / "set", counts=Counts(train=2, val=2, test=2), workers=1)
+        manifest = generate(
+            Path(folder) / "set", counts=SetSizes(train=2, val=2, test=2), workers=1
+        )
         table = pd.read_csv(manifest, dtype=str, keep_default_na=False)
         people = table[table["label"] == "real"].drop_duplicates("identity")
         return [read(manifest.parent, path) for path in people["path"][:count]]

@@ -32,7 +32,7 @@ MOST_COLOURS = 8  # as many colours as most colour-blind readers tell apart
 _OTHER = (0.74, 0.74, 0.74)
 BLUE = "#0173b2"  # the first of seaborn's "colorblind"
 LABEL_HEIGHT = 0.17  # inches
-Key = TypeVar("Key", bound=Hashable)
+Name = TypeVar("Name", bound=Hashable)
 
 
 class Style(NamedTuple):
@@ -76,7 +76,7 @@ def colours(number: int) -> list[Colour]:
     return [(r, g, b) for r, g, b, _ in mpl.colormaps["viridis"](np.linspace(0, 0.9, number))]
 
 
-def styles(keys: Sequence[Key]) -> dict[Key, Style]:
+def styles(keys: Sequence[Name]) -> dict[Name, Style]:
     """Give each of some things a colour, a marker and a kind of line."""
     looks = zip(colours(len(keys)), cycle(_MARKERS), cycle(_DASHES), strict=False)
     return {key: Style(*look) for key, look in zip(keys, looks, strict=False)}

@@ -6,12 +6,12 @@ from math import inf
 from results.metrics.calibration import BINS, Calibration, misfits
 from results.metrics.checking import Floats
 from results.metrics.registry import Metric, MetricNeed, Sums
-from results.metrics.samples import Columns, Samples
+from results.metrics.samples import SampleColumns, Samples
 
 _NEEDS: frozenset[MetricNeed] = frozenset({"probabilities"})
 
 
-def of_probabilities(samples: Samples) -> Columns:
+def of_probabilities(samples: Samples) -> SampleColumns:
     """Tell what each sample adds to ``Calibration``, shape (n, 18)."""
     return misfits(samples.labels, samples.probabilities)
 

@@ -6,19 +6,19 @@ from dataclasses import replace
 from results.metrics.checking import Floats
 from results.metrics.confusion import Confusion, outcomes
 from results.metrics.registry import BOTH, Metric, Sums
-from results.metrics.samples import Columns, Samples
+from results.metrics.samples import SampleColumns, Samples
 
 CARRIED = "@val"
 _AT_HALF = "at P(fake) 0.5"
 _AT_CARRIED = "at the threshold of greatest balanced accuracy on the model's own validation samples"
 
 
-def at_half(samples: Samples) -> Columns:
+def at_half(samples: Samples) -> SampleColumns:
     """Tell each sample's outcome at P(fake) 0.5, shape (n, 4)."""
     return outcomes(samples.labels, samples.scores, samples.half)
 
 
-def at_carried(samples: Samples) -> Columns:
+def at_carried(samples: Samples) -> SampleColumns:
     """Tell each sample's outcome at the threshold that validation samples chose, shape (n, 4)."""
     return outcomes(samples.labels, samples.scores, samples.threshold)
 

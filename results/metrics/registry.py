@@ -17,7 +17,7 @@ from protocols.errors import ProtocolError, UnknownNameError
 from protocols.schema import Protocol
 from results.metrics.checking import Floats
 from results.metrics.roc import Ranked
-from results.metrics.samples import Columns, Samples
+from results.metrics.samples import SampleColumns, Samples
 
 MetricNeed = Literal["real", "forged", "threshold", "probabilities"]
 BOTH: frozenset[MetricNeed] = frozenset({"real", "forged"})
@@ -46,7 +46,7 @@ class Sums(NamedTuple):
         of: Of the sums, shape (..., k) to (...).
     """
 
-    columns: Callable[[Samples], Columns]
+    columns: Callable[[Samples], SampleColumns]
     of: Callable[[Floats], Floats]
 
     def value(self, samples: Samples) -> float:

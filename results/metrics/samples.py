@@ -13,7 +13,7 @@ from results.metrics.roc import Ranked, rank
 
 _SLICE = 2**16
 
-Columns = npt.NDArray[np.bool_ | np.float64]
+SampleColumns = npt.NDArray[np.bool_ | np.float64]
 """What each sample adds to some sums, shape (n, k)."""
 
 
@@ -45,7 +45,7 @@ class Samples:
         self.labels, self.scores = labels, scores
         self.half = 0.0 if logits else 0.5
         self._logits, self._threshold = logits, threshold
-        self._sums: dict[Callable[[Samples], Columns], Floats] = {}
+        self._sums: dict[Callable[[Samples], SampleColumns], Floats] = {}
 
     @property
     def threshold(self) -> float:
@@ -73,7 +73,7 @@ class Samples:
         """
         return rank(self.labels, self.scores)
 
-    def sums(self, columns: Callable[["Samples"], Columns]) -> Floats:
+    def sums(self, columns: Callable[["Samples"], SampleColumns]) -> Floats:
         """Add up what each sample adds, a slice at a time.
 
         Args:
