@@ -159,7 +159,9 @@ class F3Net(NetworkDetector):
         self.dropout = nn.Dropout(0.2)
         self.head = nn.Linear(len(self.streams) * stream.outputs, 1)
         if self.start is not None:
-            self.init = fill_streams(list(self._streams()), self.start, "f3net")
+            self.init = fill_streams(
+                list(self._streams()), self.start, "f3net", last_layer=self.last_layer
+            )
         self.to(memory_format=torch.channels_last)  # faster depthwise convolutions on a CPU
 
     def features(self, inputs: Tensor) -> Tensor:

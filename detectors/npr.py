@@ -15,12 +15,13 @@ from detectors.loading import check_fit
 from detectors.parts.backbones import IMAGENET_STATISTICS, TimmDetector
 from detectors.parts.network import AnySideOptions, register_statistics
 from detectors.parts.streams import follow_quickly
-from detectors.pretrained import KeyMap, Pretrained, read_weights, renamed
+from detectors.pretrained import KeyMap, Pretrained, one_logit, read_weights, renamed
 from detectors.transform import NativeCrop, Transform
 
 Policy = Literal["resize", "no_resize"]
 # Names of the published checkpoint -> ours.
 _NAMES: KeyMap = [(r"^module\.", ""), (r"^fc1\.", "fc.")]
+_HEAD = ("fc.",)
 
 
 def neighbouring_residual(images: Tensor) -> Tensor:
@@ -71,8 +72,7 @@ class NPR(TimmDetector):
         self.transform = Transform(side) if resize == "resize" else NativeCrop(side)
         self.network = _network(self.size)
         if self.start is not None:
-            self.init = _fill(self.network, self.start)
-            self.mark_trained()
+            self.init = _fill(self)
         register_statistics(self, *IMAGENET_STATISTICS)
         self.to(memory_format=torch.channels_last)
 
@@ -116,10 +116,18 @@ def _network(size: Size) -> Any:
     return network if size == "base" else follow_quickly(network)
 
 
-def _fill(network: nn.Module, source: str) -> str:
-    """Fill the whole network, last layer included; return what ``init`` says."""
+def _fill(detector: NPR) -> str:
+    """Fill the network from a trained one; return what ``init`` says."""
+    source = str(detector.start)
     tensors, digest = read_weights(source, "npr")
-    ours = renamed(tensors, _NAMES)
-    check_fit(ours, network.state_dict(), source)
-    network.load_state_dict(ours)
+    ours, wanted = one_logit(renamed(tensors, _NAMES), _HEAD), detector.network.state_dict()
+    if detector.last_layer == "drop":
+        ours, wanted = (
+            {name: t for name, t in some.items() if not name.startswith(_HEAD)}
+            for some in (ours, wanted)
+        )
+    check_fit(ours, wanted, source)
+    detector.network.load_state_dict(ours, strict=False)
+    if detector.last_layer == "keep":
+        detector.mark_trained()
     return f"weights:{digest}"

@@ -3,10 +3,10 @@
 import hashlib
 import pickle
 import re
-import zipfile
+import struct
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -19,6 +19,22 @@ from detectors.weights import hub_folder
 Pretrained = bool | str | Path | None
 KeyMap = Sequence[tuple[str, str | None]]
 """From published names to ours: (pattern, replacement) of ``re.sub``, applied in order."""
+LastLayer = Literal["keep", "drop"]
+"""What becomes of a checkpoint's last layer of one or two outputs."""
+
+# What torch says where a pickle names a function or class, and what a broken one makes of it.
+_NAMES_CODE = "unsupported global"
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
 
 
 def resolve_weights(
@@ -150,18 +166,21 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     Raises:
         WeightsError: The file cannot be read, or holds anything but tensors.
     """
-    if path.is_file() and not zipfile.is_zipfile(path):
-        raise WeightsError(f"{path}: cannot be read as a checkpoint (not written by torch.save)")
     try:
-        # weights_only: a pickled checkpoint can run code when it is read.
+        # weights_only: a pickled checkpoint can run code when it is read. Files of PyTorch before
+        # 1.6, which are no zip archives, are read the same way.
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise WeightsError(
-            f"{path}: holds more than tensors, which is not read, since it can run code: save its "
-            "state dict alone"
-        ) from error
-    except (OSError, RuntimeError, EOFError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except OSError as error:
+        raise WeightsError(f"{path}: {error.strerror or error}") from error
+    except (RuntimeError, EOFError, *_UNREADABLE) as error:
+        said = str(error)
+        if isinstance(error, pickle.UnpicklingError) and _NAMES_CODE in said.lower():
+            raise WeightsError(
+                f"{path}: holds more than tensors, which is not read, since it can run code: save "
+                "its state dict alone"
+            ) from error
+        reason = said.strip().splitlines()[0] if isinstance(error, RuntimeError) and said else ""
+        reason = reason or "broken, or not written by torch.save"
         raise WeightsError(f"{path}: cannot be read as a checkpoint ({reason})") from error
     for key in ("state_dict", "model"):
         found = found.get(key, found) if isinstance(found, dict) else None
@@ -187,3 +206,56 @@ def renamed(tensors: Mapping[str, Tensor], names: KeyMap) -> dict[str, Tensor]:
         if name is not None:
             ours[name] = tensor
     return ours
+
+
+def last_outputs(tensors: Mapping[str, Tensor], head: tuple[str, ...]) -> int:
+    """Count the outputs of the last layer among some tensors; 0 where it is not among them.
+
+    Args:
+        tensors: By name.
+        head: What the names of its tensors start with.
+    """
+    return next((len(t) for name, t in tensors.items() if name.startswith(head) and t.ndim), 0)
+
+
+def one_logit(tensors: Mapping[str, Tensor], head: tuple[str, ...]) -> dict[str, Tensor]:
+    """Give tensors whose last layer of two outputs, real and fake, is one of their difference.
+
+    The sigmoid of the difference is P(fake) of the softmax. A layer of one output is left as it is.
+
+    Args:
+        tensors: By name.
+        head: What the names of the last layer's tensors start with.
+    """
+    if last_outputs(tensors, head) != 2:
+        return dict(tensors)
+    return {
+        name: t[1:] - t[:1] if name.startswith(head) and len(t) == 2 else t
+        for name, t in tensors.items()
+    }
+
+
+def refuse_last_layer(
+    tensors: Mapping[str, Tensor],
+    head: tuple[str, ...],
+    source: str,
+    detector: str,
+    last_layer: LastLayer,
+) -> None:
+    """Raise WeightsError where weights have a last layer that tells fakes, which cannot be taken.
+
+    Args:
+        tensors: By name.
+        head: What the names of the last layer's tensors start with.
+        source: Where they came from.
+        detector: Who starts from them, for messages.
+        last_layer: ``drop`` where it is to be left out.
+    """
+    outputs = last_outputs(tensors, head)
+    if outputs in (1, 2) and last_layer == "keep":
+        raise WeightsError(
+            f"{source}: a trained detector, with a last layer of {outputs} "
+            f"{'output' if outputs == 1 else 'outputs'}, and another network than {detector}, "
+            f"which cannot take that layer: to start {detector} from the rest of it, pass "
+            "last_layer='drop'"
+        )

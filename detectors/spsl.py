@@ -11,9 +11,10 @@ from detectors.errors import DetectorError
 from detectors.loading import check_fit
 from detectors.parts.network import AnySideOptions, NetworkDetector
 from detectors.parts.streams import STREAM_BACKBONE, Stream, fill_streams
-from detectors.pretrained import KeyMap, read_weights, renamed
+from detectors.pretrained import KeyMap, one_logit, read_weights, renamed
 
 Depth = Literal["shallow", "full"]
+_HEAD = ("head.",)
 # Below it a frequency is rounding (of float64), whose phase is noise; 8-bit images are far above.
 _LEAST_AMPLITUDE = 1e-6
 # Names of a checkpoint of DeepfakeBench -> ours; its layer for other backbones is never run.
@@ -96,17 +97,19 @@ def _fill(detector: SPSL, source: str) -> str:
     """Fill the stream from an Xception, or all from a trained SPSL; return what ``init`` says."""
     tensors, digest = read_weights(source, "spsl")
     if not any(name.startswith(("backbone.", "module.backbone.")) for name in tensors):
-        return fill_streams([detector.stream], source, "spsl")
-    ours = renamed(tensors, _NAMES)
-    for name in ("head.weight", "head.bias"):
-        if name in ours and len(ours[name]) == 2:
-            ours[name] = ours[name][1:] - ours[name][:1]  # two logits as one
-    wanted = {name: t for name, t in detector.state_dict().items() if name != "trained"}
+        return fill_streams([detector.stream], source, "spsl", last_layer=detector.last_layer)
+    ours = one_logit(renamed(tensors, _NAMES), _HEAD)
+    unused = ("trained", *(_HEAD if detector.last_layer == "drop" else ()))
+    ours, wanted = (
+        {name: t for name, t in some.items() if not name.startswith(unused)}
+        for some in (ours, detector.state_dict())
+    )
     check_fit(ours, wanted, source)
     # There the phase image is smaller by the side.
     first = ours["stream.network.conv1.weight"]
     scale = torch.tensor([1, 1, 1, 1 / detector.transform.size])
     ours["stream.network.conv1.weight"] = first * scale.view(1, 4, 1, 1)
     detector.load_state_dict(ours, strict=False)
-    detector.mark_trained()
+    if detector.last_layer == "keep":
+        detector.mark_trained()
     return f"weights:{digest}"

@@ -149,7 +149,9 @@ class SRM(AnySideDetector):
         super().__init__(**shared)
         self.colour, self.noise = Stream(self.size), Stream(self.size)
         if self.start is not None:
-            self.init = fill_streams([self.colour, self.noise], self.start, "srm")
+            self.init = fill_streams(
+                [self.colour, self.noise], self.start, "srm", last_layer=self.last_layer
+            )
         stems, places = self.colour.stems, map_side(self.transform.size) ** 2
         self.noise_of_maps = nn.ModuleList(NoiseOfMaps(channels) for channels in stems)
         self.attention = NoiseAttention(stems)

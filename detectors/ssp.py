@@ -14,7 +14,7 @@ from detectors.parts.filters import noise_residual, srm_kernels
 from detectors.parts.network import AnySideOptions, register_statistics
 from detectors.parts.streams import follow_quickly
 from detectors.parts.textures import Cutter, texture
-from detectors.pretrained import KeyMap, init_of, read_weights, renamed
+from detectors.pretrained import KeyMap, init_of, read_weights, refuse_last_layer, renamed
 
 RESNET = BACKBONES["resnet50"]
 # Names of a checkpoint of the public code -> ours.
@@ -89,12 +89,19 @@ def _fill(detector: SSP, source: str) -> str:
     """Fill the network from ImageNet weights or a trained SSP; return what ``init`` says."""
     tensors, digest = read_weights(source, "ssp")
     if not any(name.startswith(("disc.", "module.disc.")) for name in tensors):
+        refuse_last_layer(tensors, RESNET.head, source, "ssp", detector.last_layer)
         load_trunk(detector.network, source, "ssp", RESNET.head)
         return init_of(source, RESNET.published, digest)
-    ours = renamed(tensors, _NAMES)
-    check_fit(ours, detector.network.state_dict(), source)
-    for name in ("fc.weight", "fc.bias"):
-        ours[name] = -ours[name]  # there the logit is of being real
-    detector.network.load_state_dict(ours)
-    detector.mark_trained()
+    ours, wanted = renamed(tensors, _NAMES), detector.network.state_dict()
+    is_whole = detector.last_layer == "keep"
+    ours, wanted = (
+        {name: t for name, t in some.items() if is_whole or not name.startswith(RESNET.head)}
+        for some in (ours, wanted)
+    )
+    check_fit(ours, wanted, source)
+    if is_whole:
+        for name in ("fc.weight", "fc.bias"):
+            ours[name] = -ours[name]  # there the logit is of being real
+        detector.mark_trained()
+    detector.network.load_state_dict(ours, strict=is_whole)
     return f"weights:{digest}"

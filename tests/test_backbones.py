@@ -1,8 +1,10 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
 import torch
+import torchvision
 from safetensors.torch import load_file, save_file
 
 from detectors import DetectorError, WeightsError, create_detector
@@ -115,3 +117,78 @@ def test_a_backbone_is_a_name_of_the_table() -> None:
 
     with pytest.raises(DetectorError, match="vit has no backbone 'vgg'; there are xception, effic"):
         Other(size="tiny")
+
+
+def trained(
+    name: str, path: Path, *, outputs: int = 1, changes: dict[str, torch.Tensor] | None = None
+) -> Any:
+    """Write a trained network of another's code, and give it."""
+    torch.manual_seed(2)
+    network = BACKBONES[name].tiny(outputs).eval()
+    held = {**network.state_dict(), **(changes or {})}
+    torch.save({"model": held, "total_steps": 5}, path, _use_new_zipfile_serialization=False)
+    return network
+
+
+def logits_of(name: str, network: Any, images: torch.Tensor) -> torch.Tensor:
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in BACKBONES[name].statistics)
+    with torch.no_grad():
+        found: torch.Tensor = network((images - mean) / std)
+    return found
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_trained_last_layer_of_one_output_is_kept(name: str, tmp_path: Path) -> None:
+    network = trained(name, tmp_path / "x.pth")
+    detector = CLASSES[name](size="tiny", pretrained=str(tmp_path / "x.pth"))
+    assert detector.trained
+    assert detector.init.startswith("weights:")
+    images = torch.rand(3, 3, 128, 128, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(
+        detector.logits(list(images)), logits_of(name, network, images)[:, 0]
+    )
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_two_outputs_become_the_logit_of_their_softmax(name: str, tmp_path: Path) -> None:
+    network = trained(name, tmp_path / "x.pth", outputs=2)
+    detector = CLASSES[name](size="tiny", pretrained=str(tmp_path / "x.pth"))
+    images = torch.rand(3, 3, 128, 128, generator=torch.Generator().manual_seed(1))
+    both = logits_of(name, network, images)
+    torch.testing.assert_close(detector.logits(list(images)), both[:, 1] - both[:, 0])
+    torch.testing.assert_close(detector.score(list(images)).float(), both.softmax(dim=1)[:, 1])
+
+
+def test_a_last_layer_is_dropped_where_that_is_asked_for(tmp_path: Path) -> None:
+    network = trained("resnet50", tmp_path / "x.pth")
+    torch.manual_seed(3)
+    fresh = ResNetAug(size="tiny")
+    torch.manual_seed(3)
+    path = str(tmp_path / "x.pth")
+    detector = ResNetAug(size="tiny", pretrained=path, last_layer="drop")
+    assert not detector.trained
+    held = network.state_dict()
+    for key, tensor in detector.network.state_dict().items():
+        source = fresh.network.state_dict() if key.startswith("fc.") else held
+        assert torch.equal(tensor, source[key]), key
+    with pytest.raises(DetectorError, match="resnet50-aug: last_layer is keep or drop, not 'lose'"):
+        ResNetAug(size="tiny", pretrained=path, last_layer="lose")  # type: ignore[arg-type]
+
+
+def test_a_last_layer_that_lacks_a_part_is_told(tmp_path: Path) -> None:
+    trained("resnet50", tmp_path / "x.pth", changes={"fc.scale": torch.zeros(1)})
+    with pytest.raises(WeightsError, match=r"x\.pth: 1 tensor is unknown: fc\.scale$"):
+        ResNetAug(size="tiny", pretrained=str(tmp_path / "x.pth"))
+
+
+def test_cnndetections_checkpoint_is_the_detector_that_it_was(tmp_path: Path) -> None:
+    """It holds torchvision's ResNet-50 with one output, its optimiser and a count of steps."""
+    torch.manual_seed(2)
+    names = torchvision.models.resnet50(num_classes=1).eval()
+    optimiser = {"state": {0: {"step": 3}}, "param_groups": [{"lr": 1e-4}]}
+    held = {"model": names.state_dict(), "optimizer": optimiser, "total_steps": 7}
+    torch.save(held, tmp_path / "blur_jpg_prob0.1.pth", _use_new_zipfile_serialization=False)
+    detector = ResNetAug(size="base", pretrained=str(tmp_path / "blur_jpg_prob0.1.pth"))
+    images = torch.rand(2, 3, 224, 224, generator=torch.Generator().manual_seed(1))
+    expected = logits_of("resnet50", names, images)[:, 0]
+    torch.testing.assert_close(detector.logits(list(images)), expected, atol=1e-5, rtol=1e-4)

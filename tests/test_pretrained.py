@@ -1,5 +1,8 @@
 import hashlib
 import json
+import os
+import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -166,3 +169,63 @@ def test_weights_are_named_by_text_or_by_path(tmp_path: Path) -> None:
     for folder in (tmp_path / "model", str(tmp_path / "model")):
         with pytest.raises(WeightsError, match=r"model: 56 tensors are missing: bn1\.bias"):
             NPR(size="tiny", pretrained=folder)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_file_of_an_older_pytorch_is_read(wrapped: bool, tmp_path: Path) -> None:
+    held = {"a": torch.arange(3.0)}
+    path = tmp_path / "x.pth"
+    torch.save({"model": held} if wrapped else held, path, _use_new_zipfile_serialization=False)
+    assert not zipfile.is_zipfile(path)
+    assert read_checkpoint(path)["a"].tolist() == [0, 1, 2]
+
+
+def test_an_older_file_that_could_run_code_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.pth"
+    torch.save({"a": torch.zeros(1), "b": Path("x")}, path, _use_new_zipfile_serialization=False)
+    with pytest.raises(WeightsError, match=r"x\.pth: holds more than tensors, which is not read"):
+        read_checkpoint(path)
+    ran = tmp_path / "ran"
+    path.write_bytes(pickle.dumps(Runs(ran), protocol=2))
+    with pytest.raises(WeightsError, match=r"x\.pth: holds more than tensors, which is not read"):
+        read_checkpoint(path)
+    assert not ran.exists()
+
+
+class Runs:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return os.system, (f"touch {self.path}",)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"not a checkpoint at all",
+        b"PK\x03\x04 a broken archive",
+        b"\x80\x02.",
+        b"\x80\x02K\x01.",
+        pickle.dumps({"a": 1}),
+        pickle.dumps([1, 2]) * 3,
+        bytes(range(256)) * 4,
+    ],
+)
+def test_what_is_no_checkpoint_is_said_to_be_none(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "x.pth").write_bytes(content)
+    with pytest.raises(WeightsError, match=r"x\.pth: cannot be read as a checkpoint \("):
+        read_checkpoint(tmp_path / "x.pth")
+
+
+def test_every_truncation_of_an_older_file_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "x.pth"
+    torch.save({"a": torch.arange(8.0)}, path, _use_new_zipfile_serialization=False)
+    whole = path.read_bytes()
+    for size in range(0, len(whole) - 1, 7):
+        path.write_bytes(whole[:size])
+        with pytest.raises(WeightsError, match=r"x\.pth: "):
+            read_checkpoint(path)

@@ -101,3 +101,14 @@ def test_the_fourth_channel_is_seen() -> None:
         detector.stream.network.conv1.weight[:, 3] = 0
         changed = (detector.features(inputs) - before).abs().max()
     assert changed > 0.1 * before.abs().max()
+
+
+def test_a_checkpoint_may_be_started_from_without_its_last_layer(tmp_path: Path) -> None:
+    torch.save(as_deepfakebench(SPSL(size="tiny", depth="full")), tmp_path / "x.pth")
+    torch.manual_seed(3)
+    options = {"size": "tiny", "depth": "full"}
+    fresh = SPSL(**options)  # type: ignore[arg-type]
+    torch.manual_seed(3)
+    detector = SPSL(**options, pretrained=str(tmp_path / "x.pth"), last_layer="drop")  # type: ignore[arg-type]
+    assert not detector.trained
+    assert torch.equal(detector.state_dict()["head.weight"], fresh.state_dict()["head.weight"])

@@ -71,7 +71,10 @@ def test_weights_of_a_plain_resnet_fill_all_but_the_last_layer(tmp_path: Path) -
     other = SSP(size="tiny")
     torch.save(other.network.state_dict(), tmp_path / "x.pth")
     torch.manual_seed(3)
-    detector = SSP(size="tiny", pretrained=str(tmp_path / "x.pth"))
+    with pytest.raises(WeightsError, match="a last layer of 1 output, and another network than ss"):
+        SSP(size="tiny", pretrained=str(tmp_path / "x.pth"))
+    detector = SSP(size="tiny", pretrained=str(tmp_path / "x.pth"), last_layer="drop")
+    assert not detector.trained
     held, filled = other.network.state_dict(), detector.network.state_dict()
     for name, tensor in held.items():
         assert torch.equal(filled[name], tensor) is not name.startswith("fc."), name

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from detectors import WeightsError
+from detectors import WeightsError, create_detector
 from detectors.parts.streams import STREAM_BACKBONE, Stream, fill_streams, map_side
 
 
@@ -19,7 +19,7 @@ def entry(stream: Stream, inputs: Tensor) -> Tensor:
 
 
 def write(stream: Stream, path: Path, **changes: Tensor | None) -> str:
-    tensors = {**stream.network.state_dict(), "fc.weight": torch.zeros(2, 3), **changes}
+    tensors = {**stream.network.state_dict(), "fc.weight": torch.zeros(10, 3), **changes}
     held = {name: t.contiguous() for name, t in tensors.items() if t is not None}
     save_file(held, path)
     return str(path)
@@ -77,6 +77,22 @@ def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
     )
     with pytest.raises(WeightsError, match=said):
         fill_streams([Stream("tiny")], path, "d")
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_a_trained_last_layer_is_never_dropped_without_a_word(outputs: int, tmp_path: Path) -> None:
+    layer = torch.zeros(outputs, 3)
+    path = write(Stream("tiny"), tmp_path / "x.safetensors", **{"fc.weight": layer})
+    said = (
+        rf"x\.safetensors: a trained detector, with a last layer of {outputs} outputs?, and "
+        r"another network than d, which cannot take that layer: .* last_layer='drop'$"
+    )
+    with pytest.raises(WeightsError, match=said):
+        fill_streams([Stream("tiny")], path, "d")
+    assert fill_streams([Stream("tiny")], path, "d", last_layer="drop").startswith("weights:")
+    with pytest.raises(WeightsError, match="and another network than srm"):
+        create_detector("srm", size="tiny", pretrained=path)
+    assert not create_detector("srm", size="tiny", pretrained=path, last_layer="drop").trained
 
 
 def test_the_published_weights_are_those_of_the_catalogs_xception() -> None:

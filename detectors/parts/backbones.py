@@ -13,11 +13,20 @@ from torch import Tensor, nn
 from detectors.errors import DetectorError
 from detectors.loading import check_fit
 from detectors.parts.network import AnySideOptions, NetworkDetector, register_statistics
-from detectors.pretrained import init_of, read_weights
+from detectors.pretrained import (
+    KeyMap,
+    LastLayer,
+    init_of,
+    last_outputs,
+    one_logit,
+    read_weights,
+    renamed,
+)
 
 TINY_SIDE = 128
 IMAGENET_STATISTICS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _SYMMETRIC_STATISTICS = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+_PARALLEL: KeyMap = [(r"^module\.", "")]  # what training on several devices puts before all names
 _Statistics = tuple[tuple[float, float, float], tuple[float, float, float]]
 
 
@@ -126,8 +135,8 @@ class BackboneDetector(TimmDetector):
     """One network of ``BACKBONES`` with one logit; a subclass names it.
 
     ``tiny`` is a narrow network of the same kind, from random weights. Published weights are
-    ImageNet's; others are in timm's layout. ``input_size`` is 128 (tiny) or the network's own by
-    default.
+    ImageNet's; others are in timm's layout, and their last layer is taken where it tells fakes.
+    ``input_size`` is 128 (tiny) or the network's own by default.
 
     Args:
         shared: As ``AnySideDetector``.
@@ -157,11 +166,22 @@ class BackboneDetector(TimmDetector):
         super().__init__(**shared)
         self.network = (found.tiny if self.size == "tiny" else found.base)(1)
         if self.start is not None:
-            digest = load_trunk(self.network, self.start, self.card.name, found.head)
+            digest, is_whole = self.fill(self.start, found)
             self.init = init_of(self.start, found.published, digest)
+            if is_whole:
+                self.mark_trained()
         register_statistics(self, *found.statistics)
         # Depthwise convolutions run about 1.4 times as fast on a CPU with channels last.
         self.to(memory_format=torch.channels_last)
+
+    def fill(self, source: str, found: Backbone) -> tuple[str, bool]:
+        """Fill the network from weights in timm's or its authors' names.
+
+        Returns:
+            The fingerprint of the files, and whether the last layer was taken too.
+        """
+        name = self.card.name
+        return load_network(self.network, source, name, found.head, last_layer=self.last_layer)
 
     def features(self, inputs: Tensor) -> Tensor:
         """Give the (B, d) pooled activations of (B, 3, S, S) inputs in [0, 1]."""
@@ -169,24 +189,46 @@ class BackboneDetector(TimmDetector):
         return self.pooled(normalised.contiguous(memory_format=torch.channels_last))
 
 
-def load_trunk(network: nn.Module, source: str, detector: str, head: tuple[str, ...]) -> str:
-    """Fill all of ``network`` but its last layer from published weights.
+def load_network(
+    network: nn.Module,
+    source: str,
+    detector: str,
+    head: tuple[str, ...],
+    *,
+    last_layer: LastLayer = "keep",
+) -> tuple[str, bool]:
+    """Fill ``network``, whose last layer has one output, from weights.
 
     Args:
         network: What is filled, in place.
         source: A Hub repository, a local folder or a local file.
         detector: Name for messages.
         head: What the names of the last layer's tensors start with, here and there.
+        last_layer: Whether a last layer of one output, or of two, real and fake, is taken; one of
+            others never is.
 
     Returns:
-        The fingerprint of the files.
+        The fingerprint of the files, and whether the last layer was taken.
 
     Raises:
         WeightsError: A tensor is missing, unknown or of another shape, or a file unreadable.
     """
     tensors, digest = read_weights(source, detector)
-    trunk = {name: t for name, t in tensors.items() if not name.startswith(head)}
-    wanted = {name: t for name, t in network.state_dict().items() if not name.startswith(head)}
-    check_fit(trunk, wanted, source)
-    network.load_state_dict(trunk, strict=False)
-    return digest
+    given = one_logit(renamed(tensors, _PARALLEL), head)
+    is_whole = last_layer == "keep" and last_outputs(given, head) == 1
+    given, wanted = (
+        {name: t for name, t in some.items() if is_whole or not name.startswith(head)}
+        for some in (given, network.state_dict())
+    )
+    check_fit(given, wanted, source)
+    network.load_state_dict(given, strict=is_whole)
+    return digest, is_whole
+
+
+def load_trunk(network: nn.Module, source: str, detector: str, head: tuple[str, ...]) -> str:
+    """Fill all of ``network`` but its last layer; otherwise as ``load_network``.
+
+    Returns:
+        The fingerprint of the files.
+    """
+    return load_network(network, source, detector, head, last_layer="drop")[0]

@@ -1,14 +1,14 @@
 """The constructors that most detectors have, and the usual way from features to a logit."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, TypedDict
+from typing import Any, ClassVar, TypedDict, get_args
 
 import torch
 from torch import Tensor, nn
 
 from detectors.base import Detector, Size
 from detectors.errors import DetectorError
-from detectors.pretrained import Pretrained, resolve_weights
+from detectors.pretrained import LastLayer, Pretrained, resolve_weights
 
 
 class FixedSideOptions(TypedDict, total=False):
@@ -23,6 +23,7 @@ class AnySideOptions(FixedSideOptions, total=False):
     """What an ``AnySideDetector`` takes, for constructors that pass it on."""
 
     pretrained: Pretrained
+    last_layer: LastLayer
     input_size: int | None
 
 
@@ -53,6 +54,10 @@ class AnySideDetector(Detector):
         pretrained: False, True (the ``published`` weights), a Hub repository, a local folder or
             file; by default True for ``base`` and False for ``tiny``. Where none are published,
             False or None.
+        last_layer: What becomes of the last layer of weights that ``pretrained`` names: ``keep``
+            takes one of one output, the logit of fake, or of two, real and fake, and the detector
+            is then trained; ``drop`` starts without it. One of other outputs, of ImageNet say, is
+            never taken.
         input_size: Side of the input in pixels; ``sides`` says the usual one.
         taxa: Kinds of training image; kept, not used unless the card needs them.
         untrained: Give logits before training too.
@@ -75,11 +80,18 @@ class AnySideDetector(Detector):
         *,
         size: Size = "base",
         pretrained: Pretrained = None,
+        last_layer: LastLayer = "keep",
         input_size: int | None = None,
         taxa: Iterable[Sequence[str]] = (),
         untrained: bool = False,
     ) -> None:
         super().__init__(input_size=input_size, size=size, taxa=taxa, untrained=untrained)
+        if last_layer not in get_args(LastLayer):
+            raise DetectorError(
+                f"{self.card.name}: last_layer is {' or '.join(get_args(LastLayer))}, not "
+                f"{last_layer!r}"
+            )
+        self.last_layer: LastLayer = last_layer
         self.start = self.start_of(pretrained)
 
     def start_of(self, pretrained: Pretrained) -> str | None:

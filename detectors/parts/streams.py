@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from detectors.base import Size
 from detectors.loading import check_fit
 from detectors.parts.backbones import BACKBONES
-from detectors.pretrained import init_of, read_weights
+from detectors.pretrained import LastLayer, init_of, read_weights, refuse_last_layer
 
 STREAM_BACKBONE = BACKBONES["xception"]
 MIDDLE = range(4, 12)  # blocks of equal width, which can be left out
@@ -88,7 +88,9 @@ def map_side(side: int) -> int:
     return side
 
 
-def fill_streams(streams: Iterable[Stream], source: str, detector: str) -> str:
+def fill_streams(
+    streams: Iterable[Stream], source: str, detector: str, *, last_layer: LastLayer = "keep"
+) -> str:
     """Fill every stream with the weights of one Xception on colour images.
 
     The first convolution of a stream with other channels gets the colours' filters repeated and
@@ -98,14 +100,18 @@ def fill_streams(streams: Iterable[Stream], source: str, detector: str) -> str:
         streams: Filled in place.
         source: A Hub repository, a local folder or file, in timm's names.
         detector: Name for messages.
+        last_layer: ``drop`` takes the rest of an Xception that tells fakes; its last layer reads
+            one stream on colours, which is not what decides here.
 
     Returns:
         What ``init`` says.
 
     Raises:
-        WeightsError: The weights are not to be had, or do not fit, each tensor named.
+        WeightsError: The weights are not to be had, or do not fit, each tensor named; or they have
+            a last layer that tells fakes, and it is not to be dropped.
     """
     tensors, digest = read_weights(source, detector)
+    refuse_last_layer(tensors, STREAM_BACKBONE.head, source, detector, last_layer)
     trunk = {name: t for name, t in tensors.items() if not name.startswith(STREAM_BACKBONE.head)}
     for stream in streams:
         wanted, given = stream.network.state_dict(), dict(trunk)

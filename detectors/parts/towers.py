@@ -144,14 +144,18 @@ class PooledTowerDetector(TowerDetector):
         if self.checkpoint is None:
             return
         tensors, digest = read_weights(self.checkpoint, self.card.name)
-        ours = renamed(tensors, self.names)
-        unused = ("trained", "image.tower.visual_projection.weight")
-        wanted = {name: t for name, t in self.state_dict().items() if name not in unused}
+        is_whole = self.last_layer == "keep"
+        unused = ("trained", "image.tower.visual_projection.", *(() if is_whole else ("head.",)))
+        ours, wanted = (
+            {name: t for name, t in some.items() if not name.startswith(unused)}
+            for some in (renamed(tensors, self.names), self.state_dict())
+        )
         check_fit(ours, wanted, self.checkpoint)
         self.load_state_dict(ours, strict=False)
         nn.init.zeros_(self.image.tower.visual_projection.weight)
         self.init = f"weights:{digest}"
-        self.mark_trained()
+        if is_whole:
+            self.mark_trained()
 
     def features(self, inputs: Tensor) -> Tensor:
         """Give the (B, d) class token; d is 1024 for base and 96 for tiny."""
