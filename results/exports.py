@@ -15,6 +15,7 @@ from results.errors import ResultError
 from results.files import csv_table, json_text
 from results.metrics.registry import metric
 from results.query import cells
+from results.rounding import rounded
 from results.store import read_run
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def _entry(row: dict[str, Any], dataset: str) -> "EvalResultEntry":
     task = "/".join(str(row[name]) for name in ("protocol", *_SAID[3:], "metric"))
     setting = ", ".join(f"{name} {row[name]}" for name in _SETTING)
     if row["low"] is not None:
-        setting += f", 95 % interval {row['low']:.4f} to {row['high']:.4f}"
+        setting += f", 95 % interval {rounded(row['low'], 4)} to {rounded(row['high'], 4)}"
     return EvalResultEntry(
         dataset_id=dataset,
         task_id=task,

@@ -46,6 +46,8 @@ class Reported(_Row):
         source: Where it is from; ``table`` where in it.
         repeated: Whether the source prints the same numbers for another cell too, which may be a
             slip of its own.
+        doubtful: Whether its AUC is below 2 ACC - 1 of the same cell, as no scores give where both
+            classes are as many: a slip in print, or classes that are not.
     """
 
     model: _Text
@@ -58,6 +60,7 @@ class Reported(_Row):
     source: _Text
     table: _Text
     repeated: bool
+    doubtful: bool
 
     @field_validator("metric")
     @classmethod
@@ -67,7 +70,7 @@ class Reported(_Row):
             raise ValueError(f"is '{name}', not one of {', '.join(choices)}")
         return name
 
-    @field_validator("repeated", mode="before")
+    @field_validator("repeated", "doubtful", mode="before")
     @classmethod
     def _told(cls, text: str) -> bool:
         if text not in ("true", "false"):
@@ -165,7 +168,7 @@ def read_literature(folder: str | Path = FOLDER) -> Literature:
 
     Raises:
         ResultError: The folder is not there; or a file breaks its form, states a number twice, or
-            does not mark the numbers that its source repeats.
+            does not mark the numbers that its source repeats, or that rule each other out.
     """
     folder = Path(folder)
     if not is_here(folder):
@@ -212,7 +215,7 @@ def _read(path: Path, kind: type[_RowType]) -> list[_RowType]:
 
 
 def _check(path: Path, numbers: Iterable[Reported]) -> None:
-    """Hold that a number stands there once, and that exactly the repeated ones are marked."""
+    """Hold that a number stands there once, and is marked exactly where it must be."""
     cells: dict[tuple[str, ...], dict[str, Reported]] = {}
     for number in numbers:
         names = (number.source, number.table, number.train, number.model, number.test)
@@ -230,6 +233,26 @@ def _check(path: Path, numbers: Iterable[Reported]) -> None:
                     f"{path}: the numbers of {', '.join(cell[1:5])} {is_so} those of another cell "
                     f"of the source too, but 'repeated' says {str(number.repeated).lower()}"
                 )
+            if number.doubtful != (number.metric in _COMPARED and _is_doubtful(of_cell)):
+                raise ResultError(
+                    f"{path}: whether the AUC of {', '.join(cell[1:5])} is below 2 ACC - 1, which "
+                    "classes of one size rule out, is not what 'doubtful' says: "
+                    f"{str(number.doubtful).lower()}"
+                )
+
+
+def _is_doubtful(of_cell: dict[str, Reported]) -> bool:
+    """Tell whether no scores give both accuracy and AUC, whatever was rounded off in print.
+
+    A threshold of this accuracy has TPR + 1 - FPR = 2 ACC where both classes are as many; the area
+    above and left of its point is TPR (1 - FPR), which is least where one of them is 1.
+    """
+    if not all(metric in of_cell for metric in _COMPARED):
+        return False
+    accuracy, area = (of_cell[metric].value for metric in _COMPARED)
+    units = (Decimal(1).scaleb(int(value.as_tuple().exponent)) for value in (accuracy, area))
+    of_accuracy, of_area = (unit / 2 for unit in units)
+    return area + of_area < 2 * (accuracy - of_accuracy) - 1
 
 
 def _repeated(cells: dict[tuple[str, ...], dict[str, Reported]]) -> set[tuple[str, ...]]:

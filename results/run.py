@@ -13,11 +13,11 @@ from results.errors import ResultError, UndefinedError
 from results.measured import Measured
 from results.metrics.checking import Counts
 from results.metrics.confusion import best_threshold
-from results.metrics.functions import probability
+from results.metrics.functions import group_means, probability
 from results.metrics.registry import check_metrics
 from results.schema import Entry, ModelFacts, RunFacts, Value
 from results.statistics.clusters import clusters
-from results.store import content_hash, read_model, read_run, read_samples, read_scores, scores_path
+from results.store import read_model, read_run, read_samples, read_scores, score_hash, scores_path
 
 UNFINISHED = "not scored yet: the same forgerybench run goes on"
 
@@ -47,7 +47,7 @@ class ModelScores:
     """The logits of one model, by condition and position in the samples table.
 
     Attributes:
-        hash: ``content_hash`` of the file's table.
+        hash: ``score_hash`` of the file's table.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class ModelScores:
         self._path = scores_path(run, model)
         self._samples = samples
         table = read_scores(run, model)
-        self.hash = content_hash(table)
+        self.hash = score_hash(table)
         at = positions.get_indexer(pd.Index(sample_keys(table)))
         if (at < 0).any():
             row = table.iloc[int((at < 0).argmax())]
@@ -268,8 +268,7 @@ class RunContents:
                 f"{self.run / 'samples.parquet'}: group '{group}' has real and forged samples, "
                 "so it is no video; correct the column group of the manifest"
             )
-        total = np.bincount(video, weights=probability(logits), minlength=len(first))
-        return Scored(of_video, total / np.bincount(video, minlength=len(first)), 0.5)
+        return Scored(of_video, group_means(probability(logits), video), 0.5)
 
     def _check_entries(self) -> None:
         """Hold that entries name training sets that there are, each once, with a model or a gap."""

@@ -226,7 +226,7 @@ class Record(_Strict):
         model: The model's id; ``detector``, ``title``, ``size``, ``init``, ``track`` (as in
             ``ModelFacts``) and ``seed`` for readers.
         data: Fingerprints by role.
-        scores: ``content_hash`` of the scores that the numbers come from.
+        scores: ``score_hash`` of the scores that the numbers come from.
         cells: Every cell of every training set that the model stands for.
         thresholds: By training set and level, the threshold of greatest balanced accuracy on its
             validation samples: a logit for images, P(fake) for videos.

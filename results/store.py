@@ -219,6 +219,18 @@ def content_hash(table: pd.DataFrame) -> str:
     return digest.hexdigest()
 
 
+def score_hash(scores: pd.DataFrame) -> str:
+    """Name a model's scores by what they are, in whatever order their rows stand.
+
+    Args:
+        scores: ``SCORE_COLUMNS``, each sample and condition once.
+
+    Returns:
+        ``content_hash`` of the rows in the order that ``write_scores`` gives them.
+    """
+    return content_hash(scores[list(SCORE_COLUMNS)].sort_values(list(SCORE_KEY), kind="stable"))
+
+
 def read_facts(path: str | Path, kind: type[Facts]) -> Facts:
     """Read a file of the schema or an older one; the first thing wrong is named.
 

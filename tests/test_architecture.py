@@ -33,7 +33,7 @@ FLOORS: dict[str, list[set[str]]] = {
     ],
     "leaderboard": [{"errors", "view"}, {"tables"}, {"figures"}, {"site"}, {"report"}],
     "results": [
-        {"errors", "files"},
+        {"errors", "files", "rounding"},
         {"metrics", "parquet"},
         {"schema"},
         {"store", "attacks", "embeddings", "overlays", "literature"},

@@ -8,15 +8,15 @@ import pytest
 
 from detectors import CATALOG
 from leaderboard.report import report
-from leaderboard.tables.literature import is_comparable, literature_tables
-from leaderboard.tables.table import to_csv, to_latex, to_markdown
+from leaderboard.tables.literature import _reported_cell, is_comparable, literature_tables
+from leaderboard.tables.table import Section, Table, to_csv, to_latex, to_markdown
 from protocols import load_protocol, protocol_names
 from results.errors import ResultError
-from results.literature import Literature, Name, Reported, read_literature
+from results.literature import Literature, Matched, Name, Reported, read_literature
 from results.store import read_model
 from tests.fake_run import contexts, make_run
 
-HEAD = "model,train,test,level,metric,value,selection,source,table,repeated"
+HEAD = "model,train,test,level,metric,value,selection,source,table,repeated,doubtful"
 NAMES = "source,table,kind,published,protocol,ours\n"
 
 
@@ -26,10 +26,17 @@ def write(folder: Path, *rows: str, head: str = HEAD, names: str = "") -> Path:
     return folder
 
 
-def row(value: str = "0.9", metric: str = "AUC", repeated: str = "false", **other: str) -> str:
+def row(
+    value: str = "0.9",
+    metric: str = "AUC",
+    repeated: str = "false",
+    doubtful: str = "false",
+    **other: str,
+) -> str:
     cells = {
         "model": "M", "train": "A", "test": "B", "level": "image", "metric": metric,
         "value": value, "selection": "val", "source": "S", "table": "1", "repeated": repeated,
+        "doubtful": doubtful,
     }  # fmt: skip
     return ",".join((cells | other).values())
 
@@ -79,6 +86,9 @@ def test_every_name_here_means_a_detector_or_a_set_of_a_protocol() -> None:
         ([row(), row("0.8")], "two values of AUC for 1, A, M, B"),
         ([row(), row(model="N")], "numbers of 1, A, M, B are those of another cell .* says false"),
         ([row(repeated="true")], "numbers of 1, A, M, B are not those of another .* says true"),
+        ([row(doubtful="")], "line 2: 'doubtful' is wrong: .*is true or false, not ''"),
+        ([row("0.91", "ACC"), row("0.79")], "AUC of 1, A, M, B is below 2 ACC - 1, .*'doubtful'"),
+        ([row("0.9", "ACC"), row("0.8", doubtful="true")], "not what 'doubtful' says: true"),
         ([row() + ",more"], "line 2: "),
     ],
 )
@@ -96,6 +106,30 @@ def test_other_columns_an_unknown_source_and_no_folder_are_refused(tmp_path: Pat
         read_literature(tmp_path / "nowhere")
 
 
+def test_an_auc_that_its_accuracy_rules_out_is_marked_where_it_is_shown(tmp_path: Path) -> None:
+    doubtful = [n for n in read_literature().numbers if n.doubtful]
+    told = {(n.model, n.train, n.test, n.metric, str(n.value)) for n in doubtful}
+    assert told == {
+        ("DIRE", "CollDiff", "DDPM", "ACC", "0.9152"),
+        ("DIRE", "CollDiff", "DDPM", "AUC", "0.8105"),
+        ("FreqNet", "CollDiff", "DDPM", "ACC", "0.9348"),
+        ("FreqNet", "CollDiff", "DDPM", "AUC", "0.8542"),
+    }
+    number = Reported.model_validate(dict(zip(HEAD.split(","), row().split(","), strict=True)))
+    marked = number.model_copy(update={"doubtful": True})
+    cell = _reported_cell(Matched(reported=marked, training="A", test="B", detectors=()))
+    table = Table("t", "AUC", "image", "c", "d", ("B",), (Section("", (("M", (cell,)),)),))
+    assert "*0.9*†§" in to_markdown(table)
+    assert "- § doubtful: of as many real as forged images" in to_markdown(table)
+    assert "\\textit{0.9}$^{\\dagger \\S}$" in to_latex(table)
+    assert "$^{\\S}$ doubtful" in to_latex(table)
+
+
+def test_what_is_rounded_off_in_print_makes_no_number_doubtful(tmp_path: Path) -> None:
+    rounded_off = write(tmp_path, row("0.70", "ACC"), row("0.39"))
+    assert not any(n.doubtful for n in read_literature(rounded_off).numbers)
+
+
 def test_two_numbers_that_both_repeat_are_found_across_test_sets(tmp_path: Path) -> None:
     same = [row("0.5", "ACC", "true"), row("0.9", "AUC", "true")]
     other = [line.replace("M,A,B", "N,A,C") for line in same]
@@ -109,6 +143,7 @@ def literature_of(**changes: str) -> Literature:
     facts = {
         "model": "Meso", "train": "fs", "test": "efs", "level": "image", "metric": "AUC",
         "value": "0.7250", "selection": "val", "source": "S", "table": "1", "repeated": "false",
+        "doubtful": "false",
     }  # fmt: skip
     names = [("train", "fs", "FS"), ("test", "efs", "EFS")]
     return Literature(

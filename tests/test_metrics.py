@@ -19,6 +19,7 @@ from results.metrics.functions import (
     f1,
     fpr,
     fpr_at_tpr,
+    group_means,
     log_loss,
     partial_auc,
     probability,
@@ -375,3 +376,17 @@ def test_roc_has_every_point_from_corner_to_corner() -> None:
 def test_what_has_no_metric_is_an_error_that_says_why(metric, labels, scores, sentence) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ResultError, match=sentence):
         metric(np.array(labels), np.array(scores))
+
+
+def test_a_groups_mean_does_not_depend_on_the_order_of_its_values() -> None:
+    rng = np.random.default_rng(0)
+    of = np.repeat(np.arange(50), 32)
+    values = rng.random(len(of))
+    means = group_means(values, of)
+    np.testing.assert_allclose(means, values.reshape(50, 32).mean(axis=1), rtol=1e-14)
+    for _ in range(5):
+        order = rng.permutation(len(of))
+        np.testing.assert_array_equal(group_means(values[order], of[order]), means)
+    tenths = [0.1, 0.2, 0.3, 0.3, 0.2, 0.1]  # added up one by one their sums differ
+    first, second = group_means(np.array(tenths), np.array([0, 0, 0, 1, 1, 1]))
+    assert first == second == pytest.approx(0.2)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -18,6 +19,7 @@ from results.evaluation import evaluate
 from results.files import atomic_write, json_text
 from results.schema import SCHEMA
 from results.store import (
+    SCORE_SCHEMA,
     content_hash,
     load_scores,
     read_model,
@@ -25,6 +27,7 @@ from results.store import (
     read_samples,
     read_scores,
     records,
+    score_hash,
     write_record,
     write_samples,
     write_scores,
@@ -194,6 +197,26 @@ def test_a_content_hash_tells_every_change_apart_and_ignores_the_file(tmp_path: 
     # Joined, the texts of these two are equal.
     left = content_hash(pd.DataFrame({"a": ["xy", "z"]}))
     assert left != content_hash(pd.DataFrame({"a": ["x", "yz"]}))
+
+
+def test_the_hash_of_scores_does_not_depend_on_the_order_of_rows_or_columns() -> None:
+    table = scores()
+    for seed in range(5):
+        shuffled = table.sample(frac=1, random_state=seed)
+        assert score_hash(shuffled) == score_hash(table)
+        assert score_hash(shuffled[shuffled.columns[::-1]]) == score_hash(table)
+    logits = table["logit"].to_numpy().copy()
+    logits[:2] = logits[1::-1]
+    assert score_hash(table.assign(logit=logits)) != score_hash(table)
+
+
+def test_records_do_not_depend_on_the_order_of_rows_in_a_score_file(tmp_path: Path) -> None:
+    run = make_run(tmp_path, protocols=["cross-forgery"], detectors=["spectrum"])
+    before = evaluate(run)
+    for path in sorted((run / "scores").glob("*.parquet")):
+        table = read_scores(run, path.stem).sample(frac=1, random_state=0)
+        pq.write_table(pa.Table.from_pandas(table, SCORE_SCHEMA, preserve_index=False), path)
+    assert evaluate(run) == before
 
 
 def test_facts_are_written_with_sorted_keys(tmp_path: Path) -> None:

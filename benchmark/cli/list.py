@@ -66,6 +66,7 @@ def list_published() -> None:
         }
         models, train, test = (len(values[name]) for name in ("model", "train", "test"))
         repeated = sum(number.repeated for number in part.numbers)
+        doubtful = sum(number.doubtful for number in part.numbers)
         protocols = sorted({name.protocol for name in part.names if name.protocol})
         conditions = [
             f"{', '.join(values['metric'])} of {models} models",
@@ -74,7 +75,9 @@ def list_published() -> None:
             f"weights chosen by {', '.join(values['selection'])}",
         ]
         beside = "\n".join(name for name in protocols if part.under(name)) or "none"
-        return [table, f"{len(part.numbers)}\n{repeated} repeated", "\n".join(conditions), beside]
+        counts = f"{len(part.numbers)}\n{repeated} repeated"
+        counts += f"\n{doubtful} doubtful" if doubtful else ""
+        return [table, counts, "\n".join(conditions), beside]
 
     sources: dict[str, list[list[str]]] = {}
     for (source, table), part in read_literature().by_table().items():

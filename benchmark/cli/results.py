@@ -119,11 +119,14 @@ def _facts(each: "Compared") -> list[str]:
 
 def _compared_row(each: "Compared") -> list[str]:
     """Give the numbers of a cell of both detectors."""
-    values = ["" if value is None else f"{value:.3f}" for value in (each.left, each.right)]
+    from results.rounding import rounded, signed
+
+    values = ["" if value is None else rounded(value) for value in (each.left, each.right)]
     if each.difference is None:
         return [*values, each.reason or "", "", ""]
     value, low, high, p = each.difference
-    comparison = [f"{value:+.3f}\n{low:+.3f} to {high:+.3f}", f"{p:.2g}", f"{each.adjusted:.2g}"]
+    signs = [signed(number, minus="-") for number in (value, low, high)]
+    comparison = ["{}\n{} to {}".format(*signs), f"{p:.2g}", f"{each.adjusted:.2g}"]
     return [*values, *comparison]
 
 

@@ -25,6 +25,7 @@ from leaderboard.figures.panels import (
 from leaderboard.view import Contender, Context
 from results.metrics.calibration import BINS, calibration
 from results.metrics.functions import probability
+from results.rounding import rounded
 
 _KIND = FigureKind(
     "reliability",
@@ -97,7 +98,7 @@ def _panel(axis: Axes, rows: pd.DataFrame) -> None:
         rows["confidence"], rows["fakes"], s=8 + 250 * rows["share"], color=BLUE, alpha=0.75, lw=0
     )
     first = rows.iloc[0]
-    text = f"ECE {first['ece']:.3f}, {first['cells']} cell{'s' if first['cells'] > 1 else ''}"
+    text = f"ECE {rounded(first['ece'])}, {first['cells']} cell{'s' if first['cells'] > 1 else ''}"
     axis.text(0.03, 0.95, text, va="top", color=INK, fontsize=8.5, transform=axis.transAxes)
     axis.set(xlim=(-0.04, 1.04), ylim=(-0.04, 1.04), xticks=[0, 0.25, 0.5, 0.75, 1])
     axis.set_xticklabels(["0", "", "0.5", "", "1"])

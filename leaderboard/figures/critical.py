@@ -19,6 +19,7 @@ from leaderboard.figures.drawing import (
 from leaderboard.view import Context, ProtocolView
 from results.errors import UndefinedError
 from results.metrics.checking import Counts
+from results.rounding import rounded
 from results.statistics.ranking import CriticalDifference, critical_difference
 
 _KIND = FigureKind(
@@ -100,7 +101,8 @@ def critical_diagram(view: ProtocolView, found: CriticalDifference) -> Picture:
             axis.plot([rank, rank], [0, 0.25], color=INK, linewidth=1)
             axis.text(rank, 0.4, str(rank), ha="center", va="bottom", fontsize=8.5)
         axis.plot([1, 1 + found.distance], [1.75, 1.75], color=INK, linewidth=1.5, marker="|")
-        text = f"critical difference {found.distance:.2f}; any difference at all: p = {found.p:.2g}"
+        text = f"critical difference {rounded(found.distance, 2)}; "
+        text += f"any difference at all: p = {found.p:.2g}"
         axis.text(1.15 + found.distance, 1.75, text, va="center", fontsize=8.5)
         for number, group in enumerate(found.groups):
             ends = [found.ranks[group[0]] - 0.04, found.ranks[group[-1]] + 0.04]
@@ -123,6 +125,6 @@ def _elbow(
     axis.plot([rank, rank, side], [0, depth, depth], color=FAINT, linewidth=0.9, zorder=1)
     axis.plot([rank], [0], marker="o", markersize=5, color=INK)
     # A bar may cross the line, so the name stands outside of all ranks.
-    text = f"{shorten(name, 26)} ({rank:.2f})"
+    text = f"{shorten(name, 26)} ({rounded(rank, 2)})"
     shift, align = (-0.05, "right") if on_left else (0.05, "left")
     axis.text(side + shift, depth, text, ha=align, va="center", fontsize=8.5, clip_on=False)

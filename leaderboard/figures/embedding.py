@@ -20,6 +20,7 @@ from leaderboard.figures.drawing import (
     shorten,
 )
 from results.embeddings import embedded_models, read_embeddings
+from results.rounding import rounded
 from results.run import RunContents
 
 _KIND = FigureKind(
@@ -140,7 +141,7 @@ def _panel(axis: Axes, contents: RunContents, model: str, label: str) -> list[st
     axis.set_box_aspect(1)
     axis.set_title(shorten(label, 34), loc="left")
     measured = neighbours_of_a_kind(features, kinds)
-    axis.set_xlabel(f"of {NEIGHBOURS} nearest, of its kind: {measured:.2f}")
+    axis.set_xlabel(f"of {NEIGHBOURS} nearest, of its kind: {rounded(measured, 2)}")
     return list(dict.fromkeys(kinds))
 
 

@@ -14,6 +14,7 @@ from leaderboard.figures.drawing import FAINT, FigureKind, Picture, new_figure, 
 from leaderboard.view import named_tests
 from protocols import Cell, Condition, UnknownNameError
 from results.metrics.functions import probability
+from results.rounding import rounded, signed
 from results.run import RunContents
 from results.schema import Entry
 
@@ -165,10 +166,10 @@ def _tile(axis: Axes, row: "pd.Series[Any]", image: Pixels | str) -> None:
         axis.set(xlim=(0, 1), ylim=(0, 1))
     else:
         axis.imshow(image)
-    sign = f"{row['logit']:+.1f}".replace("-", "\N{MINUS SIGN}")
+    sign = signed(row["logit"], 1)
     is_real = row["kind"] == FALSE_ALARM
     name = f"real, {shorten(row['source'], 18)}" if is_real else shorten(row["generator"], 24)
-    text = f"{name}\nlogit {sign}, P {row['p_fake']:.2f}"
+    text = f"{name}\nlogit {sign}, P {rounded(row['p_fake'], 2)}"
     axis.set_title(text, fontsize=6.5, fontweight="normal")
 
 

@@ -27,6 +27,7 @@ from leaderboard.figures.drawing import (
 from leaderboard.tables.table import DASH
 from leaderboard.view import FEW_TELLS, Contender, Context, ProtocolView, Result, Test
 from results.metrics.registry import Metric
+from results.rounding import rounded
 
 _KIND = FigureKind(
     "heat-map", caption="All on one colour scale; white is chance where the scale names it."
@@ -166,7 +167,7 @@ def _matrix(axis: Axes, view: ProtocolView, drawn: _Panel, colours: ScalarMappab
                 continue
             values[row, column] = value
             axis.text(
-                column + 0.5, row + 0.5, f"{value:.2f}" if many else f"{value:.3f}",
+                column + 0.5, row + 0.5, rounded(value, 2 if many else 3),
                 ha="center", va="center", color=ink,
                 size=7.5 if many else 9, zorder=3,
             )  # fmt: skip

@@ -10,6 +10,7 @@ from PIL import Image
 
 from leaderboard.figures.drawing import FigureKind, Picture, new_figure, picture, shorten
 from results.overlays import overlaid_models, read_overlays
+from results.rounding import signed
 from results.run import RunContents
 
 _KIND = FigureKind(
@@ -59,7 +60,7 @@ def _figure(contents: RunContents, model: str, label: str) -> Picture:
             name = shorten(
                 str(samples.loc[(row["dataset"], row["sample_id"])]).removeprefix("synthetic-"), 20
             )
-            sign = f"{row['logit']:+.1f}".replace("-", "\N{MINUS SIGN}")
+            sign = signed(row["logit"], 1)
             plain.set_title(f"{name}\nlogit {sign}", fontsize=7, fontweight="normal")
             mapped.imshow(pixels)
             side = pixels.shape[0]

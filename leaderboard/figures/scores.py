@@ -18,6 +18,7 @@ from leaderboard.figures.drawing import (
 from leaderboard.figures.panels import BLUE, clean_results, clean_results_text, columns_of, panels
 from leaderboard.view import Contender, Context
 from results.metrics.functions import probability
+from results.rounding import rounded
 
 _KIND = FigureKind(
     "scores",
@@ -107,7 +108,7 @@ def _ridges(axis: Axes, table: pd.DataFrame, kinds: list[str]) -> None:
         outlines.append(np.column_stack([corners, tops]))
         inks.append(FAINT if kind == REAL_FACES else BLUE)
         rows.append(row)
-        text = f"{100 * here['called'].iloc[0]:.0f} %"
+        text = f"{rounded(100 * here['called'].iloc[0], 0)} %"
         axis.text(1.02, row, text, va="bottom", fontsize=8, color=INK)
     axis.add_collection(PolyCollection(outlines, facecolors=inks, alpha=0.75, lw=0, zorder=2))
     axis.hlines(rows, 0, 1.26, color=FAINT, linewidth=0.5)

@@ -14,6 +14,7 @@ from leaderboard.figures.drawing import (
 )
 from leaderboard.figures.panels import contender_styles, grey_note, spread_labels
 from leaderboard.view import Context, ProtocolView, summarise
+from results.rounding import rounded, signed
 
 _KIND = FigureKind(
     "slope",
@@ -90,8 +91,8 @@ def _name(
     for (name, seen, unseen), place in zip(_rows(table), places, strict=True):
         colour = ink[name]
         axis.plot([1.05, 1.12], [unseen, place], color=colour, linewidth=0.6)
-        change = f"{unseen - seen:+.3f}".replace("-", "\N{MINUS SIGN}")
-        text = f"{shorten(name, 26)}  {unseen:.3f} ({change})"
+        change = signed(unseen - seen)
+        text = f"{shorten(name, 26)}  {rounded(unseen)} ({change})"
         axis.text(1.14, place, text, va="center", fontsize=8.5, color=INK)
 
 

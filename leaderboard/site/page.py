@@ -16,6 +16,7 @@ from leaderboard.tables.registry import TablePlace
 from leaderboard.tables.table import BEST, DASH, LEGEND, REPORTED, SECOND, SEEN, SIGNS, Table
 from leaderboard.view import ProtocolView
 from protocols.text import printable
+from results.rounding import rounded
 from results.run import RunContents
 from results.schema import ModelFacts
 
@@ -93,7 +94,7 @@ class TrainingRow:
             return DASH
         tenth = max(1, len(losses) // 10)
         first, last = sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth
-        return f"{first:.3f} → {last:.3f}"
+        return f"{rounded(first)} → {rounded(last)}"
 
 
 def render(
@@ -212,7 +213,7 @@ def _environment() -> Environment:
     )
     environment.filters["data_uri"] = _data_uri
     environment.globals.update(
-        LEGEND=LEGEND, SEEN=SEEN, SIGNS=SIGNS, BEST=BEST, SECOND=SECOND, DASH=DASH
+        LEGEND=LEGEND, SEEN=SEEN, SIGNS=SIGNS, BEST=BEST, SECOND=SECOND, DASH=DASH, rounded=rounded
     )
     return environment
 

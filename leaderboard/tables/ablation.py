@@ -9,6 +9,7 @@ import pandas as pd
 from leaderboard.tables.table import DASH, SMALL, Section, Table, TableCell
 from leaderboard.view import Contender, Context, ProtocolView, Result, headline_results
 from protocols.samples import taxa
+from results.rounding import rounded, signed
 
 NULL_CONTROL = (
     "K counts the distinct prompts of a training set: one for all real images and one for each "
@@ -171,10 +172,9 @@ def _cells(found: PairedDifference | None, *, is_reference: bool) -> list[TableC
         reason = "no cell has a value for this detector and the reference with one seed"
         return [TableCell(DASH, reason=reason)] * 2
     marks = frozenset({SMALL} if found.small else ())
-    value = TableCell(f"{found.value:.3f}", raw=found.value, marks=marks)
+    value = TableCell(rounded(found.value), raw=found.value, marks=marks)
     if is_reference:
         seeds = "one seed" if found.spread is None else f"n {found.seeds}"
         return [value, TableCell("0", seeds, 0.0)]
-    spread = "one seed" if found.spread is None else f"sd {found.spread:.3f}, n {found.seeds}"
-    text = f"{found.difference:+.3f}".replace("-", "\N{MINUS SIGN}")
-    return [value, TableCell(text, spread, found.difference, marks)]
+    spread = "one seed" if found.spread is None else f"sd {rounded(found.spread)}, n {found.seeds}"
+    return [value, TableCell(signed(found.difference), spread, found.difference, marks)]

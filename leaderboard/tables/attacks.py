@@ -7,6 +7,7 @@ from leaderboard.tables.table import DASH, SMALL, Section, Table, TableCell
 from leaderboard.view import Contender, Context, ProtocolView, Result, headline_results
 from protocols import Condition
 from results.attacks import attack_success
+from results.rounding import rounded
 from results.run import RunContents
 
 
@@ -51,7 +52,7 @@ def _cell(
         return TableCell(DASH, reason=(gaps or ["no image was judged rightly when clean"])[0])
     mean = sum(known) / len(known)
     marks = frozenset({SMALL} if any(result.small for result in results) else ())
-    return TableCell(f"{mean:.3f}", "", mean, marks)
+    return TableCell(rounded(mean), "", mean, marks)
 
 
 def _success(contents: RunContents, clean: Result, attacked: Result) -> float | None:

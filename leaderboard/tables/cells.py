@@ -2,6 +2,7 @@
 
 from leaderboard.tables.table import DASH, POOLED, SEEN, SMALL, TableCell
 from leaderboard.view import Result, Summary
+from results.rounding import rounded, signed
 
 
 def value_cell(result: Result, metric: str, place: str | None = None) -> TableCell:
@@ -31,12 +32,12 @@ def value_cell(result: Result, metric: str, place: str | None = None) -> TableCe
     )
     title += f"; no interval: {value.no_interval}" if value.no_interval else ""
     interval = interval_text(value.low, value.high)
-    return TableCell(f"{value.value:.3f}", interval, value.value, frozenset(marks), title=title)
+    return TableCell(rounded(value.value), interval, value.value, frozenset(marks), title=title)
 
 
 def interval_text(low: float | None, high: float | None) -> str:
     """Show the ends of an interval; nothing where there is none."""
-    return "" if low is None or high is None else f"{low:.3f}{DASH}{high:.3f}"
+    return "" if low is None or high is None else f"{rounded(low)}{DASH}{rounded(high)}"
 
 
 def summary_cell(summary: Summary) -> TableCell:
@@ -45,7 +46,7 @@ def summary_cell(summary: Summary) -> TableCell:
     if summary.value is None:
         return TableCell(DASH, covered if summary.total else "", reason=summary.reason)
     marks = frozenset({SMALL} if summary.small else ())
-    return TableCell(f"{summary.value:.3f}", covered, summary.value, marks)
+    return TableCell(rounded(summary.value), covered, summary.value, marks)
 
 
 def worst_cell(summary: Summary, metric: str) -> TableCell:
@@ -53,9 +54,10 @@ def worst_cell(summary: Summary, metric: str) -> TableCell:
     if summary.value is None or summary.worst is None:
         return summary_cell(summary)
     value = summary.worst.value(metric).value
+    assert value is not None
     where = f"{summary.worst.cell.training} → {summary.worst.test.label}"
     marks = frozenset({SMALL} if summary.worst.small else ())
-    return TableCell(f"{value:.3f}", where, value, marks)
+    return TableCell(rounded(value), where, value, marks)
 
 
 def difference_cell(left: Summary, right: Summary) -> TableCell:
@@ -71,8 +73,3 @@ def number_range(numbers: list[int] | list[float]) -> str:
     """Show a number, or the smallest and the greatest of several."""
     low, high = min(numbers), max(numbers)
     return f"{low:,}" if low == high else f"{low:,}{DASH}{high:,}"
-
-
-def signed(number: float) -> str:
-    """Show a difference with its sign."""
-    return f"{number:+.3f}".replace("-", "\N{MINUS SIGN}")

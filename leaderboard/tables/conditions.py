@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 
-from leaderboard.tables.cells import signed
 from leaderboard.tables.matrix import metric_stem, reals_notes
 from leaderboard.tables.table import DASH, SMALL, Section, Table, TableCell
 from leaderboard.view import ProtocolView, Result, headline_results, summarise
 from protocols import Condition
+from results.rounding import rounded, signed
 
 NO_SEVERITY = "the protocol does not have this severity"
 
@@ -77,7 +77,7 @@ def _condition_cell(results: list[Result], metric: str, clean: float | None) -> 
         return TableCell(DASH, reason=results[0].value(metric).reason or summary.reason)
     change = "" if clean is None else signed(summary.value - clean)
     marks = frozenset({SMALL} if summary.small else ())
-    return TableCell(f"{summary.value:.3f}", change, summary.value, marks)
+    return TableCell(rounded(summary.value), change, summary.value, marks)
 
 
 def _size_notes(results: Iterable[Result]) -> list[str]:

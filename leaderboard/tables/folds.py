@@ -13,6 +13,7 @@ from leaderboard.errors import LeaderboardError
 from leaderboard.tables.table import DASH, SEEN, SMALL, Section, Table, TableCell
 from leaderboard.view import ProtocolView, Result, views
 from results.evaluation import evaluate_contents
+from results.rounding import rounded
 from results.run import RunContents
 
 
@@ -100,8 +101,8 @@ def _cell(folds: Sequence[Sequence[Result]], metric: str, total: int) -> TableCe
     if any(result.small for results in folds for result in results):
         marks.add(SMALL)
     mean = statistics.fmean(each)
-    spread = f"sd {statistics.stdev(each):.3f}, " if len(each) > 1 else ""
-    return TableCell(f"{mean:.3f}", f"{spread}{len(each)}/{total}", mean, frozenset(marks))
+    spread = f"sd {rounded(statistics.stdev(each))}, " if len(each) > 1 else ""
+    return TableCell(rounded(mean), f"{spread}{len(each)}/{total}", mean, frozenset(marks))
 
 
 def _values(results: Sequence[Result], metric: str) -> list[float]:

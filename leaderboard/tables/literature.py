@@ -8,11 +8,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
-from leaderboard.tables.cells import signed, value_cell
+from leaderboard.tables.cells import value_cell
 from leaderboard.tables.matrix import base_results
-from leaderboard.tables.table import DASH, REPEATED, REPORTED, Section, Table, TableCell
+from leaderboard.tables.table import DASH, DOUBTFUL, REPEATED, REPORTED, Section, Table, TableCell
 from leaderboard.view import Contender, Context, ProtocolView, Result, Test
-from results.literature import Matched, WeightSelection
+from results.literature import Matched, Reported, WeightSelection
+from results.rounding import signed
 from results.schema import ModelFacts
 
 _CHOSEN: dict[WeightSelection, str] = {
@@ -104,13 +105,18 @@ def _sections(there: list[Matched], tests: Sequence[Test]) -> Iterable[Section]:
 def _reported_cell(matched: Matched) -> TableCell:
     """Show a published number with the digits that are in print."""
     number = matched.reported
-    marks = {REPORTED, REPEATED} if number.repeated else {REPORTED}
     return TableCell(
         str(number.value),
         raw=float(number.value),
-        marks=frozenset(marks),
+        marks=frozenset({REPORTED}) | _cautions(number),
         title=f"{number.model}, {number.train} to {number.test}: {number.source}, {number.table}",
     )
+
+
+def _cautions(number: Reported) -> frozenset[str]:
+    """Mark what a source may have printed wrongly."""
+    holds = {REPEATED: number.repeated, DOUBTFUL: number.doubtful}
+    return frozenset(mark for mark, is_so in holds.items() if is_so)
 
 
 def _differences(
@@ -133,8 +139,9 @@ def _differences(
                 name = f"{_row_name(contender.label, training)}, minus {number.model} of "
                 name += f"{number.source}, {number.table}"
                 difference = float(Decimal(value) - number.value)
-                marks = frozenset({REPEATED} if number.repeated else ())
-                rows[name][test] = TableCell(signed(difference), raw=difference, marks=marks)
+                rows[name][test] = TableCell(
+                    signed(difference), raw=difference, marks=_cautions(number)
+                )
     missing = TableCell(DASH, reason="not the same detector, level and way of choosing weights")
     return [
         (name, tuple(cells.get(test, missing) for test in tests)) for name, cells in rows.items()

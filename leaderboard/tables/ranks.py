@@ -7,6 +7,7 @@ from leaderboard.tables.table import DASH, Section, Table, TableCell
 from leaderboard.view import Context, ProtocolView, Result
 from protocols import Cell, Condition
 from results.errors import UndefinedError
+from results.rounding import rounded
 from results.statistics.bootstrap import FEWEST_CLUSTERS, RESAMPLES
 from results.statistics.joint import Joint, Models, RankedDetectors
 from results.statistics.ranking import RankPlace
@@ -122,16 +123,16 @@ def _rows(view: ProtocolView, ranked: RankedDetectors) -> _Rows:
 def _place_cells(view: ProtocolView, ranked: RankedDetectors, place: RankPlace) -> list[TableCell]:
     """Show one place."""
     mean = ranked.means[place.name]
-    spread = "" if mean.sd is None else f"sd {mean.sd:.3f}; "
+    spread = "" if mean.sd is None else f"sd {rounded(mean.sd)}; "
     others = [view.detectors[name] for name in ranked.ranking.alike[place.name]]
     all_others = ", ".join(others) or "none"
     few = [*others[:_NAMED], f"{len(others) - _NAMED} more"]
     shown = all_others if len(others) <= _NAMED + 1 else ", ".join(few)
     return [
         TableCell(str(place.rank), raw=float(place.rank)),
-        TableCell(f"{mean.mean:.3f}", spread + interval_text(mean.low, mean.high), mean.mean),
+        TableCell(rounded(mean.mean), spread + interval_text(mean.low, mean.high), mean.mean),
         TableCell(f"{place.low}{DASH}{place.high}"),
-        TableCell(f"{place.best:.2f}", raw=place.best),
-        TableCell(f"{place.mean_rank:.2f}", raw=place.mean_rank),
+        TableCell(rounded(place.best, 2), raw=place.best),
+        TableCell(rounded(place.mean_rank, 2), raw=place.mean_rank),
         TableCell(shown, title=all_others if shown != all_others else "", whole=all_others),
     ]

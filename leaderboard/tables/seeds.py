@@ -9,6 +9,7 @@ from leaderboard.tables.cells import interval_text
 from leaderboard.tables.table import DASH, SEEN, SMALL, Section, Table, TableCell
 from leaderboard.view import Context, ProtocolView, Result
 from results.errors import UndefinedError
+from results.rounding import rounded
 from results.statistics.joint import Joint
 from results.statistics.seeds import SeedSpread, seed_spread
 
@@ -95,7 +96,7 @@ def _seeds_cell(
     marks = frozenset(
         mark for mark, holds in ((SEEN, first.cell.seen), (SMALL, first.small)) if holds
     )
-    details = [f"sd {statistics.stdev(known):.3f}" if len(known) > 1 else "one seed"]
+    details = [f"sd {rounded(statistics.stdev(known))}" if len(known) > 1 else "one seed"]
     models = {result.contender.seed: result.model.id for result in results if result.model}
     title = ""
     try:
@@ -103,4 +104,4 @@ def _seeds_cell(
         details.append(interval_text(found.low, found.high))
     except UndefinedError as error:
         title = f"no interval: {error}"
-    return TableCell(f"{mean:.3f}", "; ".join(details), mean, marks, title=title)
+    return TableCell(rounded(mean), "; ".join(details), mean, marks, title=title)

@@ -6,6 +6,7 @@ from leaderboard.tables.table import DASH, SMALL, Section, Table, TableCell
 from leaderboard.view import FEWEST_SAMPLES, Context, Result
 from results.errors import UndefinedError
 from results.metrics.functions import auc
+from results.rounding import rounded
 from results.run import RunContents
 from results.store import SAMPLE_COLUMNS
 from results.subgroups import Subgroups, by_subgroup
@@ -79,5 +80,6 @@ def _group_cells(contents: RunContents, result: Result, column: str) -> Iterator
     n_real = int(here.sum()) - n_fake
     marks = frozenset({SMALL} if min(n_real, n_fake) < FEWEST_SAMPLES else ())
     worst = found.values[found.worst].value
-    yield TableCell(f"{worst:.3f}", f"{found.worst}, {n_real} + {n_fake}", worst, marks)
-    yield TableCell(f"{found.gap:.3f}", raw=found.gap, marks=marks)
+    assert worst is not None
+    yield TableCell(rounded(worst), f"{found.worst}, {n_real} + {n_fake}", worst, marks)
+    yield TableCell(rounded(found.gap), raw=found.gap, marks=marks)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from leaderboard.tables.cells import difference_cell, number_range, signed, summary_cell, worst_cell
+from leaderboard.tables.cells import difference_cell, number_range, summary_cell, worst_cell
 from leaderboard.tables.table import DASH, SMALL, Section, Table, TableCell
 from leaderboard.view import (
     Contender,
@@ -23,6 +23,7 @@ from leaderboard.view import (
 )
 from protocols import Condition
 from results.metrics.registry import Metric
+from results.rounding import rounded, signed
 from results.schema import ModelFacts
 
 # Less of the way from chance to the best value is too little for a share of it to mean anything.
@@ -217,7 +218,7 @@ def _damage_cell(name: str, damage: Damage, metric: Metric, *, small: bool) -> T
             elif name == "relative-robustness" and damage.total:
                 reason += f": no {metric.name} on undamaged images is {_at_least(metric)}"
         return TableCell(DASH, covered if damage.total else "", reason=reason)
-    text = f"{damage.value:.3f}"
+    text = rounded(damage.value)
     if name == "corruption-drop":
         text = signed(damage.value)
     return TableCell(text, covered, damage.value, frozenset({SMALL} if small else ()))
@@ -252,5 +253,5 @@ def _training_cells(models: list[ModelFacts]) -> list[TableCell]:
         return [TableCell(DASH)] * 2
     return [
         TableCell(number_range([model.steps for model in models])),
-        TableCell(number_range([round(model.epochs, 1) for model in models])),
+        TableCell(number_range([float(rounded(model.epochs, 1)) for model in models])),
     ]

@@ -13,7 +13,7 @@ from results.files import csv_text
 
 DASH = "\N{EN DASH}"
 SEEN, SMALL, POOLED, BEST, SECOND = "seen", "small", "pooled", "best", "second"
-REPORTED, REPEATED = "reported", "repeated"
+REPORTED, REPEATED, DOUBTFUL = "reported", "repeated", "doubtful"
 
 LEGEND = {
     SEEN: "in brackets: the forgeries were seen in training",
@@ -23,6 +23,7 @@ LEGEND = {
     SECOND: "underlined: the second best of three or more",
     REPORTED: "† reported: published by others, not measured here; never ranked or averaged",
     REPEATED: "‡ the source prints the same numbers for another cell too",
+    DOUBTFUL: "§ doubtful: of as many real as forged images, no scores have this ACC and AUC",
 }
 
 _LATEX_LEGEND = {
@@ -31,6 +32,7 @@ _LATEX_LEGEND = {
     POOLED: LEGEND[POOLED].replace("ᵖ", "$^{p}$"),
     REPORTED: LEGEND[REPORTED].replace("†", "$^{\\dagger}$"),
     REPEATED: LEGEND[REPEATED].replace("‡", "$^{\\ddagger}$"),
+    DOUBTFUL: LEGEND[DOUBTFUL].replace("§", "$^{\\S}$"),
 }
 
 # Signs after a number: in Markdown and on the page, and in LaTeX's math mode.
@@ -39,6 +41,7 @@ SIGNS = {
     POOLED: ("ᵖ", "p"),
     REPORTED: ("†", "\\dagger "),
     REPEATED: ("‡", "\\ddagger "),
+    DOUBTFUL: ("§", "\\S "),
 }
 
 
@@ -50,7 +53,7 @@ class TableCell:
         text: What it says; ``DASH`` where there is no value.
         detail: What stands in parentheses after it (on the page: small, below it).
         raw: The number at full precision, for CSV; None where there is none.
-        marks: Some of ``SEEN, SMALL, POOLED, BEST, SECOND, REPORTED, REPEATED``.
+        marks: Some of ``SEEN, SMALL, POOLED, BEST, SECOND, REPORTED, REPEATED, DOUBTFUL``.
         reason: Why there is no value.
         title: More about it, shown when a reader points at it.
         whole: The text at its full length, for CSV, where ``text`` shortens it.

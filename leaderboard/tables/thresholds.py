@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from leaderboard.tables.table import SMALL, Section, Table, TableCell
 from leaderboard.view import FEWEST_SAMPLES, Context, Result
+from results.rounding import rounded
 from results.run import RunContents
 from results.subgroups import Scores, cross_auc, pooled_auc
 
@@ -85,10 +86,10 @@ def _cells(sets: Mapping[str, _Set]) -> tuple[TableCell, ...]:
     together, lowest = pooled_auc(_each_once(sets)), pairs[left, right]
     few = min(len(sets[left].reals), int(sets[right].labels.sum())) < FEWEST_SAMPLES
     return (
-        TableCell(f"{mean:.3f}", raw=mean),
-        TableCell(f"{together:.3f}", raw=together),
+        TableCell(rounded(mean), raw=mean),
+        TableCell(rounded(together), raw=together),
         TableCell(
-            f"{lowest:.3f}",
+            rounded(lowest),
             f"real of {left}, fake of {right}",
             lowest,
             frozenset({SMALL} if few else ()),

@@ -12,11 +12,14 @@ one class where both are compared. Several rank metrics of the same samples shar
 ``results.metrics.confusion.confusion``.
 """
 
+from itertools import islice
+from math import fsum
+
 import numpy as np
 import numpy.typing as npt
 
 from results.metrics.calibration import calibration
-from results.metrics.checking import Floats, Names
+from results.metrics.checking import Counts, Floats, Names
 from results.metrics.confusion import confusion
 from results.metrics.roc import Roc, rank
 
@@ -27,6 +30,25 @@ def probability(logits: npt.ArrayLike) -> Floats:
 
     result: Floats = expit(np.asarray(logits, dtype=np.float64))
     return result
+
+
+def group_means(values: Floats, of: Counts) -> Floats:
+    """Average values group by group, as the frames of a video.
+
+    Sums are exact up to their last rounding, so that no bit depends on the order of the values.
+
+    Args:
+        values: Finite, shape (n,).
+        of: The group of each, from 0, none left out, shape (n,).
+
+    Returns:
+        Shape (groups,).
+    """
+    listed = iter(values[np.argsort(of, kind="stable")].tolist())
+    sizes = np.bincount(of)
+    sums = [fsum(islice(listed, size)) for size in sizes.tolist()]
+    means: Floats = np.array(sums) / sizes
+    return means
 
 
 def auc(labels: npt.ArrayLike, scores: npt.ArrayLike, names: Names = None) -> float:
