@@ -57,8 +57,8 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def toys(tmp_path: Path, make_image: Callable[..., Path]) -> Path:
     """A folder that lies as toys do."""
-    for name in ("real-cam/1.png", "fake-StyleGAN/1.png"):
-        make_image(tmp_path / "toys" / name)
+    for seed, name in enumerate(("real-cam/1.png", "fake-StyleGAN/1.png")):
+        make_image(tmp_path / "toys" / name, seed=seed)
     (tmp_path / "toys" / "note.txt").touch()
     return tmp_path / "toys"
 
@@ -111,11 +111,17 @@ def test_an_option_that_an_adapter_does_not_take_is_refused(toy: None, toys: Pat
 def test_the_commands_list_adapters_and_take_one(toy: None, toys: Path) -> None:
     listed = CliRunner().invoke(app, ["data", "adapters"], env={"COLUMNS": "200"})
     assert listed.exit_code == 0, listed.output
-    for text in ("folders", "Any folder of images", "toy-set", "Toys", "{real,fake}-NAME/..."):
+    for text in (
+        "folders",
+        "Any folder of images or videos",
+        "toy-set",
+        "Toys",
+        "{real,fake}-NAME/...",
+    ):
         assert text in listed.stdout
-    done = CliRunner().invoke(app, ["data", "index", str(toys), "--adapter", "toy-set"])
+    done = CliRunner().invoke(app, ["data", "index", "toy-set", str(toys)])
     assert done.exit_code == 0, done.output
     assert "manifest.csv (2 images)" in done.stdout
-    refused = CliRunner().invoke(app, ["data", "index", str(toys), "--adapter", "toys"])
+    refused = CliRunner().invoke(app, ["data", "index", "toys", str(toys)])
     assert refused.exit_code == 1
     assert "no adapter is called 'toys'; did you mean 'toy-set'?" in refused.stderr

@@ -8,11 +8,11 @@ from typing import Any
 import datasets
 import pytest
 
-from benchmark.data.adapters.folders import split_of
 from benchmark.data.adapters.folders.layout import FolderPlace, place
 from benchmark.data.checking import check
 from benchmark.data.indexing import Indexed, index_folder
 from benchmark.data.manifest import read_manifest
+from benchmark.data.shares import split_of
 from benchmark.errors import ManifestError
 
 MakeImage = Callable[..., Path]
@@ -210,13 +210,17 @@ def test_a_label_that_a_shell_would_split_is_quoted(tree: Callable[..., Path]) -
 def test_bad_images_are_named_and_kept_and_the_rest_is_counted(tree: Callable[..., Path]) -> None:
     folder = tree("real/1.png", "fake/2.png", ".hidden/real/3.png")
     (folder / "real" / "cut.png").write_bytes((folder / "real" / "1.png").read_bytes()[:100])
-    (folder / "real" / "clip.mp4").write_text("")
+    (folder / "real" / "clip.txt").write_text("")
     (folder / "linked").symlink_to(folder / "real")
     indexed = index_folder(folder)
     assert list(indexed.problems) == ["real/cut.png"]
     assert indexed.problems["real/cut.png"].startswith("unreadable: ")
     assert rows(indexed)["real/cut.png"]["sha256"] == ""
-    assert indexed.ignored == {".mp4 file": 1, "linked or hidden folder": 2}
+    assert indexed.ignored == {
+        ".txt file": 1,
+        "hidden folder": 1,
+        "link to a folder, not entered": 1,
+    }
 
 
 def test_no_images_no_folder(tmp_path: Path) -> None:

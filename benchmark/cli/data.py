@@ -1,7 +1,7 @@
 """The commands on manifests: ``forgerybench data``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -15,104 +15,12 @@ from benchmark.cli.console import (
     reports_errors,
     say,
 )
-from benchmark.cli.options import read_by_generator, read_pair, read_shares
-
-if TYPE_CHECKING:
-    from benchmark.data.indexing import Indexed
+from benchmark.cli.indexing import data_adapters, data_index
 
 # Nothing here may import torch at the top: --help stays light.
 data_app = typer.Typer(no_args_is_help=True, help="Make, check and show manifests.")
-
-
-@data_app.command("index")
-@reports_errors
-def data_index(
-    folder: Annotated[Path, typer.Argument(help="A folder of images.")],
-    label: Annotated[
-        list[str] | None,
-        typer.Option("--label", help="What a class folder holds.", metavar="CLASS=real|fake"),
-    ] = None,
-    forgery: Annotated[
-        list[str] | None,
-        typer.Option("--forgery", help="EFS, AM, FS or FR.", metavar="[GENERATOR=]FORGERY"),
-    ] = None,
-    family: Annotated[
-        list[str] | None,
-        typer.Option("--family", help="GAN, diffusion, ...", metavar="[GENERATOR=]FAMILY"),
-    ] = None,
-    source: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--source", help="Dataset that images come from.", metavar="[GENERATOR=]SOURCE"
-        ),
-    ] = None,
-    splits: Annotated[
-        str | None, typer.Option("--splits", help="Shares of train,val,test: 0.7,0.1,0.2")
-    ] = None,
-    videos: Annotated[
-        bool, typer.Option("--videos", help="Each innermost folder holds one video's frames.")
-    ] = False,
-    adapter: Annotated[
-        str, typer.Option("--adapter", help="How it lies there: see data adapters.")
-    ] = "folders",
-) -> None:
-    """Write manifest.csv for an image folder (real/..., fake/GENERATOR/..., or imagefolder)."""
-    from benchmark.cli.display import Display
-    from benchmark.data.indexing import index_folder
-
-    labels = dict(read_pair(text, "--label CLASS=real|fake") for text in label or [])
-    with Display(error_console) as display:
-        display.phase("check", 1)
-        display.job(f"reading {folder}", 0)
-        indexed = index_folder(
-            folder,
-            adapter=adapter,
-            labels=labels or None,
-            forgery=read_by_generator(forgery, "--forgery"),
-            family=read_by_generator(family, "--family"),
-            source=read_by_generator(source, "--source"),
-            splits=read_shares(splits),
-            videos=videos,
-            on_progress=lambda _: display.advance(),
-        )
-        display.finish()
-    _tell_indexed(indexed)
-
-
-def _tell_indexed(indexed: "Indexed") -> None:
-    """Say what was indexed; exit with an error if some of it cannot be used."""
-    for kind, number in indexed.ignored.items():
-        out_console.print(f"[yellow]ignored:[/] {number} {escape(kind)}", highlight=False)
-    for sample, problem in indexed.problems.items():
-        fail(f"{sample}: {problem}")
-    samples = indexed.manifest.samples
-    out_console.print(
-        f"Manifest: {indexed.manifest.path} ({len(samples)} images)",
-        highlight=False,
-        soft_wrap=True,
-    )
-    if indexed.problems:
-        number = len(indexed.problems)
-        say(
-            f"Of these, {number} cannot be used: they stand in the manifest without a sha256, so "
-            "mend or remove them, or run with --allow-missing"
-        )
-        raise typer.Exit(EXIT_ERROR)
-
-
-@data_app.command("adapters")
-@reports_errors
-def data_adapters() -> None:
-    """List the ways in which a dataset may lie on disk, for data index --adapter."""
-    from benchmark.data.adapters import adapter_names, load_adapter
-
-    known = [load_adapter(name) for name in adapter_names()]
-    print_table(
-        "Dataset adapters",
-        ["adapter", "dataset", "how it lies there", "options"],
-        [[each.name, each.title, each.layout, ", ".join(sorted(each.options))] for each in known],
-        "forgerybench data index FOLDER --adapter NAME; folders if left out",
-    )
+data_app.command("index")(data_index)
+data_app.command("adapters")(data_adapters)
 
 
 @data_app.command("check")
@@ -121,6 +29,7 @@ def data_check(manifest: Annotated[Path, typer.Argument(help="A manifest file.")
     """Read, hash and decode every image; name each that is missing or broken."""
     from benchmark.cli.display import Display
     from benchmark.data.checking import check
+    from benchmark.data.duplicates import twins
     from benchmark.data.manifest import read_manifest
 
     found = read_manifest(manifest)
@@ -134,7 +43,11 @@ def data_check(manifest: Annotated[Path, typer.Argument(help="A manifest file.")
         fail(f"{sample}: {problem}")
     good = len(facts) - len(problems)
     out_console.print(f"{good} of {len(facts)} images are whole", highlight=False)
-    if len(problems):
+    hashes = found.samples["sample_id"].map(facts["sha256"])
+    same = twins(found.samples.assign(sha256=hashes))
+    for each in same:
+        fail(each.sentence())
+    if len(problems) or same:
         raise typer.Exit(EXIT_ERROR)
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from benchmark.data.duplicates import twins
 from benchmark.data.images import (
     FRAME,
     Decoded,
@@ -203,7 +204,8 @@ def overview(samples: pd.DataFrame) -> Overview:
     sizes = samples["group"].value_counts()
     frames = samples.loc[samples["sample_id"].str.contains(FRAME, regex=False), "group"]
     videos = len(set(sizes.index[sizes > 1]) | set(frames))
-    warnings = [*_crossing(samples), *_lacking(samples)]
+    same = [f"{each.sentence()}: results mean less" for each in twins(samples)]
+    warnings = [*same, *_crossing(samples), *_lacking(samples)]
     return Overview(counts=counts, videos=videos, warnings=tuple(warnings))
 
 

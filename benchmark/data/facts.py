@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from benchmark.errors import ManifestError
 from protocols.errors import ProtocolError
@@ -20,12 +20,20 @@ class DatasetFacts(BaseModel):
         format: Of the file; a change of what a key means is a new one.
         synthetic: Whether faces and forgeries are drawn by a program: results on them prove the
             machinery and say nothing of a detector.
+        root: The folder that paths start from: absolute, or from the manifest's; null: that one.
+        links: Whether links lead out of the root, as in the Hub's cache: its user has said so.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     format: Literal[1]
     synthetic: bool = False
+    root: str | None = Field(default=None, min_length=1)
+    links: bool = False
+
+    def of_copy(self) -> "DatasetFacts":
+        """Give the facts of a copy whose files lie beside its own manifest."""
+        return self.model_copy(update={"root": None, "links": False})
 
 
 NOTHING_STATED: Final = DatasetFacts(format=1)
@@ -78,4 +86,4 @@ def write_facts(manifest: Path, facts: DatasetFacts) -> None:
                     "be stated; correct or remove it"
                 )
     elif facts != NOTHING_STATED:
-        atomic_write(path, json_text(facts.model_dump(), str(path)))
+        atomic_write(path, json_text(facts.model_dump(exclude_defaults=True), str(path)))

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
+from benchmark.data.roots import LinkedRoot
 from benchmark.errors import ImageError
 from detectors.files import file_facts, video_facts
 
@@ -153,7 +154,8 @@ def locate(root: Path, sample_id: str) -> Place:
     """Find a sample's file, frame and box.
 
     Ids are in Unicode's composed form (NFC), file systems may hold the decomposed one: both are
-    tried. A link that leads out of ``root`` is refused, for a hostile archive may bring one.
+    tried. A link that leads out of ``root`` is refused, for a hostile archive may bring one, unless
+    the root is a ``LinkedRoot``.
 
     Raises:
         ImageError: There is no such file inside ``root``.
@@ -171,7 +173,7 @@ def locate(root: Path, sample_id: str) -> Place:
             path = decomposed if decomposed.exists() else path
     except OSError as error:  # a name too long for the file system, a folder one may not enter
         raise ImageError(str(path), f"unreadable: {error.strerror}") from error
-    inside = Path(os.path.realpath(path)).is_relative_to(base)
+    inside = isinstance(root, LinkedRoot) or Path(os.path.realpath(path)).is_relative_to(base)
     if ".." in PurePosixPath(name).parts or not inside:
         raise ImageError(str(path), "leads out of the manifest's folder")
     return Place(

@@ -3,20 +3,50 @@
 import csv
 import io
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark.data.adapters import Adapter, ByGenerator, Options, Row, load_adapter
+import pandas as pd
+
+from benchmark.data.adapters import Adapter, Described, Options, Row, load_adapter
 from benchmark.data.checking import check
-from benchmark.data.facts import read_dataset_facts
-from benchmark.data.manifest import Manifest, from_columns
-from benchmark.errors import ManifestError
+from benchmark.data.duplicates import Twins, twins
+from benchmark.data.facts import DatasetFacts, read_dataset_facts, write_facts
+from benchmark.data.frames import FRAMES, chosen_frames, thinned
+from benchmark.data.manifest import SUFFIXES, Manifest, from_columns
+from benchmark.data.roots import LinkedRoot, stated_root
+from benchmark.data.rows import Rows
+from benchmark.data.tree import is_video
+from benchmark.errors import ImageError, ManifestError
 from protocols.samples import OPTIONAL, REQUIRED
 from results.files import atomic_write
 
 NAME = "manifest.csv"
 INDEX_COLUMNS = ("path", *REQUIRED[1:], *OPTIONAL, "width", "height")
+_MEASURED = ("sha256", "width", "height")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What an adapter found, before an image is read.
+
+    Attributes:
+        adapter: Which.
+        counts: One row a (split, label, generator, source): ``images`` and ``groups``.
+        ignored: What is in the folder and not in the manifest: kind -> how many.
+        notes: Sentences that the user must read.
+        missing: What the dataset's own lists name and is not here.
+        unreadable: Folders that could not be read: path -> why.
+    """
+
+    adapter: Adapter
+    counts: pd.DataFrame
+    ignored: Mapping[str, int]
+    notes: tuple[str, ...]
+    missing: tuple[str, ...]
+    unreadable: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,78 +57,104 @@ class Indexed:
         manifest: The manifest, as written.
         problems: Images in it that cannot be used (and so have no sha256): sample id -> why.
         ignored: What is in the folder and not in the manifest: kind -> how many.
+        twins: Same bytes that are real and fake, or stand in two splits.
+        unreadable: Folders that could not be read: path -> why.
     """
 
     manifest: Manifest
     problems: Mapping[str, str]
     ignored: Mapping[str, int]
+    twins: tuple[Twins, ...] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
 
 
 def index_folder(
     folder: Path,
     *,
     adapter: str = "folders",
-    labels: Mapping[str, str] | None = None,
-    forgery: ByGenerator | None = None,
-    family: ByGenerator | None = None,
-    source: ByGenerator | None = None,
-    splits: tuple[float, float, float] | None = None,
-    videos: bool = False,
+    out: Path | None = None,
     workers: int = 2,
+    on_found: Callable[[Found], None] | None = None,
     on_progress: Callable[[int], None] | None = None,
+    **options: object,
 ) -> Indexed:
-    """Write ``manifest.csv`` for a dataset that lies in a folder.
+    """Write the manifest of a dataset that lies in a folder.
 
     Args:
         folder: The dataset.
         adapter: How it lies there: one of ``adapter_names()``, which says what is read.
-        labels: Class -> real or fake.
-        forgery: Of all forged images, or by generator; EFS, AM, FS, FR or unknown.
-        family: Likewise; GAN, diffusion, autoencoder, graphics or unknown.
-        source: Where all images come from, or the forged ones by generator: which real images a
-            forgery was made from, or is to be compared with.
-        splits: Shares of train, val and test.
-        videos: Whether each innermost folder holds the frames of one video, which is its group.
+        out: The .csv or .parquet file to write; left out, ``manifest.csv`` in the folder. Written
+            elsewhere, the .json file beside it states the folder.
         workers: Threads that decode.
+        on_found: Called with what was found, before an image is decoded.
         on_progress: Called with the number of images decoded.
+        **options: The fields of ``Options``; None is as good as left out.
 
     Raises:
         UnknownNameError: There is no such adapter.
         ManifestError: The adapter does not take an argument or the folder, an argument is wrong,
-            or there is a manifest already.
+            there is a manifest already, or it could not be written.
     """
     folder = Path(folder)
-    options = Options(
-        labels=labels or {},
-        forgery=forgery,
-        family=family,
-        source=source,
-        splits=splits,
-        videos=videos,
-    )
+    target = folder / NAME if out is None else Path(out)
+    stated = Options(**{k: v for k, v in options.items() if v is not None})  # type: ignore[arg-type]
     chosen = load_adapter(adapter)
-    target = folder / NAME
-    _check(chosen, options, target)
-    described = chosen.read(folder, options)
-    rows = {path: dict(row) for path, row in described.rows.items()}
-    facts = read_dataset_facts(target)
-    # Validated before an image is decoded.
-    problems = _measure(rows, from_columns(_columns(rows), target), workers, on_progress)
+    check_options(chosen, stated, folder)
+    facts = _facts(folder, target, links=stated.links)
+    root = LinkedRoot(folder) if stated.links else folder
+    described, rows = describe(chosen, folder, stated, workers)
     columns = _columns(rows)
-    manifest = from_columns(columns, target, facts=facts)
-    _write_csv(columns, target)
-    ignored = dict(sorted(described.ignored.items()))
-    return Indexed(manifest=manifest, problems=problems, ignored=ignored)
+    validated = from_columns(dict(columns), target, facts=facts)  # before an image is decoded
+    if on_found is not None:
+        on_found(_found(chosen, described, validated.samples))
+    described_manifest = Manifest(
+        path=target, root=root, name=validated.name, samples=validated.samples, facts=facts
+    )
+    measured = check(described_manifest, workers=workers, on_progress=on_progress)
+    _fill(columns, measured)
+    manifest = from_columns(dict(columns), target, facts=facts)
+    if facts.root is not None or facts.links:
+        write_facts(target, facts)
+    _write(columns, target)
+    bad = measured.loc[measured["problem"] != "", "problem"]
+    return Indexed(
+        manifest=manifest,
+        problems={str(sample_id): str(problem) for sample_id, problem in bad.items()},
+        ignored=dict(sorted(described.ignored.items())),
+        twins=tuple(twins(manifest.samples)),
+        unreadable=described.unreadable,
+    )
 
 
-def _check(adapter: Adapter, options: Options, target: Path) -> None:
+def describe(
+    adapter: Adapter, folder: Path, options: Options, workers: int = 2
+) -> tuple[Described, Rows]:
+    """Read what a dataset's folder says, each video by its frames.
+
+    Raises:
+        ManifestError: The folder is not as the adapter says.
+    """
+    described = adapter.read(folder, options)
+    root = LinkedRoot(folder) if options.links else folder
+    return described, _with_frames(described.rows, root, options.frames, workers)
+
+
+def check_options(adapter: Adapter, options: Options, folder: Path) -> None:
     """Refuse what cannot be indexed before looking at any file."""
     for name in options.stated:
         if name not in adapter.options:
             taken = ", ".join(sorted(adapter.options)) or "no option"
             raise ManifestError(f"adapter '{adapter.name}' takes no {name}; it takes {taken}")
+    if not folder.is_dir():
+        raise ManifestError(f"{folder}: there is no such folder")
+
+
+def _facts(folder: Path, target: Path, *, links: bool) -> DatasetFacts:
+    """Give the facts to stand beside a manifest, after a look at whether it can be written."""
+    if target.suffix.lower() not in SUFFIXES:
+        raise ManifestError(f"{target}: a manifest is a {' or '.join(SUFFIXES)} file")
     if not target.parent.is_dir():
-        raise ManifestError(f"{target.parent}: there is no such folder")
+        raise ManifestError(f"{target.parent}: there is no such folder; make it first")
     if target.exists():
         raise ManifestError(f"{target}: there is a manifest already; move it away first")
     try:
@@ -106,49 +162,125 @@ def _check(adapter: Adapter, options: Options, target: Path) -> None:
             pass
     except OSError as error:
         raise ManifestError(
-            f"{target}: cannot be written ({error.strerror}), and a manifest lies beside its "
-            "images: copy them to a folder of yours first"
+            f"{target}: cannot be written ({error.strerror}); write it elsewhere with -o"
         ) from error
+    facts = read_dataset_facts(target)
+    root = stated_root(folder, target)
+    if facts.root not in (None, root):
+        raise ManifestError(
+            f"{target.with_suffix('.json')}: states that the images lie in {facts.root}, not in "
+            f"{root or 'its own folder'}; correct or remove it"
+        )
+    return facts.model_copy(update={"root": root, "links": links or facts.links})
 
 
-def _measure(
-    rows: Mapping[str, Row],
-    described: Manifest,
-    workers: int,
-    on_progress: Callable[[int], None] | None,
-) -> dict[str, str]:
-    """Decode every image, note hash and size in its row, and give the problems by sample id.
+def _with_frames(rows: Mapping[str, Row], root: Path, frames: int | None, workers: int) -> Rows:
+    """Put the chosen frames of each video in its place."""
+    whole = [sample_id for sample_id in rows if is_video(sample_id)]
+    if frames is None and not whole:
+        return rows if isinstance(rows, Rows) else _rows(rows, list(rows))
+    kept = list(rows)
+    if frames is not None:
+        kept = _thinned(rows, frames)
+    found = _rows(rows, [sample_id for sample_id in kept if not is_video(sample_id)])
+    chosen = chosen_frames(root, whole, frames or FRAMES, workers=workers)
+    for video, times in zip(whole, chosen, strict=True):
+        row = rows[video]
+        if isinstance(times, ImageError):  # the check will name it, and why
+            found.put(f"{video}#frame=0", row)
+            continue
+        for number, seconds in times:
+            found.put(f"{video}#frame={number}", {**row, "time": f"{float(seconds):.6f}"})
+    return found
+
+
+def _rows(rows: Mapping[str, Row], kept: list[str]) -> Rows:
+    """Copy some rows."""
+    found = Rows(INDEX_COLUMNS[1:-2])
+    for sample_id in kept:
+        found.put(sample_id, rows[sample_id])
+    return found
+
+
+def _thinned(rows: Mapping[str, Row], frames: int) -> list[str]:
+    """Choose among the frames of videos that lie there as files; other images stay."""
+    groups: dict[str, list[str]] = {}
+    for sample_id in rows:
+        group = "" if is_video(sample_id) else rows[sample_id].get("group", "")
+        groups.setdefault(group, []).append(sample_id)
+    alone = groups.pop("", [])
+    return [*alone, *(name for names in groups.values() for name in thinned(names, frames))]
+
+
+def _found(adapter: Adapter, described: Described, samples: pd.DataFrame) -> Found:
+    """Count what an adapter found."""
+    keys = ["split", "label", "generator", "source"]
+    grouped = samples.groupby(keys, sort=True)["group"]
+    counts = grouped.agg(images="size", groups="nunique").reset_index()
+    return Found(
+        adapter=adapter,
+        counts=counts,
+        ignored=dict(sorted(Counter(described.ignored).items())),
+        notes=described.notes,
+        missing=described.missing,
+        unreadable=described.unreadable,
+    )
+
+
+def _columns(rows: Rows) -> dict[str, list[str]]:
+    """Turn rows into columns: the schema's, then the user's own in order of appearance."""
+    ids = list(rows)
+    columns: dict[str, list[str]] = {"path": ids}
+    if any("#frame=" in sample_id for sample_id in ids):
+        parts = [sample_id.partition("#frame=") for sample_id in ids]
+        columns = {"path": [p[0] for p in parts], "frame": [p[2] for p in parts]}
+    names = dict.fromkeys((*INDEX_COLUMNS[1:-2], *rows.names))
+    for name in names:
+        columns[name] = rows.column(name) if name in rows.names else [""] * len(ids)
+    return columns
+
+
+def _fill(columns: dict[str, list[str]], measured: pd.DataFrame) -> None:
+    """Put in what was measured.
 
     The row of a bad image keeps what its metadata said, so every later check names it again.
     """
-    facts = check(described, workers=workers, on_progress=on_progress)
-    problems = {}
-    for path, fact in facts.to_dict("index").items():
-        if fact["problem"]:
-            problems[str(path)] = str(fact["problem"])
-        else:
-            rows[str(path)].update(
-                {name: str(fact[name]) for name in ("sha256", "width", "height")}
-            )
-    return problems
+    frames = columns.get("frame", [""] * len(columns["path"]))
+    ids = [f"{p}#frame={f}" if f else p for p, f in zip(columns["path"], frames, strict=True)]
+    facts = measured.reindex(ids)
+    good = (facts["problem"] == "").to_numpy()
+    for name in _MEASURED:
+        stated = columns.get(name, [""] * len(ids))
+        found = facts[name].astype(str)
+        columns[name] = [
+            new if ok else old for ok, new, old in zip(good, found, stated, strict=True)
+        ]
 
 
-def _columns(rows: Mapping[str, Row]) -> dict[str, list[str]]:
-    """Turn rows into columns: the schema's, then the user's own in order of appearance."""
-    names = dict.fromkeys(INDEX_COLUMNS[1:]) | dict.fromkeys(
-        name for row in rows.values() for name in row
-    )
-    columns = {name: [row.get(name, "") for row in rows.values()] for name in names}
-    return {"path": list(rows), **columns}
-
-
-def _write_csv(columns: Mapping[str, list[str]], target: Path) -> None:
-    """Write a CSV file whole or not at all."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*columns.values(), strict=True))
+def _write(columns: dict[str, list[str]], target: Path) -> None:
+    """Write a CSV or Parquet file whole or not at all."""
+    data: bytes | str
+    if target.suffix.lower() == ".csv":
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+        data = text.getvalue()
+    else:
+        data = _parquet(columns)
     try:
-        atomic_write(target, text.getvalue())
+        atomic_write(target, data)
     except OSError as error:
         raise ManifestError(f"{target}: cannot be written: {error.strerror}") from error
+
+
+def _parquet(columns: dict[str, list[str]]) -> bytes:
+    """Write columns of text as a Parquet file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pa.schema([(name, pa.string()) for name in columns])
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(dict(columns), schema=schema), sink, compression="zstd")
+    found: bytes = sink.getvalue().to_pybytes()
+    return found

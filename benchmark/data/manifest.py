@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from benchmark.data.facts import NOTHING_STATED, DatasetFacts, read_dataset_facts
+from benchmark.data.roots import root_of
 from benchmark.errors import ManifestError
 from protocols import SamplesError, validate
 from protocols.files import FileError, read_text
@@ -35,7 +36,7 @@ class Manifest:
 
     Attributes:
         path: The file it was read from.
-        root: The folder that sample ids are relative to: the file's own.
+        root: The folder that sample ids are relative to: the file's own, or as its facts state.
         name: The root's name, for tables.
         samples: What ``protocols.validate`` returns: its columns, then the user's own as text.
         facts: What the dataset states of itself, in the .json file of the manifest's name.
@@ -93,7 +94,7 @@ def from_columns(
         samples = validate(table, str(path), first_row)
     except SamplesError as error:
         raise ManifestError(str(error)) from error
-    root = path.parent
+    root = root_of(path, facts.root, links=facts.links)
     name = printable(root.resolve().name)
     return Manifest(path=path, root=root, name=name, samples=samples, facts=facts)
 

@@ -62,7 +62,7 @@ def reencode(
     passport = _passport(manifest, side, quality)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         _refuse_other(out, passport)
-        write_facts(out / "manifest.csv", manifest.facts)
+        write_facts(out / "manifest.csv", manifest.facts.of_copy())
         return out / "manifest.csv"
     out.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
@@ -72,7 +72,7 @@ def reencode(
         )
         from_columns({str(c): table[c].tolist() for c in table.columns}, draft / "manifest.csv")
         table.to_csv(draft / "manifest.csv", index=False, lineterminator="\n")
-        write_facts(draft / "manifest.csv", manifest.facts)
+        write_facts(draft / "manifest.csv", manifest.facts.of_copy())
         atomic_write(draft / PASSPORT, json_text(passport, PASSPORT))
         draft.chmod(0o755)
         draft.replace(out)

@@ -118,11 +118,7 @@ def opened(path: Path, *, max_pixels: int) -> Iterator[Clip]:
         ImageError: The file is no such video, is damaged, or its frames are larger than
             ``max_pixels``.
     """
-    container = CONTAINERS.get(path.suffix.lower())
-    if container is None:
-        raise ImageError(
-            str(path), f"'{path.suffix}' is no video; there are {', '.join(CONTAINERS)}"
-        )
+    container = _container(path)
     with _named(path), av.open(str(path.resolve()), format=container) as video:
         if not video.streams.video:
             raise ImageError(str(path), "there are no pictures in this file")
@@ -131,6 +127,42 @@ def opened(path: Path, *, max_pixels: int) -> Iterator[Clip]:
         if width * height > max_pixels:
             raise ImageError(str(path), f"{width} x {height} pixels, more than {max_pixels}")
         yield Clip(video.decode(stream), stream.average_rate or _RATE)
+
+
+def frame_times(path: Path) -> list[Fraction]:
+    """Give when each frame of a video is shown, in seconds from the first, without decoding one.
+
+    Raises:
+        ImageError: The file is no such video, is damaged, or says of a picture not when it is
+            shown.
+    """
+    container = _container(path)
+    with _named(path), av.open(str(path.resolve()), format=container) as video:
+        if not video.streams.video:
+            raise ImageError(str(path), "there are no pictures in this file")
+        stream = video.streams.video[0]
+        unit = stream.time_base or 1 / (stream.average_rate or _RATE)
+        shown, order = [], 0
+        for packet in video.demux(stream):
+            if packet.size and not packet.is_discard:
+                # AVI tells no times: its pictures follow each other at its rate.
+                stamp = packet.pts if packet.pts is not None else packet.dts
+                shown.append(order if stamp is None else stamp)
+                order += 1
+    shown.sort()
+    if not shown:
+        raise ImageError(str(path), "there are no pictures in this file")
+    return [(stamp - shown[0]) * Fraction(unit) for stamp in shown]
+
+
+def _container(path: Path) -> str:
+    """Give the demuxer of a file, by its name."""
+    container = CONTAINERS.get(path.suffix.lower())
+    if container is None:
+        raise ImageError(
+            str(path), f"'{path.suffix}' is no video; there are {', '.join(CONTAINERS)}"
+        )
+    return container
 
 
 @contextmanager

@@ -227,7 +227,7 @@ def cross_validate(
 
 def _do(model: FoldModel, study: Study, base: Manifest, folder: Path, **options: Any) -> None:
     """Train and score one fold model into the run of its fold."""
-    path = base.root / f"fold-{model.fold.number}-of-{model.fold.of}.csv"
+    path = base.path.parent / f"fold-{model.fold.number}-of-{model.fold.of}.csv"
     fold_manifest(base, model.fold, path)
     alone = study.model_copy(
         update={

@@ -48,10 +48,10 @@ def fold_manifest(manifest: Manifest, fold: Fold, out: Path) -> Manifest:
     Raises:
         BenchmarkError: ``out`` lies elsewhere or holds something else, or so do facts beside it.
     """
-    if out.suffix != ".csv" or out.parent.resolve() != manifest.root.resolve():
+    if out.suffix != ".csv" or out.parent.resolve() != manifest.path.parent.resolve():
         raise BenchmarkError(
-            f"{out}: the fold of a manifest is a .csv file in its folder, {manifest.root}, since "
-            "paths start from there"
+            f"{out}: the fold of a manifest is a .csv file in its folder, {manifest.path.parent}, "
+            "since paths start from there"
         )
     if out.resolve() == manifest.path.resolve():
         raise BenchmarkError(f"{out}: is the manifest itself; choose another name")

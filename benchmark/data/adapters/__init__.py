@@ -1,7 +1,7 @@
 """Datasets as they lie on disk, read into manifests: every module of this folder is an adapter.
 
 A new one is a module (or a package, if it has parts) with its name and one constant, ``ADAPTER``;
-the tests of adapters then hold for it, and ``forgerybench data index --adapter NAME`` takes it.
+the tests of adapters then hold for it, and ``forgerybench data index NAME FOLDER`` takes it.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from typing import NamedTuple
 
 from benchmark.errors import ManifestError
 from protocols.errors import UnknownNameError
@@ -16,6 +17,8 @@ from protocols.samples import FAMILIES, FORGERIES, LABELS
 
 ByGenerator = str | Mapping[str, str]
 Row = dict[str, str]
+# Options that every adapter takes: what they mean lies in front of it or behind it.
+_ALWAYS = frozenset({"frames", "links"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +31,11 @@ class Options:
         family: Likewise; GAN, diffusion, autoencoder, graphics or unknown.
         source: Where all images come from, or the forged ones by generator.
         splits: Shares of train, val and test.
-        videos: Whether each innermost folder holds the frames of one video.
+        videos: Whether each innermost folder holds the frames of one video; None: nobody said.
+        frames: How many frames to take of a video; None: 32 of a video file, all that are frames.
+        links: Whether links are followed, out of the folder too.
+        table: A CSV, Parquet or JSON Lines file that says what the images are.
+        columns: Column of a manifest -> how that table calls it.
     """
 
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -36,7 +43,11 @@ class Options:
     family: ByGenerator | None = None
     source: ByGenerator | None = None
     splits: tuple[float, float, float] | None = None
-    videos: bool = False
+    videos: bool | None = None
+    frames: int | None = None
+    links: bool = False
+    table: Path | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raise ManifestError where a value is none of its choices."""
@@ -47,13 +58,16 @@ class Options:
             raise ManifestError(
                 f"the shares of train, val and test must sum to 1, got {self.splits}"
             )
+        if self.frames is not None and self.frames < 1:
+            raise ManifestError(f"{self.frames} frames of a video: ask for at least 1")
         _check_taxonomy("forgery", self.forgery, FORGERIES)
         _check_taxonomy("family", self.family, FAMILIES)
 
     @property
     def stated(self) -> list[str]:
-        """Name what is stated."""
-        return [option.name for option in fields(self) if getattr(self, option.name)]
+        """Name what is stated that not every adapter takes."""
+        own = [option.name for option in fields(self) if option.name not in _ALWAYS]
+        return [name for name in own if getattr(self, name) not in (None, {}, "")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,10 +79,32 @@ class Described:
             the sample is a part) -> its columns of a manifest but hash and size, which are
             measured. A column that is not there is empty.
         ignored: What is in the folder and not in ``rows``: kind -> how many.
+        notes: Sentences that the user must read: what was taken from names, which list lacks.
+        missing: Ids, or beginnings of ids, that the dataset's own lists name and that are not here.
+        unreadable: Folders that could not be read: path -> why.
     """
 
     rows: Mapping[str, Row]
     ignored: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+
+
+class Published(NamedTuple):
+    """How much of one kind a dataset has as published.
+
+    Attributes:
+        split: train, val or test; "" for all of it.
+        generator: As in the manifest; ``camera`` for what is real, "" for all that is forged.
+        number: How many.
+        unit: ``videos`` (groups are counted) or ``images``.
+    """
+
+    split: str
+    generator: str
+    number: int
+    unit: str = "videos"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +118,11 @@ class Adapter:
         options: Which of ``Options`` it takes.
         read: Root and options -> what the folder says. It looks at names and tables, never into an
             image, and raises ManifestError where the folder is not as ``layout`` says.
+        source: What the manifest calls the dataset in ``source``; "" where the folders say it.
+        forged: How the dataset itself marks what is forged.
+        licence: What its terms are known to be, in one line.
+        obtain: What a user does to get it, in one line.
+        published: How many it has by what its authors, or readers of it, state.
     """
 
     name: str
@@ -89,6 +130,11 @@ class Adapter:
     layout: str
     options: frozenset[str]
     read: Callable[[Path, Options], Described]
+    source: str = ""
+    forged: str = "folders named fake, 1_fake or ai, and what --label says"
+    licence: str = "that of the images"
+    obtain: str = "images of one's own"
+    published: tuple[Published, ...] = ()
 
 
 def adapter_names() -> list[str]:

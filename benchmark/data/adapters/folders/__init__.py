@@ -1,17 +1,18 @@
-"""Any folder of images: its folders say what they are, or the metadata of an image folder.
+"""Any folder of images and videos: its folders say what they are, or an image folder's metadata.
 
 Split, label, generator and source are read from the folders (``layout.place``). In a Hugging Face
 image folder with ``metadata.csv``, ``.jsonl`` or ``.parquet``, the columns of that table go before
 the folders, columns that are no part of the schema become subgroups, and images it does not name
-are ignored, as ``datasets`` does, and counted. Labels are never guessed.
+are ignored, as ``datasets`` does, and counted. Labels are never guessed, and a table that calls
+real what its folder calls fake is refused.
 
 Of the options, ``labels`` are classes (a folder's name, or a value of the metadata's ``label``)
 beside those that are known: ``real``, ``0_real``, ``nature``, ``fake``, ``1_fake`` and ``ai``.
-``splits`` are for images that stand in no split: a group goes where the sha256 of its name falls,
+``splits`` are for images that stand in no split. What hangs together (a video, a person, a pair, a
+forgery and the originals that its name is made of) goes where the sha256 of its first name falls,
 so it stays there when images are added. Left out, all is test.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -26,43 +27,75 @@ from benchmark.data.adapters.folders.layout import (
     place,
 )
 from benchmark.data.adapters.folders.metadata import METADATA, read_metadata
-from benchmark.data.tree import list_images
+from benchmark.data.naming import made_of, stems, video_name
+from benchmark.data.rows import Rows
+from benchmark.data.shares import shared_out
+from benchmark.data.tree import is_video, list_images
 from benchmark.errors import ManifestError
 from protocols.samples import OPTIONAL, REQUIRED
 
 # Columns that metadata may not bring: they are found out, or made from the path.
 RESERVED = ("path", "frame", "box", "sample_id", "width", "height")
 _COLUMNS = (*REQUIRED[1:], *OPTIONAL)
+# More generators than any dataset of the field has: they are something else.
+_MOST_GENERATORS = 100
 
 
 def read(folder: Path, options: Options) -> Described:
     """Read what folders and metadata say of the images.
 
     Raises:
-        ManifestError: An image has no label, options or folders contradict each other, or the
-            metadata cannot be read.
+        ManifestError: An image has no label, options, metadata or folders contradict each other,
+            or the metadata cannot be read.
     """
-    paths, metadata, ignored = list_images(folder, apart=METADATA)
-    rows = {path: _row(place(path, options.labels, videos=options.videos)) for path in paths}
+    listing = list_images(
+        folder, apart=METADATA, videos=True, links=options.links, classes=options.labels
+    )
+    rows = _placed([*listing.images, *listing.videos], options)
     unnamed: Mapping[str, int] = {}
-    if metadata:
-        unnamed = _merge(rows, read_metadata(folder, metadata), folder)
+    if listing.apart:
+        metadata = read_metadata(folder, listing.apart)
+        unnamed = _merge(rows, metadata, folder, options.labels)
     _fill_labels(rows, options.labels, folder)
+    _refuse_many_generators(rows, options, folder)
+    notes = _tie(rows)
     _fill_splits(rows, options.splits, folder)
     _fill_taxonomy(rows, "forgery", options.forgery or "unknown")
     _fill_taxonomy(rows, "family", options.family or "unknown")
     _fill_source(rows, options.source)
-    return Described(rows=rows, ignored={**ignored, **unnamed})
+    return Described(
+        rows=rows,
+        ignored={**listing.ignored, **unnamed},
+        notes=notes,
+        unreadable=listing.unreadable,
+    )
+
+
+def _placed(paths: list[str], options: Options) -> Rows:
+    """Start the rows with what folders say; those of one folder are asked once."""
+    rows, known = Rows(_COLUMNS), dict[str, Row]()
+    for path in paths:
+        if is_video(path):
+            row = _row(place(path, options.labels, videos=False))
+            row["group"] = video_name(path)
+        else:
+            above = path.rpartition("/")[0]
+            if above not in known:
+                known[above] = _row(place(path, options.labels, videos=options.videos))
+            row = known[above]
+        rows.put(path, row)
+    return rows
 
 
 def _row(where: FolderPlace) -> Row:
     """Start an image's row with what its folders say."""
-    row = dict.fromkeys(_COLUMNS, "")
-    row |= {"split": where.split, "label": where.label, "generator": where.generator}
+    row = {"split": where.split, "label": where.label, "generator": where.generator}
     return row | {"source": where.source, "group": where.group}
 
 
-def _merge(rows: dict[str, Row], metadata: Mapping[str, Row], folder: Path) -> Counter[str]:
+def _merge(
+    rows: Rows, metadata: Mapping[str, Row], folder: Path, labels: Mapping[str, str]
+) -> Counter[str]:
     """Put the metadata's values over the folders' and drop what it does not name."""
     for path, values in metadata.items():
         if path not in rows:
@@ -72,30 +105,52 @@ def _merge(rows: dict[str, Row], metadata: Mapping[str, Row], folder: Path) -> C
             raise ManifestError(
                 f"{folder}: the metadata may have no column '{taken[0]}'; rename it"
             )
-        rows[path] |= {
-            name: value for name, value in values.items() if value or name not in _COLUMNS
-        }
-        rows[path]["split"] = SPLIT_WORDS.get(rows[path]["split"].lower(), rows[path]["split"])
+        row = rows[path]
+        _refuse_contradiction(path, row, values, labels, folder)
+        row |= {name: value for name, value in values.items() if value or name not in _COLUMNS}
+        row["split"] = SPLIT_WORDS.get(row["split"].lower(), row["split"])
+        rows.put(path, row)
     unnamed = [path for path in rows if path not in metadata]
     for path in unnamed:
-        del rows[path]
+        rows.drop(path)
     if not rows:
         raise ManifestError(f"{folder}: the metadata name no image")
     return Counter({"image the metadata do not name": len(unnamed)} if unnamed else {})
 
 
-def _fill_labels(rows: dict[str, Row], labels: Mapping[str, str], folder: Path) -> None:
+def _refuse_contradiction(
+    path: str, row: Row, values: Row, labels: Mapping[str, str], folder: Path
+) -> None:
+    """Raise ManifestError where metadata and a known folder word say two things."""
+    said = {
+        "label": label_of(values.get("label", ""), labels),
+        "split": SPLIT_WORDS.get(values.get("split", "").lower(), ""),
+    }
+    for name, value in said.items():
+        if value and row[name] and value != row[name]:
+            meant = f" ('{values[name]}')" if values[name] != value else ""
+            raise ManifestError(
+                f"{folder}: the metadata say that '{path}' is {value}{meant}, its folders say "
+                f"{row[name]}; mend the one that is wrong, or the --label that reads it"
+            )
+
+
+def _fill_labels(rows: Rows, labels: Mapping[str, str], folder: Path) -> None:
     """Turn every class into real or fake, or say which classes there are."""
     unknown = {}
-    for path, row in rows.items():
+    for path, name in zip(rows, rows.column("label"), strict=True):
+        if not label_of(name, labels):
+            unknown[name or PurePosixPath(path).parent.name or "."] = path
+
+    def labelled(row: Row) -> Row:
         # Metadata may bring a class of its own; the folders' label is real or fake already.
-        label = label_of(row["label"], labels)
-        if not label:
-            unknown[row["label"] or PurePosixPath(path).parent.name or "."] = path
-        elif label == "real" and row["generator"] == "unknown":
+        row["label"] = label_of(row["label"], labels)
+        if row["label"] == "real" and row["generator"] == "unknown":
             row["generator"] = "camera"
-        row["label"] = label
+        return row
+
     if not unknown:
+        rows.change(labelled)
         return
     names = sorted(unknown)
     more = f" and {len(names) - 10} more" if len(names) > 10 else ""
@@ -107,11 +162,40 @@ def _fill_labels(rows: dict[str, Row], labels: Mapping[str, str], folder: Path) 
     )
 
 
-def _fill_splits(
-    rows: dict[str, Row], splits: tuple[float, float, float] | None, folder: Path
-) -> None:
+def _refuse_many_generators(rows: Rows, options: Options, folder: Path) -> None:
+    """Refuse folders that are taken for generators and are videos, most likely."""
+    generators = set(rows.column("generator"))
+    if options.videos is None and len(generators) > _MOST_GENERATORS:
+        raise ManifestError(
+            f"{folder}: {len(generators)} generators, such as '{min(generators)}'; say --videos if "
+            "each innermost folder holds the frames of one video, else --no-videos"
+        )
+
+
+def _tie(rows: Rows) -> tuple[str, ...]:
+    """Give forged videos and the originals that their names are made of one ``pair``."""
+    named: dict[str, set[str]] = {"real": set(), "fake": set()}
+    groups = [group or path for path, group in zip(rows, rows.column("group"), strict=True)]
+    own = stems(dict.fromkeys(groups, ""))
+    for group, label in zip(groups, rows.column("label"), strict=True):
+        named[label].add(own[group])
+    tied = made_of(frozenset(named["real"]), sorted(named["fake"]))
+    if not tied:
+        return ()
+    for path, group in zip(list(rows), groups, strict=True):
+        row = rows[path]
+        if own[group] in tied and not row["pair"]:
+            rows.put(path, row | {"pair": tied[own[group]]})
+    example = min(tied.keys() & named["fake"])
+    return (
+        f"{len(tied.keys() & named['fake'])} names of forgeries are made of those of originals "
+        f"('{example}'): column 'pair' keeps them together",
+    )
+
+
+def _fill_splits(rows: Rows, splits: tuple[float, float, float] | None, folder: Path) -> None:
     """Give every image a split: as its folders say, by shares, or test."""
-    without = [path for path, row in rows.items() if not row["split"]]
+    without = [path for path, split in zip(rows, rows.column("split"), strict=True) if not split]
     if without and len(without) < len(rows):
         raise ManifestError(
             f"{folder}: {len(without)} of {len(rows)} images stand in no split ('{without[0]}' "
@@ -119,40 +203,48 @@ def _fill_splits(
         )
     if splits is not None and not without:
         raise ManifestError(f"{folder}: its images stand in splits already; ask for no shares")
-    for path in without:
-        rows[path]["split"] = split_of(rows[path]["group"] or path, splits) if splits else "test"
+    if not without:
+        return
+    shared = shared_out(rows, splits) if splits else ["test"] * len(rows)
+    for path, split in zip(without, shared, strict=True):
+        rows.put(path, rows[path] | {"split": split})
 
 
-def split_of(group: str, splits: tuple[float, float, float]) -> str:
-    """Say where a group goes: its name's sha256, as a fraction of 1, falls into a share."""
-    fraction = int.from_bytes(hashlib.sha256(group.encode()).digest()[:8], "big") / 2**64
-    if fraction < splits[0]:
-        return "train"
-    return "val" if fraction < splits[0] + splits[1] else "test"
-
-
-def _fill_taxonomy(rows: dict[str, Row], column: str, stated: ByGenerator) -> None:
+def _fill_taxonomy(rows: Rows, column: str, stated: ByGenerator) -> None:
     """Fill ``forgery`` or ``family`` where no metadata did: real, as stated, or unknown."""
     _check_generators(rows, set(stated) if isinstance(stated, Mapping) else set())
-    for row in rows.values():
+
+    def filled(row: Row) -> Row:
         fake = stated if isinstance(stated, str) else stated.get(row["generator"], "unknown")
         row[column] = row[column] or ("real" if row["label"] == "real" else fake)
+        return row
+
+    rows.change(filled)
 
 
-def _fill_source(rows: dict[str, Row], source: ByGenerator | None) -> None:
+def _fill_source(rows: Rows, source: ByGenerator | None) -> None:
     """Put the stated source in the place of the folders'."""
+    if source is None:
+        return
     if isinstance(source, Mapping):
         _check_generators(rows, set(source))
-    for row in rows.values():
+
+    def filled(row: Row) -> Row:
         if isinstance(source, str):
             row["source"] = source
-        elif source and row["label"] == "fake":
+        elif row["label"] == "fake":
             row["source"] = source.get(row["generator"], row["source"])
+        return row
+
+    rows.change(filled)
 
 
-def _check_generators(rows: dict[str, Row], named: set[str]) -> None:
+def _check_generators(rows: Rows, named: set[str]) -> None:
     """Refuse a generator that no forged image has."""
-    generators = {row["generator"] for row in rows.values() if row["label"] == "fake"}
+    if not named:
+        return
+    each = zip(rows.column("generator"), rows.column("label"), strict=True)
+    generators = {generator for generator, label in each if label == "fake"}
     missing = sorted(named - generators)
     if missing:
         raise ManifestError(
@@ -162,7 +254,7 @@ def _check_generators(rows: dict[str, Row], named: set[str]) -> None:
 
 ADAPTER = Adapter(
     name="folders",
-    title="Any folder of images",
+    title="Any folder of images or videos",
     layout="[{train,val,test}/]{real,fake}/[GENERATOR/]..., or a Hugging Face image folder",
     options=frozenset({"labels", "forgery", "family", "source", "splits", "videos"}),
     read=read,

@@ -1,0 +1,108 @@
+"""Which frames of a video are its samples: evenly spaced, by one rule, the same everywhere."""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmark.data.images import check_file, locate
+from benchmark.data.video import frame_times
+from benchmark.errors import ImageError
+
+FRAMES = 32
+
+
+class Chosen(NamedTuple):
+    """A frame that was chosen.
+
+    Attributes:
+        number: From 0, in the order they are shown.
+        seconds: When it is shown, exactly, from the video's first frame.
+    """
+
+    number: int
+    seconds: Fraction
+
+
+def evenly(count: int, wanted: int) -> list[int]:
+    """Choose evenly spaced numbers, the first and the last among them.
+
+    The rule is DeepfakeBench's, ``linspace(0, count - 1, wanted)`` cut to whole numbers, in whole
+    numbers: of number i it takes floor(i * (count - 1) / (wanted - 1)).
+
+    Args:
+        count: How many there are.
+        wanted: How many to take, at least 1. All are taken where there are fewer; one alone is the
+            middle one.
+    """
+    if count <= wanted:
+        return list(range(count))
+    if wanted == 1:
+        return [(count - 1) // 2]
+    return [i * (count - 1) // (wanted - 1) for i in range(wanted)]
+
+
+def chosen_frames(
+    root: Path,
+    videos: Sequence[str],
+    wanted: int,
+    *,
+    workers: int = 2,
+    on_progress: Callable[[int], None] | None = None,
+) -> Iterable[list[Chosen] | ImageError]:
+    """Choose the frames of videos; no picture is decoded, each file is opened once.
+
+    Args:
+        root: Of the paths.
+        videos: Paths.
+        wanted: How many of each.
+        workers: Threads.
+        on_progress: Called with the number of videos done.
+
+    Yields:
+        For each video its frames, or why it cannot be read.
+    """
+
+    def one(video: str) -> list[Chosen] | ImageError:
+        try:
+            path = locate(root, video).path
+            check_file(path)
+            times = frame_times(path)
+        except ImageError as error:
+            return error
+        return [Chosen(number, times[number]) for number in evenly(len(times), wanted)]
+
+    with ThreadPoolExecutor(max(workers, 1), thread_name_prefix="videos") as pool:
+        # In pieces: a hundred thousand videos are not all asked for at once.
+        for start in range(0, len(videos), 256):
+            for done, found in enumerate(pool.map(one, videos[start : start + 256]), start + 1):
+                if on_progress is not None:
+                    on_progress(done)
+                yield found
+
+
+def thinned(names: Sequence[str], wanted: int) -> list[str]:
+    """Choose evenly among the frames of a video that lie there as files.
+
+    Args:
+        names: Their paths, in any order; they are taken in the order of their numbers.
+        wanted: How many.
+    """
+    ordered = sorted(names, key=frame_key)
+    return [ordered[number] for number in evenly(len(ordered), wanted)]
+
+
+def frame_key(path: str) -> tuple[tuple[int, int, str], ...]:
+    """Give what sorts frames by number: ``10.png`` after ``9.png``."""
+    parts: list[tuple[int, int, str]] = []
+    text = path.rpartition("/")[2]
+    while text:
+        is_number = text[0].isascii() and text[0].isdigit()
+        end = next(
+            (i for i, c in enumerate(text) if (c.isascii() and c.isdigit()) != is_number), len(text)
+        )
+        piece, text = text[:end], text[end:]
+        # So that a folder of names without end costs no big number.
+        parts.append((0, int(piece[:40]), piece) if is_number else (1, 0, piece))
+    return tuple(parts)

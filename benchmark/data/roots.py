@@ -1,0 +1,43 @@
+"""The folder that a manifest's paths start from, and where it stands when it lies elsewhere."""
+
+from pathlib import Path, PosixPath
+
+
+class LinkedRoot(PosixPath):
+    """A root whose links are followed wherever they lead, since its user has said so.
+
+    Data sets in the Hub's cache, in DVC, or linked together from several disks are files behind
+    links that leave the folder. Under a plain ``Path`` such a link is refused: an archive from
+    anywhere may bring one.
+    """
+
+
+def stated_root(folder: Path, manifest: Path) -> str | None:
+    """Give how a manifest's file names the folder of its images.
+
+    Args:
+        folder: The folder of the images.
+        manifest: The manifest's file.
+
+    Returns:
+        None where it lies in that folder; a relative path where the folder lies below that of the
+        manifest, so that both can be moved together; else the absolute path.
+    """
+    here, there = manifest.parent.resolve(), folder.absolute()
+    if folder.resolve() == here:
+        return None
+    if folder.resolve().is_relative_to(here):
+        return folder.resolve().relative_to(here).as_posix()
+    return there.as_posix()
+
+
+def root_of(manifest: Path, root: str | None, *, links: bool) -> Path:
+    """Give the folder that a manifest's paths start from.
+
+    Args:
+        manifest: Its file.
+        root: What is stated beside it: an absolute path, or one from its folder; None: that folder.
+        links: Whether links are followed out of it.
+    """
+    folder = manifest.parent if root is None else manifest.parent / root
+    return LinkedRoot(folder) if links else folder
