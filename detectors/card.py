@@ -53,6 +53,7 @@ class Card:
             weights with nothing fetched: for counting and timing.
         own_recipe: Name of the recipe that its paper or public code states (track ``own``); None:
             none is known. At size ``tiny`` its augmentation alone is taken.
+        code: Address of its authors' code; empty where none is known.
         version: Part of the ids of its models; raised by every change of the catalog's detector
             that can change what it learns or how it scores. Of no matter for one's own.
     """
@@ -76,4 +77,5 @@ class Card:
     image_gradient: bool = True
     random_base: Mapping[str, Any] = field(default_factory=dict, hash=False)
     own_recipe: str | None = None
+    code: str = ""
     version: int = 1

@@ -9,7 +9,8 @@ from typing import get_args
 from leaderboard.errors import LeaderboardError
 from leaderboard.figures.drawing import Picture
 from leaderboard.figures.registry import FIGURES, RUN_FIGURES, FigureEntry, FigurePlace, Given
-from leaderboard.site.page import ProtocolSection, render
+from leaderboard.site.page import Headline, ProtocolSection, render
+from leaderboard.tables.leaders import answer, leaders_table
 from leaderboard.tables.long import cells_frame
 from leaderboard.tables.registry import TABLES, TablePlace
 from leaderboard.tables.table import WRITERS, Table
@@ -60,14 +61,15 @@ def report(run: str | Path) -> Path:
         laid_out = views(contents, made)
         atomic_write(folder / "tables" / "cells.csv", csv_table(cells_frame(laid_out)))
         literature = read_literature() if is_here() else Literature((), ())
-        sections = [
-            _section(
-                folder,
-                Context(view=view, contents=contents, bootstrap=bootstrap, literature=literature),
-            )
+        contexts = [
+            Context(view=view, contents=contents, bootstrap=bootstrap, literature=literature)
             for view in laid_out
         ]
-        atomic_write(folder / PAGE, render(contents, sections, _run_figures(folder, contents)))
+        sections = [_section(folder, context) for context in contexts]
+        headline = Headline(answer=answer(contexts), leaders=leaders_table(contexts))
+        _write_table(folder, headline.leaders)
+        figures = _run_figures(folder, contents)
+        atomic_write(folder / PAGE, render(contents, headline, sections, figures))
         _swap(folder, run)
     finally:
         shutil.rmtree(folder)

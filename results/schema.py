@@ -23,6 +23,25 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+class CardFacts(_Strict):
+    """What a detector's card said when the model was trained, for readers.
+
+    Attributes:
+        paper: Where the detector comes from; ``year`` that of the paper.
+        kind: Its group in listings.
+        code: Address of its authors' code; empty where none is known.
+        licence: Of the code and the weights that it is published with.
+        fidelity: What is the paper's, and what is not.
+    """
+
+    paper: str
+    year: int
+    kind: str
+    code: str
+    licence: str
+    fidelity: str
+
+
 class ModelFacts(_Strict):
     """A trained detector, as ``models/<id>.json`` states it.
 
@@ -49,6 +68,7 @@ class ModelFacts(_Strict):
         weights: sha256 of ``model.safetensors``; None where it was not taken down.
         pretraining: Data its published form was pretrained on, or ``none``, as on its card; None
             where it was not taken down.
+        card: The rest of its card; None where it was not taken down.
     """
 
     schema_: Literal[2] = Field(default=SCHEMA, alias="schema")
@@ -80,6 +100,7 @@ class ModelFacts(_Strict):
     encoding: str = "as-is"
     weights: str | None = None
     pretraining: str | None = None
+    card: CardFacts | None = None
 
 
 class Entry(_Strict):

@@ -24,7 +24,7 @@ from benchmark.training.optim import make_accelerator
 from detectors.base import Detector
 from detectors.catalog import detector_class
 from results.metrics.functions import auc
-from results.schema import SCHEMA, ModelFacts
+from results.schema import SCHEMA, CardFacts, ModelFacts
 
 
 def train(job: TrainJob, engine: Engine) -> ModelFacts:
@@ -131,6 +131,7 @@ def _facts(
         training=job.training.name,
         reals=job.training.statement,
         pretraining=detector.card.pretraining,
+        card=CardFacts(**{name: getattr(detector.card, name) for name in CardFacts.model_fields}),
         n_real=len(data.of_class(data.train, fake=False)),
         n_fake=len(data.of_class(data.train, fake=True)),
         n_val_real=len(data.of_class(data.val, fake=False)),

@@ -59,6 +59,7 @@ CLIP_LINEAR = Card(
     fit="gradient",
     own_recipe="clip-linear-own",
     **_CLIP,
+    code="https://github.com/WisconsinAIVision/UniversalFakeDetect",
 )
 
 CLIP_ZEROSHOT = Card(
@@ -73,6 +74,7 @@ CLIP_ZEROSHOT = Card(
     "nothing",
     fit="none",
     **_CLIP,
+    code="https://github.com/openai/CLIP",
 )
 
 CLIP_LORA = Card(
@@ -86,6 +88,7 @@ CLIP_LORA = Card(
     "values of CLIP ViT-L/14 and one linear layer on its embedding. " + _TINY,
     fit="gradient",
     **_CLIP,
+    code="https://github.com/microsoft/LoRA",
 )
 
 C2P_CLIP = Card(
@@ -104,6 +107,7 @@ C2P_CLIP = Card(
     "not read: LoRA is merged into its tower and there are no texts to train on with. " + _TINY,
     fit="gradient",
     **_CLIP,
+    code="https://github.com/chuangchuangtan/C2P-CLIP-DeepfakeDetection",
 )
 
 GEND = Card(
@@ -123,6 +127,7 @@ GEND = Card(
     own_recipe="gend-own",
     batches="balanced",
     **_CLIP,
+    code="https://github.com/yermandy/GenD",
 )
 
 EFFORT = Card(
@@ -140,6 +145,7 @@ EFFORT = Card(
     fit="gradient",
     own_recipe="effort-own",
     **_CLIP,
+    code="https://github.com/YZY-stack/Effort-AIGI-Detection",
 )
 
 CLIP_FINETUNE = Card(

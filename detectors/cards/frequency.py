@@ -14,6 +14,7 @@ SPECTRUM = Card(
     licence="Apache-2.0 (code; there are no weights)",
     pretraining="none",
     fit="estimator",
+    code="https://github.com/cc-hpc-itwm/DeepFakeDetection",
 )
 
 SPSL = Card(
@@ -56,6 +57,7 @@ NPR = Card(
     normalisation=IMAGENET,
     fit="gradient",
     own_recipe="npr-own",
+    code="https://github.com/chuangchuangtan/NPR-DeepfakeDetection",
 )
 
 PATCHCRAFT = Card(
@@ -98,6 +100,7 @@ SSP = Card(
     normalisation=IMAGENET,
     fit="gradient",
     own_recipe="ssp-own",
+    code="https://github.com/bcmi/SSP-AI-Generated-Image-Detection",
 )
 
 F3NET = Card(

@@ -24,6 +24,7 @@ MFCLIP = Card(
     fit="gradient",
     own_recipe="release",
     needs=frozenset({"prompts"}),
+    code="https://github.com/Jenine-321/MFCLIP",
 )
 
 MFCLIP_RELEASE = Card(
@@ -48,6 +49,7 @@ MFCLIP_RELEASE = Card(
     needs=frozenset({"prompts"}),
     batch_dependent=24,
     image_gradient=False,
+    code="https://github.com/Jenine-321/MFCLIP",
 )
 
 DETECTORS = {

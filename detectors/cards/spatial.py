@@ -16,6 +16,7 @@ MESO4 = Card(
     pretraining="none",
     fit="gradient",
     own_recipe="deepfakebench-plain",
+    code="https://github.com/DariusAf/MesoNet",
 )
 
 XCEPTION = Card(
@@ -34,6 +35,7 @@ XCEPTION = Card(
     normalisation=SYMMETRIC,
     fit="gradient",
     own_recipe="deepfakebench-unrotated",
+    code="https://github.com/ondyari/FaceForensics",
 )
 
 EFFICIENTNET_B4 = Card(
@@ -52,6 +54,7 @@ EFFICIENTNET_B4 = Card(
     normalisation=IMAGENET,
     fit="gradient",
     own_recipe="deepfakebench",
+    code="https://github.com/SCLBD/DeepfakeBench",
 )
 
 RESNET50_AUG = Card(
@@ -71,6 +74,7 @@ RESNET50_AUG = Card(
     normalisation=IMAGENET,
     fit="gradient",
     own_recipe="resnet50-aug-own",
+    code="https://github.com/peterwang512/CNNDetection",
 )
 
 VIT = Card(
@@ -86,6 +90,7 @@ VIT = Card(
     pretraining="ImageNet-21k, ImageNet-1k",
     normalisation=SYMMETRIC,
     fit="gradient",
+    code="https://github.com/google-research/vision_transformer",
 )
 
 SBI = Card(
@@ -107,6 +112,7 @@ SBI = Card(
     fit="gradient",
     own_recipe="sbi-own",
     learns_from="reals",
+    code="https://github.com/mapooon/SelfBlendedImages",
 )
 
 MULTITASK = Card(

@@ -73,6 +73,23 @@ class FigureKind(NamedTuple):
     heading: str = ""
 
 
+class Spot(NamedTuple):
+    """A part of a figure that says more when a reader points at it.
+
+    Attributes:
+        axis: The panel that it lies in.
+        left: Its left edge in the panel's own numbers; ``low`` its lower edge.
+        text: What it says.
+    """
+
+    axis: Axes
+    left: float
+    low: float
+    width: float
+    height: float
+    text: str
+
+
 class Picture(NamedTuple):
     """A figure as files.
 
@@ -85,6 +102,8 @@ class Picture(NamedTuple):
         alt: What it shows, in words.
         files: Bytes by ending: ``png`` (150 dots an inch), ``svg`` and ``pdf``.
         width: How large the page shows it, in CSS pixels; ``height`` too.
+        spots: Left edge, upper edge, width and height of each ``Spot``, as shares of the figure's
+            size from its upper left corner, and its text.
     """
 
     name: str
@@ -96,6 +115,7 @@ class Picture(NamedTuple):
     files: Mapping[str, bytes]
     width: int
     height: int
+    spots: tuple[tuple[float, float, float, float, str], ...] = ()
 
     @property
     def png(self) -> bytes:
@@ -171,6 +191,7 @@ def picture(
     *,
     note: str = "",
     endings: Sequence[str] = tuple(_FORMATS),
+    spots: Sequence[Spot] = (),
 ) -> Picture:
     """Write a figure without date and software.
 
@@ -182,6 +203,7 @@ def picture(
         alt: What it shows, in words.
         note: What follows its kind's caption.
         endings: Its forms: PNG, SVG and PDF, or some of them.
+        spots: What says more when a reader points at it.
     """
     _spell_out(figure)
     # Laid out once. An engine left in place, even an idle one, has every file drawn twice.
@@ -207,7 +229,18 @@ def picture(
         files=files,
         width=width,
         height=height,
+        spots=tuple(_placed(figure, spot) for spot in spots),
     )
+
+
+def _placed(figure: Figure, spot: Spot) -> tuple[float, float, float, float, str]:
+    """Find a spot in a figure that is laid out."""
+    corners = [(spot.left, spot.low), (spot.left + spot.width, spot.low + spot.height)]
+    place = spot.axis.transData + figure.transFigure.inverted()
+    (left, one), (right, other) = place.transform(corners)
+    top, height = 1 - max(one, other), abs(other - one)
+    shares = (round(float(share), 4) for share in (left, top, right - left, height))
+    return (*shares, spot.text)  # type: ignore[return-value]
 
 
 def drawable(text: str) -> str:

@@ -19,11 +19,13 @@ from leaderboard.figures.drawing import (
     WIDTH,
     FigureKind,
     Picture,
+    Spot,
     new_figure,
     panel_title,
     picture,
     shorten,
 )
+from leaderboard.tables.cells import cell_text
 from leaderboard.tables.table import DASH
 from leaderboard.view import FEW_TELLS, Contender, Context, ProtocolView, Result, Test
 from results.metrics.registry import Metric
@@ -57,11 +59,12 @@ def heat_map_pictures(context: Context) -> list[Picture]:
         width, lines = _size_matrices(figure, view, drawn, columns, len(keys))
         grid = figure.subplots(math.ceil(len(drawn) / columns), columns, squeeze=False)
         axes = list(grid.ravel())
+        spots: list[Spot] = []
         for index, axis in enumerate(axes):
             if index >= len(drawn):
                 axis.set_axis_off()
                 continue
-            _matrix(axis, view, drawn[index], colours)
+            spots += _matrix(axis, view, drawn[index], colours)
             # A longer title would run into the next matrix.
             panel_title(axis, drawn[index].title, width * len(view.tests))
             under = None
@@ -83,7 +86,8 @@ def heat_map_pictures(context: Context) -> list[Picture]:
         bar.outline.set_visible(False)
         figure.legend(handles=keys, loc="outside lower center", ncols=math.ceil(len(keys) / lines))
         alt = f"{view.protocol.title}: {view.metric} of each training set on each test set"
-        return [picture(figure, f"{view.name}-heat-map", _KIND, view.protocol.title, alt)]
+        name = f"{view.name}-heat-map"
+        return [picture(figure, name, _KIND, view.protocol.title, alt, spots=spots)]
 
 
 def _white(metric: Metric) -> float | None:
@@ -151,8 +155,13 @@ def _size_matrices(
     return side, lines
 
 
-def _matrix(axis: Axes, view: ProtocolView, drawn: _Panel, colours: ScalarMappable) -> None:
-    """Draw one matrix: value, seen outline, hatched small cells, a dash where there is none."""
+def _matrix(axis: Axes, view: ProtocolView, drawn: _Panel, colours: ScalarMappable) -> list[Spot]:
+    """Draw one matrix: value, seen outline, hatched small cells, a dash where there is none.
+
+    Returns:
+        What each cell says when a reader points at it.
+    """
+    spots = []
     many = len(view.tests) > 8 or len(view.contenders) > _MANY
     values = np.full((len(drawn.rows), len(view.tests)), np.nan)
     for row, (_, contender, training) in enumerate(drawn.rows):
@@ -163,6 +172,7 @@ def _matrix(axis: Axes, view: ProtocolView, drawn: _Panel, colours: ScalarMappab
             value = result.value(view.metric).value
             ink = FAINT if value is None else _contrasting(colours, value)
             _mark(axis, result, (column, row), ink, is_missing=value is None)
+            spots.append(Spot(axis, column, row, 1, 1, cell_text(result, view.metric)))
             if value is None:
                 continue
             values[row, column] = value
@@ -186,6 +196,7 @@ def _matrix(axis: Axes, view: ProtocolView, drawn: _Panel, colours: ScalarMappab
     )
     axis.grid(visible=False)
     axis.tick_params(length=0)
+    return spots
 
 
 def _contrasting(colours: ScalarMappable, value: float) -> str:

@@ -36,7 +36,9 @@ from results.metrics.roc import Roc
 from results.run import RunContents
 
 _ROC = FigureKind(
-    "roc", caption="Of several models, the mean of their curves at each rate of false alarms."
+    "roc",
+    caption="Of several models, the mean of their curves at each rate of false alarms.",
+    heading="ROC curves",
 )
 _DET = FigureKind(
     "det",

@@ -1,24 +1,20 @@
 """The page of a run: one static HTML file that needs nothing beside itself."""
 
-import base64
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
 from leaderboard.figures.drawing import Picture
 from leaderboard.figures.registry import FigurePlace
 from leaderboard.figures.training import MOST_SHOWN
+from leaderboard.site.templating import environment, safe_address, sealed
 from leaderboard.tables.registry import TablePlace
-from leaderboard.tables.table import BEST, DASH, LEGEND, REPORTED, SECOND, SEEN, SIGNS, Table
+from leaderboard.tables.table import DASH, REPORTED, Table
 from leaderboard.view import ProtocolView
-from protocols.text import printable
 from results.rounding import rounded
 from results.run import RunContents
-from results.schema import ModelFacts
+from results.schema import CardFacts, ModelFacts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,8 +93,34 @@ class TrainingRow:
         return f"{rounded(first)} → {rounded(last)}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class CardRow:
+    """What is known of one detector.
+
+    Attributes:
+        anchor: Its place on the page.
+        code: Address of its code where it is one that may be linked to.
+        card: None where the run took none down.
+    """
+
+    anchor: str
+    name: str
+    pretraining: str
+    code: str
+    card: CardFacts | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Headline:
+    """What the page says first: who leads, in a sentence and in a table."""
+
+    answer: str
+    leaders: Table
+
+
 def render(
     contents: RunContents,
+    headline: Headline,
     sections: Sequence[ProtocolSection],
     figures: Mapping[FigurePlace, Sequence[Picture]],
 ) -> str:
@@ -106,27 +128,79 @@ def render(
 
     Args:
         contents: The run.
+        headline: Who leads.
         sections: What it shows, protocol by protocol.
         figures: Those of the run, by where they stand.
 
     Returns:
-        HTML with figures and style inside; names are escaped, there is no script.
+        HTML with figures, style and script inside; names are escaped. Its policy lets nothing
+        else run and nothing be loaded.
     """
     facts = contents.facts
     rows = training_rows(contents, [section.view for section in sections])
-    template = _environment().get_template("page.html.j2")
-    return template.render(
-        facts=facts,
-        sections=sections,
-        figures=figures,
-        folded_kinds=_folded_kinds(figures["training"]),
-        rows=rows,
-        recipes=_recipes(rows),
-        synthetic=any(dataset.synthetic for dataset in facts.data.values()),
-        random_starts=_random_starts(rows),
-        tiny=_tiny(rows),
-        counts=_counts(contents),
+    cards = _card_rows(sections)
+    anchors = {row.name: row.anchor for row in cards}
+    for section in sections:
+        anchors |= {who.label: anchors[who.name] for who in section.view.contenders}
+    return (
+        environment()
+        .get_template("page.html.j2")
+        .render(
+            facts=facts,
+            answer=headline.answer,
+            leaders=headline.leaders,
+            sections=sections,
+            figures=figures,
+            folded_kinds=_folded_kinds(figures["training"]),
+            rows=rows,
+            cards=cards,
+            anchors=anchors,
+            notes=_shared_notes([headline.leaders, *_shown_tables(sections)]),
+            recipes=_recipes(rows),
+            synthetic=any(dataset.synthetic for dataset in facts.data.values()),
+            random_starts=_random_starts(rows),
+            tiny=_tiny(rows),
+            counts=_counts(contents),
+            **sealed("style.css", "tables.js"),
+        )
     )
+
+
+def _shown_tables(sections: Sequence[ProtocolSection]) -> list[Table]:
+    """List the tables that the page shows."""
+    return [
+        table
+        for section in sections
+        for place, tables in section.tables.items()
+        if place != "file"
+        for table in tables
+    ]
+
+
+def _shared_notes(tables: Sequence[Table]) -> dict[str, int]:
+    """Number the footnotes that several tables have: the page says each once."""
+    counts = Counter(note for table in tables for note in table.notes)
+    shared = [note for note, number in counts.items() if number > 1]
+    return {note: number for number, note in enumerate(shared, 1)}
+
+
+def _card_rows(sections: Sequence[ProtocolSection]) -> list[CardRow]:
+    """Give what is known of each detector, in the order of the study."""
+    found: dict[str, ModelFacts | None] = {}
+    for section in sections:
+        found |= {who.name: None for who in section.view.contenders if who.name not in found}
+        for (who, _), model in section.view.models.items():
+            found[who.name] = found[who.name] or model
+    return [
+        CardRow(
+            anchor=f"d-{number}",
+            name=name,
+            pretraining=(model.pretraining if model else None) or "not taken down",
+            code=safe_address(model.card.code) if model and model.card else "",
+            card=model.card if model else None,
+        )
+        for number, (name, model) in enumerate(found.items(), 1)
+    ]
 
 
 def _folded_kinds(pictures: Sequence[Picture]) -> set[str]:
@@ -199,31 +273,3 @@ def _counts(contents: RunContents) -> dict[str, int]:
         "gaps": sum(entry.model is None for entry in entries),
         "seeds": len({entry.seed for entry in entries}),
     }
-
-
-def _environment() -> Environment:
-    """Make the environment of the template: everything is escaped, nothing may be undefined."""
-    environment = Environment(
-        loader=PackageLoader("leaderboard.site"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_shown,
-    )
-    environment.filters["data_uri"] = _data_uri
-    environment.globals.update(
-        LEGEND=LEGEND, SEEN=SEEN, SIGNS=SIGNS, BEST=BEST, SECOND=SECOND, DASH=DASH, rounded=rounded
-    )
-    return environment
-
-
-def _shown(value: Any) -> Any:
-    """Spell out in a name what could turn the line around that it stands in."""
-    is_name = isinstance(value, str) and not isinstance(value, Markup)
-    return printable(value, keep="\n") if is_name else value
-
-
-def _data_uri(png: bytes) -> str:
-    """Give a picture as the address of itself."""
-    return "data:image/png;base64," + base64.b64encode(png).decode()

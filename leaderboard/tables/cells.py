@@ -26,13 +26,22 @@ def value_cell(result: Result, metric: str, place: str | None = None) -> TableCe
         if holds
     }
     marks |= {place} if place else set()
-    title = (
-        f"{result.contender.label}, {result.cell.training} to {result.test.label}: "
-        f"{record.n_real} real, {record.n_fake} forged; {record.reals}"
-    )
-    title += f"; no interval: {value.no_interval}" if value.no_interval else ""
     interval = interval_text(value.low, value.high)
+    title = cell_text(result, metric)
     return TableCell(rounded(value.value), interval, value.value, frozenset(marks), title=title)
+
+
+def cell_text(result: Result, metric: str) -> str:
+    """Say all of one number of one contender: what it is of, its interval, its images."""
+    what = f"{result.contender.label}, {result.cell.training} to {result.test.label}: "
+    value, record = result.value(metric), result.record
+    if record is None or value.value is None:
+        return f"{what}{value.reason}"
+    interval = interval_text(value.low, value.high)
+    told = f"{metric} {rounded(value.value)}" + (f" ({interval})" if interval else "")
+    counts = f"{record.n_real} real, {record.n_fake} forged; {record.reals}"
+    unsure = f"; no interval: {value.no_interval}" if value.no_interval else ""
+    return f"{what}{told}; {counts}{unsure}"
 
 
 def interval_text(low: float | None, high: float | None) -> str:

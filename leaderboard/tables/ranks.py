@@ -1,6 +1,7 @@
 """Which detector is better beyond chance."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from leaderboard.tables.cells import interval_text
 from leaderboard.tables.table import DASH, Section, Table, TableCell
@@ -18,7 +19,25 @@ _NAMED = 2  # of the detectors not told apart from one, where there are more tha
 _Rows = tuple[tuple[str, tuple[TableCell, ...]], ...]
 
 
-def ranks_tables(context: Context) -> Iterator[Table]:
+class RankedOver(NamedTuple):
+    """The detectors of a protocol ranked over some of its cells.
+
+    Attributes:
+        title: Which conditions these are; empty where the protocol damages nothing.
+        number: How many cells there are under each condition.
+        seen: Whether their forgeries were seen in training.
+        ranked: The ranking by what the study calls the detectors; None where there is none.
+        reason: Why there is none.
+    """
+
+    title: str
+    number: int
+    seen: bool
+    ranked: RankedDetectors | None
+    reason: str | None
+
+
+def rankings(context: Context) -> tuple[RankedOver, ...]:
     """Rank the detectors of a protocol by their mean over cells that count.
 
     These are the unseen cells of the headline level (the seen ones where a protocol has no others)
@@ -26,25 +45,40 @@ def ranks_tables(context: Context) -> Iterator[Table]:
     images, detectors are ranked by the mean over all damaged conditions, and apart from that by
     undamaged images.
 
-    Yields:
-        A row a detector, the best first; nothing where no cell counts.
+    Returns:
+        What the detectors are ranked over, the most telling first; empty where no cell counts.
     """
     view, joint = context.view, context.bootstrap.of(context.view.name)
     seen = not view.has(seen=False)
-    ranked_over: list[tuple[str, tuple[Condition, ...]]] = [
+    over: list[tuple[str, tuple[Condition, ...]]] = [
         (_UNDAMAGED if view.damaged else "", (view.base,))
     ]
     if view.damaged:
-        ranked_over.insert(0, (_DAMAGED, view.damaged))
-    sections, numbers = [], []
-    for title, conditions in ranked_over:
+        over.insert(0, (_DAMAGED, view.damaged))
+    found = []
+    for title, conditions in over:
         cells = _ranked_cells(view, joint, conditions, seen=seen)
-        if cells:
-            numbers.append(len(cells) // len(conditions))
-            sections.append(Section(title, _section_rows(view, joint, cells)))
-    if not sections:
+        if not cells:
+            continue
+        ranked, reason = None, None
+        try:
+            ranked = _ranked(view, joint, cells)
+        except UndefinedError as error:
+            reason = str(error)
+        found.append(RankedOver(title, len(cells) // len(conditions), seen, ranked, reason))
+    return tuple(found)
+
+
+def ranks_tables(context: Context) -> Iterator[Table]:
+    """Show the ``rankings`` of a protocol.
+
+    Yields:
+        A row a detector, the best first; nothing where no cell counts.
+    """
+    view, found = context.view, context.shared(rankings)
+    if not found:
         return
-    number = max(numbers)
+    number, seen = max(each.number for each in found), found[0].seen
     over = f"{number} {'seen' if seen else 'unseen'} cell{'' if number == 1 else 's'}"
     under = f" under {len(view.damaged)} damaged conditions and without" if view.damaged else ""
     yield Table(
@@ -56,7 +90,7 @@ def ranks_tables(context: Context) -> Iterator[Table]:
         ),
         corner="detector",
         columns=_COLUMNS,
-        sections=tuple(sections),
+        sections=tuple(Section(each.title, _section_rows(view, each)) for each in found),
         notes=(
             "Rank: 1 + the detectors whose mean is better beyond chance (Holm over all pairs, "
             "5 %), and no better than that of a detector of better mean. Interval of place: the "
@@ -70,13 +104,12 @@ def ranks_tables(context: Context) -> Iterator[Table]:
     )
 
 
-def _section_rows(view: ProtocolView, joint: Joint, cells: list[Cell]) -> _Rows:
+def _section_rows(view: ProtocolView, over: RankedOver) -> _Rows:
     """Give a row a detector, or the reason why they are not ranked over some cells."""
-    try:
-        return _rows(view, _ranked(view, joint, cells))
-    except UndefinedError as error:
-        missing = TableCell(DASH, reason=f"not ranked: {error}")
-        return tuple((name, (missing,) * len(_COLUMNS)) for name in view.detectors.values())
+    if over.ranked is not None:
+        return _rows(view, over.ranked)
+    missing = TableCell(DASH, reason=f"not ranked: {over.reason}")
+    return tuple((name, (missing,) * len(_COLUMNS)) for name in view.detectors.values())
 
 
 def _ranked_cells(
