@@ -14,6 +14,7 @@ from detectors.cards import foundation as cards
 from detectors.errors import DetectorError, WeightsError
 from detectors.loading import build_described, load_strictly, read_json
 from detectors.parts.backbones import TINY_SIDE, load_trunk
+from detectors.parts.frozen import once
 from detectors.parts.network import register_statistics
 from detectors.pretrained import tensor_files, weights_fingerprint, weights_folder
 
@@ -91,7 +92,15 @@ class Probe(Detector):
 
     @torch.no_grad()
     def features(self, inputs: Tensor) -> Tensor:
-        """Give the (B, d) pooled features, as the network's authors pool them."""
+        """Give the (B, d) pooled features, as the network's authors pool them.
+
+        From what ``frozen_features`` keeps.
+        """
+        kind = f"probe {self.backbone}"
+        return once(self.network, kind, inputs, self._pooled, width=self.head.in_features)
+
+    def _pooled(self, inputs: Tensor) -> Tensor:
+        """Compute the features."""
         seen: Any = self.network((inputs - self.mean) / self.std, **self._flags)
         if isinstance(seen, Tensor):
             return seen

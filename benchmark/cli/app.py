@@ -30,6 +30,7 @@ from benchmark.cli.options import (
     DetectorsOption,
     DeviceOption,
     ExecutorOption,
+    FeaturesOption,
     MissingOption,
     ModelsOfOption,
     OutOption,
@@ -139,6 +140,7 @@ def run(
     threads: ThreadsOption = None,
     allow_missing: MissingOption = False,
     checkpoint_seconds: CheckpointOption = 60.0,
+    features: FeaturesOption = None,
     executor: ExecutorOption = "local",
 ) -> None:
     """Train, score and report a protocol or study on your images."""
@@ -151,6 +153,7 @@ def run(
         device=device,
         threads=threads,
         checkpoint_seconds=checkpoint_seconds,
+        features=features,
         executor=executor,
     )
 

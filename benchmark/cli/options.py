@@ -89,6 +89,15 @@ CheckpointOption = Annotated[
 ]
 
 
+FeaturesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--keep-features",
+        help="Folder for what frozen, pretrained networks give, 2 to 4 kB an image and view: it is "
+        "then computed once for all heads, training sets and seeds.",
+        show_default="they are computed each time",
+    ),
+]
 ExecutorOption = Annotated[
     str, typer.Option("--executor", help="Who does the work: local.", show_default=True)
 ]

@@ -23,6 +23,7 @@ from benchmark.training.engine import Engine
 from detectors.base import Detector, Known
 from detectors.catalog import is_of_catalog
 from detectors.errors import DetectorError
+from detectors.parts.frozen import frozen_features
 from detectors.transform import Transform
 from protocols.conditions import Condition
 
@@ -107,6 +108,7 @@ class _Scorer:
         self._units, self._source, self._models = group.units, engine.source, models
         self._surrogates, self._noise_seed = surrogates, noise_seed
         self._batch_size, self._workers = engine.batch_size, engine.load_workers
+        self._features = engine.features_of
         self._ids = engine.source.samples["sample_id"].to_numpy()
         self._fake = (engine.source.samples["label"] == "fake").to_numpy()
         uses = np.zeros(len(self._ids), dtype=np.int64)
@@ -215,7 +217,8 @@ class _Scorer:
         """Give a model's scores of prepared images."""
         detector = self._models[model]
         known = self._source.known(rows.tolist(), detector)
-        logits = _forward(detector, inputs, known, self._batch_size)
+        with frozen_features(self._features(detector)):
+            logits = _forward(detector, inputs, known, self._batch_size)
         _refuse_company(detector, inputs, known, logits, str(self._ids[rows[len(rows) // 2]]))
         scores = {
             "model": model,

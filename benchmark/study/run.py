@@ -33,6 +33,7 @@ from benchmark.training.distributed import follow
 from benchmark.training.engine import Engine
 from benchmark.training.store import ModelStore, default_store
 from benchmark.training.train import train
+from detectors.parts.frozen import FrozenFeatures
 from leaderboard.report import PAGE, report
 from results.files import atomic_write, json_text, read_json
 from results.schema import RunFacts
@@ -53,6 +54,8 @@ class Settings:
         device: ``auto``, ``cpu`` or ``cuda``.
         threads: CPU threads of torch; None: its own choice.
         checkpoint_seconds: Time between saved states of a training under way.
+        features: Folder where outputs of frozen, pretrained networks are kept, by content, for all
+            heads, training sets and seeds, 2 to 4 kB an image; None: they are computed each time.
         executor: Name of who does the work (``benchmark.executors``).
         progress: Told of everything that happens.
     """
@@ -62,6 +65,7 @@ class Settings:
     device: str = "auto"
     threads: int | None = None
     checkpoint_seconds: float = CHECKPOINT_SECONDS
+    features: Path | None = None
     executor: str = "local"
     progress: Progress
 
@@ -76,6 +80,7 @@ def run(
     threads: int | None = None,
     allow_missing: bool = False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    features: Path | str | None = None,
     executor: str = "local",
     progress: Progress | None = None,
     **changes: Unpack[Changes],
@@ -86,13 +91,14 @@ def run(
         study: A study, or the name or file of a study or protocol.
         data: The manifest; or manifests by role.
         out: As in ``Settings``, like ``store``, ``device``, ``threads``, ``checkpoint_seconds``,
-            ``executor`` and ``progress``.
+            ``features``, ``executor`` and ``progress``.
         store: See ``out``.
         device: See ``out``.
         threads: See ``out``.
         allow_missing: Leave out images that cannot be read, counted, instead of stopping; and roles
             without a manifest, as stated gaps.
         checkpoint_seconds: See ``out``.
+        features: See ``out``.
         executor: See ``out``.
         progress: See ``out``.
         **changes: ``detectors``, ``size``, ``recipe``, ``track``, ``seeds`` and ``train_on`` in
@@ -112,6 +118,7 @@ def run(
         device=device,
         threads=threads,
         checkpoint_seconds=checkpoint_seconds,
+        features=Path(features) if features is not None else None,
         executor=executor,
         progress=progress or Progress(),
     )
@@ -155,6 +162,7 @@ def _engine_maker(settings: Settings) -> "partial[Engine]":
         device=device,
         batch_size=BATCH_SIZE,
         checkpoint_seconds=settings.checkpoint_seconds,
+        features=None if settings.features is None else FrozenFeatures(settings.features),
     )
 
 

@@ -8,6 +8,8 @@ from benchmark.data.loader import default_workers
 from benchmark.data.source import ImageSource
 from benchmark.progress import Progress
 from benchmark.training.store import ModelStore
+from detectors.base import Detector
+from detectors.parts.frozen import FrozenFeatures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +23,7 @@ class Engine:
         batch_size: Images a forward pass where no gradient is needed.
         checkpoint_seconds: Time between saved states, from which a stopped training goes on.
         progress: Told of everything that happens.
+        features: Where outputs of frozen, pretrained networks are kept; None: nowhere.
         workers: Threads that load images ahead; None: as many as suit the device. No number depends
             on it.
     """
@@ -31,9 +34,14 @@ class Engine:
     batch_size: int
     checkpoint_seconds: float
     progress: Progress
+    features: FrozenFeatures | None = None
     workers: int | None = None
 
     @property
     def load_workers(self) -> int:
         """How many threads load images ahead."""
         return default_workers(self.device) if self.workers is None else self.workers
+
+    def features_of(self, detector: Detector) -> FrozenFeatures | None:
+        """Give where a detector's frozen outputs are kept; random towers are one model's alone."""
+        return None if detector.init in ("random", "none") else self.features

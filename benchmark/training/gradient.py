@@ -19,6 +19,7 @@ from torch import Tensor
 
 from benchmark.data.loader import Rows
 from benchmark.errors import BenchmarkError
+from benchmark.training.augmentation import only_mirrors
 from benchmark.training.batches import Batches, TrainingData
 from benchmark.training.engine import Engine
 from benchmark.training.jobs import TrainJob
@@ -32,6 +33,7 @@ from benchmark.training.optim import (
 )
 from benchmark.training.sampling import BatchOrder, derive
 from detectors.base import Batch, Detector
+from detectors.parts.frozen import frozen_features
 from detectors.weights import writing
 from results.files import atomic_write
 from results.metrics.functions import auc
@@ -90,6 +92,9 @@ class GradientTraining:
         self._job, self._recipe = job, job.recipe
         self._detector, self._data, self._accelerator = detector, data, accelerator
         self._folder = engine.models.resume_folder(job.id)
+        self._features = engine.features_of(detector)
+        # What is turned, blurred or compressed at random is seen once.
+        self._seen_again = only_mirrors(job.recipe.augmentation)
         self._checkpoint_seconds = engine.checkpoint_seconds
         self._progress = engine.progress
         self._state = TrainingOutcome()
@@ -177,7 +182,8 @@ class GradientTraining:
         seed, step = self._job.seed, self._state.step
         # The first part's seed has no number, so that whole batches keep theirs.
         torch.manual_seed(derive(seed, "dropout", step, *([part] if part else [])))
-        with self._accelerator.autocast():
+        kept = self._features if self._seen_again else None
+        with self._accelerator.autocast(), frozen_features(kept):
             return cast(dict[str, Tensor], self._step(batch))
 
     def _figures(self, found: list[dict[str, Tensor]]) -> dict[str, float]:
@@ -236,7 +242,8 @@ class GradientTraining:
 
     def _validate(self) -> float:
         """Measure the validation AUC in this process."""
-        scores = logits(self._measured, self._data, self._data.val)
+        with frozen_features(self._features):
+            scores = logits(self._measured, self._data, self._data.val)
         return auc(self._data.labels[self._data.val].astype(np.int64), scores)
 
     def _agreed(self, value: Any) -> Any:

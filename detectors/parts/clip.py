@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from detectors.errors import DetectorError, WeightsError
 from detectors.loading import load_strictly, read_json
+from detectors.parts.frozen import once
 from detectors.pretrained import tensor_files, weights_folder
 
 if TYPE_CHECKING:
@@ -75,7 +76,16 @@ class ClipImage(ClipTower):
         return self.tower.visual_projection(self.pooled(images))  # type: ignore[no-any-return]
 
     def pooled(self, images: Tensor) -> Tensor:
-        """Encode as the (B, width) class token that the projection reads."""
+        """Encode as the (B, width) class token that the projection reads.
+
+        Of a frozen tower, from what ``frozen_features`` keeps.
+        """
+        if not self.frozen:
+            return self._pooled(images)
+        width = self.tower.config.hidden_size
+        return once(self.tower, f"pooled {self.config}", images, self._pooled, width=width)
+
+    def _pooled(self, images: Tensor) -> Tensor:
         pixels = (images - self.mean) / self.deviation
         seen = self.tower.vision_model(
             pixel_values=pixels, interpolate_pos_encoding=not self.native
