@@ -1,5 +1,7 @@
 """Errors of the engine; each message names what was asked, what there is and what to do."""
 
+from protocols.gaps import Gap
+
 
 class BenchmarkError(Exception):
     """A study, its data or its models cannot be used as asked."""
@@ -23,6 +25,22 @@ class ImageError(BenchmarkError):
 
     def __str__(self) -> str:
         return f"{self.args[0]}: {self.reason}"
+
+
+class ModelGapError(BenchmarkError):
+    """One model cannot be trained or scored; it becomes a stated gap, and the others go on.
+
+    Attributes:
+        gap: Why.
+    """
+
+    def __init__(self, title: str, gap: Gap) -> None:
+        """Say why the model called ``title`` is left out."""
+        super().__init__(title, gap)  # both, so that it can be pickled
+        self.gap = gap
+
+    def __str__(self) -> str:
+        return f"{self.args[0]}: {self.gap}"
 
 
 class PerturbationError(BenchmarkError):

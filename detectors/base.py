@@ -16,7 +16,7 @@ from detectors.errors import DetectorError, InputError, UntrainedDetectorError, 
 from detectors.fetching import rebuilding
 from detectors.loading import check_fit, read_tensors
 from detectors.transform import Transform
-from detectors.weights import CONFIG, TENSORS, read_config, save, saved_folder
+from detectors.weights import CONFIG, TENSORS, not_finite, read_config, save, saved_folder
 
 Size = Literal["tiny", "base"]
 # What options of a saved detector that are none may make of a constructor.
@@ -253,7 +253,7 @@ class Detector(nn.Module):
         Raises:
             WeightsError: There is no such detector, it is of another class, its options are not
                 those of one or ask for something to be fetched, or its tensors do not fit, each one
-                named.
+                named, or are not finite.
         """
         folder = saved_folder(str(name))
         config = read_config(folder)
@@ -272,6 +272,8 @@ class Detector(nn.Module):
         tensors = read_tensors([folder / TENSORS])
         check_fit(tensors, detector.state_dict(), folder / TENSORS)
         detector.load_state_dict(tensors)
+        if (tensor := not_finite(detector)) is not None:
+            raise WeightsError(f"{folder / TENSORS}: '{tensor}' holds a NaN or an infinity")
         return detector.eval()
 
     def config(self) -> dict[str, Any]:

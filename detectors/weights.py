@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from detectors.errors import WeightsError
 from detectors.fetching import OFFLINE, is_offline, refuse_fetching
@@ -43,6 +43,20 @@ def save(path: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -
         draft.rename(path)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def not_finite(network: nn.Module) -> str | None:
+    """Name the first tensor of a network that is no number in some place, or None.
+
+    Infinities may stand in a buffer, an attention mask say, but in no weight.
+    """
+    for name, weight in network.named_parameters():
+        if not bool(weight.isfinite().all()):
+            return name
+    for name, buffer in network.named_buffers():
+        if bool(buffer.isnan().any()):
+            return name
+    return None
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Gaps: why a training set or test set cannot be used, as facts, and the one wording of each.
+"""Gaps: why a set or a model cannot be used, as facts, and the one wording of each.
 
 Code asks a gap's kind and attributes. Its text is for readers, and nothing reads it back.
 """
@@ -15,7 +15,7 @@ _WORDS: dict[Label, str] = {"real": "real", "fake": "forged"}
 
 
 class Gap(ABC):
-    """Why a set cannot be used; ``str`` words it."""
+    """Why a set or a model cannot be used; ``str`` words it."""
 
     @abstractmethod
     def __str__(self) -> str:
@@ -124,3 +124,60 @@ class TooFewForged(OverBudget):
     @property
     def _lacking(self) -> str:
         return f"'{self.generator}' has {self.there} of the {self.share} that are its share"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossNotFinite(Gap):
+    """A training met a loss that is no finite number at a step, counted from 1."""
+
+    value: float
+    step: int
+
+    def __str__(self) -> str:
+        return (
+            f"the loss is {self.value} at step {self.step}; "
+            "lower the recipe's lr or use precision fp32"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsNotFinite(Gap):
+    """A trained model has a tensor with a NaN or an infinity in it."""
+
+    tensor: str
+
+    def __str__(self) -> str:
+        return f"its weights are not finite: '{self.tensor}' holds a NaN or an infinity"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreOutOfRange(Gap):
+    """A model gave an image a score that no detector means.
+
+    Attributes:
+        value: The logit: NaN, infinite, or further than ``most`` from 0.
+        sample: The image.
+        under: The condition's key, or where in its training it was measured.
+    """
+
+    value: float
+    most: float
+    sample: str
+    under: str
+
+    def __str__(self) -> str:
+        return (
+            f"the score of '{self.sample}' ({self.under}) is {self.value:.4g}, "
+            f"not a finite number within {self.most:g} of 0"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoSurrogate(Gap):
+    """The model that attacks on this one are made on is left out, for a ``reason`` of its own."""
+
+    surrogate: str
+    reason: Gap
+
+    def __str__(self) -> str:
+        return f"its attacks are made on {self.surrogate}, which is left out: {self.reason}"

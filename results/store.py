@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -41,6 +42,8 @@ SCORE_SCHEMA = pa.schema(
 )
 SCORE_COLUMNS = tuple(SCORE_SCHEMA.names)
 SAMPLE_COLUMNS = ("dataset", *COLUMNS, "problem")
+# A logit beyond this is no detector's: P(fake) is exactly 0 or 1 from 40 on in double precision.
+MOST_LOGIT = 1e6
 _ROW_GROUP = 65536
 
 
@@ -139,7 +142,8 @@ def write_scores(run: str | Path, model: str, scores: pd.DataFrame) -> None:
         scores: ``SCORE_COLUMNS``: the role, the sample's id, the condition's key, the logit.
 
     Raises:
-        ResultError: A column is missing, a logit is not finite, or a score stands there twice.
+        ResultError: A column is missing, a logit is not ``plausible``, or a score stands there
+            twice.
     """
     path = scores_path(run, model)
     _check_scores(path, scores)
@@ -154,7 +158,7 @@ def read_scores(run: str | Path, model: str) -> pd.DataFrame:
 
     Raises:
         ResultError: The file is not there, not Parquet, or breaks the schema; a logit is not
-            finite; a score stands there twice.
+            ``plausible``; a score stands there twice.
     """
     path = scores_path(run, model)
     table = read_parquet(path)
@@ -187,6 +191,12 @@ def load_scores(run: str | Path) -> pd.DataFrame:
 def scores_path(run: str | Path, model: str) -> Path:
     """Tell where the scores of a model stand."""
     return own_file(Path(run) / "scores", model, ".parquet")
+
+
+def plausible(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
+    """Tell which logits are finite and within ``MOST_LOGIT`` of 0; shape as given."""
+    within: npt.NDArray[np.bool_] = np.abs(logits) <= MOST_LOGIT  # of a NaN this is false
+    return within
 
 
 def content_hash(table: pd.DataFrame) -> str:
@@ -298,17 +308,18 @@ def _check_samples(path: Path, samples: pd.DataFrame) -> None:
 
 
 def _check_scores(path: Path, scores: pd.DataFrame) -> None:
-    """Refuse a table that lacks a column, has a score twice, or one that is no number."""
+    """Refuse a table that lacks a column, has a score twice, or one that no detector gives."""
     for name in SCORE_COLUMNS:
         if name not in scores.columns:
             there = ", ".join(map(str, scores.columns))
             raise ResultError(f"{path}: column '{name}' is missing; there are {there}")
-    bad = ~np.isfinite(scores["logit"].to_numpy())
+    bad = ~plausible(scores["logit"].to_numpy())
     if bad.any():
         row = scores.iloc[int(bad.argmax())]
         raise ResultError(
             f"{path}: the score of '{row['sample_id']}' under {row['condition']} is "
-            f"{row['logit']}, not a finite number ({int(bad.sum())} such scores)"
+            f"{row['logit']:.4g}, not a finite number within {MOST_LOGIT:g} of 0 "
+            f"({int(bad.sum())} such scores)"
         )
     _refuse_repeated(path, scores, list(SCORE_KEY))
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -101,6 +101,29 @@ class Exploding(Small):
 
     def features(self, inputs: Tensor) -> Tensor:
         return super().features(inputs) * torch.nan
+
+
+class Unmeasurable(Small):
+    """It trains, and gives no number where it is measured."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return super().forward(inputs) * (1 if self.training else torch.nan)
+
+
+class Dazzled(Small):
+    """It gives no number for an image that is white."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        white = inputs.mean(dim=(1, 2, 3)) > 0.99
+        return super().forward(inputs).masked_fill(white, torch.nan)
+
+
+class Diverged(Small):
+    """A weight that plays no part in its scores is no number after training."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.unused = nn.Parameter(torch.full((3,), torch.inf), requires_grad=False)
 
 
 SMALL = "tests.small_data:Small"

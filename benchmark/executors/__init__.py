@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from benchmark.scoring.units import Group, Surrogates
     from benchmark.training.engine import Engine
     from benchmark.training.jobs import TrainJob
+    from protocols.gaps import Gap
 
 EXECUTORS = {"local": "benchmark.executors.local:LocalExecutor"}
 """Name -> ``module:Class`` of an ``Executor``."""
@@ -19,8 +20,12 @@ EXECUTORS = {"local": "benchmark.executors.local:LocalExecutor"}
 class Executor(Protocol):
     """Carries out training jobs and score units; whoever does it, the same bytes come out."""
 
-    def train(self, jobs: Sequence["TrainJob"], engine: "Engine") -> None:
-        """Train jobs whose models the engine's store does not have, and put them there."""
+    def train(self, jobs: Sequence["TrainJob"], engine: "Engine") -> "dict[str, Gap]":
+        """Train jobs whose models the engine's store does not have, and put them there.
+
+        Returns:
+            By model id, why there is no model: the others are trained all the same.
+        """
 
     def score(
         self,
@@ -31,7 +36,7 @@ class Executor(Protocol):
         *,
         noise_seed: int,
         surrogates: "Surrogates",
-    ) -> None:
+    ) -> "dict[str, Gap]":
         """Compute every unit of ``groups`` and put it into ``scores``.
 
         Args:
@@ -41,6 +46,9 @@ class Executor(Protocol):
             jobs: What each model id stands for.
             noise_seed: Seed of the perturbed pixels, from the protocol.
             surrogates: On which models the attacks of conditions with a surrogate are made.
+
+        Returns:
+            By model id, why it has no scores: the others are scored all the same.
         """
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from filelock import FileLock
 
+from benchmark.errors import ModelGapError
 from benchmark.scoring.score import score
 from benchmark.scoring.store import ScoreStore
 from benchmark.scoring.units import Group, Surrogates
@@ -11,6 +12,7 @@ from benchmark.training.distributed import Leader
 from benchmark.training.engine import Engine
 from benchmark.training.jobs import TrainJob
 from benchmark.training.train import train
+from protocols.gaps import Gap
 
 
 class LocalExecutor:
@@ -20,17 +22,23 @@ class LocalExecutor:
     first of them scores.
     """
 
-    def train(self, jobs: Sequence[TrainJob], engine: Engine) -> None:
+    def train(self, jobs: Sequence[TrainJob], engine: Engine) -> dict[str, Gap]:
         """Train jobs one after the other; what another run trains meanwhile is waited for."""
         models = engine.models
         models.root.mkdir(parents=True, exist_ok=True)
         leader = Leader(engine)
+        gaps: dict[str, Gap] = {}
         for job in jobs:
             with FileLock(models.root / f".{job.id}.lock"):
                 if not models.has(job.id):  # another run may have trained it while this one waited
                     leader.announce(job)
-                    train(job, engine)
+                    try:
+                        train(job, engine)
+                    except ModelGapError as error:
+                        gaps[job.id] = error.gap
+                        engine.progress.note(f"{error}; it is left out, the others go on")
         leader.dismiss()
+        return gaps
 
     def score(
         self,
@@ -41,9 +49,9 @@ class LocalExecutor:
         *,
         noise_seed: int,
         surrogates: Surrogates,
-    ) -> None:
+    ) -> dict[str, Gap]:
         """Score group after group."""
-        score(
+        return score(
             groups,
             engine,
             scores,

@@ -26,6 +26,8 @@ from detectors.errors import DetectorError
 from detectors.parts.frozen import frozen_features
 from detectors.transform import Transform
 from protocols.conditions import Condition
+from protocols.gaps import Gap, NoSurrogate, ScoreOutOfRange
+from results.store import MOST_LOGIT, plausible
 
 # A shard of 240 face crops of 256 pixels is 47 MB, one of full-HD pictures 1.5 GB: crops are
 # decoded once whatever the conditions, and large pictures do not take the models' memory.
@@ -48,7 +50,7 @@ def score(
     noise_seed: int,
     surrogates: Surrogates | None = None,
     keep_bytes: int = KEEP_BYTES,
-) -> None:
+) -> dict[str, Gap]:
     """Compute and store every unit of ``groups``.
 
     Args:
@@ -60,8 +62,12 @@ def score(
         surrogates: On which models the attacks of conditions with a surrogate are made.
         keep_bytes: Of decoded images that are kept for the next conditions at most. Scores do not
             depend on it.
+
+    Returns:
+        By model id, why it is left out: a score of it, or of the model that its attacks are made
+        on, is no number. Nothing of what it gives from there on is stored.
     """
-    surrogates = surrogates or {}
+    surrogates, gaps = surrogates or {}, dict[str, Gap]()
     for number, group in enumerate(groups, start=1):
         needed = dict.fromkeys((*group.models, *_surrogates(group, surrogates)))
         models = {model: load(model).to(engine.device).eval() for model in needed}
@@ -74,12 +80,17 @@ def score(
             surrogates=surrogates,
             noise_seed=noise_seed,
             keep_bytes=keep_bytes,
+            gaps=gaps,
         )
         with closing(scorer.scored()) as scored:
             for unit, table in scored:
                 store.add(unit, table)
                 engine.progress.advance(len(table))
         engine.progress.finish()
+        for model in group.models:
+            if model in gaps:
+                engine.progress.note(f"{model}: {gaps[model]}; it is left out, the others go on")
+    return gaps
 
 
 def _surrogates(group: Group, surrogates: Surrogates) -> list[str]:
@@ -104,7 +115,10 @@ class _Scorer:
         surrogates: Surrogates,
         noise_seed: int,
         keep_bytes: int,
+        gaps: dict[str, Gap],
     ) -> None:
+        """Score a group; what happens to its models is added to ``gaps``."""
+        self._gaps = gaps
         self._units, self._source, self._models = group.units, engine.source, models
         self._surrogates, self._noise_seed = surrogates, noise_seed
         self._batch_size, self._workers = engine.batch_size, engine.load_workers
@@ -123,7 +137,9 @@ class _Scorer:
         with closing(self._load(wanted_image, _size)) as loaded:
             for unit, prepared in zip(self._units, loaded, strict=True):
                 scores = self._attacks(unit) if _is_attack(unit) else self._scores(unit, prepared)
-                yield unit, pd.concat([scores[model] for model in unit.rows], ignore_index=True)
+                good = [scores[model] for model in unit.rows if model not in self._gaps]
+                if good:
+                    yield unit, pd.concat(good, ignore_index=True)
 
     def _load(
         self, batches: Iterable[Sequence[WantedImage[T]]], size: Callable[[T], int]
@@ -163,6 +179,8 @@ class _Scorer:
         """Score the images of a unit by each model."""
         images, tables = unit.images, {}
         for model, rows in unit.rows.items():
+            if model in self._gaps:
+                continue
             transform = self._models[model].transform
             places = np.searchsorted(images, rows).tolist()
             inputs = [prepared[place][transform] for place in places]
@@ -172,7 +190,13 @@ class _Scorer:
     def _attacks(self, unit: Unit) -> dict[str, pd.DataFrame]:
         """Score the images that are made against each model, or against a surrogate."""
         tables = {}
-        for attacked_model, rows, victims in self._victims(unit):
+        for attacked_model, rows, all_victims in self._victims(unit):
+            if (reason := self._gaps.get(attacked_model)) is not None:
+                gap = NoSurrogate(surrogate=attacked_model, reason=reason)
+                self._gaps |= {each: gap for each in all_victims if each not in self._gaps}
+            victims = [each for each in all_victims if each not in self._gaps]
+            if not victims:
+                continue
             transforms = {self._models[victim].transform for victim in victims}
             inputs = self._attacked(unit.condition, self._models[attacked_model], rows, transforms)
             for victim in victims:
@@ -214,12 +238,22 @@ class _Scorer:
         return found
 
     def _table(self, unit: Unit, model: str, rows: Rows, inputs: Sequence[Tensor]) -> pd.DataFrame:
-        """Give a model's scores of prepared images."""
+        """Give a model's scores of prepared images; one that is no number is the model's gap."""
         detector = self._models[model]
         known = self._source.known(rows.tolist(), detector)
         with frozen_features(self._features(detector)):
             logits = _forward(detector, inputs, known, self._batch_size)
-        _refuse_company(detector, inputs, known, logits, str(self._ids[rows[len(rows) // 2]]))
+        good = plausible(logits)
+        if good.all():
+            _refuse_company(detector, inputs, known, logits, str(self._ids[rows[len(rows) // 2]]))
+        else:
+            at = int(good.argmin())
+            self._gaps[model] = ScoreOutOfRange(
+                value=float(logits[at]),
+                most=MOST_LOGIT,
+                sample=str(self._ids[rows[at]]),
+                under=unit.condition.key,
+            )
         scores = {
             "model": model,
             "dataset": unit.dataset,

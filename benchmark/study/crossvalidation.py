@@ -23,6 +23,7 @@ from benchmark.errors import BenchmarkError
 from benchmark.progress import Progress
 from benchmark.study.binding import load_protocols, roles_of
 from benchmark.study.folds import Fold, fold_manifest, folded
+from benchmark.study.gaps import LeftOutError
 from benchmark.study.resolved import resolve_on
 from benchmark.study.run import run
 from benchmark.study.schema import Study, StudyDetector, StudyProtocol
@@ -69,7 +70,8 @@ class CrossValidated:
     Attributes:
         done: Seconds of the fold models done now, by name.
         left: Fold models that still have no record.
-        gaps: Training sets of a fold without one of the classes: there is nothing to train.
+        gaps: Training sets of a fold without one of the classes: there is nothing to train. And
+            what was left out now, which the next occasion tries again.
     """
 
     done: Mapping[str, float]
@@ -214,8 +216,12 @@ def cross_validate(
         if budget is not None and expected is not None and clock() - began + expected > budget:
             break
         start = clock()
-        _do(model, study, base, folder, store=store, device=device, threads=threads,
-            progress=progress)  # fmt: skip
+        try:
+            _do(model, study, base, folder, store=store, device=device, threads=threads,
+                progress=progress)  # fmt: skip
+        except LeftOutError as error:
+            gaps.append(f"{model.name}: {error}")
+            continue
         done[model.name] = clock() - start
         log[model.name] = _facts(model, done[model.name], device)
         atomic_write(folder / LOG, json_text(log, LOG))

@@ -106,7 +106,8 @@ def _difference(before: RunFacts, now: RunFacts) -> str:
             return f"under another version of protocol '{protocol['name']}'"
     models = {_key(entry): entry.model for entry in before.entries}
     for entry in now.entries:
-        if models.get(_key(entry), entry.model) != entry.model:
+        # What was a gap of a model, which could not be trained or scored, is tried again.
+        if (models.get(_key(entry)) or entry.model) != entry.model:
             return f"with another '{entry.detector}' (options, track, recipe, size or code differ)"
     return ""
 

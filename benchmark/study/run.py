@@ -25,6 +25,7 @@ from benchmark.scoring.store import ScoreStore
 from benchmark.study.binding import Data
 from benchmark.study.checks import check_detectors
 from benchmark.study.folder import locked, run_facts
+from benchmark.study.gaps import refuse_left_out, with_gaps, without, without_surrogates
 from benchmark.study.planning import Plan, left_to_score, make_plan, refuse_nothing
 from benchmark.study.resolved import ResolvedStudy, resolve
 from benchmark.study.samples import refuse_changed, run_samples
@@ -35,6 +36,7 @@ from benchmark.training.store import ModelStore, default_store
 from benchmark.training.train import train
 from detectors.parts.frozen import FrozenFeatures
 from leaderboard.report import PAGE, report
+from protocols.gaps import Gap
 from results.files import atomic_write, json_text, read_json
 from results.schema import RunFacts
 from results.store import write_model, write_run, write_samples
@@ -109,6 +111,8 @@ def run(
         The page of the report, which the first process alone writes.
 
     Raises:
+        LeftOutError: All is done and reported, but some models have no scores that are numbers:
+            they are stated gaps.
         BenchmarkError: The study, data, store or run cannot be used as asked.
         ProtocolError, DetectorError, ResultError: Likewise, for their parts.
     """
@@ -182,9 +186,10 @@ def _lead(resolved: ResolvedStudy, settings: Settings, make_engine: "partial[Eng
         refuse_changed(resolved.manifests, samples, resolved.allow_missing, progress)
     write_samples(out, samples)
     write_run(out, facts)
-    _work(plan, facts, engine, settings)
+    gaps = _work(plan, facts, engine, settings)
     progress.phase("report", 1)
     page: Path = report(out)
+    refuse_left_out(plan, gaps, str(page))
     return page
 
 
@@ -199,19 +204,21 @@ def _changed(study: Study | str, changes: Changes) -> Study:
     return checked_study(study)
 
 
-def _work(plan: Plan, facts: RunFacts, engine: Engine, settings: Settings) -> None:
-    """Train and score what is missing."""
+def _work(plan: Plan, facts: RunFacts, engine: Engine, settings: Settings) -> dict[str, Gap]:
+    """Train and score what is missing; give the models that had to be left out, and why."""
     out, executor = settings.out, create_executor(settings.executor)
     clock, meter = _Clock(), EnergyMeter(engine.device)
     left = [job for job in plan.jobs.values() if not engine.models.has(job.id)]
     engine.progress.phase("train", len(left))
-    executor.train(left, engine)
+    gaps = without_surrogates(plan, executor.train(left, engine))
     clock.lap("train")
+    facts, plan = with_gaps(facts, gaps), without(plan, gaps)
+    write_run(out, facts)
     _state_models(out, facts, plan, engine.models)
     groups = left_to_score(out, plan)
     engine.progress.phase("score", len(groups))
     scores = ScoreStore(out)
-    executor.score(
+    unscored = executor.score(
         groups,
         engine,
         scores,
@@ -219,12 +226,15 @@ def _work(plan: Plan, facts: RunFacts, engine: Engine, settings: Settings) -> No
         noise_seed=plan.resolved.noise_seed,
         surrogates=plan.surrogates,
     )
+    facts, plan = with_gaps(facts, unscored), without(plan, unscored)
+    write_run(out, facts)
     scores.merge(list(plan.jobs))
     clock.lap("score")
     sitting = {"began": clock.began, "seconds": clock.seconds, **provenance(engine.device)}
     if (joules := meter.joules()) is not None:
         sitting["energy_joules"] = joules
     _write_host(out, sitting, engine.models, plan)
+    return gaps | unscored
 
 
 def _is_work_left(out: Path, plan: Plan, models: ModelStore) -> bool:

@@ -60,6 +60,10 @@ class TrainingData:
         self.train, self.val = job.training.rows, job.training.val
         self._ids = samples["sample_id"].to_numpy()
 
+    def name(self, row: int) -> str:
+        """Give the id of the sample at ``row``."""
+        return str(self._ids[row])
+
     def of_class(self, rows: Rows, *, fake: bool) -> Rows:
         """Keep the rows of one class."""
         chosen: Rows = rows[self.labels[rows] == fake]

@@ -5,6 +5,7 @@ else. The leader tells them what to train, so that only one of them reads the ru
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import torch
 import torch.distributed
@@ -14,6 +15,7 @@ from accelerate.utils import broadcast_object_list
 
 from benchmark.data.source import ImageSource
 from benchmark.environment import process_count
+from benchmark.errors import ModelGapError
 from benchmark.progress import Progress
 from benchmark.training.engine import Engine
 from benchmark.training.jobs import TrainJob
@@ -60,7 +62,8 @@ def follow(
     source = ImageSource(samples, roots, encoding=encoding)
     engine = make_engine(source=source, progress=Progress())
     while (job := broadcast_object_list([None])[0]) is not None:
-        train(job, engine)
+        with suppress(ModelGapError):  # the leader, which meets it too, tells of it
+            train(job, engine)
     _part()
 
 

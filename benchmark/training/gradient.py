@@ -18,7 +18,7 @@ from accelerate.utils import broadcast_object_list
 from torch import Tensor
 
 from benchmark.data.loader import Rows
-from benchmark.errors import BenchmarkError
+from benchmark.errors import BenchmarkError, ModelGapError
 from benchmark.training.augmentation import only_mirrors
 from benchmark.training.batches import Batches, TrainingData
 from benchmark.training.engine import Engine
@@ -35,8 +35,10 @@ from benchmark.training.sampling import BatchOrder, derive
 from detectors.base import Batch, Detector
 from detectors.parts.frozen import frozen_features
 from detectors.weights import writing
+from protocols.gaps import LossNotFinite, ScoreOutOfRange
 from results.files import atomic_write
 from results.metrics.functions import auc
+from results.store import MOST_LOGIT, plausible
 
 _STATE = "progress.json"
 _BEST, _AVERAGE = "best.pt", "average.pt"
@@ -190,22 +192,26 @@ class GradientTraining:
         """Bring the losses of all parts together: the one time in a step to wait for the device.
 
         Raises:
-            BenchmarkError: The loss is not finite.
+            ModelGapError: The loss is not finite.
         """
         means = torch.stack([torch.stack(list(losses.values())) for losses in found]).mean(dim=0)
         reduced = self._accelerator.reduce(means, reduction="mean").tolist()
         values: dict[str, float] = dict(zip(found[0], reduced, strict=True))
         if not math.isfinite(values["total"]):
-            raise BenchmarkError(
-                f"{self._job.title}: the loss is {values['total']} at step {self._state.step + 1}; "
-                "lower the recipe's lr or use precision fp32"
-            )
+            gap = LossNotFinite(value=values["total"], step=self._state.step + 1)
+            raise ModelGapError(self._job.title, gap)
         return values
 
     def _measure(self, losses: dict[str, float]) -> None:
-        """Measure validation AUC and gradients, keep the best weights, decide whether to stop."""
+        """Measure validation AUC and gradients, keep the best weights, decide whether to stop.
+
+        Raises:
+            ModelGapError: A validation image has no usable score.
+        """
         state = self._state
         measured = self._agreed(self._validate() if self._accelerator.is_main_process else 0.0)
+        if isinstance(measured, ScoreOutOfRange):  # every process leaves, none waits for another
+            raise ModelGapError(self._job.title, measured)
         has_parts = len(losses) > 2 and self._accelerator.is_main_process
         pulls = self._agreed(self._pulls() if has_parts else {})
         state.history.append({"step": state.step, **losses, **pulls, "val_auc": measured})
@@ -240,11 +246,10 @@ class GradientTraining:
         """The weights that are measured and kept: the running mean, if there is one."""
         return self._detector if self._average is None else cast(Detector, self._average.module)
 
-    def _validate(self) -> float:
-        """Measure the validation AUC in this process."""
+    def _validate(self) -> float | ScoreOutOfRange:
+        """Measure the validation AUC in this process, or say which image it cannot be of."""
         with frozen_features(self._features):
-            scores = logits(self._measured, self._data, self._data.val)
-        return auc(self._data.labels[self._data.val].astype(np.int64), scores)
+            return validation_auc(self._measured, self._data, self._state.step)
 
     def _agreed(self, value: Any) -> Any:
         """Give every process the first one's value."""
@@ -299,6 +304,21 @@ class GradientTraining:
         raw = json.loads((state / _STATE).read_text(encoding="utf-8"))
         self._state = TrainingOutcome(**raw)
         self._progress.note(f"{self._job.title}: going on from step {self._state.step}")
+
+
+def validation_auc(detector: Detector, data: TrainingData, step: int) -> float | ScoreOutOfRange:
+    """Measure the AUC on the validation images, or say which of them has no usable score."""
+    scores = logits(detector, data, data.val)
+    good = plausible(scores)
+    if not good.all():
+        at = int(good.argmin())
+        return ScoreOutOfRange(
+            value=float(scores[at]),
+            most=MOST_LOGIT,
+            sample=data.name(int(data.val[at])),
+            under=f"validation at step {step}",
+        )
+    return auc(data.labels[data.val].astype(np.int64), scores)
 
 
 def logits(detector: Detector, data: TrainingData, rows: Rows) -> npt.NDArray[np.float32]:

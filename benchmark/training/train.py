@@ -2,8 +2,6 @@
 
 import time
 
-import numpy as np
-
 from benchmark.environment import (
     EnergyMeter,
     describe,
@@ -13,17 +11,18 @@ from benchmark.environment import (
     source,
     versions,
 )
-from benchmark.errors import BenchmarkError
+from benchmark.errors import BenchmarkError, ModelGapError
 from benchmark.progress import Progress
 from benchmark.training.batches import TrainingData
 from benchmark.training.engine import Engine
-from benchmark.training.gradient import GradientTraining, TrainingOutcome, logits
+from benchmark.training.gradient import GradientTraining, TrainingOutcome, validation_auc
 from benchmark.training.identity import fresh_detector, tensor_hash
 from benchmark.training.jobs import TrainJob
 from benchmark.training.optim import make_accelerator
 from detectors.base import Detector
 from detectors.catalog import detector_class
-from results.metrics.functions import auc
+from detectors.weights import not_finite
+from protocols.gaps import ScoreOutOfRange, WeightsNotFinite
 from results.schema import SCHEMA, CardFacts, ModelFacts
 
 
@@ -33,8 +32,9 @@ def train(job: TrainJob, engine: Engine) -> ModelFacts:
     Of several processes each calls it with the same job; the first one writes.
 
     Raises:
-        BenchmarkError: The loss is not finite, the precision is not to be had on the device, a
-            batch does not fall into equal parts, or the detector begins otherwise than planned.
+        ModelGapError: Its loss, a validation score or its weights are not finite.
+        BenchmarkError: The precision is not to be had on the device, a batch does not fall into
+            equal parts, or the detector begins otherwise than planned.
         DetectorError: The detector cannot be built or trained.
     """
     started, meter = time.monotonic(), EnergyMeter(engine.device)
@@ -55,6 +55,8 @@ def train(job: TrainJob, engine: Engine) -> ModelFacts:
         outcome = _fit_estimator(job, detector, data, engine.progress)
     else:
         outcome = TrainingOutcome(stopped="nothing to train")
+    if (tensor := not_finite(detector)) is not None:
+        raise ModelGapError(job.title, WeightsNotFinite(tensor=tensor))
     detector.trained.fill_(True)
     facts = _facts(job, detector, data, outcome)
     if process_rank() == 0:
@@ -97,7 +99,9 @@ def _fit_estimator(
     """Fit in one call and measure once."""
     progress.job(job.title, 1)
     figures = detector.fit(data.chunks(data.train), data.chunks(data.val))
-    measured = auc(data.labels[data.val].astype(np.int64), logits(detector, data, data.val))
+    measured = validation_auc(detector, data, step=1)
+    if isinstance(measured, ScoreOutOfRange):
+        raise ModelGapError(job.title, measured)
     progress.advance(1, val_auc=measured)
     progress.finish()
     row = {"step": 1.0, **figures, "val_auc": measured}
