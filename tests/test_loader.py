@@ -230,9 +230,28 @@ def test_samples_are_put_off_only_where_there_is_no_room() -> None:
         assert set(shelf.opened.values()) == {openings}
 
 
-def test_a_cpu_loads_in_its_own_time() -> None:
-    assert default_workers(torch.device("cpu")) == 0
-    assert 1 <= default_workers(torch.device("cuda")) <= 16
+@pytest.mark.parametrize(
+    ("cores", "processes", "device", "workers"),
+    [
+        (1, 1, "cpu", 1),
+        (2, 1, "cpu", 2),
+        (64, 1, "cpu", 2),
+        (64, 64, "cpu", 1),
+        (8, 1, "cuda", 8),
+        (64, 1, "cuda", 16),
+        (64, 8, "cuda", 8),
+        (4, 8, "cuda", 1),
+        (1, 1, None, 1),
+        (6, 1, None, 6),
+        (64, 1, None, 16),
+    ],
+)
+def test_one_rule_says_how_many_threads_load(
+    monkeypatch: pytest.MonkeyPatch, cores: int, processes: int, device: str | None, workers: int
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
+    assert default_workers(None if device is None else torch.device(device)) == workers
 
 
 def test_what_a_device_resizes_is_what_the_cpu_prepares() -> None:

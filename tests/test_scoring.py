@@ -1,5 +1,7 @@
+import threading
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,13 +10,13 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmark.data.images import OpenFile, Pixels
+from benchmark.data.images import OpenFile, Pixels, frames_of
 from benchmark.data.loader import Rows
 from benchmark.data.manifest import read_manifest
-from benchmark.data.source import ImageSource
+from benchmark.data.source import ImageSource, Sample
 from benchmark.progress import Progress
 from benchmark.scoring import units
-from benchmark.scoring.score import score
+from benchmark.scoring.score import KEEP_BYTES, _Kept, score
 from benchmark.scoring.store import ScoreStore
 from benchmark.scoring.units import Group, Unit, plan_groups
 from benchmark.study.samples import verified_samples
@@ -72,7 +74,15 @@ def needs_of(source: ImageSource) -> dict[str, dict[Condition, Rows]]:
     }
 
 
-def run(source: ImageSource, out: Path, groups: tuple[Group, ...], load: object = None) -> None:
+def run(
+    source: ImageSource,
+    out: Path,
+    groups: tuple[Group, ...],
+    load: object = None,
+    *,
+    workers: int | None = None,
+    keep_bytes: int = KEEP_BYTES,
+) -> None:
     engine = Engine(
         source=source,
         models=ModelStore(out),
@@ -80,8 +90,10 @@ def run(source: ImageSource, out: Path, groups: tuple[Group, ...], load: object 
         batch_size=4,
         checkpoint_seconds=0,
         progress=Progress(),
+        workers=workers,
     )
-    score(groups, engine, ScoreStore(out), load or MODELS.__getitem__, noise_seed=7)  # type: ignore[arg-type]
+    load = load or MODELS.__getitem__
+    score(groups, engine, ScoreStore(out), load, noise_seed=7, keep_bytes=keep_bytes)  # type: ignore[arg-type]
 
 
 def nothing() -> pd.DataFrame:
@@ -118,14 +130,47 @@ def test_a_score_is_the_detectors_own_logit(source: Counting, tmp_path: Path) ->
         assert scores["m0", "clean", sample] == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.parametrize("workers", [0, 1, 4])
 def test_an_image_is_decoded_once_a_group_whatever_the_conditions(
-    source: Counting, tmp_path: Path
+    source: Counting, tmp_path: Path, workers: int
 ) -> None:
     groups = plan_groups(source.samples, needs_of(source), nothing(), 8)
     assert len(groups) == 1
-    run(source, tmp_path / "a", groups)
+    run(source, tmp_path / "a", groups, workers=workers)
     assert set(source.decodes.values()) == {1}
     assert groups[0].decodes == len(source.decodes) == len(source.samples)
+
+
+@pytest.mark.parametrize("keep_bytes", [0, 20_000, KEEP_BYTES])
+@pytest.mark.parametrize("workers", [0, 1, 4])
+def test_neither_threads_nor_kept_images_move_a_byte(
+    source: Counting, tmp_path: Path, workers: int, keep_bytes: int
+) -> None:
+    groups = plan_groups(source.samples, needs_of(source), nothing(), 8)
+    run(source, tmp_path / "alone", groups, workers=0)
+    run(source, tmp_path / "a", groups, workers=workers, keep_bytes=keep_bytes)
+    units = [sorted((tmp_path / name / "units").iterdir()) for name in ("alone", "a")]
+    assert [path.name for path in units[0]] == [path.name for path in units[1]]
+    assert [path.read_bytes() for path in units[0]] == [path.read_bytes() for path in units[1]]
+
+
+def test_who_wants_an_image_that_is_being_decoded_waits_for_it(source: Counting) -> None:
+    began, go_on = threading.Event(), threading.Event()
+
+    class Slow(Sample):
+        def array(self) -> Pixels:
+            began.set()
+            assert go_on.wait(10)
+            return super().array()
+
+    kept = _Kept(np.full(len(source.samples), 2), KEEP_BYTES)
+    with ThreadPoolExecutor(2) as pool, OpenFile(frames_of) as file:
+        first = pool.submit(kept.clean, Slow(source, 3, file))
+        assert began.wait(10)
+        second = pool.submit(kept.clean, Sample(source, 3, file))
+        go_on.set()
+        assert first.result() is second.result()
+    assert source.decodes == {3: 1}
 
 
 @pytest.mark.parametrize("group_size", [1, 2])

@@ -84,7 +84,6 @@ def inspect(
 def _images(contents: RunContents, errors: Errors, data: Data) -> list[Pixels | str]:
     """Give the image of each error, or why there is none."""
     # They load torch, which a table of errors does without.
-    import torch
 
     from benchmark.data.source import ImageSource
     from benchmark.scoring.conditions import perturbed
@@ -104,7 +103,7 @@ def _images(contents: RunContents, errors: Errors, data: Data) -> list[Pixels | 
         source,
         here,
         noise_seed=contents.expansions[errors.entry.protocol].protocol.noise_seed,
-        workers=default_workers(torch.device("cpu")),
+        workers=default_workers(),
     )
     return [problem or next(shown)[1] for problem in problems]
 

@@ -36,7 +36,7 @@ def data_check(manifest: Annotated[Path, typer.Argument(help="A manifest file.")
     with Display(error_console) as display:
         display.phase("check", 1)
         display.job(f"reading {found.name}", len(found.samples))
-        facts = check(found, workers=4, on_progress=lambda _: display.advance())
+        facts = check(found, on_progress=lambda _: display.advance())
         display.finish()
     problems = facts.loc[facts["problem"] != "", "problem"]
     for sample, problem in problems.items():

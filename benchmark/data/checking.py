@@ -24,7 +24,7 @@ from benchmark.data.images import (
     read_image_bytes,
     whereabouts,
 )
-from benchmark.data.loader import FILES_AHEAD, load
+from benchmark.data.loader import FILES_AHEAD, default_workers, load
 from benchmark.data.manifest import Manifest
 from benchmark.errors import ImageError
 from results.files import file_hash
@@ -62,7 +62,7 @@ def check(
     manifest: Manifest,
     rows: pd.DataFrame | None = None,
     *,
-    workers: int = 2,
+    workers: int | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> pd.DataFrame:
     """Read, hash and fully decode every image, once; a video is read once for all its frames.
@@ -70,7 +70,7 @@ def check(
     Args:
         manifest: Whose images.
         rows: Some of its samples; all if left out.
-        workers: Threads; 0: the caller's alone.
+        workers: Threads; 0: the caller's alone; None: as many as there are cores, 16 at most.
         on_progress: Called with the number of images done, once an image.
 
     Returns:
@@ -88,7 +88,7 @@ def check(
         where=lambda place: whereabouts(ids[place]),
         opened=lambda _: _examining(manifest.root, ids, stated),
         size=lambda _: 0,
-        workers=workers,
+        workers=default_workers() if workers is None else workers,
         ahead=FILES_AHEAD,
     )
     with closing(examined):  # an interrupt must not wait for every image

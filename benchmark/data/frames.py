@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmark.data.images import check_file, locate
+from benchmark.data.loader import default_workers
 from benchmark.data.video import frame_times
 from benchmark.errors import ImageError
 
@@ -48,7 +49,7 @@ def chosen_frames(
     videos: Sequence[str],
     wanted: int,
     *,
-    workers: int = 2,
+    workers: int | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Iterable[list[Chosen] | ImageError]:
     """Choose the frames of videos; no picture is decoded, each file is opened once.
@@ -57,7 +58,7 @@ def chosen_frames(
         root: Of the paths.
         videos: Paths.
         wanted: How many of each.
-        workers: Threads.
+        workers: Threads; None: as many as there are cores, 16 at most.
         on_progress: Called with the number of videos done.
 
     Yields:
@@ -73,7 +74,8 @@ def chosen_frames(
             return error
         return [Chosen(number, times[number]) for number in evenly(len(times), wanted)]
 
-    with ThreadPoolExecutor(max(workers, 1), thread_name_prefix="videos") as pool:
+    threads = max(default_workers() if workers is None else workers, 1)
+    with ThreadPoolExecutor(threads, thread_name_prefix="videos") as pool:
         # In pieces: a hundred thousand videos are not all asked for at once.
         for start in range(0, len(videos), 256):
             for done, found in enumerate(pool.map(one, videos[start : start + 256]), start + 1):

@@ -73,7 +73,7 @@ def index_folder(
     *,
     adapter: str = "folders",
     out: Path | None = None,
-    workers: int = 2,
+    workers: int | None = None,
     on_found: Callable[[Found], None] | None = None,
     on_progress: Callable[[int], None] | None = None,
     **options: object,
@@ -85,7 +85,7 @@ def index_folder(
         adapter: How it lies there: one of ``adapter_names()``, which says what is read.
         out: The .csv or .parquet file to write; left out, ``manifest.csv`` in the folder. Written
             elsewhere, the .json file beside it states the folder.
-        workers: Threads that decode.
+        workers: Threads that decode; None: as many as there are cores, 16 at most.
         on_found: Called with what was found, before an image is decoded.
         on_progress: Called with the number of images decoded.
         **options: The fields of ``Options``; None is as good as left out.
@@ -127,7 +127,7 @@ def index_folder(
 
 
 def describe(
-    adapter: Adapter, folder: Path, options: Options, workers: int = 2
+    adapter: Adapter, folder: Path, options: Options, workers: int | None = None
 ) -> tuple[Described, Rows]:
     """Read what a dataset's folder says, each video by its frames.
 
@@ -174,7 +174,9 @@ def _facts(folder: Path, target: Path, *, links: bool) -> DatasetFacts:
     return facts.model_copy(update={"root": root, "links": links or facts.links})
 
 
-def _with_frames(rows: Mapping[str, Row], root: Path, frames: int | None, workers: int) -> Rows:
+def _with_frames(
+    rows: Mapping[str, Row], root: Path, frames: int | None, workers: int | None
+) -> Rows:
     """Put the chosen frames of each video in its place."""
     whole = [sample_id for sample_id in rows if is_video(sample_id)]
     if frames is None and not whole:

@@ -35,6 +35,7 @@ MOST_WAITING_BYTES = 512 << 20
 # Of a table that is read file by file: enough that no thread waits for the end of a long video.
 FILES_AHEAD = 64
 _MOST_WORKERS = 16
+_MOST_BESIDE_A_CPU = 2
 
 S = TypeVar("S")
 K = TypeVar("K", bound=Hashable)
@@ -44,12 +45,16 @@ Where = Callable[[S], tuple[K, int]]
 Opened = Callable[[K], AbstractContextManager[Callable[[S], T]]]
 
 
-def default_workers(device: "torch.device") -> int:
-    """Give how many threads load images: none on a CPU, whose cores compute already."""
-    if device.type == "cpu":
-        return 0
+def default_workers(device: "torch.device | None" = None) -> int:
+    """Give how many threads load images: one for each core of this process, within bounds.
+
+    Args:
+        device: What computes on them meanwhile; a CPU's cores are taken by that, and two threads
+            keep it fed. None: nothing does.
+    """
+    most = _MOST_BESIDE_A_CPU if device is not None and device.type == "cpu" else _MOST_WORKERS
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    return max(1, min(_MOST_WORKERS, len(os.sched_getaffinity(0)) // processes))
+    return max(1, min(most, len(os.sched_getaffinity(0)) // processes))
 
 
 def load(

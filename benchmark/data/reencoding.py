@@ -15,7 +15,7 @@ from PIL import Image
 
 from benchmark.data.facts import write_facts
 from benchmark.data.images import OpenFile, by_file, cut, frames_of, locate, whereabouts
-from benchmark.data.loader import FILES_AHEAD, load
+from benchmark.data.loader import FILES_AHEAD, default_workers, load
 from benchmark.data.manifest import Manifest, from_columns
 from benchmark.errors import BenchmarkError
 from protocols.samples import fingerprint
@@ -31,7 +31,7 @@ def reencode(
     *,
     side: int = 256,
     quality: int = 90,
-    workers: int = 2,
+    workers: int | None = None,
     on_progress: Callable[[], None] = lambda: None,
 ) -> Path:
     """Copy a dataset as JPEG; what was done stands in ``reencoded.json`` beside the manifest.
@@ -46,7 +46,7 @@ def reencode(
         out: The folder to make. A copy that is complete and of the same data and settings is left.
         side: Longest side, in pixels.
         quality: JPEG quality from 1 to 95.
-        workers: Threads.
+        workers: Threads; None: as many as there are cores, 16 at most.
         on_progress: Called after each image.
 
     Returns:
@@ -114,7 +114,7 @@ def _copy(
     *,
     side: int,
     quality: int,
-    workers: int,
+    workers: int | None,
     on_progress: Callable[[], None],
 ) -> pd.DataFrame:
     """Write the images; give the copy's manifest."""
@@ -147,7 +147,7 @@ def _copy(
         where=lambda place: whereabouts(ids[place]),
         opened=opened,
         size=lambda _: 0,
-        workers=workers,
+        workers=default_workers() if workers is None else workers,
         ahead=FILES_AHEAD,
     )
     with closing(copied):

@@ -35,6 +35,7 @@ KEEP_BYTES = 1 << 30
 # What an image's logit may differ alone and in a batch, where sums are in another order and perhaps
 # of numbers of 10 bits: by a share of itself, and by as much where it is near 0.
 _ALONE = 0.02
+_STRIPES = 64
 
 Prepared = dict[Transform, Tensor]
 """One image as the input of detectors with these transforms."""
@@ -276,25 +277,35 @@ class _Kept:
         """
         self._uses, self._left = uses, most_bytes
         self._images: dict[int, Pixels] = {}
-        self._lock = Lock()
+        self._lock = Lock()  # of all above
+        self._decoding = [Lock() for _ in range(_STRIPES)]
 
     def clean(self, sample: Sample) -> Pixels:
         """Give a clean image; not to be changed."""
-        row = sample.row
+        # Whoever wants an image that is being decoded waits for it. Images share a few locks.
+        with self._decoding[sample.row % _STRIPES]:
+            kept = self._taken(sample.row)
+            if kept is not None:
+                return kept
+            pixels = sample.array()
+            self._keep(sample.row, pixels)
+            return pixels
+
+    def _taken(self, row: int) -> Pixels | None:
+        """Give an image that is kept; it is dropped at its last use."""
         with self._lock:
             self._uses[row] -= 1
             kept = self._images.get(row)
             if kept is not None and self._uses[row] == 0:
                 self._left += self._images.pop(row).nbytes
-        if kept is not None:
-            return kept
-        pixels = sample.array()
+        return kept
+
+    def _keep(self, row: int, pixels: Pixels) -> None:
+        """Keep an image if it will be asked for again and there is room."""
         with self._lock:
-            is_wanted = self._uses[row] > 0 and row not in self._images
-            if is_wanted and pixels.nbytes <= self._left:
+            if self._uses[row] > 0 and pixels.nbytes <= self._left:
                 self._left -= pixels.nbytes
                 self._images[row] = pixels
-        return pixels
 
 
 def _is_attack(unit: Unit) -> bool:

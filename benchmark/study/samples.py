@@ -14,7 +14,6 @@ from results.schema import Dataset
 from results.store import read_samples
 
 MISSING_HASH = "missing"
-_CHECK_WORKERS = 4
 
 
 def stated_samples(manifests: Mapping[str, Manifest]) -> pd.DataFrame:
@@ -46,7 +45,6 @@ def verified_samples(
         facts = check(
             manifest,
             rows,
-            workers=_CHECK_WORKERS,
             on_progress=lambda _: progress.advance(),
         )
         progress.finish()
