@@ -15,12 +15,13 @@ from benchmark.cli.console import (
     reports_errors,
     say,
 )
-from benchmark.cli.indexing import data_adapters, data_index
+from benchmark.cli.indexing import data_adapters, data_index, data_verify
 
 # Nothing here may import torch at the top: --help stays light.
 data_app = typer.Typer(no_args_is_help=True, help="Make, check and show manifests.")
 data_app.command("index")(data_index)
 data_app.command("adapters")(data_adapters)
+data_app.command("verify")(data_verify)
 
 
 @data_app.command("check")

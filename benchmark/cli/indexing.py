@@ -8,6 +8,7 @@ from rich.markup import escape
 
 from benchmark.cli.console import (
     EXIT_ERROR,
+    doing,
     error_console,
     fail,
     out_console,
@@ -21,6 +22,7 @@ from benchmark.errors import BenchmarkError
 
 if TYPE_CHECKING:
     from benchmark.data.indexing import Found, Indexed
+    from benchmark.data.verifying import Verified
 
 _SHOWN = 10
 
@@ -46,6 +48,10 @@ TableOption = Annotated[
 ColumnOption = Annotated[
     list[str] | None,
     typer.Option("--column", help="How the table calls a column.", metavar="COLUMN=ITS-NAME"),
+]
+OnlyOption = Annotated[
+    list[str] | None,
+    typer.Option("--only", help="Take only what has this value.", metavar="COLUMN=VALUE"),
 ]
 SplitsOption = Annotated[
     str | None,
@@ -93,6 +99,7 @@ def data_index(
     table: TableOption = None,
     column: ColumnOption = None,
     follow_links: LinksOption = False,
+    only: OnlyOption = None,
 ) -> None:
     """Write the manifest of a dataset as it lies on disk, or of any folder of images."""
     from benchmark.cli.display import Display
@@ -122,6 +129,7 @@ def data_index(
             table=table,
             columns=dict(read_pair(text, "--column COLUMN=ITS-NAME") for text in column or [])
             or None,
+            only=dict(read_pair(text, "--only COLUMN=VALUE") for text in only or []) or None,
             on_found=found,
             on_progress=lambda _: display.advance(),
         )
@@ -155,6 +163,20 @@ def tell_found(found: "Found") -> None:
         rows,
         f"forged: {found.adapter.forged}",
     )
+    if found.adapter.published:
+        print_table(
+            "as published",
+            ["split", "generator", "number"],
+            [
+                [each.split or "all", each.generator or "forged", f"{each.number} {each.unit}"]
+                for each in found.adapter.published
+            ],
+        )
+    tell_described(found)
+
+
+def tell_described(found: "Found | Verified") -> None:
+    """Say what was passed over, what must be known, and what is missing or cannot be read."""
     for kind, number in found.ignored.items():
         out_console.print(f"[yellow]ignored:[/] {number} {escape(kind)}", highlight=False)
     for note in found.notes:
@@ -229,3 +251,44 @@ def data_adapters(
     }
     sections = {"": [[key, text, ""] for key, text in facts.items()], "as published": counts}
     print_sections(f"{adapter.name}: {adapter.title}", ["", "", ""], sections)
+
+
+@reports_errors
+def data_verify(
+    name: Name,
+    folder: Annotated[Path, typer.Argument(help="The folder of your copy.")],
+    min_coverage: Annotated[
+        float,
+        typer.Option("--min-coverage", min=0, max=1, help="Least share of each count, or exit 1."),
+    ] = 1.0,
+    only: OnlyOption = None,
+    follow_links: LinksOption = False,
+) -> None:
+    """Hold a copy of a dataset against its published counts and lists, by names alone."""
+    from benchmark.data.verifying import verify
+
+    with doing(f"reading {folder}"):
+        found = verify(
+            folder,
+            name,
+            only=dict(read_pair(text, "--only COLUMN=VALUE") for text in only or []) or None,
+            links=follow_links or None,
+        )
+    rows = [
+        [
+            each.published.split or "all",
+            each.published.generator or "forged",
+            f"{each.published.number} {each.published.unit}",
+            str(each.found),
+            str(max(each.published.number - each.found, 0)),
+            str(max(each.found - each.published.number, 0)),
+        ]
+        for each in found.counts
+    ]
+    columns = ["split", "generator", "published", "found", "missing", "extra"]
+    print_table(found.adapter.title, columns, rows, f"forged: {found.adapter.forged}")
+    tell_described(found)
+    say(f"Coverage: {found.coverage:.1%} of the count that lacks most")
+    listed = not found.missing or min_coverage < 1
+    if found.coverage < min_coverage or found.unreadable or not listed:
+        raise typer.Exit(EXIT_ERROR)

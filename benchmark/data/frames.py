@@ -1,6 +1,6 @@
 """Which frames of a video are its samples: evenly spaced, by one rule, the same everywhere."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +12,7 @@ from benchmark.data.video import frame_times
 from benchmark.errors import ImageError
 
 FRAMES = 32
+Periods = tuple[tuple[Fraction, Fraction], ...]
 
 
 class Chosen(NamedTuple):
@@ -48,9 +49,9 @@ def chosen_frames(
     root: Path,
     videos: Sequence[str],
     wanted: int,
+    periods: Sequence[Periods] = (),
     *,
     workers: int | None = None,
-    on_progress: Callable[[int], None] | None = None,
 ) -> Iterable[list[Chosen] | ImageError]:
     """Choose the frames of videos; no picture is decoded, each file is opened once.
 
@@ -58,30 +59,37 @@ def chosen_frames(
         root: Of the paths.
         videos: Paths.
         wanted: How many of each.
+        periods: Of each video, if only parts of it are to be taken: from when to when, in seconds.
+            The frames within them are taken evenly; () takes the whole.
         workers: Threads; None: as many as there are cores, 16 at most.
-        on_progress: Called with the number of videos done.
 
     Yields:
         For each video its frames, or why it cannot be read.
     """
 
-    def one(video: str) -> list[Chosen] | ImageError:
+    def one(place: int) -> list[Chosen] | ImageError:
+        video = videos[place]
         try:
             path = locate(root, video).path
             check_file(path)
             times = frame_times(path)
         except ImageError as error:
             return error
-        return [Chosen(number, times[number]) for number in evenly(len(times), wanted)]
+        within = _within(times, periods[place] if periods else ())
+        return [Chosen(within[i], times[within[i]]) for i in evenly(len(within), wanted)]
 
     threads = max(default_workers() if workers is None else workers, 1)
     with ThreadPoolExecutor(threads, thread_name_prefix="videos") as pool:
         # In pieces: a hundred thousand videos are not all asked for at once.
         for start in range(0, len(videos), 256):
-            for done, found in enumerate(pool.map(one, videos[start : start + 256]), start + 1):
-                if on_progress is not None:
-                    on_progress(done)
-                yield found
+            yield from pool.map(one, range(start, min(start + 256, len(videos))))
+
+
+def _within(times: Sequence[Fraction], periods: Periods) -> list[int]:
+    """Number the frames that are shown within the periods, if there are any."""
+    if not periods:
+        return list(range(len(times)))
+    return [i for i, time in enumerate(times) if any(a <= time < b for a, b in periods)]
 
 
 def thinned(names: Sequence[str], wanted: int) -> list[str]:

@@ -6,6 +6,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 import pandas as pd
@@ -14,12 +15,13 @@ from benchmark.data.adapters import Adapter, Described, Options, Row, load_adapt
 from benchmark.data.checking import check
 from benchmark.data.duplicates import Twins, twins
 from benchmark.data.facts import DatasetFacts, read_dataset_facts, write_facts
-from benchmark.data.frames import FRAMES, chosen_frames, thinned
+from benchmark.data.frames import FRAMES, Periods, chosen_frames, thinned
 from benchmark.data.manifest import SUFFIXES, Manifest, from_columns
 from benchmark.data.roots import LinkedRoot, stated_root
 from benchmark.data.rows import Rows
 from benchmark.data.tree import is_video
 from benchmark.errors import ImageError, ManifestError
+from protocols.files import parse_json
 from protocols.samples import OPTIONAL, REQUIRED
 from results.files import atomic_write
 
@@ -136,7 +138,8 @@ def describe(
     """
     described = adapter.read(folder, options)
     root = LinkedRoot(folder) if options.links else folder
-    return described, _with_frames(described.rows, root, options.frames, workers)
+    rows = only_rows(described.rows, options.only, folder)
+    return described, _with_frames(rows, root, options.frames, workers)
 
 
 def check_options(adapter: Adapter, options: Options, folder: Path) -> None:
@@ -174,6 +177,19 @@ def _facts(folder: Path, target: Path, *, links: bool) -> DatasetFacts:
     return facts.model_copy(update={"root": root, "links": links or facts.links})
 
 
+def only_rows(rows: Mapping[str, Row], only: Mapping[str, str], folder: Path) -> Mapping[str, Row]:
+    """Leave the rows whose columns have the values that are asked for."""
+    kept = rows
+    for name, value in only.items():
+        there = sorted({row.get(name, "") for row in map(kept.__getitem__, kept)})
+        if value not in there:
+            raise ManifestError(
+                f"{folder}: no '{name}' is '{value}'; there are {', '.join(there[:20]) or 'none'}"
+            )
+        kept = _rows(kept, [key for key in kept if kept[key].get(name, "") == value])
+    return kept
+
+
 def _with_frames(
     rows: Mapping[str, Row], root: Path, frames: int | None, workers: int | None
 ) -> Rows:
@@ -185,7 +201,8 @@ def _with_frames(
     if frames is not None:
         kept = _thinned(rows, frames)
     found = _rows(rows, [sample_id for sample_id in kept if not is_video(sample_id)])
-    chosen = chosen_frames(root, whole, frames or FRAMES, workers=workers)
+    periods = [_periods(rows[video], video) for video in whole]
+    chosen = chosen_frames(root, whole, frames or FRAMES, periods, workers=workers)
     for video, times in zip(whole, chosen, strict=True):
         row = rows[video]
         if isinstance(times, ImageError):  # the check will name it, and why
@@ -194,6 +211,17 @@ def _with_frames(
         for number, seconds in times:
             found.put(f"{video}#frame={number}", {**row, "time": f"{float(seconds):.6f}"})
     return found
+
+
+def _periods(row: Row, video: str) -> Periods:
+    """Read when a video is forged, where only parts of it are."""
+    text = row.get("fake_periods", "")
+    if not text:
+        return ()
+    try:
+        return tuple((Fraction(str(a)), Fraction(str(b))) for a, b in parse_json(text))
+    except (ValueError, TypeError) as error:
+        raise ManifestError(f"'{video}': its fake_periods are '{text[:60]}'") from error
 
 
 def _rows(rows: Mapping[str, Row], kept: list[str]) -> Rows:

@@ -1,7 +1,9 @@
 """What the names of videos say: which forgeries were made of which originals."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+
+from benchmark.data.rows import Rows
 
 # Deepfakes 000_003 is video 000 with the face of 003; Celeb-DF's id0_id1_0000 is recording 0000 of
 # person id0 with the face of id1.
@@ -69,6 +71,34 @@ def _parts(name: str, originals: frozenset[str]) -> tuple[str, ...]:
     return ()
 
 
+def tie(rows: Rows) -> tuple[str, ...]:
+    """Give forged videos and the originals that their names are made of one ``pair``.
+
+    Args:
+        rows: With ``label``, ``group`` and ``pair``; a pair that is stated stays.
+
+    Returns:
+        What was done, as one sentence, if anything.
+    """
+    named: dict[str, set[str]] = {"real": set(), "fake": set()}
+    groups = [group or path for path, group in zip(rows, rows.column("group"), strict=True)]
+    own = {group: group.rpartition("/")[2].partition(".")[0] for group in groups}
+    for group, label in zip(groups, rows.column("label"), strict=True):
+        named[label].add(own[group])
+    tied = made_of(frozenset(named["real"]), sorted(named["fake"]))
+    if not tied:
+        return ()
+    for path, group in zip(list(rows), groups, strict=True):
+        row = rows[path]
+        if own[group] in tied and not row["pair"]:
+            rows.put(path, row | {"pair": tied[own[group]]})
+    forged = tied.keys() & named["fake"]
+    return (
+        f"{len(forged)} names of forgeries are made of those of originals ('{min(forged)}'): "
+        "column 'pair' keeps them together",
+    )
+
+
 def video_name(path: str) -> str:
     """Give the full identity of a video: its path without suffix and ``videos`` or ``frames``.
 
@@ -77,8 +107,3 @@ def video_name(path: str) -> str:
     *folders, name = path.split("/")
     kept = [folder for folder in folders if folder.lower() not in ("videos", "frames")]
     return "/".join((*kept, name.rpartition(".")[0]))
-
-
-def stems(groups: Mapping[str, str]) -> dict[str, str]:
-    """Give each group's own name: its last folder, or the file without its suffix."""
-    return {group: group.rpartition("/")[2].partition(".")[0] for group in groups}

@@ -18,7 +18,7 @@ from protocols.samples import FAMILIES, FORGERIES, LABELS
 ByGenerator = str | Mapping[str, str]
 Row = dict[str, str]
 # Options that every adapter takes: what they mean lies in front of it or behind it.
-_ALWAYS = frozenset({"frames", "links"})
+_ALWAYS = frozenset({"frames", "links", "only"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,7 @@ class Options:
         links: Whether links are followed, out of the folder too.
         table: A CSV, Parquet or JSON Lines file that says what the images are.
         columns: Column of a manifest -> how that table calls it.
+        only: Column -> the one value of which samples are taken.
     """
 
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -48,6 +49,7 @@ class Options:
     links: bool = False
     table: Path | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
+    only: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raise ManifestError where a value is none of its choices."""
@@ -96,7 +98,8 @@ class Published(NamedTuple):
 
     Attributes:
         split: train, val or test; "" for all of it.
-        generator: As in the manifest; ``camera`` for what is real, "" for all that is forged.
+        generator: As in the manifest; ``camera`` for what is real, "" for all that is forged,
+            ``all`` for both.
         number: How many.
         unit: ``videos`` (groups are counted) or ``images``.
     """

@@ -27,7 +27,7 @@ from benchmark.data.adapters.folders.layout import (
     place,
 )
 from benchmark.data.adapters.folders.metadata import METADATA, read_metadata
-from benchmark.data.naming import made_of, stems, video_name
+from benchmark.data.naming import tie, video_name
 from benchmark.data.rows import Rows
 from benchmark.data.shares import shared_out
 from benchmark.data.tree import is_video, list_images
@@ -58,7 +58,7 @@ def read(folder: Path, options: Options) -> Described:
         unnamed = _merge(rows, metadata, folder, options.labels)
     _fill_labels(rows, options.labels, folder)
     _refuse_many_generators(rows, options, folder)
-    notes = _tie(rows)
+    notes = tie(rows)
     _fill_splits(rows, options.splits, folder)
     _fill_taxonomy(rows, "forgery", options.forgery or "unknown")
     _fill_taxonomy(rows, "family", options.family or "unknown")
@@ -170,27 +170,6 @@ def _refuse_many_generators(rows: Rows, options: Options, folder: Path) -> None:
             f"{folder}: {len(generators)} generators, such as '{min(generators)}'; say --videos if "
             "each innermost folder holds the frames of one video, else --no-videos"
         )
-
-
-def _tie(rows: Rows) -> tuple[str, ...]:
-    """Give forged videos and the originals that their names are made of one ``pair``."""
-    named: dict[str, set[str]] = {"real": set(), "fake": set()}
-    groups = [group or path for path, group in zip(rows, rows.column("group"), strict=True)]
-    own = stems(dict.fromkeys(groups, ""))
-    for group, label in zip(groups, rows.column("label"), strict=True):
-        named[label].add(own[group])
-    tied = made_of(frozenset(named["real"]), sorted(named["fake"]))
-    if not tied:
-        return ()
-    for path, group in zip(list(rows), groups, strict=True):
-        row = rows[path]
-        if own[group] in tied and not row["pair"]:
-            rows.put(path, row | {"pair": tied[own[group]]})
-    example = min(tied.keys() & named["fake"])
-    return (
-        f"{len(tied.keys() & named['fake'])} names of forgeries are made of those of originals "
-        f"('{example}'): column 'pair' keeps them together",
-    )
 
 
 def _fill_splits(rows: Rows, splits: tuple[float, float, float] | None, folder: Path) -> None:
