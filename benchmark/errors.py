@@ -1,6 +1,9 @@
 """Errors of the engine; each message names what was asked, what there is and what to do."""
 
-from protocols.gaps import Gap
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from protocols.gaps import Gap
 
 
 class BenchmarkError(Exception):
@@ -34,7 +37,7 @@ class ModelGapError(BenchmarkError):
         gap: Why.
     """
 
-    def __init__(self, title: str, gap: Gap) -> None:
+    def __init__(self, title: str, gap: "Gap") -> None:
         """Say why the model called ``title`` is left out."""
         super().__init__(title, gap)  # both, so that it can be pickled
         self.gap = gap

@@ -146,6 +146,32 @@ def test_it_loads_no_torch(code: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+HEAVY = {"torch", "pandas", "numpy", "pyarrow", "PIL", "matplotlib", "pydantic"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "heavy"),
+    [
+        (["--help"], HEAVY),
+        (["--version"], HEAVY),
+        (["run", "--help"], HEAVY - {"pydantic"}),  # typer itself checks options with it
+    ],
+)
+def test_help_and_version_load_no_library_of_tables_or_numbers(
+    arguments: list[str], heavy: set[str]
+) -> None:
+    code = (
+        f"import sys; sys.argv = ['x', *{arguments!r}]\n"
+        "from benchmark.cli.app import main\n"
+        "try: main()\nexcept SystemExit as end: assert not end.code\n"
+        f"loaded = {heavy!r} & set(sys.modules)\nassert not loaded, loaded"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     "name", ["benchmark", "detectors", "protocols", "results", "leaderboard", "forgerybench"]
 )

@@ -4,7 +4,7 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -43,15 +43,16 @@ from benchmark.cli.options import (
 )
 from benchmark.cli.results import results_app
 from benchmark.cli.signals import stop_when_told
-from benchmark.data.manifest import check_path
 from benchmark.environment import check_device, process_rank
 from benchmark.executors import check_executor
-from benchmark.study.binding import Data, check_folder, load_protocols, roles_of
-from benchmark.study.schema import Study, load_study
 from benchmark.version import __version__
 from detectors.fetching import OFFLINE, go_offline
 
-# Nothing here may import torch at the top: --help and the lists stay light.
+if TYPE_CHECKING:
+    from benchmark.study.binding import Data
+    from benchmark.study.schema import Study
+
+# Nothing here may import torch, pandas or numpy at the top: --help and the lists stay light.
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -121,6 +122,7 @@ def quickstart(
 ) -> None:
     """Run the whole benchmark on an embedded synthetic set: no download, a few minutes on a CPU."""
     with doing("Starting"):
+        from benchmark.study.schema import load_study
         from benchmark.synthetic.generate import EMBEDDED_VERSION
         from benchmark.training.store import home
     manifest = draw_embedded(home() / f"embedded-{EMBEDDED_VERSION}")
@@ -132,7 +134,7 @@ def quickstart(
 @reports_errors
 @takes_study
 def run(
-    study: Study,
+    study: "Study",
     data: DataOption,
     out: OutOption,
     store: StoreOption = None,
@@ -162,7 +164,7 @@ def run(
 @reports_errors
 @takes_study
 def plan(
-    study: Study,
+    study: "Study",
     data: DataOption,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder of the run, to see what is left to do.")
@@ -171,9 +173,11 @@ def plan(
     allow_missing: MissingOption = False,
 ) -> None:
     """Print what a run would train, score and decode; do none of it."""
+    from benchmark.study.binding import check_folder
+    from benchmark.study.resolved import resolve
+
     if out is not None:
         check_folder(out)
-    from benchmark.study.resolved import resolve
 
     resolved = resolve(study, _manifests(study, data), allow_missing=allow_missing)
     with doing("Reading the study and its data"):  # torch takes a while to load
@@ -188,7 +192,7 @@ def plan(
 @reports_errors
 @takes_study
 def cross_validate_command(
-    study: Study,
+    study: "Study",
     manifest: Annotated[Path, typer.Option("--data", help="The manifest; its splits are unused.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the outcome, by device and fold.")],
     folds: Annotated[
@@ -203,6 +207,8 @@ def cross_validate_command(
     threads: ThreadsOption = None,
 ) -> None:
     """Cross-validate a study: train and score what its folds still lack, model by model."""
+    from benchmark.data.manifest import check_path
+
     check_device(device)
     check_path(manifest)
     from benchmark.cli.display import Display
@@ -346,17 +352,21 @@ def _show_left(left: Any, took: Any) -> None:
     print_table(f"Models without a record: {len(rows)}", ["model", "seconds, estimated"], rows)
 
 
-def _manifests(study: Study, texts: list[str]) -> Data:
+def _manifests(study: "Study", texts: list[str]) -> "Data":
     """Read ``--data``; where a role lacks, those of the study's protocols are named."""
+    from benchmark.study.binding import load_protocols, roles_of
+
     return read_data(texts, lambda: roles_of(load_protocols(study)))
 
 
-def _run(study: Study, data: Data, *, allow_missing: bool = False, **settings: Any) -> None:
+def _run(study: "Study", data: "Data", *, allow_missing: bool = False, **settings: Any) -> None:
     """Carry a study out behind the progress display and say where the report is."""
+    from benchmark.study.binding import check_folder
+    from benchmark.study.resolved import resolve
+
     check_device(settings.get("device", "auto"))
     check_executor(settings.get("executor", "local"))
     check_folder(settings["out"])
-    from benchmark.study.resolved import resolve
 
     # Of several processes the first one reads and speaks.
     resolved = None if process_rank() else resolve(study, data, allow_missing=allow_missing)

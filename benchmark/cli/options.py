@@ -5,16 +5,18 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from benchmark.cli.console import out_console
 from benchmark.cli.limits import find_modules
 from benchmark.errors import BenchmarkError
-from benchmark.study.schema import Study, study_of
 from benchmark.study.selection import left_out_notes
 from detectors.catalog import modules_of
+
+if TYPE_CHECKING:
+    from benchmark.study.schema import Study
 
 Target = Annotated[str, typer.Argument(help="A protocol or study: its name, or a .yaml file.")]
 DataOption = Annotated[
@@ -112,8 +114,10 @@ def read_study(
     seeds: SeedsOption = None,
     train_on: TrainOnOption = None,
     allow_code: CodeOption = None,
-) -> Study:
+) -> "Study":
     """Make the study that the options describe; these are the options of a study."""
+    from benchmark.study.schema import study_of
+
     if size not in (None, "tiny", "base"):
         raise BenchmarkError(f"--size is tiny or base, not '{size}'")
     numbers = read_list(seeds) or []
