@@ -97,8 +97,12 @@ def opened(
     height: int = 800,
     colours: Literal["light", "dark"] = "light",
     scripts: bool = True,
+    evaluates: bool = False,
 ) -> Iterator[tuple[Page, Seen]]:
-    """Open a page of this machine; at the end it must have complained of nothing."""
+    """Open a page of this machine; at the end it must have complained of nothing.
+
+    With ``evaluates`` its policy does not hold, so that scripts given as text run.
+    """
     seen = Seen()
     address = path if isinstance(path, str) else path.resolve().as_uri()
     with sync_playwright() as playwright:
@@ -107,6 +111,7 @@ def opened(
             viewport={"width": width, "height": height},
             color_scheme=colours,
             java_script_enabled=scripts,
+            bypass_csp=evaluates,
         )
         page.on("console", lambda message: seen.complaints.append(message.text))
         page.on("pageerror", lambda error: seen.complaints.append(str(error)))

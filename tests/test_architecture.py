@@ -31,7 +31,13 @@ FLOORS: dict[str, list[set[str]]] = {
         {"analysis"},
         {"cli"},
     ],
-    "leaderboard": [{"errors", "view"}, {"tables"}, {"figures"}, {"site"}, {"report"}],
+    "leaderboard": [
+        {"errors", "view"},
+        {"tables"},
+        {"figures"},
+        {"site"},
+        {"report", "board"},
+    ],
     "results": [
         {"errors", "files", "rounding"},
         {"metrics", "parquet"},

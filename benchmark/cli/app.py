@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from benchmark.cli.bench import bench_app, show_app
+from benchmark.cli.board import board_app
 from benchmark.cli.console import (
     EXIT_ERROR,
     doing,
@@ -64,6 +65,7 @@ app.add_typer(data_app, name="data")
 app.add_typer(list_app, name="list")
 app.add_typer(show_app, name="show")
 app.add_typer(bench_app, name="bench")
+app.add_typer(board_app, name="board")
 app.add_typer(results_app)
 
 

@@ -161,7 +161,7 @@ def render(
             random_starts=_random_starts(rows),
             tiny=_tiny(rows),
             counts=_counts(contents),
-            **sealed("style.css", "tables.js"),
+            **sealed(["style.css"], ["tables.js"]),
         )
     )
 

@@ -2,7 +2,9 @@
 
 import base64
 import hashlib
+import json
 import re
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -38,23 +40,34 @@ def environment() -> Environment:
     return made
 
 
-def sealed(style: str, script: str) -> dict[str, Markup | str]:
+def sealed(styles: Sequence[str], scripts: Sequence[str]) -> dict[str, Markup | str]:
     """Give ``style`` and ``script`` of a page, and the ``policy`` that lets nothing else act.
 
     Args:
-        style: Name of a file beside the templates.
-        script: Likewise.
+        styles: Names of files beside the templates.
+        scripts: Likewise; they are one script, in this order.
 
     Returns:
         What a template puts into the page as it stands: the policy knows both by their hash.
     """
-    texts = {"style": template_text(style), "script": template_text(script)}
+    texts = {
+        "style": "\n".join(map(template_text, styles)),
+        "script": "\n".join(map(template_text, scripts)),
+    }
     hashes = {name: _policy_hash(text) for name, text in texts.items()}
     policy = (
         "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; "
         f"style-src {hashes['style']}; script-src {hashes['script']}"
     )
     return {**{name: Markup(text) for name, text in texts.items()}, "policy": Markup(policy)}  # noqa: S704
+
+
+def json_block(value: Any) -> Markup:
+    """Give JSON that stands in a ``script`` element as data: nothing in it ends the element."""
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    for sign in "<>&\u2028\u2029":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return Markup(text)  # noqa: S704
 
 
 def template_text(name: str) -> str:

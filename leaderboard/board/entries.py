@@ -1,0 +1,242 @@
+"""Entries of the board from runs and from published numbers."""
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from leaderboard.board.schema import (
+    BoardEntry,
+    DatasetFacts,
+    EntryCell,
+    Number,
+    Replicates,
+    State,
+    replicates_of,
+)
+from leaderboard.errors import LeaderboardError
+from leaderboard.view import Contender, ProtocolView, Result, views
+from protocols import Protocol
+from results.errors import UndefinedError
+from results.evaluation import evaluate_contents
+from results.literature import Literature, Matched
+from results.run import RunContents
+from results.schema import Value
+from results.statistics.joint import Bootstrap, Joint
+
+_LONGEST_SLUG = 90
+# What resamples are drawn by: raised when the same images would be drawn otherwise.
+_DRAWS_VERSION = 1
+
+
+def slug(name: str) -> str:
+    """Name files and addresses after something; what is long or odd has a hash at its end."""
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    if plain and len(plain) <= _LONGEST_SLUG and name.isascii():
+        return plain
+    digest = hashlib.sha256(name.encode("utf-8", "backslashreplace")).hexdigest()[:8]
+    return f"{plain[: _LONGEST_SLUG - 9]}-{digest}".lstrip("-")
+
+
+def run_entries(run: str | Path, state: State = "recomputed") -> list[BoardEntry]:
+    """Compute the entries of a run from its scores: one a protocol, detector and training seed.
+
+    Args:
+        run: The run's folder.
+        state: How the board knows the numbers.
+
+    Raises:
+        LeaderboardError: The run has no model.
+        ResultError: A file of the run is missing or wrong.
+        ProtocolError: A protocol does not fit the samples.
+    """
+    contents = RunContents(run)
+    bootstrap = Bootstrap(contents)
+    laid_out = views(contents, evaluate_contents(contents, bootstrap))
+    found = []
+    for view in laid_out:
+        joint = bootstrap.of(view.name)
+        trained = dict.fromkeys(contender for contender, _ in view.models)
+        found += [_entry(contents, view, joint, contender, state) for contender in trained]
+    if not found:
+        raise LeaderboardError(f"{run}: the run has no model, so there is no entry")
+    return found
+
+
+def _entry(
+    contents: RunContents, view: ProtocolView, joint: Joint, contender: Contender, state: State
+) -> BoardEntry:
+    """Give the entry of one contender under one protocol."""
+    models = {training: m for (who, training), m in view.models.items() if who == contender}
+    first = next(iter(models.values()))
+    data = _data(contents, view.protocol)
+    results = [r for r in view.results.values() if r.contender == contender and r.record]
+    return BoardEntry(
+        entry=slug(f"{contender.detector}-{first.size}-{first.track}-{contender.seed}"),
+        version=1,
+        title=contender.name,
+        state=state,
+        **_protocol(view.protocol),
+        data=data,
+        draws=_draws(contents, view.protocol),
+        detector=contender.detector,
+        seed=contender.seed,
+        size=first.size,
+        init=first.init,
+        track=first.track,
+        parameters=first.parameters,
+        pretraining=first.pretraining or "",
+        card=first.card,
+        models={training: contents.scores(m.id).hash for training, m in models.items()},
+        cells=tuple(_cell(result, view, joint) for result in results),
+    )
+
+
+def _protocol(protocol: Protocol) -> dict[str, object]:
+    """Give what an entry says of its protocol."""
+    return {
+        "protocol": protocol.name,
+        "protocol_version": protocol.version,
+        "protocol_hash": protocol.hash,
+        "protocol_title": protocol.title,
+        "protocol_summary": protocol.summary,
+        "protocol_citation": protocol.citation,
+        "metrics": tuple(protocol.metrics),
+        "levels": tuple(protocol.levels),
+    }
+
+
+def _data(contents: RunContents, protocol: Protocol) -> dict[str, DatasetFacts]:
+    """Give the datasets of a protocol's roles."""
+    known = contents.facts.data
+    return {
+        role: DatasetFacts.model_validate(known[role].model_dump())
+        for role in protocol.roles
+        if role in known
+    }
+
+
+def _draws(contents: RunContents, protocol: Protocol) -> str:
+    """Name what a protocol's resamples are of: the same images under the same protocol."""
+    facts = contents.facts
+    told = [
+        f"{role} {facts.data[role].fingerprint}" for role in protocol.roles if role in facts.data
+    ]
+    problems = hashlib.sha256("\n".join(contents.samples["problem"]).encode()).hexdigest()
+    told += [protocol.hash, problems, f"draws {_DRAWS_VERSION}", *sorted(facts.unbound)]
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
+
+
+def _cell(result: Result, view: ProtocolView, joint: Joint) -> EntryCell:
+    """Give one cell with the protocol's metrics."""
+    record, cell = result.record, result.cell
+    assert record is not None
+    metrics = {name: _number(record.metrics[name]) for name in view.protocol.metrics}
+    return EntryCell(
+        training=cell.training,
+        test=result.test.label,
+        role=cell.test.role,
+        condition=cell.condition.key,
+        condition_name=cell.condition.name,
+        severity=cell.condition.severity,
+        level=cell.level,
+        seen=cell.seen,
+        headline=cell.headline and not result.small,
+        n_real=record.n_real,
+        n_fake=record.n_fake,
+        metrics={name: number for name, number in metrics.items() if number is not None},
+        replicates=_replicates(result, view, joint),
+    )
+
+
+def _number(value: Value) -> Number | None:
+    """Give a value with its interval; nothing where there is none."""
+    if value.value is None:
+        return None
+    return Number(value=value.value, low=value.low, high=value.high)
+
+
+def _replicates(result: Result, view: ProtocolView, joint: Joint) -> Replicates | None:
+    """Give the headline metric in the resamples that all entries of these images share."""
+    if result.model is None:
+        return None
+    try:
+        return replicates_of(joint.replicates(result.model.id, result.cell, view.metric))
+    except UndefinedError:
+        return None
+
+
+def reported_entries(literature: Literature, entries: Sequence[BoardEntry]) -> list[BoardEntry]:
+    """Give what papers report in the cells of some measured entries.
+
+    Args:
+        literature: Published numbers.
+        entries: Whose protocols and cells there are; a number of another cell is left out.
+
+    Returns:
+        One entry a protocol, source, table, way of choosing weights and detector.
+    """
+    found = []
+    for protocol, of_protocol in _by_protocol(entries).items():
+        known: dict[tuple[str, str, str], EntryCell] = {}
+        for entry in of_protocol:
+            for cell in entry.cells:
+                if cell.condition_name == "clean":
+                    known.setdefault((cell.training, cell.test, cell.level), cell)
+        groups: dict[tuple[str, str, str, str], list[Matched]] = defaultdict(list)
+        for matched in literature.under(protocol[0]):
+            number = matched.reported
+            if (matched.training, matched.test, number.level) in known:
+                row = (number.model, number.source, number.table, str(number.selection))
+                groups[row].append(matched)
+        for where, numbers in groups.items():
+            found.append(_reported(of_protocol[0], where, numbers, known))
+    return found
+
+
+def _by_protocol(entries: Sequence[BoardEntry]) -> dict[tuple[str, int], list[BoardEntry]]:
+    """Part entries by protocol and its version."""
+    parts: dict[tuple[str, int], list[BoardEntry]] = {}
+    for entry in entries:
+        parts.setdefault((entry.protocol, entry.protocol_version), []).append(entry)
+    return parts
+
+
+def _reported(
+    like: BoardEntry,
+    where: tuple[str, str, str, str],
+    numbers: Sequence[Matched],
+    known: dict[tuple[str, str, str], EntryCell],
+) -> BoardEntry:
+    """Give the entry of one detector in one source's table."""
+    model, source, table, selection = where
+    return BoardEntry(
+        entry=slug(f"reported {' '.join(where)}"),
+        version=1,
+        title=model,
+        state="reported",
+        source=f"{source}, {table}; weights chosen: {selection}",
+        **{
+            name: getattr(like, name)
+            for name in BoardEntry.model_fields
+            if name.startswith("protocol") or name in ("metrics", "levels")
+        },
+        data={},
+        cells=tuple(_reported_cells(numbers, known)),
+    )
+
+
+def _reported_cells(
+    numbers: Sequence[Matched], known: dict[tuple[str, str, str], EntryCell]
+) -> Iterator[EntryCell]:
+    """Give a cell for each training set, test set and level that is in print."""
+    cells: dict[tuple[str, str, str], dict[str, Number]] = defaultdict(dict)
+    for matched in numbers:
+        number = matched.reported
+        key = (matched.training, matched.test, str(number.level))
+        cells[key][number.metric] = Number(value=float(number.value))
+    for key, metrics in cells.items():
+        yield known[key].model_copy(
+            update={"n_real": None, "n_fake": None, "metrics": metrics, "replicates": None}
+        )

@@ -1,0 +1,260 @@
+"""The pages of a board, as HTML: a function a kind of page, all from entries and slices."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from leaderboard.board.payload import (
+    compare_payload,
+    condition_label,
+    cost_payload,
+    front_payload,
+    headlines,
+    robustness_payload,
+    seen_payload,
+    systems_of,
+)
+from leaderboard.board.ranking import Row, Slice, lead_of, slices
+from leaderboard.board.schema import BoardEntry, DatasetFacts, newest
+from leaderboard.site.templating import environment, json_block, safe_address, sealed
+from results.rounding import rounded, signed
+
+MENU = (
+    ("Board", "index.html"),
+    ("Head to head", "compare.html"),
+    ("Robustness", "robustness.html"),
+    ("Cost", "cost.html"),
+    ("Seen and unseen", "seen.html"),
+    ("Data", "data.html"),
+    ("History", "history.html"),
+    ("Submit", "submit.html"),
+)
+DOWNLOADS = ("board.json", "board.csv", "board.parquet")
+_LEDES = {
+    "robustness": (
+        "The headline metric, mean over the cells that count, as images are damaged more and more. "
+        "Bands are 95 % intervals; neighbouring bands share their luck."
+    ),
+    "cost": (
+        "The mean over the cells that count against the number of parameters. The front holds what "
+        "nothing smaller or as small beats; only measured entries are drawn."
+    ),
+    "seen": (
+        "The mean over cells whose forgeries were seen in training against that over the others. "
+        "What lies far below the diagonal knows its training forgeries, not forgery."
+    ),
+}
+
+
+class Found(NamedTuple):
+    """A slice with who leads it; ``side`` says which cells count."""
+
+    slice: Slice
+    title: str
+    side: str
+    lead: tuple[Row, Row | None, tuple[float, float, float] | None] | None
+
+
+class Pages:
+    """Makes the pages of a board."""
+
+    def __init__(self, name: str, entries: Sequence[BoardEntry]) -> None:
+        """Lay the entries out.
+
+        Args:
+            name: Of the board.
+            entries: All versions.
+        """
+        self._name, self._all = name, list(entries)
+        self._entries = newest(entries)
+        self._slices = slices(self._entries)
+        self._found = [self._with_lead(each) for each in headlines(self._slices)]
+        self._systems = systems_of(self._entries)
+        self._titles = {who: entry.title for who, entry in self._systems.items()}
+        self._environment = environment()
+        self._environment.globals["signed"] = signed
+        self._seals: dict[tuple[str, ...], dict[str, Any]] = {}
+
+    def all(self) -> Iterator[tuple[str, str]]:
+        """Give each page: its address within the board, and its text."""
+        yield "index.html", self._front()
+        yield "compare.html", self._page(
+            "compare", "Head to head", scripts=("tables.js", "board/compare.js"),
+            data=json_block({"titles": self._titles, "slices": compare_payload(self._slices)}),
+        )  # fmt: skip
+        yield from self._plots()
+        yield "data.html", self._page("data", "Data", datasets=self._datasets())
+        yield "history.html", self._page("history", "History", versions=self._versions())
+        yield "submit.html", self._page("submit", "How to submit")
+        for found in self._found:
+            name = f"protocols/{found.slice.protocol}-v{found.slice.version}.html"
+            yield name, self._protocol(found)
+        for who in self._systems:
+            yield f"detectors/{who}.html", self._detector(who)
+
+    def _page(
+        self,
+        template: str,
+        heading: str,
+        *,
+        scripts: tuple[str, ...] = ("tables.js",),
+        **given: Any,
+    ) -> str:
+        """Fill a template in."""
+        root = "../" if given.pop("is_inner", False) else ""
+        here = "index.html" if template == "front" else f"{given.pop('file', template)}.html"
+        if scripts not in self._seals:
+            self._seals[scripts] = dict(sealed(("style.css", "board/board.css"), scripts))
+        made = self._environment.get_template(f"board/{template}.html.j2")
+        return made.render(
+            board=self._name, heading=heading, menu=MENU, root=root, here=here,
+            **self._seals[scripts], **given,
+        )  # fmt: skip
+
+    def _with_lead(self, found: Slice) -> Found:
+        """Find who leads a slice."""
+        title = found.rows[0].entry.protocol_title
+        seen = all(found.columns[at].seen for at in found.counting)
+        return Found(found, title, "seen" if seen else "unseen", lead_of(found))
+
+    def _front(self) -> str:
+        """Make the front page."""
+        drawn = {
+            fact.name for entry in self._entries for fact in entry.data.values() if fact.synthetic
+        }
+        return self._page(
+            "front",
+            self._name,
+            scripts=("board/board.js",),
+            first=self._found[0],
+            protocols=self._found,
+            synthetic=sorted(drawn),
+            downloads=DOWNLOADS,
+            data=json_block(front_payload(self._entries, self._slices)),
+        )
+
+    def _plots(self) -> Iterator[tuple[str, str]]:
+        """Make the pages that are drawn."""
+        drawn = {
+            "robustness": ("Robustness", robustness_payload(self._slices)),
+            "cost": ("Accuracy against cost", cost_payload(self._slices)),
+            "seen": ("Seen against unseen", seen_payload(self._slices)),
+        }
+        for name, (heading, groups) in drawn.items():
+            data = json_block({"titles": self._titles, "groups": groups})
+            yield f"{name}.html", self._page(
+                "plot", heading, scripts=("tables.js", "board/plot.js"), file=name,
+                lede=_LEDES[name], groups=groups, titles=self._titles, data=data,
+            )  # fmt: skip
+
+    def _protocol(self, found: Found) -> str:
+        """Make a protocol's page."""
+        entry = found.slice.rows[0].entry
+        same = [
+            each
+            for each in self._slices
+            if (each.protocol, each.version) == (found.slice.protocol, found.slice.version)
+        ]
+        tests = list(dict.fromkeys(column.test for column in found.slice.columns))
+        marks: dict[str, dict[str, str]] = {}
+        for column in found.slice.columns:
+            mark = "·" if not column.headline else "■" if column.seen else "□"
+            marks.setdefault(column.training, {})[column.test] = mark
+        data = {role: fact for row in found.slice.rows for role, fact in row.entry.data.items()}
+        return self._page(
+            "protocol",
+            entry.protocol_title,
+            is_inner=True,
+            found=found,
+            entry=entry,
+            tests=tests,
+            diagram=[(name, [row.get(test, "") for test in tests]) for name, row in marks.items()],
+            data=list(data.items()),
+            conditions=list(dict.fromkeys(condition_label(each) for each in same)),
+        )
+
+    def _detector(self, who: str) -> str:
+        """Make a detector's page."""
+        entries = [entry for entry in self._entries if entry.entry == who]
+        parts = []
+        for entry in entries:
+            found = next(
+                f.slice
+                for f in self._found
+                if (f.slice.protocol, f.slice.version) == (entry.protocol, entry.protocol_version)
+            )
+            row = next((row for row in found.rows if row.entry is entry), None)
+            parts.append(
+                {
+                    "entry": entry, "row": row, "metric": found.metric,
+                    "counting": len(found.counting),
+                }
+            )  # fmt: skip
+        entry = entries[0]
+        return self._page(
+            "detector",
+            entry.title,
+            is_inner=True,
+            entry=entry,
+            states=list(dict.fromkeys(each.state for each in entries)),
+            code=safe_address(entry.card.code) if entry.card else "",
+            parts=parts,
+            model_card=_model_card(entry, parts),
+        )
+
+    def _datasets(self) -> list[tuple[DatasetFacts, int, list[tuple[Any, ...]]]]:
+        """Give each dataset with its entries and the test sets that are of it."""
+        uses: dict[str, tuple[DatasetFacts, list[BoardEntry]]] = {}
+        counts: dict[str, dict[tuple[Any, ...], None]] = {}
+        for entry in self._entries:
+            for role, fact in entry.data.items():
+                uses.setdefault(fact.fingerprint, (fact, []))[1].append(entry)
+                there = counts.setdefault(fact.fingerprint, {})
+                for cell in entry.cells:
+                    if cell.role == role:
+                        row = (
+                            entry.protocol_title,
+                            cell.test,
+                            cell.level,
+                            cell.n_real,
+                            cell.n_fake,
+                        )
+                        there[row] = None
+        return [
+            (fact, len(entries), list(counts[fingerprint]))
+            for fingerprint, (fact, entries) in uses.items()
+        ]
+
+    def _versions(self) -> list[tuple[BoardEntry, float | None, float | None]]:
+        """Give every version of every entry with the mean of all its cells, and its change."""
+        found = []
+        before: dict[tuple[str, int, str], float | None] = {}
+        for entry in sorted(self._all, key=lambda e: (e.protocol, e.entry, e.version)):
+            metric = entry.metrics[0]
+            values = [c.metrics[metric].value for c in entry.cells if metric in c.metrics]
+            mean = float(np.mean(values)) if values else None
+            key = (entry.protocol, entry.protocol_version, entry.entry)
+            old = before.get(key)
+            change = mean - old if mean is not None and old is not None else None
+            before[key] = mean
+            found.append((entry, mean, change))
+        return found
+
+
+def _model_card(entry: BoardEntry, parts: Sequence[dict[str, Any]]) -> str:
+    """Write a model card to copy: what it is, and its numbers."""
+    title = " ".join(entry.title.split())
+    lines = ["---", "tags: [face-forgery-detection, forgerybench]", "---", "", f"# {title}", ""]
+    if entry.card:
+        lines += [entry.card.paper, "", f"Fidelity: {entry.card.fidelity}", ""]
+    lines += ["| protocol | metric | mean | rank | state |", "|---|---|---|---|---|"]
+    for part in parts:
+        row = part["row"]
+        if row is None:
+            continue
+        mean = "no mean" if row.mean is None else rounded(row.mean)
+        of = part["entry"]
+        name = f"{of.protocol_title} v{of.protocol_version}"
+        lines.append(f"| {name} | {part['metric']} | {mean} | {row.rank or '-'} | {of.state} |")
+    return "\n".join(lines)

@@ -1,0 +1,236 @@
+"""What the pages of a board carry as data: plain lists that scripts draw and tables show."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from leaderboard.board.ranking import Row, Slice, mean_over
+from leaderboard.board.schema import BoardEntry, EntryCell
+from leaderboard.view import is_better
+
+_DIGITS = 3
+
+
+def systems_of(entries: Sequence[BoardEntry]) -> dict[str, BoardEntry]:
+    """Give one entry a system, by name: what is said of it under any protocol."""
+    found: dict[str, BoardEntry] = {}
+    for entry in entries:
+        found.setdefault(entry.entry, entry)
+    return found
+
+
+def front_payload(entries: Sequence[BoardEntry], laid_out: Sequence[Slice]) -> dict[str, Any]:
+    """Give all slices for the table of the front page: numbers in thousandths, holes null."""
+    systems = systems_of(entries)
+    places = {name: at for at, name in enumerate(systems)}
+    titles = {(entry.protocol, entry.protocol_version): entry.protocol_title for entry in entries}
+    return {
+        "systems": [
+            {
+                "id": name,
+                "title": entry.title,
+                "size": entry.size,
+                "track": entry.track,
+                "init": entry.init,
+                "seed": entry.seed,
+                "parameters": entry.parameters,
+                "source": entry.source,
+            }
+            for name, entry in systems.items()
+        ],
+        "slices": [
+            {
+                "protocol": f"{each.protocol}-v{each.version}",
+                "title": titles[each.protocol, each.version],
+                "level": each.level,
+                "metric": each.metric,
+                "condition": each.condition,
+                "conditionName": condition_label(each),
+                "chance": thousandths(each.chance),
+                "columns": [
+                    [column.label, int(column.seen), int(at in each.counting)]
+                    for at, column in enumerate(each.columns)
+                ],
+                "rows": [_front_row(row, each.metric, places) for row in each.rows],
+            }
+            for each in laid_out
+        ],
+    }
+
+
+def condition_label(found: Slice) -> str:
+    """Name a slice's condition for readers."""
+    if found.condition_name == "clean":
+        return "undamaged"
+    return f"{found.condition_name}, severity {found.severity}"
+
+
+def _front_row(row: Row, metric: str, places: dict[str, int]) -> list[Any]:
+    """Give a row: system, state, rank, tied, mean, its interval, Borda, covered, values."""
+    return [
+        places[row.entry.entry],
+        row.entry.state,
+        row.rank,
+        int(bool(row.alike)),
+        thousandths(row.mean),
+        thousandths(row.low),
+        thousandths(row.high),
+        thousandths(row.borda),
+        row.covered,
+        [thousandths(None if c is None else c.metrics[metric].value) for c in row.cells],
+    ]
+
+
+def thousandths(value: float | None) -> int | None:
+    """Give a number in thousandths."""
+    return None if value is None else round(value * 10**_DIGITS)
+
+
+def compare_payload(laid_out: Sequence[Slice]) -> list[dict[str, Any]]:
+    """Give what two entries are compared by: headline metrics, cell by cell, with resamples."""
+    return [
+        {
+            "protocol": f"{each.protocol}-v{each.version}",
+            "level": each.level,
+            "metric": each.metric,
+            "condition": each.condition,
+            "conditionName": condition_label(each),
+            "columns": [[column.label, int(column.seen)] for column in each.columns],
+            "rows": [
+                [row.entry.entry, row.entry.draws, [_compared(c, each.metric) for c in row.cells]]
+                for row in each.rows
+                if row.entry.is_measured
+            ],
+        }
+        for each in laid_out
+        if each.is_headline
+    ]
+
+
+def _compared(cell: EntryCell | None, metric: str) -> list[Any] | None:
+    """Give a cell's value and resamples."""
+    if cell is None:
+        return None
+    value = round(cell.metrics[metric].value, 5)
+    if cell.replicates is None:
+        return [value]
+    draws = cell.replicates
+    return [value, round(draws.low, 5), round(draws.high, 5), draws.codes]
+
+
+def robustness_payload(laid_out: Sequence[Slice]) -> list[dict[str, Any]]:
+    """Give curves of the headline metric over severity: a group a protocol and perturbation."""
+    groups = []
+    for headline in headlines(laid_out):
+        same = [s for s in laid_out if _of_one_curve(s, headline)]
+        for name in dict.fromkeys(s.condition_name for s in same if s.condition_name != "clean"):
+            points = [s for s in same if s.condition_name in ("clean", name)]
+            series: dict[str, list[list[Any]]] = {}
+            for each in sorted(points, key=lambda s: s.severity * (s.condition_name != "clean")):
+                severity = 0 if each.condition_name == "clean" else each.severity
+                for row in each.rows:
+                    if row.mean is not None:
+                        point = [severity, _short(row.mean), _short(row.low), _short(row.high)]
+                        series.setdefault(row.entry.entry, []).append(point)
+            groups.append(
+                {
+                    "title": f"{headline.protocol}: {name}",
+                    "x": "severity",
+                    "y": f"{headline.metric} by {headline.level}",
+                    "series": [[who, line] for who, line in series.items() if len(line) > 1],
+                }
+            )
+    return groups
+
+
+def _of_one_curve(one: Slice, headline: Slice) -> bool:
+    """Tell whether a slice is of the protocol, level and metric of a headline."""
+    return (one.protocol, one.version, one.level, one.metric) == (
+        headline.protocol,
+        headline.version,
+        headline.level,
+        headline.metric,
+    )
+
+
+def cost_payload(laid_out: Sequence[Slice]) -> list[dict[str, Any]]:
+    """Give the mean over parameters; a last value of 1 says that nothing smaller is better."""
+    groups = []
+    for each in headlines(laid_out):
+        points = [
+            (row.entry.entry, row.entry.parameters, row.mean)
+            for row in each.rows
+            if row.mean is not None and row.entry.parameters and row.entry.is_measured
+        ]
+        if points:
+            groups.append(
+                {
+                    "title": each.protocol,
+                    "x": "parameters",
+                    "y": f"mean {each.metric}",
+                    "log": True,
+                    "series": [
+                        [
+                            who,
+                            [
+                                [
+                                    cost,
+                                    _short(mean),
+                                    None,
+                                    None,
+                                    int(_leads(at, points, each.metric)),
+                                ]
+                            ],
+                        ]
+                        for at, (who, cost, mean) in enumerate(points)
+                    ],
+                }
+            )
+    return groups
+
+
+def _leads(at: int, points: Sequence[tuple[str, int, float]], metric: str) -> bool:
+    """Tell whether no other point is as cheap and better, or as good and cheaper."""
+    _, cost, mean = points[at]
+    return not any(
+        (c <= cost and is_better(metric, m, mean)) or (c < cost and m == mean)
+        for other, (_, c, m) in enumerate(points)
+        if other != at
+    )
+
+
+def seen_payload(laid_out: Sequence[Slice]) -> list[dict[str, Any]]:
+    """Give the mean over seen and over unseen cells of each entry that has both."""
+    groups = []
+    for each in headlines(laid_out):
+        sides = [
+            [at for at, c in enumerate(each.columns) if c.headline and c.seen is seen]
+            for seen in (True, False)
+        ]
+        series = []
+        for row in each.rows:
+            seen, unseen = (mean_over(row, each.metric, side) for side in sides)
+            if seen is not None and unseen is not None:
+                series.append([row.entry.entry, [[_short(seen), _short(unseen), None, None]]])
+        if series:
+            groups.append(
+                {
+                    "title": each.protocol,
+                    "x": f"mean {each.metric}, forgeries seen in training",
+                    "y": f"mean {each.metric}, forgeries not seen",
+                    "series": series,
+                }
+            )
+    return groups
+
+
+def headlines(laid_out: Sequence[Slice]) -> list[Slice]:
+    """List the first slice of each protocol version: headline metric, level and condition."""
+    found: dict[tuple[str, int], Slice] = {}
+    for each in laid_out:
+        found.setdefault((each.protocol, each.version), each)
+    return list(found.values())
+
+
+def _short(value: float | None) -> float | None:
+    """Round what is drawn."""
+    return None if value is None else round(value, 4)

@@ -1,0 +1,282 @@
+// The table of the front page: every choice stands in the address, and nothing is computed here
+// but what is shown; ranks and means come with the page.
+const DATA = JSON.parse(document.getElementById("data").textContent);
+const DASH = "\u2013";
+const table = document.getElementById("board-table");
+const FIXED = ["detector", "rank", "mean", "Borda", "coverage", "state", "size", "track", "parameters"];
+const DEFAULTS = {slice: "0", q: "", states: "", size: "", track: "", columns: "all", sort: "", down: ""};
+const choice = {...DEFAULTS};
+let rows = [];
+
+function readAddress() {
+  const given = new URLSearchParams(location.hash.slice(1));
+  for (const key of Object.keys(DEFAULTS)) choice[key] = given.get(key) ?? DEFAULTS[key];
+  const at = Number(choice.slice);
+  if (!(Number.isInteger(at) && at >= 0 && at < DATA.slices.length)) choice.slice = "0";
+  const named = ["protocol", "level", "metric", "condition"];
+  if (named.some((key) => given.has(key))) {
+    const found = DATA.slices.findIndex((each) =>
+      named.every((key) => !given.has(key) || each[key] === given.get(key)));
+    if (found >= 0) choice.slice = String(found);
+  }
+}
+
+function writeAddress() {
+  const slice = DATA.slices[choice.slice];
+  const kept = new URLSearchParams({
+    protocol: slice.protocol, level: slice.level, metric: slice.metric, condition: slice.condition,
+  });
+  for (const [key, value] of Object.entries(choice)) {
+    if (key !== "slice" && value !== DEFAULTS[key]) kept.set(key, value);
+  }
+  history.replaceState(null, "", `#${kept}`);
+}
+
+const shown = (thousandths) => thousandths === null ? DASH
+  : `${thousandths < 0 ? "\u2212" : ""}${(Math.abs(thousandths) / 1000).toFixed(3)}`;
+
+function cellOf(tag, text, name) {
+  const cell = document.createElement(tag);
+  cell.textContent = text;
+  if (name) cell.className = name;
+  return cell;
+}
+
+// Widths are given, so that no order or filter makes the browser measure 20,000 cells again. A
+// column is as wide as the longest word of its heading.
+const WIDTHS = [170, 64, 176, 76, 92, 132, 76, 92, 116];
+const widthOf = (label) => Math.max(70, 7 * Math.max(...label.split(/[\s-]+/).map((word) => word.length)) + 18);
+
+function setWidths(slice) {
+  const widths = [...WIDTHS, ...slice.columns.map(([label], at) =>
+    hiddenColumns[at] ? 0 : widthOf(label))];
+  const room = table.parentElement.clientWidth;
+  const sum = widths.reduce((total, width) => total + width, 0);
+  [...table.tHead.rows[0].cells].forEach((head, at) => { head.style.width = `${widths[at]}px`; });
+  table.style.tableLayout = "fixed";
+  table.style.width = `${Math.max(sum, room)}px`;
+}
+
+function drawHead(slice) {
+  const line = document.createElement("tr");
+  const heads = [...FIXED.map((name) => [name, ""]),
+    ...slice.columns.map(([label, seen]) => [label, seen ? "cell seen" : "cell"])];
+  heads.forEach(([label, name], at) => {
+    const head = cellOf("th", "", name);
+    head.scope = "col";
+    const button = cellOf("button", label);
+    button.type = "button";
+    button.addEventListener("click", () => sortBy(at));
+    head.append(button);
+    line.append(head);
+  });
+  table.tHead.replaceChildren(line);
+}
+
+function drawRow(slice, row) {
+  const [at, state, rank, tied, mean, low, high, borda, covered, values] = row;
+  const system = DATA.systems[at];
+  const line = document.createElement("tr");
+  if (state === "reported" || state === "imported") line.className = "others";
+  const head = document.createElement("th");
+  head.scope = "row";
+  const link = cellOf("a", system.title);
+  link.href = `detectors/${system.id}.html`;
+  head.append(link);
+  const average = cellOf("td", shown(mean));
+  if (low !== null) average.append(cellOf("span", ` (${shown(low)}${DASH}${shown(high)})`, "detail"));
+  const badge = document.createElement("td");
+  badge.append(cellOf("span", state, `state ${state}`));
+  const counting = slice.columns.reduce((sum, column) => sum + column[2], 0);
+  line.append(head, cellOf("td", rank === null ? DASH : `${rank}${tied ? "=" : ""}`), average,
+    cellOf("td", shown(borda)), cellOf("td", `${covered}/${counting}`), badge,
+    cellOf("td", system.size || DASH), cellOf("td", system.track || DASH),
+    cellOf("td", system.parameters === null ? DASH : system.parameters.toLocaleString("en")));
+  for (const value of values) line.append(cellOf("td", shown(value)));
+  const keys = [system.title.toLowerCase(), rank, mean, borda, covered, state, system.size,
+    system.track, system.parameters, ...values];
+  const text = `${system.title} ${state} ${system.size} ${system.track} ${system.source}`.toLowerCase();
+  return {line, keys, text, state, system};
+}
+
+function draw() {
+  const slice = DATA.slices[choice.slice];
+  drawHead(slice);
+  rows = slice.rows.map((row) => drawRow(slice, row));
+  const baseline = document.createElement("tr");
+  baseline.className = "baseline";
+  if (slice.chance !== null) {
+    const head = cellOf("th", "random guess");
+    head.scope = "row";
+    baseline.append(head);
+    FIXED.slice(1).forEach((name) => baseline.append(
+      cellOf("td", name === "mean" ? shown(slice.chance) : DASH)));
+    slice.columns.forEach(() => baseline.append(cellOf("td", shown(slice.chance))));
+  }
+  const body = document.createElement("tbody");
+  body.append(...rows.map((row) => row.line));
+  const foot = document.createElement("tbody");
+  if (slice.chance !== null) foot.append(baseline);
+  for (const old of [...table.tBodies]) old.remove();
+  table.append(body, foot);
+  table.caption.textContent = `${slice.title}: ${slice.metric} by ${slice.level}, ${slice.conditionName}`;
+  const isFirst = choice.slice === "0";
+  document.getElementById("answer").hidden = !isFirst;
+  setWidths(slice);
+  reorder();
+  filter();
+}
+
+function sortBy(at) {
+  const turns = at === 0 ? ["up", "down", ""] : ["down", "up", ""];
+  const next = choice.sort === String(at) ? turns[(turns.indexOf(choice.down) + 1) % 3] : turns[0];
+  choice.sort = next ? String(at) : "";
+  choice.down = next;
+  reorder();
+  writeAddress();
+}
+
+function reorder() {
+  const at = choice.sort === "" ? -1 : Number(choice.sort);
+  const sign = choice.down === "down" ? -1 : 1;
+  const ordered = at < 0 ? rows : [...rows].sort((a, b) => {
+    const [left, right] = [a.keys[at] ?? null, b.keys[at] ?? null];
+    if (left === null || right === null) return (left === null) - (right === null);
+    return sign * (typeof left === "number" ? left - right : left.localeCompare(right, "en"));
+  });
+  table.tBodies[0].append(...ordered.map((row) => row.line));
+  [...table.tHead.rows[0].cells].forEach((head, place) => {
+    if (place === at) head.setAttribute("aria-sort", sign < 0 ? "descending" : "ascending");
+    else head.removeAttribute("aria-sort");
+  });
+}
+
+function filter() {
+  const wanted = choice.q.trim().toLowerCase();
+  const states = choice.states ? choice.states.split(".") : null;
+  let left = 0;
+  for (const row of rows) {
+    const stays = row.text.includes(wanted) && (!states || states.includes(row.state))
+      && (!choice.size || row.system.size === choice.size)
+      && (!choice.track || row.system.track === choice.track);
+    row.line.hidden = !stays;
+    left += stays;
+  }
+  document.getElementById("told").textContent = left === rows.length
+    ? `${left} entries` : `${left} of ${rows.length} entries`;
+  let changed = false;
+  const hides = (column) => (choice.columns === "summary")
+    || (choice.columns === "unseen" && column[1]) || (choice.columns === "counting" && !column[2]);
+  DATA.slices[choice.slice].columns.forEach((column, at) => {
+    if (hides(column) === Boolean(hiddenColumns[at])) return;
+    hiddenColumns[at] = hides(column);
+    for (const line of table.rows) {
+      const cell = line.cells[FIXED.length + at];
+      if (cell) cell.hidden = hides(column);
+    }
+    changed = true;
+  });
+  if (changed) setWidths(DATA.slices[choice.slice]);
+}
+let hiddenColumns = {};
+
+function picker(name, label, options, change) {
+  const box = document.createElement("label");
+  const field = document.createElement("select");
+  field.id = `pick-${name}`;
+  for (const [value, text] of options) {
+    const option = cellOf("option", text);
+    option.value = value;
+    field.append(option);
+  }
+  field.addEventListener("change", () => { change(field.value); });
+  box.append(label, field);
+  return box;
+}
+
+const unique = (list) => [...new Set(list)];
+
+function chooseSlice(key, value) {
+  const now = {...DATA.slices[choice.slice], [key]: value};
+  const order = ["protocol", "metric", "level", "condition"];
+  let best = null, most = -1;
+  DATA.slices.forEach((each, at) => {
+    if (each[key] !== value) return;
+    const same = order.reduce((sum, name) => sum + (each[name] === now[name]), 0);
+    if (same > most) [best, most] = [at, same];
+  });
+  choice.slice = String(best);
+  choice.sort = choice.down = "";
+  hiddenColumns = {};
+  drawControls();
+  draw();
+  writeAddress();
+}
+
+function drawControls() {
+  const slice = DATA.slices[choice.slice];
+  const here = DATA.slices.filter((each) => each.protocol === slice.protocol);
+  const some = (key, list) => list.map((value) => [value, value]);
+  const search = document.createElement("label");
+  const field = document.createElement("input");
+  field.type = "search";
+  field.id = "pick-q";
+  field.value = choice.q;
+  field.addEventListener("input", () => { choice.q = field.value; filter(); writeAddress(); });
+  search.append("Search", field);
+  const plain = (name, label, options) => picker(name, label, options, (value) => {
+    choice[name] = value;
+    filter();
+    writeAddress();
+  });
+  const titles = new Map(DATA.slices.map((each) => [each.protocol, each.title]));
+  const conditions = new Map(here.map((each) => [each.condition, each.conditionName]));
+  const states = document.createElement("fieldset");
+  states.append(cellOf("legend", "States"));
+  const there = unique(DATA.slices.flatMap((each) => each.rows.map((row) => row[1])));
+  const chosen = choice.states ? choice.states.split(".") : there;
+  for (const state of there) {
+    const label = document.createElement("label");
+    const box = document.createElement("input");
+    box.type = "checkbox";
+    box.value = state;
+    box.checked = chosen.includes(state);
+    box.addEventListener("change", () => {
+      const left = [...states.querySelectorAll("input:checked")].map((each) => each.value);
+      choice.states = left.length === there.length ? "" : left.join(".") || "none";
+      filter();
+      writeAddress();
+    });
+    label.append(box, state);
+    states.append(label);
+  }
+  const any = (list) => [["", "any"], ...list.filter(Boolean).map((value) => [value, value])];
+  document.getElementById("controls").replaceChildren(
+    picker("protocol", "Protocol", [...titles], (value) => chooseSlice("protocol", value)),
+    picker("metric", "Metric", some("metric", unique(here.map((each) => each.metric))),
+      (value) => chooseSlice("metric", value)),
+    picker("level", "Level", some("level", unique(here.map((each) => each.level))),
+      (value) => chooseSlice("level", value)),
+    picker("condition", "Condition", [...conditions], (value) => chooseSlice("condition", value)),
+    plain("size", "Size", any(unique(DATA.systems.map((each) => each.size)))),
+    plain("track", "Track", any(unique(DATA.systems.map((each) => each.track)))),
+    plain("columns", "Cells", [["all", "all"], ["counting", "those that count"],
+      ["unseen", "unseen"], ["summary", "none"]]),
+    states, search);
+  for (const key of ["protocol", "metric", "level", "condition"]) {
+    document.getElementById(`pick-${key}`).value = slice[key];
+  }
+  for (const key of ["size", "track", "columns"]) {
+    document.getElementById(`pick-${key}`).value = choice[key];
+  }
+}
+
+readAddress();
+drawControls();
+draw();
+window.addEventListener("hashchange", () => {
+  readAddress();
+  hiddenColumns = {};
+  drawControls();
+  draw();
+});

@@ -1,0 +1,91 @@
+"""A board of many detectors and cells, measured in Chromium: paint, sort, filter, size, build.
+
+    python -m performance.board_speed --detectors 200 --cells 100
+
+Entries are made up; the numbers of a page do not change what it costs to show them.
+"""
+
+import argparse
+import gzip
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from leaderboard.board.build import build_board
+from leaderboard.board.schema import BoardEntry
+from tests.browser import opened
+from tests.fake_board import make_entry
+
+ROUNDS = 5
+# The time until the browser has painted what an action changed.
+_TIMED = """(act) => new Promise((done) => {
+  const started = performance.now();
+  eval(act);
+  requestAnimationFrame(() => {
+    const channel = new MessageChannel();
+    channel.port1.onmessage = () => done(performance.now() - started);
+    channel.port2.postMessage(0);
+  });
+})"""
+SORT = "document.querySelectorAll('#board-table thead button')[%d].click()"
+FILTER = (
+    "{const f = document.getElementById('pick-q'); f.value = '%s';"
+    " f.dispatchEvent(new Event('input'))}"
+)
+
+
+def made_up(detectors: int, cells: int) -> list[BoardEntry]:
+    """Make entries of as many detectors under one protocol, each of as many cells."""
+    rng = np.random.default_rng(0)
+    return [
+        make_entry(f"detector-{at}", strength=float(rng.uniform(0.6, 0.95)), cells=cells, seed=at)
+        for at in range(detectors)
+    ]
+
+
+def measure(detectors: int, cells: int) -> dict[str, Any]:
+    """Build a board and use it; times in milliseconds, medians of ``ROUNDS``."""
+    entries = made_up(detectors, cells)
+    with tempfile.TemporaryDirectory() as folder:
+        clock, own = time.perf_counter(), time.process_time()
+        page_path = build_board(entries, Path(folder) / "site")
+        found: dict[str, Any] = {
+            "build s": round(time.perf_counter() - clock, 2),
+            "build s of the processor": round(time.process_time() - own, 2),
+            "front page kB": round(page_path.stat().st_size / 1000),
+            "compressed kB": round(len(gzip.compress(page_path.read_bytes())) / 1000),
+        }
+        with opened(page_path, evaluates=True) as (page, _):
+            paint = page.evaluate(
+                "performance.getEntriesByName('first-contentful-paint')[0].startTime"
+            )
+            found["first paint ms"] = round(paint)
+            found["drawn ms"] = round(
+                page.evaluate("performance.getEntriesByType('navigation')[0].domComplete")
+            )
+            for name, actions in {
+                "sort ms": [SORT % (9 + at % cells) for at in range(ROUNDS)],
+                "filter ms": [FILTER % text for text in ("1", "12", "", "199", "detector 5")],
+            }.items():
+                times = [page.evaluate(_TIMED, action) for action in actions]
+                found[name] = round(statistics.median(times))
+                found[name.replace(" ms", ", fastest ms")] = round(min(times))
+    return found
+
+
+def main() -> None:
+    """Read the arguments, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--detectors", type=int, default=200)
+    parser.add_argument("--cells", type=int, default=100)
+    arguments = parser.parse_args()
+    for name, value in measure(arguments.detectors, arguments.cells).items():
+        print(f"{name:28} {value}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,245 @@
+"""The board: entries that are only added to, ranks within a state, holes that never help."""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from benchmark.cli.app import app
+from leaderboard.board.build import build_board, gather
+from leaderboard.board.entries import reported_entries, run_entries, slug
+from leaderboard.board.ranking import Slice, lead_of, slices
+from leaderboard.board.schema import (
+    BoardEntry,
+    add_entry,
+    entry_text,
+    newest,
+    read_entries,
+    read_entry,
+    replicates_of,
+)
+from leaderboard.errors import LeaderboardError
+from results.comparing import compare_detectors
+from results.literature import Literature, Name, Reported
+from tests.fake_board import make_entry
+from tests.fake_run import make_run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_run(
+        tmp_path_factory.mktemp("run"),
+        protocols=["cross-forgery"],
+        detectors=["mfclip", "spectrum"],
+    )
+
+
+@pytest.fixture(scope="module")
+def of_run(run: Path) -> list[BoardEntry]:
+    return run_entries(run)
+
+
+def only(entries: list[BoardEntry]) -> Slice:
+    return slices(entries)[0]
+
+
+def ranks(entries: list[BoardEntry]) -> dict[str, int | None]:
+    return {row.entry.entry: row.rank for row in only(entries).rows}
+
+
+def test_an_entry_of_a_run_has_its_numbers_and_comes_back_as_written(
+    of_run: list[BoardEntry], tmp_path: Path
+) -> None:
+    assert [(e.entry, e.state) for e in of_run] == [
+        ("mfclip-tiny-common-0", "recomputed"), ("spectrum-tiny-common-0", "recomputed"),
+    ]  # fmt: skip
+    assert len(of_run[0].cells) == 9
+    assert of_run[0].draws == of_run[1].draws != ""
+    for entry in of_run:
+        path = add_entry(tmp_path, entry)
+        assert path == tmp_path / "cross-forgery-v1" / f"{entry.entry}-1.json"
+        assert read_entry(path) == entry
+    assert read_entries(tmp_path) == of_run
+
+
+def test_differences_over_kept_resamples_are_those_of_the_run(
+    run: Path, of_run: list[BoardEntry]
+) -> None:
+    told = compare_detectors(run, "mfclip", "spectrum")
+    for at, expected in enumerate(told.cells):
+        left, right = (entry.cells[at] for entry in of_run)
+        if expected.difference is None or not (left.replicates and right.replicates):
+            continue
+        spread = (left.replicates.values() - right.replicates.values()).std(ddof=1)
+        width = (expected.difference.high - expected.difference.low) / (2 * 1.96)
+        assert spread == pytest.approx(width, rel=0.25)
+        value = left.metrics["AUC"].value - right.metrics["AUC"].value
+        assert value == pytest.approx(expected.difference.value)
+
+
+def test_resamples_are_kept_to_a_hundredth_of_their_spread() -> None:
+    values = np.random.default_rng(0).normal(0.8, 0.02, 1000)
+    kept = replicates_of(values).values()
+    assert len(kept) == 200
+    assert np.abs(kept - values[:200]).max() < 0.02 * values.std()
+
+
+def test_entries_are_never_changed_and_corrections_say_why(tmp_path: Path) -> None:
+    first = make_entry("one")
+    add_entry(tmp_path, first)
+    with pytest.raises(LeaderboardError, match="never changed: add version 2 with a reason"):
+        add_entry(tmp_path, first)
+    with pytest.raises(LeaderboardError, match="a correction says its reason"):
+        add_entry(tmp_path, make_entry("one", version=2))
+    with pytest.raises(LeaderboardError, match="versions are counted from 1"):
+        add_entry(tmp_path, make_entry("one", version=3, reason="labels were wrong"))
+    second = make_entry("one", version=2, reason="labels were wrong", strength=0.7)
+    add_entry(tmp_path, second)
+    assert newest(read_entries(tmp_path)) == [second]
+
+
+def test_a_file_in_the_wrong_place_or_form_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "cross-forgery-v1" / "other-1.json"
+    path.parent.mkdir()
+    path.write_text(entry_text(make_entry("one")))
+    with pytest.raises(LeaderboardError, match=r"belongs at .*cross-forgery-v1/one-1\.json"):
+        read_entries(tmp_path)
+    raw = json.loads(entry_text(make_entry("one")))
+    raw["cells"].append(raw["cells"][0])
+    path.write_text(json.dumps(raw))
+    with pytest.raises(LeaderboardError, match="two cells are of T0, data, S0"):
+        read_entry(path)
+    path.write_text(json.dumps({**raw, "entry": "../evil"}))
+    with pytest.raises(LeaderboardError, match="'entry' is wrong"):
+        read_entry(path)
+    path.write_text(json.dumps({**raw, "more": 1}))
+    with pytest.raises(LeaderboardError, match="'more' is wrong"):
+        read_entry(path)
+
+
+def test_ranks_are_within_a_state_and_a_better_reported_number_changes_none() -> None:
+    measured = [make_entry("a", strength=0.9), make_entry("b", strength=0.8, seed=1)]
+    assert ranks(measured) == {"a": 1, "b": 2}
+    reported = [make_entry(f"r{n}", strength=0.99, state="reported", seed=n) for n in range(2, 4)]
+    both = ranks([*measured, *reported])
+    assert {name: both[name] for name in ("a", "b")} == {"a": 1, "b": 2}
+    before, after = only(measured).rows, only([*measured, *reported]).rows[:2]
+    assert [(r.mean, r.borda) for r in before] == [(r.mean, r.borda) for r in after]
+
+
+def test_a_hole_never_helps() -> None:
+    whole, other = make_entry("whole", strength=0.7), make_entry("other", strength=0.6, seed=2)
+    holed = make_entry("holed", strength=0.95, seed=1, holes=(1,))
+    found = {row.entry.entry: row for row in only([whole, other, holed]).rows}
+    assert found["holed"].rank is None
+    assert found["holed"].mean is None
+    assert (found["holed"].covered, found["whole"].covered) == (1, 2)
+    assert found["whole"].rank == 1
+    filled = make_entry("holed", strength=0.95, seed=1)
+    better = {row.entry.entry: row for row in only([whole, other, filled]).rows}
+    assert (better["holed"].borda or 0) > (found["holed"].borda or 0)
+    assert (found["whole"].borda or 0) > (better["whole"].borda or 0)
+
+
+def test_borda_counts_wins_cell_by_cell() -> None:
+    entries = [make_entry(n, strength=s, seed=7) for n, s in (("a", 0.9), ("b", 0.8), ("c", 0.7))]
+    assert [row.borda for row in only(entries).rows] == [1.0, 0.5, 0.0]
+    assert only(entries[:1]).rows[0].borda is None
+
+
+def test_means_not_told_apart_share_a_rank_and_other_images_are_not_paired() -> None:
+    a, b = make_entry("a", strength=0.8), make_entry("b", strength=0.8001)
+    noise = np.random.default_rng(5).normal(0.8, 0.02, 200)
+    shaken = [cell.model_copy(update={"replicates": replicates_of(noise)}) for cell in b.cells]
+    near = [a, b.model_copy(update={"cells": tuple(shaken)})]
+    assert ranks(near) == {"a": 1, "b": 1}
+    assert all(row.alike for row in only(near).rows)
+    apart = [near[0].model_copy(update={"draws": "others"}), near[1]]
+    assert ranks(apart) == {"a": 2, "b": 1}
+
+
+def test_only_unseen_cells_count_and_the_lead_has_an_interval() -> None:
+    found = only([make_entry("a", strength=0.9), make_entry("b", strength=0.8, seed=1)])
+    assert [found.columns[at].test for at in found.counting] == ["S1", "S2"]
+    lead = lead_of(found)
+    assert lead is not None
+    assert lead[0].entry.entry == "a"
+    assert lead[2] is not None
+    value, low, high = lead[2]
+    assert low < value < high
+    assert value == pytest.approx(0.1, abs=0.02)
+
+
+def test_published_numbers_of_the_same_cells_are_entries_of_their_own(
+    of_run: list[BoardEntry],
+) -> None:
+    where = {"source": "Paper 2024", "table": "Table 1"}
+    numbers = [
+        Reported.model_validate(
+            {
+                **where, "model": "Net", "train": "Swap", "test": test, "level": "image",
+                "metric": "AUC", "value": value, "selection": "unknown", "repeated": "false",
+                **({"doubtful": "false"} if "doubtful" in Reported.model_fields else {}),
+            }
+        )
+        for test, value in (("Swap", "0.99"), ("Nowhere", "0.5"))
+    ]  # fmt: skip
+    names = [
+        Name(**where, kind=kind, published="Swap", protocol="cross-forgery", ours="FS")
+        for kind in ("train", "test")
+    ]
+    (entry,) = reported_entries(Literature(numbers, names), of_run)
+    assert (entry.state, entry.title, len(entry.cells)) == ("reported", "Net", 1)
+    assert entry.cells[0].metrics["AUC"].value == 0.99
+    assert entry.cells[0].n_real is None
+    assert "Paper 2024, Table 1" in entry.source
+
+
+def test_names_make_addresses_that_lead_nowhere_else() -> None:
+    assert slug("MFCLIP (release)") == "mfclip-release"
+    odd = [slug(name) for name in ("../../etc", "模型", "x" * 300, "a/b\\c\0", "")]
+    assert len(set(odd)) == len(odd)
+    assert all(re.fullmatch(r"[a-z0-9][a-z0-9-]*", each) for each in odd)
+
+
+def test_a_board_is_built_with_its_downloads_and_only_over_a_board(tmp_path: Path) -> None:
+    entries = [make_entry("a"), make_entry("b", seed=1).model_copy(update={"title": "=b"})]
+    page = build_board(entries, tmp_path / "site")
+    table = pd.read_parquet(tmp_path / "site" / "board.parquet")
+    assert len(table) == sum(len(e.cells) * 2 for e in entries)
+    rows = list(csv.DictReader((tmp_path / "site" / "board.csv").open()))
+    assert len(rows) == len(table)
+    assert not [row for row in rows if row["title"].startswith("=")], "no formula"
+    told = json.loads((tmp_path / "site" / "board.json").read_text())
+    assert [each["entry"] for each in told] == ["a", "b"]
+    first = page.read_bytes()
+    (tmp_path / "site" / "old.html").write_text("")
+    assert build_board(entries, tmp_path / "site").read_bytes() == first
+    assert not (tmp_path / "site" / "old.html").exists()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("")
+    with pytest.raises(LeaderboardError, match="holds something that is no board"):
+        build_board(entries, tmp_path / "mine")
+    assert (tmp_path / "mine" / "thesis.txt").exists()
+
+
+def test_the_command_builds_from_runs_and_entries_and_refuses_what_is_neither(
+    run: Path, tmp_path: Path
+) -> None:
+    add_entry(tmp_path / "entries", make_entry("kept", protocol="cross-generator"))
+    arguments = ["board", "build", str(run), str(tmp_path / "entries"), "-o", str(tmp_path / "s")]
+    done = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
+    assert done.exit_code == 0, done.output
+    assert "(3 entries)" in done.output
+    assert (tmp_path / "s" / "detectors" / "mfclip-tiny-common-0.html").is_file()
+    assert (tmp_path / "s" / "protocols" / "cross-generator-v1.html").is_file()
+    done = CliRunner().invoke(app, ["board", "build", str(tmp_path / "none")])
+    assert done.exit_code != 0
+    assert "name the folder of a run" in done.output.replace("\n", " ")
+    with pytest.raises(LeaderboardError, match="two sources hold this entry"):
+        gather([tmp_path / "entries", tmp_path / "entries" / "cross-generator-v1" / "kept-1.json"])
