@@ -67,12 +67,14 @@ class Batch:
         labels: (B,) float32, 1 = fake.
         taxa: (B,) int64, index into the detector's ``taxa``.
         facts: As in ``Known``; None where the card does not need ``file``.
+        reals: How many images are real; None: it is to be counted, for which a GPU is waited for.
     """
 
     inputs: Tensor
     labels: Tensor
     taxa: Tensor
     facts: Tensor | None = None
+    reals: int | None = None
 
     def known_to(self, card: Card) -> Known:
         """Give what a detector with this card may use beside the inputs."""
@@ -176,6 +178,10 @@ class Detector(nn.Module):
         """Give the (B, d) representation on which the last layer decides."""
         raise NotImplementedError(f"{type(self).__name__} defines no features")
 
+    def last_layer(self) -> nn.Module | None:
+        """Give the layer that decides, by default ``head``, if there is one; always in float32."""
+        return cast(nn.Module | None, getattr(self, "head", None))
+
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Give the training losses as scalars; ``total`` is the one that is minimised.
 
@@ -183,6 +189,17 @@ class Detector(nn.Module):
         """
         total = F.binary_cross_entropy_with_logits(self(batch.inputs), batch.labels)
         return {"total": total}
+
+    def towers(self) -> dict[str, list[list[nn.Parameter]]]:
+        """Give the trained parameters of its towers, layer by layer from the input to the feature.
+
+        A recipe gives towers rates of their own by these names: ``image``, ``noise``, ``text``.
+        """
+        return {}
+
+    def vitals(self, batch: Batch) -> dict[str, Tensor]:
+        """Measure what tells how a training is going, as scalars; nothing of it changes."""
+        return {}
 
     def fit(self, train: Iterable[Batch], val: Iterable[Batch]) -> dict[str, float]:
         """Train in one call (``fit: estimator``); return facts for the history."""

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from detectors.base import Batch
 from detectors.cards import foundation as cards
 from detectors.errors import DetectorError
-from detectors.parts.clip import scale_of, with_lora
+from detectors.parts.clip import scale_of, scaled_cosines, with_lora
 from detectors.parts.texts import read_texts
 from detectors.parts.towers import LinearTowerDetector, TowerOptions
 
@@ -73,9 +73,9 @@ class C2PClip(LinearTowerDetector):
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Give ``total`` and its parts, ``classification`` and the unweighted ``contrast``."""
         features = self.features(batch.inputs)
-        logits = self.head(features).squeeze(1).float()
+        logits = self.decide(features)
         classification = F.binary_cross_entropy_with_logits(logits, batch.labels)
-        cosines = features @ self.texts.T  # (B, 2)
-        contrast = F.cross_entropy(self.scale * cosines.float(), batch.labels.long())
+        scores = scaled_cosines(features, self.texts, self.scale)  # (B, 2)
+        contrast = F.cross_entropy(scores, batch.labels.long())
         total = classification + self.weight * contrast
         return {"total": total, "classification": classification, "contrast": contrast}

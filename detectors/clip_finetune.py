@@ -1,9 +1,10 @@
 """CLIP fine-tuned on prompts for real and fake, with sample pair attention as a plug-in."""
 
+import math
 from typing import Any, ClassVar, Unpack
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from detectors.base import Batch, Sides
@@ -14,13 +15,14 @@ from detectors.mfclip.language import TAKE_CLIP, FineGrainedLanguageEncoder, Fle
 from detectors.mfclip.losses import contrastive_loss
 from detectors.mfclip.prompts import Wording, prompts_of
 from detectors.parts.clip import (
-    MAX_LOGIT_SCALE,
     SCRATCH,
     ClipImage,
     ClipText,
     Tuning,
+    factor_of,
     logit_scale,
     origin_of,
+    scaled_cosines,
 )
 from detectors.parts.network import FixedSideDetector, FixedSideOptions
 from detectors.parts.tokens import CLIP_VOCABULARY
@@ -52,6 +54,8 @@ class ClipFinetune(FixedSideDetector):
         spa: How negative pairs weigh: ``none``, ``hard``, ``fixed``, ``learned-max`` or
             ``learned-min``.
         beta: Strength of ``spa="hard"``.
+        centred: Take the mean over the prompts off their features; None: unless the text tower is
+            pretrained.
         shared: As ``FixedSideDetector``: ``base`` is CLIP ViT-B/16 (input 224), ``tiny`` are small
             random towers (input 128); the prompts are built from ``taxa``.
 
@@ -78,6 +82,7 @@ class ClipFinetune(FixedSideDetector):
         wording: Wording | None = None,
         spa: Spa = "none",
         beta: float = 1.0,
+        centred: bool | None = None,
         **shared: Unpack[FixedSideOptions],
     ) -> None:
         super().__init__(**shared)
@@ -102,6 +107,7 @@ class ClipFinetune(FixedSideDetector):
             width=self.image.outputs,
             heads=1,
             layers=1,
+            centred=centred,
         )
         if self.image.outputs != self.language.outputs:
             raise DetectorError(
@@ -125,12 +131,14 @@ class ClipFinetune(FixedSideDetector):
     def forward(self, inputs: Tensor) -> Tensor:
         """Give (B,) logits for (B, 3, S, S) inputs in [0, 1]; > 0 means fake."""
         scores = self.scores(inputs)
-        return scores[:, self.is_fake].logsumexp(dim=1) - scores[:, ~self.is_fake].logsumexp(dim=1)
+        # Filled, not picked: how many are picked would have to be waited for on a GPU.
+        of_fakes = scores.masked_fill(~self.is_fake, -math.inf).logsumexp(dim=1)
+        return of_fakes - scores.masked_fill(self.is_fake, -math.inf).logsumexp(dim=1)
 
     def scores(self, inputs: Tensor) -> Tensor:
         """Give the (B, K) scaled cosines between (B, 3, S, S) inputs and the K prompts."""
-        text = F.normalize(self.language().float(), dim=1)
-        return self.logit_scale.clamp(max=MAX_LOGIT_SCALE).exp() * self.features(inputs) @ text.T
+        scale = factor_of(self.logit_scale)
+        return scaled_cosines(self.features(inputs), self.language(), scale)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Give ``total``, the contrast of images with the prompts of all classes."""
@@ -143,8 +151,12 @@ class ClipFinetune(FixedSideDetector):
     def architecture(self) -> dict[str, Any]:
         """Describe the towers, so that they are rebuilt with nothing fetched."""
         text = self._text()
-        towers = {"image_encoder": self.image.config}
+        towers = {"image_encoder": self.image.config, "centred": self.language.centred}
         return {**towers, "text_encoder": text.config} if text else towers
+
+    def towers(self) -> dict[str, list[list[nn.Parameter]]]:
+        """Give the layers of the image and the text tower."""
+        return {"image": self.image.layers(), "text": self.language.layers()}
 
     def _text(self) -> ClipText | None:
         """Give the text tower; None where classes have no text."""

@@ -19,9 +19,9 @@ def ready_for_inference(detector: D, dtype: torch.dtype = torch.float32) -> D:
 
     Batch norms that follow a convolution in an ``nn.Sequential`` become part of it, convolutions
     are laid out channels last, which CPUs compute faster, and no weight takes a gradient. Logits
-    stay the same to 1e-4. With a half-precision ``dtype`` linear and convolution weights are kept
-    in it and the forward pass runs under autocast: faster where the processor has it, logits then
-    move by about 1e-2.
+    stay the same to 1e-4. With a half-precision ``dtype`` linear and convolution weights but the
+    last layer's are kept in it and the forward pass runs under autocast: faster where the processor
+    has it, logits then move by about 1e-2.
 
     The copy cannot be trained or saved.
     """
@@ -29,10 +29,12 @@ def ready_for_inference(detector: D, dtype: torch.dtype = torch.float32) -> D:
     for module in ready.modules():
         if isinstance(module, nn.Sequential):
             _fold(module)
+    last_layer = ready.last_layer()
+    kept = set() if last_layer is None else set(last_layer.modules())
     for module in ready.modules():
         if isinstance(module, nn.Conv2d):
             module.to(memory_format=torch.channels_last)
-        if isinstance(module, nn.Conv2d | nn.Linear):
+        if isinstance(module, nn.Conv2d | nn.Linear) and module not in kept:
             module.to(dtype=dtype)
     if dtype != torch.float32:
         cast = torch.autocast(ready.device.type, dtype)

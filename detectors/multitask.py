@@ -14,7 +14,7 @@ from detectors.mfclip.model import MFCLIP
 from detectors.mfclip.patches import Choice
 from detectors.parts.backbones import BackboneDetector
 from detectors.parts.clip import SCRATCH, Tuning
-from detectors.parts.network import AnySideOptions
+from detectors.parts.network import AnySideOptions, in_float32
 
 TASKS = ("forgery", "family", "generator")
 
@@ -44,7 +44,7 @@ class TaxonomyHeads(nn.Module):
         found = {}
         for level, layer in self.layers.items():
             classes = self.get_buffer(f"classes_of_{level}")[taxa]
-            found[level] = F.cross_entropy(layer(features).float(), classes)
+            found[level] = F.cross_entropy(in_float32(layer, features), classes)
         return found
 
 
@@ -66,6 +66,7 @@ class Multitask(MFCLIP):
         image_tuning: What of a CLIP tower is trained.
         noise_choice: Which patches the noise encoder sees, as for MFCLIP.
         lambda_taxa: Weight of the mean loss over the levels.
+        input_size: Side of the input, as for MFCLIP.
         size: ``tiny`` or ``base``, as for MFCLIP.
         taxa: Kinds of training image, each (label, forgery, family, generator).
         untrained: Give logits before training too.
@@ -80,6 +81,7 @@ class Multitask(MFCLIP):
         image_tuning: Tuning = "full",
         noise_choice: Choice = "richest",
         lambda_taxa: float = 1.0,
+        input_size: int | None = None,
         size: Size = "base",
         taxa: Iterable[Sequence[str]] = (),
         untrained: bool = False,
@@ -90,6 +92,7 @@ class Multitask(MFCLIP):
             image_tuning=image_tuning,
             noise_choice=noise_choice,
             language="none",
+            input_size=input_size,
             size=size,
             taxa=taxa,
             untrained=untrained,
@@ -100,8 +103,7 @@ class Multitask(MFCLIP):
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Give ``ce``, the loss of each level, and ``total``."""
         features = self.features(batch.inputs)
-        logits = self.head(features).squeeze(1).float()
-        ce = F.binary_cross_entropy_with_logits(logits, batch.labels)
+        ce = F.binary_cross_entropy_with_logits(self.decide(features), batch.labels)
         return total_loss(ce, self.heads.losses(features, batch.taxa), self.lambda_taxa)
 
 

@@ -4,11 +4,10 @@ from typing import Unpack
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from detectors.base import Sides
 from detectors.cards import frequency as cards
-from detectors.parts.filters import srm_bank
+from detectors.parts.filters import FixedFilters, whole_bank
 from detectors.parts.network import AnySideOptions, NetworkDetector
 from detectors.parts.streams import follow_quickly
 from detectors.parts.textures import Cutter, texture
@@ -36,7 +35,6 @@ class PatchCraft(NetworkDetector):
 
     card = cards.PATCHCRAFT
     sides = Sides(tiny=128, base=256)
-    kernels: Tensor
 
     def __init__(self, **shared: Unpack[AnySideOptions]) -> None:
         super().__init__(**shared)
@@ -44,9 +42,11 @@ class PatchCraft(NetworkDetector):
         patch, self.grid, width = (16, 4, 16) if self.size == "tiny" else (32, 8, 32)
         self.cutter = Cutter(patch, SHARE * self.grid**2, detector="patchcraft")
         self.cutter.places(torch.empty(1, 3, side, side), training=False)
-        self.register_buffer("kernels", srm_bank().repeat(1, 3, 1, 1) / 3, persistent=False)
+        filters, centres = whole_bank()
+        # The mean over the channels, each centre scaled to 1.
+        self.bank = FixedFilters(filters, [3 * centre for centre in centres], unit=1.0)
         self.fingerprint = nn.Sequential(
-            nn.Conv2d(len(self.kernels), width, 3, padding=1), nn.BatchNorm2d(width), nn.Hardtanh()
+            nn.Conv2d(len(filters), width, 3, padding=1), nn.BatchNorm2d(width), nn.Hardtanh()
         )
         stages: list[nn.Module] = []
         for depth in _BLOCKS:
@@ -86,10 +86,7 @@ class PatchCraft(NetworkDetector):
 
     def _fingerprint(self, image: Tensor) -> Tensor:
         """Give the (B, width, H, W) learned noise of (B, 3, H, W) images in [0, 1]."""
-        # Half precision has no bits left for differences of neighbouring values.
-        with torch.autocast(image.device.type, enabled=False):
-            noise = F.conv2d(255 * image.float(), self.kernels, padding=2)
-        found: Tensor = self.fingerprint(noise)
+        found: Tensor = self.fingerprint(self.bank(255 * image.float()))
         return found
 
 

@@ -15,7 +15,7 @@ from detectors.errors import DetectorError, WeightsError
 from detectors.loading import build_described, load_strictly, read_json
 from detectors.parts.backbones import TINY_SIDE, load_trunk
 from detectors.parts.frozen import once
-from detectors.parts.network import register_statistics
+from detectors.parts.network import in_float32, register_statistics
 from detectors.pretrained import tensor_files, weights_fingerprint, weights_folder
 
 DINOV2_L14 = "timm/vit_large_patch14_dinov2.lvd142m"
@@ -111,8 +111,7 @@ class Probe(Detector):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Give (B,) logits for (B, 3, S, S) inputs in [0, 1]; > 0 means fake."""
-        logits: Tensor = self.head(self.features(inputs))  # (B, 1)
-        return logits.squeeze(1).float()
+        return in_float32(self.head, self.features(inputs)).squeeze(1)
 
     def architecture(self) -> dict[str, Any]:
         """Describe the network, so that it is rebuilt with nothing fetched."""

@@ -56,8 +56,9 @@ class SBI(BackboneDetector):
         Raises:
             DetectorError: The batch has no real image.
         """
-        reals = batch.inputs[batch.labels < 0.5]
-        if len(reals) == 0:
+        count = int((batch.labels < 0.5).sum()) if batch.reals is None else batch.reals
+        reals = batch.inputs[batch.labels.argsort(stable=True)[:count]]
+        if count == 0:
             raise DetectorError(
                 "sbi learns from real images and this batch has none: use a recipe with "
                 "balanced: true"

@@ -8,7 +8,12 @@ from torch.nn import functional as F
 
 from detectors.base import Batch, Sides
 from detectors.cards import frequency as cards
-from detectors.parts.filters import TRUNCATION, noise_residual, srm_kernels
+from detectors.parts.filters import (
+    COMMON_SCALES,
+    TRUNCATION,
+    NoiseResidual,
+    common_filters,
+)
 from detectors.parts.network import AnySideDetector, AnySideOptions
 from detectors.parts.streams import STREAM_BACKBONE, Stream, fill_streams, follow_quickly, map_side
 
@@ -24,18 +29,24 @@ class NoiseOfMaps(nn.Module):
     Source: Luo et al., CVPR 2021, section 3.2 (multi-scale high-frequency features).
     """
 
-    kernels: Tensor
+    filters: Tensor
+    scales: Tensor
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        kernels = srm_kernels()[:, :1].repeat(channels, 1, 1, 1)  # (3 channels, 1, 5, 5)
-        self.register_buffer("kernels", kernels, persistent=False)
+        # Whole numbers cancel what is constant at any precision; 1 / 12 would not.
+        filters = common_filters()[:, None].repeat(channels, 1, 1, 1)  # (3 channels, 1, 5, 5)
+        scales = torch.tensor(COMMON_SCALES).repeat(channels)[:, None, None]
+        self.register_buffer("filters", filters, persistent=False)
+        self.register_buffer("scales", scales, persistent=False)
         self.mix = _mixed(3 * channels, channels)
 
     def forward(self, maps: Tensor) -> Tensor:
         """Give (B, C, H, W) noise features of (B, C, H, W) maps."""
-        noise = F.conv2d(maps, self.kernels.to(maps.dtype), padding=2, groups=maps.shape[1])
-        found: Tensor = self.mix(noise.clamp(-TRUNCATION, TRUNCATION))
+        with torch.autocast(maps.device.type, enabled=False):
+            noise = F.conv2d(maps.float(), self.filters, padding=2, groups=maps.shape[1])
+            noise = (noise / self.scales).clamp(-TRUNCATION, TRUNCATION)
+        found: Tensor = self.mix(noise)
         return found
 
 
@@ -143,7 +154,6 @@ class SRM(AnySideDetector):
     card = cards.SRM
     sides = Sides(tiny=96, base=256)
     published = STREAM_BACKBONE.published
-    kernels: Tensor
 
     def __init__(self, **shared: Unpack[AnySideOptions]) -> None:
         super().__init__(**shared)
@@ -160,14 +170,15 @@ class SRM(AnySideDetector):
         self.crossing = nn.ModuleList(CrossAttention(middle, places) for _ in range(2))
         self.fusion = Fusion(self.colour.outputs)
         self.classes = nn.Parameter(torch.randn(2, self.colour.outputs))  # real, fake
-        self.register_buffer("kernels", srm_kernels(), persistent=False)
+        self.filters = NoiseResidual(unit=2**-8)  # colours are in [-1, 1]
         if self.size == "tiny":
             follow_quickly(self)
         self.to(memory_format=torch.channels_last)  # faster depthwise convolutions on a CPU
 
     def residual(self, normalised: Tensor) -> Tensor:
         """Give the (B, 3, S, S) noise residual of (B, 3, S, S) colours in [-1, 1]."""
-        return noise_residual(normalised, self.kernels)
+        found: Tensor = self.filters(normalised)
+        return found
 
     def features(self, inputs: Tensor) -> Tensor:
         """Give the (B, d) pooled fused activations; d is 2048 for base and 128 for tiny."""

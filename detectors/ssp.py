@@ -10,7 +10,7 @@ from detectors.base import Sides
 from detectors.cards import frequency as cards
 from detectors.loading import check_fit
 from detectors.parts.backbones import BACKBONES, TimmDetector, load_trunk
-from detectors.parts.filters import noise_residual, srm_kernels
+from detectors.parts.filters import NoiseResidual
 from detectors.parts.network import AnySideOptions, register_statistics
 from detectors.parts.streams import follow_quickly
 from detectors.parts.textures import Cutter, texture
@@ -44,7 +44,6 @@ class SSP(TimmDetector):
     published = RESNET.published
     mean: Tensor
     std: Tensor
-    kernels: Tensor
 
     def __init__(self, *, patch: int = 32, **shared: Unpack[AnySideOptions]) -> None:
         super().__init__(**shared)
@@ -57,7 +56,7 @@ class SSP(TimmDetector):
         if self.start is not None:
             self.init = _fill(self, self.start)
         register_statistics(self, *RESNET.statistics)
-        self.register_buffer("kernels", srm_kernels(), persistent=False)
+        self.filters = NoiseResidual(unit=2**-6)  # normalised colours are below 3
         if self.size == "tiny":
             follow_quickly(self)
         self.to(memory_format=torch.channels_last)
@@ -73,7 +72,8 @@ class SSP(TimmDetector):
         """Give the (B, 3, E, E) noise of patches in [0, 1], enlarged; E is 256, 64 for tiny."""
         normalised = (patches - self.mean) / self.std
         large = F.interpolate(normalised, (self.enlarged,) * 2, mode="bilinear")
-        return noise_residual(large, self.kernels)
+        found: Tensor = self.filters(large)
+        return found
 
     def features(self, inputs: Tensor) -> Tensor:
         """Give the (B, d) pooled activations; d is 2048 for base and 96 for tiny."""

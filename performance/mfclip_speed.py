@@ -13,10 +13,9 @@ import argparse
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
-from unittest.mock import patch as replaced
 
 import numpy as np
 import pandas as pd
@@ -269,16 +268,16 @@ def write_files(folder: Path, count: int) -> Path:
 
 def growth(settings: Settings) -> list[Row]:
     """Show how rate and memory of ``mfclip`` grow with batch, patches and image side."""
-    side, k = SHAPES[settings.size].input_size, SHAPES[settings.size].k
+    shape, k = SHAPES[settings.size], 1
+    side = shape.input_size
     half = max(1, settings.batch // 2)
     wanted = [(1, k, side), (half, k, side), (2 * half, k, side)]
     wanted += [(half, 4, side), (half, 16, side)]
     wanted += [(half, k, side * 3 // 2), (half, k, side * 2)]
     rows: list[Row] = []
     for batch, patches, pixels in wanted:
-        shape = replace(SHAPES[settings.size], input_size=pixels)
-        with replaced.dict(SHAPES, {settings.size: shape}):
-            detector = ready_for_inference(build("mfclip", settings, k=patches))
+        changes = {"k": patches, "patch": shape.patch, "input_size": pixels}
+        detector = ready_for_inference(build("mfclip", settings, **changes))
         inputs = faces(detector, batch)
         call = torch.inference_mode()(lambda d=detector, x=inputs: d(x))
         times = paired({"forward": call}, settings.rounds, settings.device)

@@ -72,7 +72,8 @@ def test_a_measurement_leaves_no_mark_and_repeats() -> None:
     before, random = weights(detector), torch.get_rng_state()
     first = optim.measured_gradients(detector, batch, seed=3)
     assert optim.measured_gradients(detector, batch, seed=3) == first
-    assert set(first) == {"gradient_ce", "gradient_cmc", "gradient_kl"}
+    parts = {f"gradient_{part}" for part in ("ce", "cmc", "kl", "apart")}
+    assert set(first) == parts | {f"state_gradient_{tower}" for tower in detector.towers()}
     assert weights(detector) == before
     assert torch.equal(torch.get_rng_state(), random)
     assert all(parameter.grad is None for parameter in detector.parameters())

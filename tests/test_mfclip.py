@@ -175,9 +175,10 @@ def test_language_runs_once_a_prompt_not_once_an_image() -> None:
 
 
 def test_the_total_is_the_weighted_sum_of_its_parts() -> None:
-    losses = build(lambda_cmc=0.5, lambda_kl=3.0).loss(batch_of(every_taxon(1)))
-    assert set(losses) == {"ce", "cmc", "kl", "total"}
-    total = losses["ce"] + 0.5 * losses["cmc"] + 3 * losses["kl"]
+    weights = {"lambda_ce": 1.5, "lambda_cmc": 0.5, "lambda_kl": 3.0, "lambda_apart": 9.0}
+    losses = build(**weights).loss(batch_of(every_taxon(1)))
+    assert set(losses) == {"ce", "cmc", "kl", "apart", "total"}
+    total = 1.5 * losses["ce"] + 0.5 * losses["cmc"] + 3 * losses["kl"] + 9 * losses["apart"]
     torch.testing.assert_close(losses["total"], total)
 
 
@@ -266,17 +267,16 @@ def test_a_clip_text_tower_reads_prompts_as_clip_does(clip: Path) -> None:
         ids = detector.language.reader.ids
         reference = published.get_text_features(input_ids=ids)
         reference = getattr(reference, "pooler_output", reference)
-        text = F.normalize(detector.language.eval()(), dim=1)
-        centred = F.normalize(reference - reference.mean(dim=0), dim=1)
-        torch.testing.assert_close(text, centred, atol=1e-3, rtol=0)
-        cosines = text @ text.T
-    assert cosines.fill_diagonal_(-1).max() < 0.98
+        text = detector.language.eval()()
+        torch.testing.assert_close(text, reference, atol=1e-4, rtol=0)  # its own cosines stay
+        centred = build(text_encoder=str(clip), centred=True).language.eval()()
+        torch.testing.assert_close(centred, reference - reference.mean(dim=0), atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("which", ["image_encoder", "text_encoder"])
 def test_one_clip_tower_goes_with_a_scratch_one(clip: Path, which: str) -> None:
     detector = build(**{which: str(clip)})
-    history = train(detector, 2)
+    history = train(detector, 8)  # the noise starts small beside a tower
     assert history[-1]["total"] < history[0]["total"]
 
 
@@ -318,7 +318,8 @@ def test_an_unknown_option_is_refused() -> None:
 
 def test_options_are_by_keyword_and_json_can_hold_them() -> None:
     parameters = inspect.signature(MFCLIP).parameters.values()
-    assert all(parameter.kind is parameter.KEYWORD_ONLY for parameter in parameters)
+    by_keyword = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
+    assert all(parameter.kind in by_keyword for parameter in parameters)
     assert build().config()["options"]["taxa"] == [list(taxon) for taxon in TAXA]
 
 

@@ -7,6 +7,7 @@ import pytest
 from benchmark.training.optim import make_optimizer, make_scheduler
 from benchmark.training.recipe import ResolvedRecipe, load_recipe
 from detectors import create_detector
+from tests.contract import TAXA
 
 STEPS, EVERY = 40, 15
 
@@ -68,3 +69,48 @@ def test_a_saved_scheduler_holds_plain_values() -> None:
     state = make_scheduler(recipe, optimizer).state_dict()
     values = [value for part in state["_schedulers"] for value in part.values()]
     assert all(isinstance(v, (int, float, bool, list, str, type(None))) for v in values)
+
+
+@pytest.mark.parametrize(
+    "name", ["mfclip", "clip-finetune", "clip-linear", "gend", "vit", "xception"]
+)
+def test_towers_have_rates_by_depth_and_matrices_alone_decay(name: str) -> None:
+    stated = load_recipe("tiny").resolved(100).model_dump()
+    keys = {"rates": {"image": 0.5, "text": 0.1}, "layer_decay": 0.8, "decayed": "matrices"}
+    recipe = ResolvedRecipe(**{**stated, **keys, "weight_decay": 0.3})
+    detector = create_detector(name, size="tiny", taxa=TAXA, untrained=True)
+    groups = make_optimizer(recipe, detector).param_groups
+    place = {id(p): group for group in groups for p in group["params"]}
+    names = {id(p): key for key, p in detector.named_parameters()}
+    trained = {id(p) for p in detector.parameters() if p.requires_grad}
+    assert place.keys() == trained
+    in_towers = set()
+    for tower, layers in detector.towers().items():
+        for depth, layer in enumerate(reversed(layers)):
+            factor = keys["rates"].get(tower, 1.0) * 0.8**depth  # type: ignore[attr-defined]
+            for parameter in layer:
+                in_towers.add(id(parameter))
+                if parameter.requires_grad:
+                    rate = place[id(parameter)]["lr"]
+                    assert rate == pytest.approx(factor * recipe.lr), names[id(parameter)]
+    assert trained - in_towers, "what decides is in no tower"
+    for key, group in place.items():
+        spared = group["weight_decay"] == 0
+        name_of = names[key]
+        if name_of.endswith("bias") or "norm" in name_of or "posi" in name_of or "cls" in name_of:
+            assert spared, name_of
+        if name_of.endswith(("qkv.weight", "head.1.weight", "conv1.weight", "fc1.weight")):
+            assert not spared, name_of
+        if key not in in_towers:
+            assert group["lr"] == recipe.lr
+    if "text" in detector.towers():
+        assert place[id(detector.get_parameter("logit_scale"))]["weight_decay"] == 0
+
+
+def test_without_keys_there_is_one_group() -> None:
+    recipe = load_recipe("tiny").resolved(100)
+    detector = create_detector("mfclip", size="tiny", taxa=TAXA, untrained=True)
+    (group,) = make_optimizer(recipe, detector).param_groups
+    assert (group["lr"], group["weight_decay"]) == (recipe.lr, recipe.weight_decay)
+    assert group["params"] == [p for p in detector.parameters() if p.requires_grad]
+    assert not {"rates", "layer_decay", "decayed"} & recipe.model_dump().keys()

@@ -5,7 +5,9 @@ import pytest
 import yaml
 
 from benchmark.errors import BenchmarkError
+from benchmark.training.optim import Step, compile_step
 from benchmark.training.recipe import common_recipe, load_recipe
+from detectors import create_detector
 from protocols.errors import ProtocolError, UnknownNameError
 
 FOLDER = Path(str(files("benchmark"))) / "recipes"
@@ -85,3 +87,16 @@ def test_the_released_recipe_is_the_released_one() -> None:
     assert (recipe.optimizer, recipe.lr, recipe.weight_decay) == ("adam", 1e-4, 1e-3)
     assert (recipe.decay_every, recipe.steps, recipe.evaluate_every) == (1500, 10_000, 100)
     assert (recipe.batch_size, recipe.patience) == (24, 5)
+
+
+def test_a_recipe_names_the_mode_of_compilation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, str]] = []
+    monkeypatch.setattr(Step, "compile", lambda _, **options: asked.append(options))
+    step = Step(create_detector("meso4", size="tiny"))
+    for compiled in (False, True, {"mode": "reduce-overhead"}):
+        recipe = load_recipe(own(tmp_path, compile=compiled)).resolved(100)
+        assert recipe.model_dump()["compile"] == compiled
+        compile_step(recipe, step)
+    assert asked == [{}, {"mode": "reduce-overhead"}]

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from detectors import DetectorError
 from detectors.base import Batch
-from detectors.parts.blending import face_masks, moved, recoloured, resharpened, self_blended
+from detectors.parts.blending import displaced, face_masks, recoloured, resharpened, self_blended
 from detectors.sbi import SBI
 from tests.contract import easy_image
 
@@ -67,7 +67,7 @@ def test_the_steps_change_what_they_say(faces: Tensor) -> None:
     assert (recoloured(faces).mean(dim=(2, 3)) - faces.mean(dim=(2, 3))).abs().max() < 0.25
     side = 64
     ramp = torch.linspace(0, 1, side).expand(8, 3, side, side)
-    shifted = moved(ramp)[:, 0, side // 2, side // 2] - ramp[:, 0, side // 2, side // 2]
+    shifted = displaced(ramp)[:, 0, side // 2, side // 2] - ramp[:, 0, side // 2, side // 2]
     assert 0 < shifted.abs().max() <= 0.035
 
 

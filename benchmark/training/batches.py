@@ -148,6 +148,7 @@ class TrainingData:
             labels=self._on_device(torch.from_numpy(self.labels[rows].astype(np.float32))),
             taxa=self._on_device(torch.tensor([self._taxa[row] for row in rows])),
             facts=self._on_device(self._source.facts(rows.tolist())) if self._needs_file else None,
+            reals=int(len(rows) - self.labels[rows].sum()),
         )
 
     def _on_device(self, values: Tensor) -> Tensor:

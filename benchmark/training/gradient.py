@@ -26,10 +26,12 @@ from benchmark.training.jobs import TrainJob
 from benchmark.training.optim import (
     GRADIENT_IMAGES,
     Step,
+    compile_step,
     make_average,
     make_optimizer,
     make_scheduler,
     measured_gradients,
+    measured_state,
 )
 from benchmark.training.sampling import BatchOrder, derive
 from detectors.base import Batch, Detector
@@ -42,6 +44,7 @@ from results.store import MOST_LOGIT, plausible
 
 _STATE = "progress.json"
 _BEST, _AVERAGE = "best.pt", "average.pt"
+ALIKE = 0.9  # largest cosine between different prompts above which language is said to be lost
 
 
 @dataclass
@@ -101,6 +104,7 @@ class GradientTraining:
         self._progress = engine.progress
         self._state = TrainingOutcome()
         self._best: dict[str, Tensor] = {}
+        self._warned = False
         self._parts = self._recipe.accumulate * accelerator.num_processes
         self._order = BatchOrder(
             data.of_class(data.train, fake=False),
@@ -112,8 +116,7 @@ class GradientTraining:
         if self._recipe.channels_last:
             detector.to(memory_format=torch.channels_last)
         step, optimizer = Step(detector), make_optimizer(self._recipe, detector)
-        if self._recipe.compile:
-            step.compile()
+        compile_step(self._recipe, step)
         self._average = make_average(self._recipe, detector)
         schedule = make_scheduler(self._recipe, optimizer)
         self._step, self._optimizer, self._schedule = accelerator.prepare(step, optimizer, schedule)
@@ -170,7 +173,8 @@ class GradientTraining:
             whole = nullcontext() if is_last else self._accelerator.no_sync(self._step)
             with whole:
                 self._accelerator.backward(losses["total"] / self._recipe.accumulate)
-            found.append({name: loss.detach().float() for name, loss in losses.items()})
+            # Copies: what a recorded step gave is overwritten by the next.
+            found.append({name: loss.detach().float().clone() for name, loss in losses.items()})
         if self._recipe.clip is not None:
             self._accelerator.clip_grad_norm_(self._step.parameters(), self._recipe.clip)
         self._optimizer.step()
@@ -239,7 +243,19 @@ class GradientTraining:
         self._step.train()
         with self._accelerator.autocast():
             found = measured_gradients(self._detector, batch, seed=derive(seed, "gradient norms"))
+            found |= measured_state(self._detector, batch)
+        self._warn(found)
         return {name: norm for name, norm in found.items() if math.isfinite(norm)}
+
+    def _warn(self, found: dict[str, float]) -> None:
+        """Say once that texts say the same."""
+        cosine = found.get("state_cosine_max", 0.0)
+        if cosine > ALIKE and not self._warned:
+            self._warned = True
+            self._progress.note(
+                f"{self._job.title}: at step {self._state.step} two different prompts have a "
+                f"cosine of {cosine:.2f}: language says little more than the class"
+            )
 
     @property
     def _measured(self) -> Detector:

@@ -1,7 +1,9 @@
 """What a recipe makes of accelerate and torch: precision, optimiser, schedule, averaged weights."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
@@ -20,10 +22,12 @@ from torch.optim.lr_scheduler import (
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from benchmark.errors import BenchmarkError
-from benchmark.training.recipe import ResolvedRecipe
+from benchmark.training.recipe import Compilation, ResolvedRecipe, Tower
 from detectors.base import Batch, Detector
 
 MOMENTUM = 0.9
+# Positions and class tokens, here, in timm and in transformers.
+_PLACES = re.compile(r"(^|\.|_)(positions?|position_embeddings?|pos_embed|cls|cls_token)(\.|$|_)")
 
 
 class Step(nn.Module):
@@ -37,6 +41,14 @@ class Step(nn.Module):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Give the training losses."""
         return self.detector.loss(batch)
+
+
+def compile_step(recipe: ResolvedRecipe, step: Step) -> None:
+    """Compile the training step in place, if the recipe says so."""
+    if isinstance(recipe.compile, Compilation):
+        step.compile(mode=recipe.compile.mode)
+    elif recipe.compile:
+        step.compile()
 
 
 def make_accelerator(recipe: ResolvedRecipe, device: torch.device) -> Accelerator:
@@ -71,13 +83,40 @@ def make_accelerator(recipe: ResolvedRecipe, device: torch.device) -> Accelerato
 
 def make_optimizer(recipe: ResolvedRecipe, detector: Detector) -> Optimizer:
     """Build the recipe's optimiser of what is trained; on a GPU it is one kernel."""
-    trained = [parameter for parameter in detector.parameters() if parameter.requires_grad]
+    groups = parameter_groups(recipe, detector)
     fused = True if detector.device.type == "cuda" else None
     lr, decay = recipe.lr, recipe.weight_decay
     if recipe.optimizer == "sgd":
-        return SGD(trained, lr=lr, momentum=MOMENTUM, weight_decay=decay, fused=fused)
+        return SGD(groups, lr=lr, momentum=MOMENTUM, weight_decay=decay, fused=fused)
     kinds: dict[str, type[Adam]] = {"adam": Adam, "adamw": AdamW}
-    return kinds[recipe.optimizer](trained, lr=lr, weight_decay=decay, fused=fused)
+    return kinds[recipe.optimizer](groups, lr=lr, weight_decay=decay, fused=fused)
+
+
+def parameter_groups(recipe: ResolvedRecipe, detector: Detector) -> list[dict[str, Any]]:
+    """Split what is trained by the rate and the weight decay that a recipe gives it.
+
+    The same rate and decay is one group, in the order of the detector's parameters.
+    """
+    factors: dict[int, float] = {}
+    for name, layers in detector.towers().items():
+        for below, layer in enumerate(reversed(layers)):
+            factor = recipe.rates.get(cast(Tower, name), 1.0) * recipe.layer_decay**below
+            factors.update((id(parameter), factor) for parameter in layer)
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in detector.named_parameters():
+        if parameter.requires_grad:
+            spared = recipe.decayed == "matrices" and is_spared(name, parameter)
+            decay = 0.0 if spared else recipe.weight_decay
+            groups.setdefault((factors.get(id(parameter), 1.0), decay), []).append(parameter)
+    return [
+        {"params": members, "lr": factor * recipe.lr, "weight_decay": decay}
+        for (factor, decay), members in groups.items()
+    ]
+
+
+def is_spared(name: str, parameter: nn.Parameter) -> bool:
+    """Tell whether a parameter is no matrix or filter: a norm's, a bias, a position, a scale."""
+    return parameter.ndim < 2 or _PLACES.search(name) is not None
 
 
 def make_scheduler(recipe: ResolvedRecipe, optimizer: Optimizer) -> LRScheduler:
@@ -100,7 +139,7 @@ def make_average(recipe: ResolvedRecipe, detector: Detector) -> AveragedModel | 
     return AveragedModel(detector, multi_avg_fn=mean)
 
 
-_GRADIENT = "gradient_"
+_GRADIENT, _STATE = "gradient_", "state_"
 GRADIENT_IMAGES = 16  # images; a measurement is to cost a small part of the steps between two
 
 
@@ -117,7 +156,7 @@ def measured_gradients(detector: Detector, batch: Batch, *, seed: int) -> dict[s
 
     Returns:
         ``gradient_<part>`` -> norm over all trained weights; a part's weight in the total is not
-        in it.
+        in it. ``state_gradient_<tower>`` -> norm of the total's gradient over a tower's weights.
     """
     step = Step(detector)
     buffers = {name: buffer.clone() for name, buffer in step.named_buffers()}
@@ -126,7 +165,22 @@ def measured_gradients(detector: Detector, batch: Batch, *, seed: int) -> dict[s
         losses: dict[str, Tensor] = functional_call(step, buffers, (batch,))
     parts = {name: loss for name, loss in losses.items() if name != "total"}
     norms = gradient_norms(parts, detector.parameters())
-    return {_GRADIENT + name: norm for name, norm in norms.items()}
+    found = {_GRADIENT + name: norm for name, norm in norms.items()}
+    total = {"total": losses["total"]}
+    for name, layers in detector.towers().items():
+        of_tower = gradient_norms(total, [p for layer in layers for p in layer])
+        found[f"{_STATE}gradient_{name}"] = of_tower["total"]
+    return found
+
+
+def measured_state(detector: Detector, batch: Batch) -> dict[str, float]:
+    """Measure a detector's ``vitals`` on ``batch``, in evaluation mode: ``state_<vital>``."""
+    training = detector.training
+    detector.eval()
+    with torch.no_grad():
+        found = {_STATE + name: float(value) for name, value in detector.vitals(batch).items()}
+    detector.train(training)
+    return found
 
 
 def gradient_norms(
@@ -140,7 +194,7 @@ def gradient_norms(
     trained = [parameter for parameter in parameters if parameter.requires_grad]
     norms = {}
     for name, loss in losses.items():
-        if not loss.requires_grad:
+        if not loss.requires_grad or not trained:
             norms[name] = 0.0
             continue
         pulls = torch.autograd.grad(loss, trained, retain_graph=True, allow_unused=True)

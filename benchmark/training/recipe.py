@@ -91,6 +91,27 @@ def _some(value: object) -> object:
 Duration = Annotated[int | str, BeforeValidator(_duration)]
 """Optimiser steps, or passes over the training images: ``"15 epochs"``."""
 SomeTime = Annotated[Duration, BeforeValidator(_some)]
+Tower = Literal["image", "noise", "text"]
+Rate = Annotated[float, Field(ge=0)]
+# Keys, with their defaults, that came after models had ids.
+_LEFT_OUT: list[tuple[str, Any]] = [
+    ("input_size", None),
+    ("rates", {}),
+    ("layer_decay", 1.0),
+    ("decayed", "all"),
+]
+
+
+class Compilation(BaseModel):
+    """How ``torch.compile`` compiles.
+
+    Attributes:
+        mode: ``reduce-overhead`` records what a GPU is told and plays it back: for steps of many
+            small kernels, at the price of memory.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    mode: Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"]
 
 
 class Recipe(BaseModel):
@@ -119,10 +140,16 @@ class Recipe(BaseModel):
             never.
         precision: ``fp32``, ``bf16`` or ``fp16`` (not on a CPU).
         channels_last: Lay images and filters out with the channels innermost.
-        compile: Compile the training step with ``torch.compile``.
+        compile: Compile the training step with ``torch.compile``, or so and in which mode.
         augmentation: Changes to the training images.
         input_size: Side of the input, in pixels, of every detector that can take it; None: each
             has its own.
+        rates: Factors on the learning rate of a detector's towers, where it has them: ``image``,
+            ``noise``, ``text``. What is in none has the whole rate.
+        layer_decay: Factor on the rate from a layer of a tower to the one below it, nearer to the
+            input.
+        decayed: What weight decay is for: ``all``, or ``matrices`` and filters: no norm, bias,
+            position, class token or temperature.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -144,15 +171,18 @@ class Recipe(BaseModel):
     patience: int | None = Field(ge=1)
     precision: Literal["fp32", "bf16", "fp16"]
     channels_last: bool = False
-    compile: bool = False
+    compile: bool | Compilation = False
     augmentation: Augmentation
     input_size: int | None = Field(default=None, ge=8)
+    rates: dict[Tower, Rate] = Field(default_factory=dict)
+    layer_decay: float = Field(default=1.0, gt=0, le=1)
+    decayed: Literal["all", "matrices"] = "all"
 
     @model_serializer(mode="wrap")
     def _stated(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave the side out where each detector has its own, as recipes did before it was one."""
+        """Leave out what has its default, where recipes did without it before it was a key."""
         values: dict[str, Any] = serialise(self)
-        return {name: v for name, v in values.items() if (name, v) != ("input_size", None)}
+        return {name: v for name, v in values.items() if (name, v) not in _LEFT_OUT}
 
     def resolved(self, images: int) -> "ResolvedRecipe":
         """State every duration in steps, for a training set of so many images.

@@ -15,7 +15,16 @@ MFCLIP = Card(
     "against the released code: prompts are read whole, positions belong to patches and not to "
     "places in the batch, both encoders see grids of tokens, the residual is truncated in "
     "units of 0..255, attention weighs pairs of classes, the temperature is limited, the "
-    "teacher is detached. One logit for two. 78.5 M parameters in training and 40.3 M at "
+    "teacher is detached. One logit for two. Not the paper's: the mean over the prompts is taken "
+    "off the features of a text tower from random weights, and a term of weight 10 keeps different "
+    "prompts below a cosine of about 1/2, since the contrast alone makes them equal while images "
+    "cannot be told apart; beside a pretrained image tower the noise starts at a tenth of the "
+    "embedding's length. Widths and depths are the released ones but for the noise branch, which "
+    "has three stages for two (widths 32, 64, 128) on a patch of 56 px for 112, a layer norm on "
+    "each branch, and torch's own initialisation with CLIP's only where it is said. Attention by "
+    "spa='hard' is at its limits where cosines differ by 0.1 at the first temperature "
+    "(slope='cosine' is gentler). tiny: the same parts in the same order, narrower and shallower, "
+    "8 x 8 noise tokens a patch for 7 x 7. 78.5 M parameters in training and 40.3 M at "
     "inference; the release has 141.7 M and 77.9 M, of which the linear layers from whole "
     "feature maps to one token are 38.5 M and CLIP's vocabulary 25.3 M.",
     licence="Apache-2.0; written from the paper",

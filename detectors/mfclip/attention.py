@@ -60,7 +60,7 @@ class SamplePairAttention(nn.Module):
         Args:
             mode: How pairs are weighed.
             shared: K x K numbers of levels that two classes share, of which ``fixed`` is made.
-            beta: Strength of ``hard``, per unit of logit.
+            beta: Strength of ``hard``, per unit of what is observed.
             momentum: Share of the running mean that a step keeps.
         """
         super().__init__()
@@ -88,13 +88,27 @@ class SamplePairAttention(nn.Module):
         return log_weights(self.beta * centred(self.mean))
 
     @torch.no_grad()
+    def saturated(self) -> Tensor:
+        """Give the share of pairs whose attention is at a limit."""
+        if self.mode in PAIR_SIGNS:
+            attention = self.attention.detach()
+        else:
+            attention = self.beta * centred(self.mean) if self.mode == "hard" else 0 * self.fixed
+        count = len(attention)
+        return ((attention.abs() >= LIMIT) & _off_diagonal(attention)).sum() / (count * (count - 1))
+
+    @torch.no_grad()
     def observe(self, scores: Tensor, classes: Tensor) -> None:
-        """Take (B, K) logits of images of (B,) classes into the running mean (``hard`` only)."""
+        """Take (B, K) logits of images of (B,) classes into the running mean (``hard`` only).
+
+        Cosines will do as well: ``beta`` is then per unit of cosine.
+        """
         if self.mode != "hard":
             return
         members = F.one_hot(classes, len(self.mean)).to(scores.dtype)  # (B, K)
         count = members.sum(dim=0)[:, None]
-        now = members.T @ scores / count.clamp(min=1)
+        with torch.autocast(scores.device.type, enabled=False):
+            now = members.T @ scores / count.clamp(min=1)
         kept = self.momentum * self.mean + (1 - self.momentum) * now
         self.mean.copy_(torch.where(count > 0, kept, self.mean))
 

@@ -2,7 +2,6 @@
 
 from typing import Any, Literal, get_args
 
-import torch
 from torch import Tensor, nn
 
 from detectors.errors import DetectorError
@@ -17,7 +16,7 @@ from detectors.mfclip.readers import (
 from detectors.parts.clip import SCRATCH, Tuning
 from detectors.parts.texts import TextReader
 
-Fle = Literal["packed", "per-level", "concat308", "table", "release"]
+Fle = Literal["packed", "per-level", "concat308", "table", "orthonormal", "release"]
 TAKE_CLIP = ("packed", "per-level")
 
 
@@ -29,14 +28,17 @@ class FineGrainedLanguageEncoder(nn.Module):
         ``per-level``: each level is a text of its own; they are pooled by learned weights.
         ``concat308``: the levels end to end in 4 x 77 positions, padding masked.
         ``table``: one free vector a class, no text (control).
+        ``orthonormal``: one fixed vector a class, each at a right angle to all others (control).
         ``release``: the levels end to end, read at the end of the first (defect of the release).
 
     Source: MFCLIP's FLE (Zhang et al. 2025). The published one reads all levels at the end of the
     first under a causal mask, so it cannot tell prompts that differ later.
 
-    The K features start around zero: their mean is taken off by a learned bias. Prompts share most
-    of their words, so without it all their cosines would start above 0.99. Training parts real from
-    fake first, so for some steps the fakes lie close together.
+    The K features of a tower from random weights lie around zero: their mean is taken off, at every
+    step. Prompts share most of their words, so without it all their cosines would be above 0.99;
+    and a bias that takes it off at the start alone is overtaken within five steps, as all texts are
+    drawn to what all images have in common. Features of a pretrained tower are left as they are:
+    its cosines mean something.
 
     Attributes:
         outputs: d, the width of the feature and of the space that image and language share.
@@ -52,6 +54,7 @@ class FineGrainedLanguageEncoder(nn.Module):
         heads: int,
         layers: int,
         tuning: Tuning = "full",
+        centred: bool | None = None,
     ) -> None:
         """Build the encoder of ``prompts``, whose tokens become part of it.
 
@@ -63,6 +66,7 @@ class FineGrainedLanguageEncoder(nn.Module):
             heads: Attention heads of a scratch tower.
             layers: Layers of a scratch tower.
             tuning: What of a CLIP tower is trained.
+            centred: Take off the mean over the prompts; None: unless a tower is pretrained.
         """
         super().__init__()
         if mode not in get_args(Fle):
@@ -76,13 +80,19 @@ class FineGrainedLanguageEncoder(nn.Module):
         scratch = {"width": width, "heads": heads, "layers": layers}
         self.reader = _reader(mode, prompts, source, tuning, scratch)
         self.outputs = self.reader.outputs
-        self.offset = nn.Parameter(torch.zeros(self.outputs))
-        with torch.no_grad():
-            self.offset.sub_(self().mean(dim=0))
+        self.centred = not isinstance(source, str) if centred is None else centred
 
     def forward(self) -> Tensor:
         """Give the (K, d) features of all prompts, not normalised."""
-        return self.reader() + self.offset  # type: ignore[no-any-return]
+        read: Tensor = self.reader()
+        return read - read.mean(dim=0) if self.centred else read
+
+    def layers(self) -> list[list[nn.Parameter]]:
+        """Give its parameters, from the words to the feature."""
+        tower = self.reader.tower
+        inner = [] if tower is None else tower.layers()
+        known = {id(parameter) for layer in inner for parameter in layer}
+        return [*inner, [p for p in self.parameters() if id(p) not in known]]
 
 
 def _reader(
@@ -101,4 +111,4 @@ def _reader(
         return ConcatenatedReader(prompts, **scratch)
     if mode == "release":
         return ReleaseReader(prompts, **scratch)
-    return TableReader(prompts, width=scratch["width"])
+    return TableReader(prompts, width=scratch["width"], trained=mode == "table")

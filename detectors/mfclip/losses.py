@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 Prediction = Literal["kl", "cosine", "release"]
+APART = 0.5  # a cosine that prompts with the same words on some levels may have
 
 
 def contrastive_loss(scores: Tensor, classes: Tensor, log_weights: Tensor) -> Tensor:
@@ -23,14 +24,13 @@ def contrastive_loss(scores: Tensor, classes: Tensor, log_weights: Tensor) -> Te
     their gradient.
 
     Args:
-        scores: (B, K) logits between images and the texts of K classes.
+        scores: (B, K) float32 logits between images and the texts of K classes.
         classes: (B,) int64 class of each image; classes may be absent.
         log_weights: (K, K) ln w of ``SamplePairAttention``, 0 on the diagonal.
 
     Returns:
-        The mean of the two directions, float32, at least 0.
+        The mean of the two directions, float32 whatever the precision around it, at least 0.
     """
-    scores = scores.float()
     weighted = scores + log_weights[classes]  # (B, K)
     own = scores.gather(1, classes[:, None]).squeeze(1)  # (B,)
     image_to_text = (weighted.logsumexp(dim=1) - own).mean()
@@ -41,9 +41,24 @@ def contrastive_loss(scores: Tensor, classes: Tensor, log_weights: Tensor) -> Te
     others = weighted.masked_fill(members.bool(), floor).logsumexp(dim=0)  # (K,)
     each = torch.logaddexp(own, others[classes]) - own  # (B,)
     count = members.sum(dim=0)
-    of_class = members.T @ each / count.clamp(min=1)
+    of_class = (members * each[:, None]).sum(dim=0) / count.clamp(min=1)
     text_to_image = of_class.sum() / (count > 0).sum()
     return (image_to_text + text_to_image) / 2
+
+
+def crowding(text: Tensor) -> Tensor:
+    """Measure how far different prompts are alike: 0 where no cosine is over a half.
+
+    The mean over prompts of the sum over others of max(0, cosine - 1/2)^2. Without it the contrast
+    may be lowered by making texts equal, which is its least value while images cannot be told
+    apart.
+
+    Args:
+        text: (K, d) features of K prompts.
+    """
+    unit = F.normalize(text, dim=1)
+    over = (unit @ unit.T - APART).clamp(min=0).square()
+    return (over.sum() - over.diagonal().sum()) / len(text)
 
 
 def diagonal_loss(scores: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from detectors.errors import DetectorError
-from detectors.parts.filters import TRUNCATION, noise_residual, srm_kernels
+from detectors.parts.filters import TRUNCATION, NoiseResidual
 
 BLACK = 4  # of 255; JPEG leaves a black border a little above 0
 BORDER_SHARE = 0.05
@@ -123,13 +123,11 @@ class Residuals(nn.Module):
     Source: Fridrich and Kodovsky 2012 (the filters); Zhou et al. 2018 (the three together).
     """
 
-    kernels: Tensor
-
     def __init__(self, patch: int, *, units: int = 255) -> None:
         """Set the side of the patches, and the value of white: 255, or 1 as in the release."""
         super().__init__()
         self.patch, self.units = patch, units
-        self.register_buffer("kernels", srm_kernels(), persistent=False)
+        self.residual = NoiseResidual(unit=1.0 if units == 255 else 2**-8)
 
     def forward(self, images: Tensor, chosen: Tensor) -> Tensor:
         """Filter patches of (B, 3, H, W) images in [0, 1] chosen by (B, k) places.
@@ -143,7 +141,7 @@ class Residuals(nn.Module):
         padded = F.pad(images.float(), [HALO] * 4, mode="reflect")
         patches = cut_patches(padded, chosen, columns=columns, patch=self.patch, halo=HALO)
         whole = self.units * patches.flatten(0, 1)
-        truncated = noise_residual(whole, self.kernels, padding=0) / TRUNCATION
+        truncated: Tensor = self.residual(whole, padding=0) / TRUNCATION
         return truncated.reshape(*chosen.shape, *truncated.shape[1:])
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from detectors.errors import DetectorError
 from detectors.mfclip.prompts import LEVELS, Prompts
 from detectors.parts.clip import Tuning
 from detectors.parts.texts import ScratchText, TextReader, at_ends
@@ -114,13 +115,22 @@ class ReleaseReader(nn.Module):
 
 
 class TableReader(nn.Module):
-    """Reads nothing: one free vector a class, the control for what text is worth."""
+    """Reads nothing: one vector a class, the control for what text is worth.
+
+    Free ones are trained; fixed ones are orthonormal, times the length that free ones start with.
+    """
 
     tower = None
 
-    def __init__(self, prompts: Prompts, *, width: int) -> None:
+    def __init__(self, prompts: Prompts, *, width: int, trained: bool = True) -> None:
         super().__init__()
-        self.rows = nn.Parameter(torch.randn(len(prompts.distinct), width))
+        count = len(prompts.distinct)
+        rows = torch.randn(count, width)
+        if not trained:
+            if count > width:
+                raise DetectorError(f"{count} classes have no orthonormal vectors of width {width}")
+            nn.init.orthogonal_(rows, gain=math.sqrt(width))
+        self.rows = nn.Parameter(rows, requires_grad=trained)
         self.outputs = width
 
     def forward(self) -> Tensor:

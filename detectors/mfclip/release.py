@@ -21,8 +21,8 @@ from detectors.mfclip.readers import ReleaseReader
 from detectors.mfclip.release_weights import read_release
 from detectors.mfclip.vision import ConvolutionStage, ConvStack
 from detectors.parts.clip import logit_scale
-from detectors.parts.filters import noise_residual, srm_kernels
-from detectors.parts.network import FixedSideDetector, FixedSideOptions
+from detectors.parts.filters import COMMON_SCALES, TRUNCATION, filtered, srm_kernels
+from detectors.parts.network import FixedSideDetector, FixedSideOptions, in_float32
 from detectors.parts.texts import ScratchText
 from detectors.parts.tokens import CLIP_VOCABULARY
 from detectors.parts.transformer import Block, blocks
@@ -163,7 +163,7 @@ class MFCLIPRelease(FixedSideDetector):
 
     def decide(self, vision: Tensor) -> Tensor:
         """Give the (B, 2) published logits, real and fake, of (B, d) features."""
-        return self.head(vision).float()  # type: ignore[no-any-return]
+        return in_float32(self.head, vision)
 
     def pair_logits(self, vision: Tensor, text: Tensor) -> Tensor:
         """Give (B, B) logits between (B, d) images and their (B, d) texts, weighed by the table."""
@@ -174,6 +174,11 @@ class MFCLIPRelease(FixedSideDetector):
         vision = self.features(batch.inputs)
         # One row a prompt instead of one an image: equal rows have equal features.
         text = self.language().float()[self.class_of_taxon[batch.taxa]]  # (B, d)
+        with torch.autocast(vision.device.type, enabled=False):
+            return self._losses(vision, text, batch)
+
+    def _losses(self, vision: Tensor, text: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Give the losses of (B, d) images and their (B, d) texts."""
         ce = F.cross_entropy(self.decide(vision), batch.labels.long())
         cmc = diagonal_loss(self.pair_logits(vision, text))
         kl = released_prediction_loss(self.predictor(vision).float(), text)
@@ -184,9 +189,12 @@ class ReleaseVision(nn.Module):
     """The released vision encoder: image and richest patch, each as a single token."""
 
     kernels: Tensor
+    scales: Tensor
 
     def __init__(self, shape: ReleaseShape) -> None:
         super().__init__()
+        scales = torch.tensor(COMMON_SCALES)[:, None, None]
+        self.register_buffer("scales", scales, persistent=False)
         self.patch = shape.input_size // CANDIDATES
         self.register_buffer("kernels", srm_kernels())
         self.image = ReleaseBranch(
@@ -212,7 +220,10 @@ class ReleaseVision(nn.Module):
         place = evenness.argsort(dim=1, stable=True)[:, :1]
         patches = cut_patches(inputs, place, columns=CANDIDATES, patch=self.patch)[:, 0]
         # In units of 0..1, where the truncation never acts; zeros around the patch.
-        return noise_residual(patches, self.kernels)
+        with torch.autocast(inputs.device.type, enabled=False):
+            whole = self.kernels * self.scales[..., None]
+            residual = filtered(patches, whole, unit=2**-8, padding=2) / self.scales
+        return residual.clamp(-TRUNCATION, TRUNCATION)
 
 
 class ReleaseBranch(nn.Module):

@@ -27,7 +27,7 @@ Positions = Literal["patch", "row"]
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """The dimensions of one size of MFCLIP."""
+    """The dimensions of one size of MFCLIP; both sizes have the same parts in the same order."""
 
     input_size: int
     width: int
@@ -39,8 +39,11 @@ class Shape:
     noise_convolutions: int
     noise_grid: int
     noise_layers: int
-    patch: int
-    k: int
+
+    @property
+    def patch(self) -> int:
+        """Side of a noise patch: a quarter of the image's, so that there are 16."""
+        return self.input_size // 4
 
 
 SHAPES = {
@@ -49,18 +52,14 @@ SHAPES = {
         width=64,
         heads=4,
         text_layers=2,
-        image_stages=(
-            ConvolutionStage(width=16, convolutions=1, stride=2),
-            ConvolutionStage(width=32, convolutions=1),
-            ConvolutionStage(width=64, convolutions=1),
+        image_stages=tuple(
+            ConvolutionStage(width=width, convolutions=1) for width in (8, 16, 32, 64, 64)
         ),
         image_layers=1,
         noise_widths=(16, 32, 64),
         noise_convolutions=1,
-        noise_grid=4,
+        noise_grid=8,
         noise_layers=1,
-        patch=32,
-        k=2,
     ),
     "base": Shape(
         input_size=224,
@@ -76,8 +75,6 @@ SHAPES = {
         noise_convolutions=3,
         noise_grid=8,
         noise_layers=3,
-        patch=56,
-        k=1,
     ),
 }
 
@@ -89,7 +86,13 @@ def one_of(option: str, value: str, choices: Any) -> None:
 
 
 def build_language(
-    shape: Shape, prompts: Prompts, *, fle: Fle, encoder: str | dict[str, Any], tuning: Tuning
+    shape: Shape,
+    prompts: Prompts,
+    *,
+    fle: Fle,
+    encoder: str | dict[str, Any],
+    tuning: Tuning,
+    centred: bool | None,
 ) -> FineGrainedLanguageEncoder:
     """Build the language encoder; the options are those of ``MFCLIP``."""
     tuning_fits("text", encoder, tuning)
@@ -101,6 +104,7 @@ def build_language(
         width=shape.width,
         heads=shape.heads,
         layers=shape.text_layers,
+        centred=centred,
     )
 
 
@@ -112,7 +116,7 @@ def build_vision(
     tuning: Tuning,
     choice: Choice,
     patch: int | None,
-    k: int | None,
+    k: int,
     units: int,
     positions: Positions,
     widened: bool,
@@ -130,7 +134,7 @@ def build_vision(
             "with noise_choice='none'"
         )
     rows = PLACES if positions == "row" else None
-    patch, k = shape.patch if patch is None else patch, shape.k if k is None else k
+    patch = shape.patch if patch is None else patch
     image = build_image_encoder(
         encoder,
         shape.image_stages,

@@ -6,12 +6,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from detectors.errors import DetectorError, InputError
 from detectors.mfclip.native import halves
 from detectors.mfclip.patches import Choice, Residuals, choose
 from detectors.parts.clip import SCRATCH, ClipImage, Tuning
 from detectors.parts.transformer import blocks
+
+NOISE_START = 0.1  # length of the noise beside a tower's embedding
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +23,6 @@ class ConvolutionStage:
 
     width: int
     convolutions: int
-    stride: int = 1
 
 
 class ConvStack(nn.Sequential):
@@ -34,18 +36,26 @@ class ConvStack(nn.Sequential):
         layers: list[nn.Module] = []
         inputs, shrinks = 3, 1
         for stage in stages:
-            for place in range(stage.convolutions):
-                stride = stage.stride if place == 0 else 1
+            for _ in range(stage.convolutions):
                 layers += [
-                    nn.Conv2d(inputs, stage.width, 3, stride=stride, padding=1, bias=bias),
+                    nn.Conv2d(inputs, stage.width, 3, padding=1, bias=bias),
                     nn.BatchNorm2d(stage.width),
                     nn.ReLU(inplace=True),
                 ]
                 inputs = stage.width
             layers.append(nn.MaxPool2d(2))
-            shrinks *= 2 * stage.stride
+            shrinks *= 2
         super().__init__(*layers)
         self.outputs, self.shrinks = inputs, shrinks
+
+    def layers(self) -> list[list[nn.Parameter]]:
+        """Give its parameters, convolution by convolution."""
+        found: list[list[nn.Parameter]] = []
+        for layer in self:
+            if isinstance(layer, nn.Conv2d):
+                found.append([])
+            found[-1].extend(layer.parameters())
+        return found
 
     def tokens(self, images: Tensor) -> Tensor:
         """Turn (B, 3, H, W) images into (B, N, outputs) tokens, row by row."""
@@ -101,6 +111,12 @@ class PatchSummary(nn.Module):
         x = torch.cat([cls, self.enter(tokens)], dim=1) + places  # (B, 1 + N, width)
         return self.norm(self.blocks(x)[:, 0])  # type: ignore[no-any-return]
 
+    def layers(self) -> list[list[nn.Parameter]]:
+        """Give its parameters, from the tokens to the summary."""
+        first = [*self.enter.parameters(), self.cls, self.positions]
+        inner = [list(block.parameters()) for block in self.blocks]
+        return [first, *inner, list(self.norm.parameters())]
+
     def _of_rows(self, count: int) -> Tensor:
         """Give the (count, 1, width) positions of the rows of a batch."""
         images = count // self.each
@@ -142,6 +158,10 @@ class ScratchImage(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Encode (B, 3, S, S) RGB in [0, 1] as (B, width)."""
         return self.summary(self.cnn.tokens(2 * images - 1))  # type: ignore[no-any-return]
+
+    def layers(self) -> list[list[nn.Parameter]]:
+        """Give its parameters, from the pixels to the feature."""
+        return [*self.cnn.layers(), *self.summary.layers()]
 
 
 class NoiseEncoder(nn.Module):
@@ -218,8 +238,15 @@ class NoiseEncoder(nn.Module):
         each = each.unflatten(0, (len(images), self.k))
         if self.attention is None:
             return each[:, 0]  # type: ignore[no-any-return]
-        share = self.attention(each).softmax(dim=1)  # (B, k, 1)
-        return (share * each).sum(dim=1)  # type: ignore[no-any-return]
+        with torch.autocast(each.device.type, enabled=False):
+            each = each.float()
+            share = (each @ self.attention.weight.float().T).softmax(dim=1)  # (B, k, 1)
+            return (share * each).sum(dim=1)  # type: ignore[no-any-return]
+
+    def layers(self) -> list[list[nn.Parameter]]:
+        """Give its parameters, from the residual to the feature."""
+        pooling = [] if self.attention is None else [list(self.attention.parameters())]
+        return [*self.cnn.layers(), *self.summary.layers(), *pooling]
 
     def places(self, images: Tensor) -> Tensor:
         """Give the (B, k) places of the patches that are looked at, row by row."""
@@ -229,7 +256,12 @@ class NoiseEncoder(nn.Module):
 
 
 class VisionEncoder(nn.Module):
-    """Image and noise encoder, added in the space they share with language."""
+    """Image and noise encoder, added in the space they share with language.
+
+    Beside a CLIP tower the noise, from random weights, starts as a tenth of the embedding in
+    length, by a learned factor: at its own length, sqrt(width) of a layer norm, it would drown what
+    the tower knows.
+    """
 
     def __init__(
         self, image: ScratchImage | ClipImage, noise: NoiseEncoder | None, *, width: int
@@ -237,8 +269,12 @@ class VisionEncoder(nn.Module):
         super().__init__()
         self.image, self.noise = image, noise
         self.image_join = _join(image.outputs, width)
+        self.gain: nn.Parameter | None = None
         if noise is not None:
             self.noise_join = _join(noise.outputs, width)
+            if isinstance(image, ClipImage):
+                self.gain = nn.Parameter(torch.ones(()))
+                self._start_noise(image)
 
     def forward(self, images: Tensor) -> Tensor:
         """Encode RGB in [0, 1] as (B, width), not normalised.
@@ -246,11 +282,31 @@ class VisionEncoder(nn.Module):
         Args:
             images: (B, 3, S, S), or (B, 3, 2S, S) of ``WithNative``.
         """
+        image, noise = self.branches(images)
+        return image if noise is None else image + noise
+
+    def branches(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Encode both ways: the (B, width) image, and its noise where there is an encoder of it."""
         resized, noisy = halves(images)
         image = self.image_join(self.image(resized))
         if self.noise is None:
-            return image  # type: ignore[no-any-return]
-        return image + self.noise_join(self.noise(noisy))  # type: ignore[no-any-return]
+            return image, None
+        noise = self.noise_join(self.noise(noisy))
+        return image, noise if self.gain is None else self.gain * noise
+
+    @torch.no_grad()
+    def _start_noise(self, image: ClipImage) -> None:
+        """Set the factor by what both encoders make of two images of smooth colours and grain."""
+        assert self.noise is not None
+        drawn = torch.Generator().manual_seed(0)
+        side, training = image.size, self.training
+        smooth = torch.rand(2, 3, 5, 5, generator=drawn, device="cpu")
+        grain = torch.randn(2, 3, side, side, generator=drawn, device="cpu")
+        pictures = F.interpolate(smooth, (side, side), mode="bilinear") + 0.01 * grain
+        pictures = pictures.clamp(0, 1).to(image.mean.device)
+        seen, noise = (part.norm(dim=1).mean() for part in self.eval().branches(pictures))  # type: ignore[union-attr]
+        self.train(training)
+        self.gain.copy_(NOISE_START * seen / noise)  # type: ignore[union-attr]
 
 
 def build_image_encoder(

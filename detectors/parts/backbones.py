@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
 import timm
 import torch
 from timm.layers.conv_bn_act import ConvNormAct
+from timm.models._manipulate import group_parameters
 from timm.models.xception_aligned import XceptionAligned
 from torch import Tensor, nn
 
@@ -125,10 +126,20 @@ class TimmDetector(NetworkDetector):
         pooled: Tensor = self.network.forward_head(maps, pre_logits=True)
         return pooled
 
-    def decide(self, features: Tensor) -> Tensor:
-        """Give (B,) float32 logits of (B, d) features."""
-        logits: Tensor = self.network.get_classifier()(features)  # (B, 1)
-        return logits.squeeze(1).float()
+    def towers(self) -> dict[str, list[list[nn.Parameter]]]:
+        """Give the layers of the network but the last, as timm groups them."""
+        last = {id(parameter) for parameter in self.last_layer().parameters()}
+        if not hasattr(self.network, "group_matcher"):
+            return {"image": [[p for p in self.network.parameters() if id(p) not in last]]}
+        by_layer = group_parameters(self.network, self.network.group_matcher())
+        named = dict(self.network.named_parameters())
+        layers = [[named[name] for name in by_layer[place]] for place in sorted(by_layer)]
+        kept = [[p for p in layer if id(p) not in last] for layer in layers]
+        return {"image": [layer for layer in kept if layer]}
+
+    def last_layer(self) -> nn.Module:
+        """Give timm's own last layer."""
+        return cast(nn.Module, self.network.get_classifier())
 
 
 class BackboneDetector(TimmDetector):

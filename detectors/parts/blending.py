@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from detectors.parts.filters import grey
+from detectors.parts.host import moved
 
 BlendingMask = Literal["ellipse", "polygon"]
 # The share of the source in the middle of the mask: the paper's list, half of it whole.
@@ -37,8 +38,8 @@ def self_blended(images: Tensor, mask: BlendingMask) -> Tensor:
     source = torch.where(source_is_changed, changed, images)
     target = torch.where(source_is_changed, images, changed)
     share = torch.tensor(RATIOS)[torch.randint(len(RATIOS), (len(images),))]
-    share = share.to(images)[:, None, None, None] * face_masks(images, mask)
-    return (share * moved(source) + (1 - share) * target).clamp(0, 1)
+    share = moved(share, images.device)[:, None, None, None] * face_masks(images, mask)
+    return (share * displaced(source) + (1 - share) * target).clamp(0, 1)
 
 
 def recoloured(images: Tensor) -> Tensor:
@@ -62,7 +63,7 @@ def resharpened(images: Tensor) -> Tensor:
     return torch.where(_uniform(images, 0, 1) < 0.5, sharp, coarse).clamp(0, 1)
 
 
-def moved(images: Tensor) -> Tensor:
+def displaced(images: Tensor) -> Tensor:
     """Shift by up to 3 percent of the side and scale by up to 5, each side by itself."""
     scale = _uniform(images, 0.95, 1 / 0.95, channels=2)
     shift = 2 * _uniform(images, -0.03, 0.03, channels=2)
@@ -86,7 +87,7 @@ def face_masks(images: Tensor, mask: BlendingMask) -> Tensor:
         (B, 1, S, S) in [0, 1].
     """
     side = images.shape[-1]
-    coarse = 0.05 * torch.randn(len(images), 2, 5, 5).to(images)
+    coarse = 0.05 * moved(torch.randn(len(images), 2, 5, 5), images.device)
     bent = _grid(images) + F.interpolate(
         coarse, size=(side, side), mode="bicubic", align_corners=False
     )
@@ -119,4 +120,4 @@ def _coarse(images: Tensor, factor: int) -> Tensor:
 def _uniform(images: Tensor, low: float, high: float, channels: int = 1) -> Tensor:
     """Draw (B, channels, 1, 1) uniform numbers, on the CPU's generator."""
     drawn = torch.rand(len(images), channels, 1, 1)
-    return (low + (high - low) * drawn).to(images)
+    return moved(low + (high - low) * drawn, images.device)

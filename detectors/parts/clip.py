@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, cast, get_args
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast, get_args
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from detectors.errors import DetectorError, WeightsError
 from detectors.loading import load_strictly, read_json
@@ -50,6 +52,19 @@ class ClipTower(nn.Module):
         self.frozen = tuning == "frozen"
         tuned(tower, tuning)
 
+    def layers(self) -> list[list[nn.Parameter]]:
+        """Give its parameters, from the input to the projection."""
+        number = re.compile(r"\.layers\.([0-9]+)\.")
+        count = sum(1 for name, _ in self.named_modules() if re.search(r"\.layers\.[0-9]+$", name))
+        found: list[list[nn.Parameter]] = [[] for _ in range(count + 2)]
+        for name, parameter in self.named_parameters():
+            if inside := number.search(name):
+                found[1 + int(inside[1])].append(parameter)
+            else:
+                first = "embeddings" in name or "pre_layrnorm" in name
+                found[0 if first else -1].append(parameter)
+        return found
+
     def train(self, mode: bool = True) -> Self:
         """Set the mode; a frozen tower stays in evaluation mode."""
         return super().train(mode and not self.frozen)
@@ -66,7 +81,7 @@ class ClipImage(ClipTower):
         super().__init__(tower, source, tuning)
         self.tower = tower
         self.outputs: int = tower.config.projection_dim
-        self.native = size == tower.config.image_size
+        self.size, self.native = size, size == tower.config.image_size
         mean, deviation = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
         self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
         self.register_buffer("deviation", torch.tensor(deviation)[:, None, None], persistent=False)
@@ -218,6 +233,21 @@ def clip_folder(source: str, detector: str) -> Path:
 def logit_scale() -> nn.Parameter:
     """Give the logarithm of the factor on cosines, to be trained from where CLIP's own starts."""
     return nn.Parameter(torch.tensor(math.log(FIRST_SCALE)))
+
+
+def scaled_cosines(images: Tensor, texts: Tensor, scale: Tensor) -> Tensor:
+    """Give the (B, K) logits between (B, d) images and (K, d) texts: their cosines times ``scale``.
+
+    In float32 whatever the precision around it: 8 bits of a cosine are steps of .4 at scale 100.
+    """
+    with torch.autocast(images.device.type, enabled=False):
+        cosines = F.normalize(images.float(), dim=1) @ F.normalize(texts.float(), dim=1).T
+        return scale.float() * cosines
+
+
+def factor_of(logit_scale: Tensor, limit: float = MAX_LOGIT_SCALE) -> Tensor:
+    """Give the factor on cosines of its trained logarithm, which counts up to ``limit``."""
+    return logit_scale.float().clamp(max=limit).exp()
 
 
 def scale_of(source: Path | None) -> float:

@@ -1,10 +1,11 @@
 """Fixed filters: cosine transforms and the noise residuals of the spatial rich model."""
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 TRUNCATION = (
@@ -21,6 +22,8 @@ _KV = [
     [-1, 2, -2, 2, -1],
 ]
 _SECOND = [[1, -2, 1]]
+COMMON_SCALES = (4.0, 12.0, 2.0)
+_SPLIT = 2048  # the second summand of an image counts in this part of the first one's unit
 
 
 def dct_matrix(size: int) -> Tensor:
@@ -52,8 +55,54 @@ def dct_bands(size: int, edges: list[float]) -> Tensor:
 
 def grey(images: Tensor) -> Tensor:
     """Give the (B, 1, H, W) luma of (B, 3, H, W) RGB, in their units."""
-    weights = torch.tensor(GREY, dtype=images.dtype, device=images.device).view(1, 3, 1, 1)
-    return (images * weights).sum(dim=1, keepdim=True)
+    luma = GREY[0] * images[:, 0] + GREY[1] * images[:, 1] + GREY[2] * images[:, 2]
+    return luma[:, None]
+
+
+class FixedFilters(nn.Module):
+    """Fixed filters of the sum over the channels of images, exact in float32 on any hardware.
+
+    A GPU rounds what goes into a convolution to 11 bits (TF32, on by default) and autocast to 8: a
+    grey level of 200 is then off by up to .06, and weights such as 1 / 12 no longer cancel
+    brightness. So the images come in three summands that 11 bits hold, and the weights as the whole
+    numbers that they are multiples of.
+
+    Args:
+        filters: (F, h, w) whole numbers.
+        scales: By what the result of each is divided.
+        unit: A power of two; sums over the channels lie within +-1024 of it.
+    """
+
+    filters: Tensor
+    scales: Tensor
+
+    def __init__(self, filters: Tensor, scales: Sequence[float], *, unit: float) -> None:
+        super().__init__()
+        self.unit = unit
+        self.register_buffer("filters", filters[:, None], persistent=False)
+        self.register_buffer("scales", torch.tensor(scales)[:, None, None], persistent=False)
+
+    def forward(self, images: Tensor, *, padding: int = 2) -> Tensor:
+        """Filter (B, C, H, W) images, zeros around them: (B, F, H', W') float32."""
+        with torch.autocast(images.device.type, enabled=False):
+            total = images.float().sum(dim=1, keepdim=True)
+            return filtered(total, self.filters, unit=self.unit, padding=padding) / self.scales
+
+
+def filtered(images: Tensor, filters: Tensor, *, unit: float, padding: int) -> Tensor:
+    """Convolve (B, C, H, W) float32 images by (F, C, h, w) whole numbers, as ``FixedFilters``."""
+    coarse = unit * (images.detach() / unit).round()
+    rest = images - coarse
+    step = unit / _SPLIT
+    fine = step * (rest.detach() / step).round()
+    # The gradient comes by the last summand: the others are constants.
+    parts = torch.cat([coarse, fine, rest - fine], dim=1)
+    return F.conv2d(parts, filters.repeat(1, 3, 1, 1), padding=padding)
+
+
+def common_filters() -> Tensor:
+    """Give KB, KV and the horizontal second difference as (3, 5, 5) whole numbers."""
+    return torch.stack([_centred(_KB), _centred(_KV), _centred(_SECOND)])
 
 
 def srm_kernels() -> Tensor:
@@ -63,26 +112,32 @@ def srm_kernels() -> Tensor:
 
     Source: Fridrich and Kodovsky 2012 (the filters); Zhou et al. 2018 (the three together).
     """
-    filters = torch.stack([_centred(_KB) / 4, _centred(_KV) / 12, _centred(_SECOND) / 2])
-    return filters[:, None].repeat(1, 3, 1, 1)
+    scales = torch.tensor(COMMON_SCALES)[:, None, None]
+    return (common_filters() / scales)[:, None].repeat(1, 3, 1, 1)
 
 
-def noise_residual(images: Tensor, kernels: Tensor, *, padding: int = 2) -> Tensor:
-    """Filter (B, 3, H, W) images by ``srm_kernels``; what lies beyond +-3 is truncated.
+class NoiseResidual(FixedFilters):
+    """The three common filters, summed over RGB; what lies beyond +-3 is truncated.
 
-    In float32 whatever the precision around it: half of that has no bits left for differences of
-    neighbouring values.
+    Args:
+        unit: As for ``FixedFilters``: 1 for values of 0..255.
     """
-    with torch.autocast(images.device.type, enabled=False):
-        residual = F.conv2d(images.float(), kernels, padding=padding)
-        return residual.clamp(-TRUNCATION, TRUNCATION)
+
+    def __init__(self, *, unit: float) -> None:
+        super().__init__(common_filters(), COMMON_SCALES, unit=unit)
+
+    def forward(self, images: Tensor, *, padding: int = 2) -> Tensor:
+        """Give (B, 3, H', W') residuals of (B, 3, H, W) images."""
+        return super().forward(images, padding=padding).clamp(-TRUNCATION, TRUNCATION)
 
 
-def srm_bank() -> Tensor:
-    """Give all 30 linear filters of the spatial rich model, (30, 1, 5, 5), centre scaled to 1.
+def whole_bank() -> tuple[Tensor, list[float]]:
+    """Give all 30 linear filters of the spatial rich model as whole numbers.
 
-    In order: first differences in 8 directions, second in 4, third in 8, SQUARE 3 x 3, EDGE 3 x 3
-    in 4, SQUARE 5 x 5 and EDGE 5 x 5 in 4.
+    Returns:
+        (30, 5, 5) filters and the size of the centre of each. In order: first differences in 8
+        directions, second in 4, third in 8, SQUARE 3 x 3, EDGE 3 x 3 in 4, SQUARE 5 x 5 and EDGE
+        5 x 5 in 4.
 
     Source: Fridrich and Kodovsky 2012, Rich Models for Steganalysis of Digital Images.
     """
@@ -103,8 +158,9 @@ def srm_bank() -> Tensor:
         _centred(_KV),
         *_turned(edge5, 4),
     ]
-    bank = torch.stack(filters)
-    return (bank / bank[:, 2, 2].abs()[:, None, None])[:, None]
+    # Said in numbers: under torch.device("meta") a tensor has none.
+    centres = [1.0] * 8 + [2.0] * 4 + [3.0] * 8 + [4.0] * 5 + [12.0] * 5
+    return torch.stack(filters), centres
 
 
 def _ray(values: list[float], *, before: float = 0, slanted: bool = False) -> Tensor:

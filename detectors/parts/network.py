@@ -123,10 +123,23 @@ class NetworkDetector(AnySideDetector):
         """Give (B,) logits for (B, 3, S, S) inputs in [0, 1]; > 0 means fake."""
         return self.decide(self.features(inputs))
 
+    def last_layer(self) -> nn.Module:
+        """Give the layer of one output."""
+        return self.head
+
     def decide(self, features: Tensor) -> Tensor:
         """Give (B,) float32 logits of (B, d) features."""
-        logits: Tensor = self.head(features)  # (B, 1)
-        return logits.squeeze(1).float()
+        return in_float32(self.last_layer(), features).squeeze(1)
+
+
+def in_float32(layer: nn.Module, features: Tensor) -> Tensor:
+    """Apply a layer to (B, d) features in float32, whatever the precision around it.
+
+    What decides is a thousandth of the work, and in 8 bits many images would get equal logits.
+    """
+    with torch.autocast(features.device.type, enabled=False):
+        found: Tensor = layer(features.float())
+        return found
 
 
 def register_statistics(detector: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:

@@ -34,6 +34,12 @@ class ScratchText(nn.Module):
         """Read (N, L) token ids; give (N, L, width), not yet projected."""
         return self.encode(self.tokens(ids) + self.positions[: ids.shape[1]])
 
+    def layers(self) -> list[list[nn.Parameter]]:
+        """Give its parameters, from the words to the projection."""
+        first = [*self.tokens.parameters(), self.positions]
+        last = [*self.norm.parameters(), *self.project.parameters()]
+        return [first, *(list(block.parameters()) for block in self.blocks), last]
+
     def encode(self, embedded: Tensor, mask: Tensor | None = None) -> Tensor:
         """Read (N, L, width) embedded tokens.
 
@@ -56,6 +62,7 @@ class TextReader(nn.Module):
 
     ids: Tensor
     ends: Tensor
+    known: Tensor | None
 
     def __init__(
         self, texts: list[str], source: str | dict[str, Any] | None, tuning: Tuning, **scratch: int
@@ -72,14 +79,31 @@ class TextReader(nn.Module):
         self.outputs: int = self.tower.project.out_features
         self.register_buffer("ids", tokens.ids, persistent=False)
         self.register_buffer("ends", tokens.ends, persistent=False)
+        # A frozen tower reads its texts once: here, and again when it is filled with other weights.
+        self.register_buffer("known", None, persistent=False)
+        if isinstance(self.tower, ClipText) and self.tower.frozen:
+            self.tower.eval()
+            self.read_once()
+            self.register_load_state_dict_post_hook(_read_again)  # type: ignore[no-untyped-call]
+
+    @torch.no_grad()
+    def read_once(self) -> None:
+        """Keep the states that a frozen tower gives."""
+        self.known = at_ends(self.tower(self.ids), self.ends)
 
     def states(self) -> Tensor:
         """Give the (N, inner) states of the texts, not yet projected."""
-        return at_ends(self.tower(self.ids), self.ends)
+        return at_ends(self.tower(self.ids), self.ends) if self.known is None else self.known
 
     def forward(self) -> Tensor:
         """Give the (N, d) features of the texts."""
         return self.tower.project(self.states())  # type: ignore[no-any-return]
+
+
+def _read_again(reader: nn.Module, _: object) -> None:
+    """Read the texts with the weights that were loaded."""
+    assert isinstance(reader, TextReader)
+    reader.read_once()
 
 
 @torch.no_grad()

@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from detectors.errors import DetectorError
+from detectors.parts.host import moved
 
 
 class Cutter:
@@ -46,7 +47,7 @@ class Cutter:
             fixed = torch.Generator("cpu").manual_seed(0)
             shape = (1, self.count)
             drawn = [torch.randint(room, shape, generator=fixed, device="cpu") for room in rooms]
-        places = torch.stack(drawn, dim=-1).to(images.device)
+        places = moved(torch.stack(drawn, dim=-1), images.device)
         return places.expand(len(images), -1, -1)
 
     def cut(self, images: Tensor, places: Tensor) -> Tensor:

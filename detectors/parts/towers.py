@@ -10,7 +10,7 @@ from detectors.base import Sides
 from detectors.errors import DetectorError
 from detectors.loading import check_fit
 from detectors.parts.clip import ClipImage, Tuning, clip_folder, origin_of
-from detectors.parts.network import AnySideOptions, NetworkDetector
+from detectors.parts.network import AnySideOptions, NetworkDetector, in_float32
 from detectors.pretrained import KeyMap, read_weights, renamed
 
 CLIP_L14 = "openai/clip-vit-large-patch14"
@@ -102,6 +102,10 @@ class TowerDetector(NetworkDetector):
         embedding: Tensor = self.image(inputs)
         return embedding
 
+    def towers(self) -> dict[str, list[list[nn.Parameter]]]:
+        """Give the layers of the tower."""
+        return {"image": self.image.layers()}
+
     def architecture(self) -> dict[str, Any]:
         """Describe the tower, so that it is rebuilt without fetching the weights it had."""
         return {**super().architecture(), "tower": self.image.config}
@@ -163,5 +167,5 @@ class PooledTowerDetector(TowerDetector):
 
     def decide(self, features: Tensor) -> Tensor:
         """Give (B,) float32 logits of (B, d) features."""
-        outputs: Tensor = self.head(features).float()  # (B, 2)
+        outputs = in_float32(self.last_layer(), features)  # (B, 2)
         return outputs[:, 1] - outputs[:, 0]

@@ -41,15 +41,30 @@ _TRAINING = FigureKind(
     caption=(
         "One line a model. Long curves: faint as measured, bold the running mean. MFCLIP's losses: "
         "contrast is between images and texts, KL divergence is of its prediction of the text. "
-        "Gradient norms are over all trained weights."
+        "Gradient norms are over all trained weights. Where prompts are read: the dotted line is "
+        "at a cosine of 0.9, above which two different prompts are as good as one and language "
+        "says little more than the class; saturated is the share of pairs of classes whose weight "
+        "in the contrast is at a limit."
     ),
 )
 MOST_SHOWN = 4  # of one kind at once; a page folds more away
-_GRADIENT = "gradient_"
+_GRADIENT, _STATE = "gradient_", "state_"
+_ALIKE = 0.9
 _SMALL_LINE = (0, (1, 1))  # a mean over small test sets
 
 # What histories call losses by one or a few letters.
-_LOSSES = {"ce": "cross-entropy", "cmc": "contrast", "kl": "KL divergence"}
+_LOSSES = {
+    "ce": "cross-entropy",
+    "cmc": "contrast",
+    "kl": "KL divergence",
+    "apart": "prompts alike",
+}
+_STATES = {
+    "cosine_max": "largest cosine of prompts",
+    "cosine_mean": "mean cosine of prompts",
+    "scale": "factor on cosines",
+    "saturated": "saturated pairs",
+}
 
 
 def gradient_models(contents: RunContents) -> dict[str, list[ModelFacts]]:
@@ -84,7 +99,9 @@ def training_curves(detector: str, models: Sequence[ModelFacts]) -> Picture:
         {model.id: pd.DataFrame(model.history) for model in models if model.history}
     )
     losses = [name for name in history.columns if name not in ("step", "val_auc")]
-    losses.sort(key=lambda name: (name.startswith(_GRADIENT), name != "total"))
+    losses.sort(
+        key=lambda name: (name.startswith(_STATE), name.startswith(_GRADIENT), name != "total")
+    )
     plotted = [*losses, *(["val_auc"] if "val_auc" in history else [])]
     labels = {model.id: f"{model.training} ({model.seed})" for model in models}
     if len({model.seed for model in models}) == 1:
@@ -101,12 +118,14 @@ def training_curves(detector: str, models: Sequence[ModelFacts]) -> Picture:
             axis.set_xlabel("step")
             if name == "val_auc":
                 axis.set_ylim(min(0.45, axis.get_ylim()[0]), 1.01)
+            if name == f"{_STATE}cosine_max":
+                axis.axhline(_ALIKE, color=FAINT, linewidth=0.8, linestyle=":")
         keys = [
             Line2D([], [], color=look.colour, linestyle=look.dashes, label=shorten(name))
             for name, look in looks.items()
         ]
         legend(figure, keys)
-        title = models[0].title
+        title = models[0].title + _warning(history)
         alt = f"{title}: losses and validation AUC over training steps"
         return picture(figure, f"training-{file_stem(detector)}", _TRAINING, title, alt)
 
@@ -160,10 +179,27 @@ def validation_curves(models: Sequence[ModelFacts]) -> Picture | None:
         return picture(figure, "training", _VALIDATION, "All detectors", alt)
 
 
+def _warning(history: pd.DataFrame) -> str:
+    """Say in how many models different prompts became alike."""
+    name = f"{_STATE}cosine_max"
+    if name not in history:
+        return ""
+    most = history[name].groupby(level=0, sort=False).max()
+    alike = int((most > _ALIKE).sum())
+    if alike == 0:
+        return ""
+    return f" (warning: prompts became alike in {alike} of {len(most)} models)"
+
+
 def _measured(name: str) -> str:
     """Say what a column of a history is."""
     if name == "val_auc":
         return "validation AUC"
+    if name.startswith(_STATE):
+        part = name.removeprefix(_STATE)
+        what, _, tower = part.partition("_")
+        said = {"gradient": f"gradient norm: {tower} tower", "norm": f"length: {tower}"}
+        return _STATES.get(part) or said.get(what, part)
     kind, part = "loss", name
     if name.startswith(_GRADIENT):
         kind, part = "gradient norm", name.removeprefix(_GRADIENT)
