@@ -178,7 +178,7 @@ class Detector(nn.Module):
         """Give the (B, d) representation on which the last layer decides."""
         raise NotImplementedError(f"{type(self).__name__} defines no features")
 
-    def last_layer(self) -> nn.Module | None:
+    def deciding_layer(self) -> nn.Module | None:
         """Give the layer that decides, by default ``head``, if there is one; always in float32."""
         return cast(nn.Module | None, getattr(self, "head", None))
 

@@ -29,7 +29,7 @@ def ready_for_inference(detector: D, dtype: torch.dtype = torch.float32) -> D:
     for module in ready.modules():
         if isinstance(module, nn.Sequential):
             _fold(module)
-    last_layer = ready.last_layer()
+    last_layer = ready.deciding_layer()
     kept = set() if last_layer is None else set(last_layer.modules())
     for module in ready.modules():
         if isinstance(module, nn.Conv2d):

@@ -128,7 +128,7 @@ class TimmDetector(NetworkDetector):
 
     def towers(self) -> dict[str, list[list[nn.Parameter]]]:
         """Give the layers of the network but the last, as timm groups them."""
-        last = {id(parameter) for parameter in self.last_layer().parameters()}
+        last = {id(parameter) for parameter in self.deciding_layer().parameters()}
         if not hasattr(self.network, "group_matcher"):
             return {"image": [[p for p in self.network.parameters() if id(p) not in last]]}
         by_layer = group_parameters(self.network, self.network.group_matcher())
@@ -137,7 +137,7 @@ class TimmDetector(NetworkDetector):
         kept = [[p for p in layer if id(p) not in last] for layer in layers]
         return {"image": [layer for layer in kept if layer]}
 
-    def last_layer(self) -> nn.Module:
+    def deciding_layer(self) -> nn.Module:
         """Give timm's own last layer."""
         return cast(nn.Module, self.network.get_classifier())
 

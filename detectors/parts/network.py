@@ -123,13 +123,13 @@ class NetworkDetector(AnySideDetector):
         """Give (B,) logits for (B, 3, S, S) inputs in [0, 1]; > 0 means fake."""
         return self.decide(self.features(inputs))
 
-    def last_layer(self) -> nn.Module:
+    def deciding_layer(self) -> nn.Module:
         """Give the layer of one output."""
         return self.head
 
     def decide(self, features: Tensor) -> Tensor:
         """Give (B,) float32 logits of (B, d) features."""
-        return in_float32(self.last_layer(), features).squeeze(1)
+        return in_float32(self.deciding_layer(), features).squeeze(1)
 
 
 def in_float32(layer: nn.Module, features: Tensor) -> Tensor:

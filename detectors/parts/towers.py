@@ -167,5 +167,5 @@ class PooledTowerDetector(TowerDetector):
 
     def decide(self, features: Tensor) -> Tensor:
         """Give (B,) float32 logits of (B, d) features."""
-        outputs = in_float32(self.last_layer(), features)  # (B, 2)
+        outputs = in_float32(self.deciding_layer(), features)  # (B, 2)
         return outputs[:, 1] - outputs[:, 0]
