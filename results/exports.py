@@ -21,6 +21,7 @@ from results.store import read_run
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult, EvalResultEntry
 
+FRAMEWORK = "forgerybench"
 TASK, TASK_NAME = "image-classification", "face forgery detection"
 _SAID = ("protocol", "protocol_version", "protocol_hash", "training", "test", "condition", "level")
 _SETTING = (
@@ -90,7 +91,11 @@ def to_model_index(run: str | Path, model: str | None = None) -> Exported:
 
 
 def to_eval_results(
-    run: str | Path, model: str | None = None, dataset: str | None = None
+    run: str | Path,
+    model: str | None = None,
+    dataset: str | None = None,
+    *,
+    source: str | None = None,
 ) -> Exported:
     """Write one model's numbers as a file for the folder ``.eval_results`` of a Hub repository.
 
@@ -99,10 +104,11 @@ def to_eval_results(
         model: As in ``to_model_index``.
         dataset: ``owner/name`` of the benchmark on the Hub whose leaderboard the numbers are for;
             the tasks it defines must be called ``protocol/training/test/condition/level/metric``.
+        source: Address of where the numbers are from, such as a board's page of the model.
 
     Raises:
         ResultError: The run has several models and none is named, or not this one; or the dataset
-            is not named so.
+            is not named so, or the source is no ``https`` address.
     """
     from huggingface_hub import eval_result_entries_to_yaml
 
@@ -111,12 +117,43 @@ def to_eval_results(
             "evaluation results belong to a benchmark dataset of the Hub: give its owner/name, "
             f"not {dataset!r}"
         )
+    if source is not None and not source.startswith("https://"):
+        raise ResultError(f"a source is an https address, not {source!r}")
     table, left_out = _of_model(run, model)
-    entries = [_entry(row, dataset) for row in _rows(table)]
-    text = yaml.safe_dump(
-        eval_result_entries_to_yaml(entries), sort_keys=False, allow_unicode=True, width=100
-    )
+    entries = [_entry(row, dataset, source) for row in _rows(table)]
+    # The Hub's class has no place for the framework, without which a row is of no benchmark.
+    told = [
+        {**raw, "evaluation_framework": FRAMEWORK} for raw in eval_result_entries_to_yaml(entries)
+    ]
+    text = yaml.safe_dump(told, sort_keys=False, allow_unicode=True, width=100)
     return Exported(text, len(entries), left_out)
+
+
+def to_eval_yaml(run: str | Path, dataset: str | None = None) -> Exported:
+    """Write ``eval.yaml``, which makes a dataset of the Hub a benchmark that results can be of.
+
+    Its tasks are the cells and metrics of the run, named as ``to_eval_results`` names them.
+
+    Args:
+        run: The run's folder.
+        dataset: What the benchmark is called; the study's title if left out.
+    """
+    facts, table = read_run(run), cells(run)
+    known = table[table["metric"].notna()]
+    tasks = {_task(row): str(row["protocol"]) for row in _rows(known)}
+    told = {
+        "name": dataset or facts.title,
+        "description": "Face-forgery detection: " + ", ".join(dict.fromkeys(tasks.values())),
+        "evaluation_framework": FRAMEWORK,
+        "tasks": [{"id": task, "config": of, "split": "test"} for task, of in tasks.items()],
+    }
+    text = yaml.safe_dump(told, sort_keys=False, allow_unicode=True, width=100)
+    return Exported(text, len(tasks), 0)
+
+
+def _task(row: dict[str, Any]) -> str:
+    """Name a cell and metric as a task of the Hub."""
+    return "/".join(str(row[name]) for name in ("protocol", *_SAID[3:], "metric"))
 
 
 def _of_model(run: str | Path, model: str | None) -> tuple[pd.DataFrame, int]:
@@ -162,18 +199,18 @@ def _eval_result(row: dict[str, Any], dataset: str) -> "EvalResult":
     )
 
 
-def _entry(row: dict[str, Any], dataset: str) -> "EvalResultEntry":
+def _entry(row: dict[str, Any], dataset: str, source: str | None) -> "EvalResultEntry":
     """Give one number as the folder ``.eval_results`` has it."""
     from huggingface_hub import EvalResultEntry
 
-    task = "/".join(str(row[name]) for name in ("protocol", *_SAID[3:], "metric"))
     setting = ", ".join(f"{name} {row[name]}" for name in _SETTING)
     if row["low"] is not None:
         setting += f", 95 % interval {rounded(row['low'], 4)} to {rounded(row['high'], 4)}"
     return EvalResultEntry(
         dataset_id=dataset,
-        task_id=task,
+        task_id=_task(row),
         value=row["value"],
+        source_url=source,
         notes=f"measured by ForgeryBench; {setting}, data {row['data']}",
     )
 

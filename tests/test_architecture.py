@@ -37,6 +37,7 @@ FLOORS: dict[str, list[set[str]]] = {
         {"figures"},
         {"site"},
         {"report", "board"},
+        {"submissions"},
     ],
     "results": [
         {"errors", "files", "rounding"},

@@ -217,6 +217,9 @@ def test_a_board_is_built_with_its_downloads_and_only_over_a_board(tmp_path: Pat
     assert not [row for row in rows if row["title"].startswith("=")], "no formula"
     told = json.loads((tmp_path / "site" / "board.json").read_text())
     assert [each["entry"] for each in told] == ["a", "b"]
+    badge = json.loads((tmp_path / "site" / "badges" / "a-cross-forgery-v1.json").read_text())
+    assert badge["schemaVersion"] == 1
+    assert re.fullmatch(r"AUC 0\.[0-9]{3}, recomputed", badge["message"])
     first = page.read_bytes()
     (tmp_path / "site" / "old.html").write_text("")
     assert build_board(entries, tmp_path / "site").read_bytes() == first

@@ -11,7 +11,7 @@ from huggingface_hub import ModelCard, parse_eval_result_entries
 from huggingface_hub.repocard_data import model_index_to_eval_results
 
 from results.errors import ResultError
-from results.exports import to_csv, to_eval_results, to_json, to_model_index
+from results.exports import to_csv, to_eval_results, to_eval_yaml, to_json, to_model_index
 from results.query import cells
 from results.store import records
 from tests.test_query import evaluated
@@ -78,6 +78,20 @@ def test_evaluation_results_are_read_back_by_the_hubs_library(run: Path, model: 
     assert found == values(run, model)
     assert all("synthetic True" in str(entry.notes) for entry in read)
     assert sum(", 95 % interval 0." in str(entry.notes) for entry in read) > len(read) / 2
+
+
+def test_evaluation_results_are_of_tasks_that_the_benchmark_file_defines(
+    run: Path, model: str
+) -> None:
+    address = "https://example.org/board"
+    rows = yaml.safe_load(to_eval_results(run, model, "someone/faces", source=address).text)
+    assert {row["source"]["url"] for row in rows} == {address}
+    benchmark = yaml.safe_load(to_eval_yaml(run).text)
+    assert {row["evaluation_framework"] for row in rows} == {benchmark["evaluation_framework"]}
+    assert {row["dataset"]["task_id"] for row in rows} <= {t["id"] for t in benchmark["tasks"]}
+    assert {task["split"] for task in benchmark["tasks"]} == {"test"}
+    with pytest.raises(ResultError, match="a source is an https address, not 'javascript:x'"):
+        to_eval_results(run, model, "someone/faces", source="javascript:x")
 
 
 def test_the_hubs_forms_are_of_one_model(run: Path) -> None:

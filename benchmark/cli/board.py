@@ -1,11 +1,16 @@
-"""The commands of the board: building its site."""
+"""The commands of the board: building its site, packing, checking and adding submissions."""
 
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmark.cli.console import out_console, reports_errors
+from benchmark.cli.console import EXIT_ERROR, out_console, reports_errors, say
+from benchmark.errors import BenchmarkError
+
+if TYPE_CHECKING:
+    from leaderboard.submissions.verdicts import Checked
 
 # Nothing here may import torch at the top: --help and the lists stay light.
 board_app = typer.Typer(no_args_is_help=True, help="A leaderboard over runs and submissions.")
@@ -33,3 +38,118 @@ def build(
     entries = gather(sources)
     page = build_board(entries, out, name=name, literature=read_literature() if reported else None)
     out_console.print(f"Board: {page} ({len(entries)} entries)", highlight=False, soft_wrap=True)
+
+
+ArchiveArgument = Annotated[Path, typer.Argument(help="A packed submission.")]
+KeeperOption = Annotated[Path, typer.Option("--keeper", help="Folder of the keeper.")]
+JsonOption = Annotated[
+    Path | None, typer.Option("--json", help="Also write the verdicts to this file.")
+]
+
+
+@board_app.command()
+@reports_errors
+def keep(
+    run: Annotated[Path, typer.Argument(help="A run on the samples that the board is about.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The keeper's new folder.")],
+    hidden_labels: Annotated[
+        bool, typer.Option("--hidden-labels", help="Submitters never see the test labels.")
+    ] = False,
+    looks: Annotated[
+        int | None,
+        typer.Option("--looks-a-day", min=1, help="How often a submitter is told numbers a day."),
+    ] = None,
+) -> None:
+    """Make a keeper's folder: protocols, samples and labels that submissions are held to."""
+    from leaderboard.submissions.keeper import make_keeper
+
+    made = make_keeper(run, out, hidden_labels=hidden_labels, looks=looks)
+    _say_file("Keeper", made)
+
+
+@board_app.command()
+@reports_errors
+def pack(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The zip file to write.")],
+    submitter: Annotated[str, typer.Option("--submitter", help="Who submits.")],
+    training_data: Annotated[
+        str, typer.Option("--training-data", help="What it was trained and pretrained on.")
+    ],
+    detector: Annotated[
+        str | None, typer.Option("--detector", help="Which, where the run has several.")
+    ] = None,
+    paper: Annotated[str, typer.Option("--paper", help="In place of the card's.")] = "",
+    code: Annotated[str, typer.Option("--code", help="Address of the code.")] = "",
+    licence: Annotated[str, typer.Option("--licence", help="Of code and weights.")] = "",
+    fidelity: Annotated[str, typer.Option("--fidelity", help="What is the paper's.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
+) -> None:
+    """Pack scores, records, card and environment of one detector: no images, no weights."""
+    from leaderboard.submissions.packing import pack as carry_out
+
+    if out.exists() and not force:
+        raise BenchmarkError(f"{out} exists already: choose another file, or --force")
+    said = {"paper": paper, "code": code, "licence": licence, "fidelity": fidelity}
+    carry_out(
+        run, out, submitter=submitter, training_data=training_data, detector=detector, said=said
+    )
+    _say_file("Submission", out)
+
+
+@board_app.command()
+@reports_errors
+def check(archive: ArchiveArgument, keeper: KeeperOption, json: JsonOption = None) -> None:
+    """Check a submission rule by rule; the exit code tells."""
+    from leaderboard.submissions.checking import check_archive
+
+    checked = check_archive(archive, keeper, datetime.now(UTC).date())
+    _tell(checked, json)
+
+
+@board_app.command()
+@reports_errors
+def add(
+    archive: ArchiveArgument,
+    keeper: KeeperOption,
+    entries: Annotated[Path, typer.Option("--entries", help="Folder of entries.")],
+    reason: Annotated[
+        str, typer.Option("--reason", help="Why an entry that is there is corrected.")
+    ] = "",
+    json: JsonOption = None,
+) -> None:
+    """Check a submission and append its entries; an entry that is there is never changed."""
+    from leaderboard.submissions.adding import add_submission
+
+    day = datetime.now(UTC).date()
+    checked, added = add_submission(archive, keeper, entries, day, reason=reason)
+    for path in added:
+        _say_file("Entry", path)
+    _tell(checked, json)
+
+
+def _tell(checked: "Checked", file: Path | None) -> None:
+    """Print a line a rule, write them as JSON where asked for, and exit by them."""
+    from results.files import atomic_write, json_text
+
+    for verdict in checked.verdicts:
+        for fault in verdict.faults:
+            say(f"broken  {verdict.rule}: {fault}")
+        if not verdict.faults:
+            say(f"kept    {verdict.rule}")
+    for entry in checked.entries if checked.is_accepted else ():
+        say(f"entry   {entry.file}: {entry.state}, {len(entry.cells)} cells")
+    if file is not None:
+        told = {
+            "accepted": checked.is_accepted,
+            "rules": [{"rule": v.rule, "faults": list(v.faults)} for v in checked.verdicts],
+            "entries": [entry.file for entry in checked.entries],
+        }
+        atomic_write(file, json_text(told, str(file)))
+    if not checked.is_accepted:
+        raise typer.Exit(EXIT_ERROR)
+
+
+def _say_file(what: str, path: Path) -> None:
+    """Say where something was written."""
+    out_console.print(f"{what}: {path}", highlight=False, soft_wrap=True)

@@ -140,8 +140,11 @@ def _numbers(seeds: tuple[int, ...]) -> str:
 def export(
     run: RunArgument,
     form: Annotated[
-        Literal["csv", "json", "model-index", "eval-results"],
-        typer.Option("--format", help="The last two are the Hugging Face Hub's, of one model."),
+        Literal["csv", "json", "model-index", "eval-results", "eval-yaml"],
+        typer.Option(
+            "--format",
+            help="The last three are the Hugging Face Hub's; the first two of them of one model.",
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", help="The file to write.")],
     model: Annotated[
@@ -150,24 +153,31 @@ def export(
     dataset: Annotated[
         str | None, typer.Option("--dataset", help="eval-results: the benchmark, OWNER/NAME.")
     ] = None,
+    source: Annotated[
+        str | None, typer.Option("--source", help="eval-results: address the numbers are from.")
+    ] = None,
     force: ForceOption = False,
 ) -> None:
     """Write a run's numbers for other tools."""
-    from results.exports import to_csv, to_eval_results, to_json, to_model_index
+    from results.exports import to_csv, to_eval_results, to_eval_yaml, to_json, to_model_index
 
     _refuse_there(out, force)
-    if form in ("csv", "json") and model is not None:
+    if form in ("csv", "json", "eval-yaml") and model is not None:
         raise BenchmarkError(f"--model: {form} has all models; filter its column 'model'")
-    if form != "eval-results" and dataset is not None:
+    if not form.startswith("eval-") and dataset is not None:
         raise BenchmarkError(f"--dataset is of eval-results alone, not of {form}")
+    if form != "eval-results" and source is not None:
+        raise BenchmarkError(f"--source is of eval-results alone, not of {form}")
     if form == "csv":
         made = to_csv(run)
     elif form == "json":
         made = to_json(run)
     elif form == "model-index":
         made = to_model_index(run, model)
+    elif form == "eval-yaml":
+        made = to_eval_yaml(run, dataset)
     else:
-        made = to_eval_results(run, model, dataset)
+        made = to_eval_results(run, model, dataset, source=source)
     _write_new(out, made.text, force)
     left_out = f", {made.left_out} without a value left out" if made.left_out else ""
     out_console.print(

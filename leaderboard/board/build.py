@@ -13,10 +13,19 @@ import pyarrow.parquet as pq
 
 from leaderboard.board.entries import reported_entries, run_entries
 from leaderboard.board.pages import DOWNLOADS, Pages
-from leaderboard.board.schema import BoardEntry, check_versions, read_entries, read_entry
+from leaderboard.board.payload import headlines
+from leaderboard.board.ranking import slices
+from leaderboard.board.schema import (
+    BoardEntry,
+    check_versions,
+    newest,
+    read_entries,
+    read_entry,
+)
 from leaderboard.errors import LeaderboardError
 from results.files import atomic_write, csv_table, json_text
 from results.literature import Literature
+from results.rounding import rounded
 
 MARK = ".forgerybench-board"
 _SAID = ("entry", "version", "title", "state", "protocol", "protocol_version", "seed", "size")
@@ -108,6 +117,7 @@ def build_board(
             (made / place).parent.mkdir(exist_ok=True)
             (made / place).write_text(text, encoding="utf-8")
         _write_downloads(made, everything)
+        _write_badges(made, everything)
         made.chmod(0o755)
         if site.exists():
             shutil.rmtree(site)
@@ -131,6 +141,21 @@ def _write_downloads(folder: Path, entries: Sequence[BoardEntry]) -> None:
     ]  # fmt: skip
     for file, content in zip(DOWNLOADS, contents, strict=True):
         atomic_write(folder / file, content)
+
+
+def _write_badges(folder: Path, entries: Sequence[BoardEntry]) -> None:
+    """Write for each entry what a badge of shields.io shows: its mean, and how it is known."""
+    for found in headlines(slices(newest(entries))):
+        for row in found.rows:
+            mean = "no mean" if row.mean is None else rounded(row.mean)
+            told = {
+                "schemaVersion": 1,
+                "label": f"ForgeryBench {found.protocol}",
+                "message": f"{found.metric} {mean}, {row.entry.state}",
+                "color": "blue" if row.entry.is_measured else "lightgrey",
+            }
+            name = f"{row.entry.entry}-{found.protocol}-v{found.version}.json"
+            atomic_write(folder / "badges" / name, json_text(told, name))
 
 
 def _rows(entries: Sequence[BoardEntry]) -> Iterator[dict[str, Any]]:

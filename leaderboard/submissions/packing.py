@@ -1,0 +1,100 @@
+"""Packing a submission: what one detector of a run scored, and what it says of itself."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from leaderboard.board.entries import slug
+from leaderboard.errors import LeaderboardError
+from leaderboard.submissions.archive import write_archive
+from leaderboard.submissions.schema import Submission
+from results.evaluation import evaluate
+from results.files import atomic_write, json_text
+from results.run import RunContents
+from results.schema import CardFacts
+from results.store import (
+    content_hash,
+    read_scores,
+    scores_path,
+    write_model,
+    write_record,
+    write_run,
+)
+
+_MISSING = "a card says {}; give what is missing (--paper, --code, --licence, --fidelity)"
+
+
+def pack(
+    run: str | Path,
+    archive: str | Path,
+    *,
+    submitter: str,
+    training_data: str,
+    detector: str | None = None,
+    said: dict[str, str] | None = None,
+) -> Submission:
+    """Pack the scores, records, card and environment of one detector; no image and no weights.
+
+    Args:
+        run: The run's folder.
+        archive: The file to write.
+        submitter: Who submits.
+        training_data: What the detector was trained and pretrained on.
+        detector: Which of the run's; may be left out where it has one.
+        said: Parts of the card (``paper``, ``code``, ``licence``, ``fidelity``) in place of what
+            the models took down.
+
+    Returns:
+        What the submission says of itself.
+
+    Raises:
+        LeaderboardError: The run has several detectors and none is named, or the card has holes.
+        ResultError: A file of the run is missing or wrong.
+    """
+    contents = RunContents(run)
+    names = list(dict.fromkeys(entry.detector for entry in contents.facts.entries))
+    if detector is None and len(names) > 1:
+        raise LeaderboardError(f"{run}: name one detector: {', '.join(names)}")
+    chosen = detector or names[0]
+    entries = [entry for entry in contents.facts.entries if entry.detector == chosen]
+    if not entries:
+        raise LeaderboardError(f"{run}: no detector '{chosen}'; there are {', '.join(names)}")
+    ids = list(dict.fromkeys(entry.model for entry in entries if entry.model))
+    if not ids:
+        raise LeaderboardError(f"{run}: '{chosen}' has no model")
+    first = contents.models[ids[0]]
+    submission = Submission(
+        name=slug(f"{submitter} {chosen}"),
+        title=first.title,
+        submitter=slug(submitter),
+        card=_card(first.card, said or {}),
+        training_data=training_data,
+        trained_on_test=False,
+        scores={model: content_hash(read_scores(run, model)) for model in ids},
+        environment=contents.facts.versions,
+    )
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        write_run(folder, contents.facts.model_copy(update={"entries": entries}))
+        for model in ids:
+            write_model(folder, contents.models[model])
+            scores_path(folder, model).parent.mkdir(exist_ok=True)
+            shutil.copyfile(scores_path(run, model), scores_path(folder, model))
+        for record in evaluate(run):
+            if record.model in ids:
+                write_record(folder, record)
+        text = json_text(submission.model_dump(mode="json", by_alias=True), "submission.json")
+        atomic_write(folder / "submission.json", text)
+        files = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
+        write_archive(Path(archive), folder, files)
+    return submission
+
+
+def _card(known: CardFacts | None, said: dict[str, str]) -> CardFacts:
+    """Complete the card that the models took down."""
+    facts = known.model_dump() if known else {"year": 0, "kind": "own"}
+    facts |= {name: text for name, text in said.items() if text}
+    lacking = [name for name in ("paper", "code", "licence", "fidelity") if not facts.get(name)]
+    if lacking:
+        raise LeaderboardError(_MISSING.format(", ".join(lacking)))
+    return CardFacts.model_validate(facts)

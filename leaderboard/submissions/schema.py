@@ -1,0 +1,81 @@
+"""What a submission says of itself, and the folder of a keeper."""
+
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from leaderboard.board.schema import Name, Slug
+from leaderboard.errors import LeaderboardError
+from results.errors import ResultError
+from results.files import read_json
+from results.schema import CardFacts, Dataset
+
+SUBMISSION_SCHEMA: Final = 1
+_Text = Annotated[str, Field(max_length=4000)]
+_Kind = TypeVar("_Kind", bound=BaseModel)
+
+
+class _Strict(BaseModel):
+    """Unknown keys are errors; NaN and infinities too."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Submission(_Strict):
+    """``submission.json``.
+
+    Attributes:
+        name: Names the entry, with the submitter; ``title`` is what tables call it.
+        submitter: Who is counted when looks at hidden labels are.
+        card: What it is; all of it is said.
+        training_data: What it was trained and pretrained on.
+        trained_on_test: Whether any test image was used in training or in choosing anything.
+        scores: ``content_hash`` of each model's scores, by its id.
+        environment: Versions of the packages that scored.
+    """
+
+    schema_: Literal[1] = Field(default=SUBMISSION_SCHEMA, alias="schema")
+    name: Slug
+    title: Name
+    submitter: Slug
+    card: CardFacts
+    training_data: _Text
+    trained_on_test: bool
+    scores: dict[str, Annotated[str, Field(max_length=128)]]
+    environment: dict[str, Annotated[str, Field(max_length=200)]]
+
+
+class KeeperFacts(_Strict):
+    """``keeper.json``: what a board takes.
+
+    Attributes:
+        protocols: The protocol files, whole.
+        data: The datasets by role, whose samples lie beside as ``samples.parquet``.
+        unbound: Roles left without a dataset.
+        hidden_labels: Whether submitters have never seen the labels of the test samples.
+        looks_a_day: How often a submitter may be told numbers a day; None: as often as wanted.
+    """
+
+    schema_: Literal[1] = Field(default=SUBMISSION_SCHEMA, alias="schema")
+    protocols: list[dict[str, Any]]
+    data: dict[str, Dataset]
+    unbound: list[str]
+    hidden_labels: bool
+    looks_a_day: int | None = Field(default=None, ge=1)
+
+
+def read_facts(path: Path, kind: type[_Kind]) -> _Kind:
+    """Read a JSON file as one of the classes here; the first thing wrong is named.
+
+    Raises:
+        LeaderboardError: It is not there, not JSON, or breaks the form.
+    """
+    try:
+        return kind.model_validate(read_json(path))
+    except ResultError as error:
+        raise LeaderboardError(str(error)) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "it"
+        raise LeaderboardError(f"{path.name}: '{key}' is wrong: {first['msg'].lower()}") from error

@@ -1,0 +1,423 @@
+"""Submissions: accepted end to end by honest ones, refused by name whatever is tried."""
+
+import io
+import json
+import re
+import shutil
+import stat
+import zipfile
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from benchmark.cli.app import app
+from benchmark.cli.board import board_app
+from leaderboard.board.build import build_board, gather
+from leaderboard.board.schema import read_entries
+from leaderboard.errors import LeaderboardError
+from leaderboard.submissions.adding import add_submission
+from leaderboard.submissions.checking import check_archive
+from leaderboard.submissions.keeper import Keeper, make_keeper
+from leaderboard.submissions.packing import pack
+from leaderboard.submissions.verdicts import Checked
+from results.store import SCORE_SCHEMA, content_hash
+from tests.fake_run import make_run
+
+TODAY = date(2026, 11, 27)
+CARD = {
+    "paper": "Chollet, CVPR 2017", "code": "https://github.com/a/b", "licence": "Apache-2.0",
+    "fidelity": "the paper's",
+}  # fmt: skip
+SAID: dict[str, Any] = {"submitter": "Some Group", "training_data": "these images", "said": CARD}
+Files = dict[str, bytes]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_run(
+        tmp_path_factory.mktemp("run"),
+        protocols=["cross-forgery", "robustness-basic"],
+        detectors=["mfclip", "xception"],
+    )
+
+
+@pytest.fixture(scope="module")
+def keeper(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_keeper(run, tmp_path_factory.mktemp("keeper") / "k")
+
+
+@pytest.fixture(scope="module")
+def honest(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("honest") / "x.zip"
+    pack(run, path, detector="xception", **SAID)
+    return path
+
+
+def broken(checked: Checked) -> dict[str, tuple[str, ...]]:
+    return {verdict.rule: verdict.faults for verdict in checked.verdicts if verdict.faults}
+
+
+def files_of(path: Path) -> Files:
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def zipped(path: Path, files: Files) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def edited(files: Files, name: str, change: Callable[[Any], Any]) -> Files:
+    raw = json.loads(files[name])
+    return {**files, name: json.dumps(change(raw) or raw).encode()}
+
+
+def rescored(
+    files: Files, change: Callable[[pd.DataFrame], pd.DataFrame], *, vouched: bool = True
+) -> Files:
+    """Change the scores of every model, and let submission.json vouch for them."""
+    changed = dict(files)
+    hashes = {}
+    for name in files:
+        if name.startswith("scores/"):
+            table = change(pq.read_table(io.BytesIO(files[name])).to_pandas())
+            table["logit"] = table["logit"].astype(np.float32)
+            buffer = io.BytesIO()
+            table = table.sort_values(["dataset", "condition", "sample_id"], kind="stable")
+            table = table.reset_index(drop=True)
+            arrow = pa.Table.from_pandas(table, schema=SCORE_SCHEMA, preserve_index=False)
+            pq.write_table(arrow.replace_schema_metadata(None), buffer, store_schema=False)
+            changed[name] = buffer.getvalue()
+            hashes[Path(name).stem] = content_hash(table)
+        if name.startswith("records/"):
+            del changed[name]
+    return (
+        edited(changed, "submission.json", lambda s: {**s, "scores": hashes})
+        if vouched
+        else changed
+    )
+
+
+def labels(table: pd.DataFrame) -> "pd.Series[bool]":
+    return ~table["sample_id"].str.contains("/camera/")
+
+
+def logits(table: pd.DataFrame, values: Any) -> pd.DataFrame:
+    return table.assign(logit=np.asarray(values, dtype=np.float32))
+
+
+def test_an_honest_submission_is_accepted_and_its_numbers_are_the_runs(
+    run: Path, keeper: Path, honest: Path, tmp_path: Path
+) -> None:
+    checked = check_archive(honest, keeper, TODAY)
+    assert broken(checked) == {}
+    assert len(checked.verdicts) >= 20
+    ours = {e.protocol: e for e in gather([run]) if e.detector == "xception"}
+    for entry in checked.entries:
+        assert entry.state == "recomputed"
+        assert entry.cells == ours[entry.protocol].cells
+        assert entry.card is not None
+        assert entry.card.paper == CARD["paper"]
+    pack(run, tmp_path / "again.zip", detector="xception", **SAID)
+    assert (tmp_path / "again.zip").read_bytes() == honest.read_bytes()
+    held = files_of(honest)
+    assert not [name for name in held if name.endswith((".png", ".pt", ".pkl", "samples.parquet"))]
+
+
+def test_it_goes_into_a_folder_of_hidden_labels_and_onto_a_board_and_is_only_appended(
+    run: Path, honest: Path, tmp_path: Path
+) -> None:
+    keeper = make_keeper(run, tmp_path / "keeper", hidden_labels=True, looks=2)
+    ids = pd.read_csv(keeper / "ids.csv")
+    assert list(ids.columns) == ["dataset", "sample_id"], "no label among what submitters see"
+    checked, added = add_submission(honest, keeper, tmp_path / "entries", TODAY)
+    assert broken(checked) == {}
+    assert [path.name for path in added] == ["some-group-xception-tiny-common-0-1.json"] * 2
+    assert {entry.state for entry in read_entries(tmp_path / "entries")} == {"hidden-labels"}
+    with pytest.raises(LeaderboardError, match="entries are never changed"):
+        add_submission(honest, keeper, tmp_path / "entries", TODAY)
+    third, none = add_submission(honest, keeper, tmp_path / "entries", TODAY)
+    assert (list(broken(third)), none) == (["looks"], [])
+    tomorrow = date(2026, 11, 28)
+    _, second = add_submission(
+        honest, keeper, tmp_path / "entries", tomorrow, reason="a label was wrong"
+    )
+    assert [path.name for path in second] == ["some-group-xception-tiny-common-0-2.json"] * 2
+    page = build_board(gather([tmp_path / "entries"]), tmp_path / "site")
+    assert "hidden-labels" in page.read_text(encoding="utf-8")
+
+
+CHEATS: dict[str, tuple[str, Callable[[Files], Files]]] = {
+    "scores of another model": (
+        "scores-hash",
+        lambda f: rescored(f, lambda t: logits(t, t["logit"] + 1), vouched=False),
+    ),
+    "misclassified samples dropped": (
+        "scores-samples",
+        lambda f: rescored(f, lambda t: t[(t["logit"] > 0) == labels(t)]),
+    ),
+    "one sample dropped": ("scores-samples", lambda f: rescored(f, lambda t: t.iloc[1:])),
+    "a damaged condition left out": (
+        "scores-samples",
+        lambda f: rescored(f, lambda t: t[t["condition"] == "clean"]),
+    ),
+    "a sample of its own": (
+        "scores-samples",
+        lambda f: rescored(
+            f, lambda t: pd.concat([t, t.head(1).assign(sample_id="mine.png")], ignore_index=True)
+        ),
+    ),
+    "a sample scored twice": (
+        "scores-form",
+        lambda f: rescored(f, lambda t: pd.concat([t, t.head(1)], ignore_index=True)),
+    ),
+    "a score that is no number": (
+        "scores-form",
+        lambda f: rescored(f, lambda t: logits(t, [np.nan, *t["logit"][1:]])),
+    ),
+    "an endless score": (
+        "scores-form",
+        lambda f: rescored(f, lambda t: logits(t, [np.inf, *t["logit"][1:]])),
+    ),
+    "scores that are no table": (
+        "scores-form",
+        lambda f: {n: (b"PAR1" if n.startswith("scores/") else c) for n, c in f.items()},
+    ),
+    "huge scores": ("scores-range", lambda f: rescored(f, lambda t: logits(t, t["logit"] * 1e5))),
+    "one score for all": (
+        "scores-constant",
+        lambda f: rescored(f, lambda t: logits(t, 0 * t["logit"])),
+    ),
+    "decisions as scores": (
+        "scores-quantised",
+        lambda f: rescored(f, lambda t: logits(t, np.rint(t["logit"]))),
+    ),
+    "labels with noise": (
+        "scores-are-labels",
+        lambda f: rescored(f, lambda t: logits(t, 8.0 * labels(t) + 0.1 * t["logit"])),
+    ),
+    "scores in the order of samples": (
+        "scores-in-order",
+        lambda f: rescored(f, lambda t: logits(t, np.arange(len(t)) / len(t) + labels(t))),
+    ),
+    "damage never looked at": (
+        "scores-ignore-damage",
+        lambda f: rescored(
+            f,
+            lambda t: logits(
+                t,
+                t["sample_id"].map(t[t["condition"] == "clean"].set_index("sample_id")["logit"]),
+            ),
+        ),
+    ),
+    "P(real) in place of P(fake)": (
+        "scores-upside-down",
+        lambda f: rescored(f, lambda t: logits(t, -t["logit"])),
+    ),
+    "test labels used": (
+        "scores-too-good",
+        lambda f: rescored(
+            f,
+            lambda t: logits(
+                t, t["logit"] + 4.0 * (labels(t) & t["sample_id"].str.contains("/test/"))
+            ),
+        ),
+    ),
+    "a record that claims more": (
+        "claims-agree",
+        lambda f: edited(
+            f,
+            next(n for n in f if n.startswith("records/cross-forgery")),
+            lambda r: r["cells"][0]["metrics"]["AUC"].update(value=0.9999),
+        ),
+    ),
+    "an edited protocol under its name": (
+        "protocol-hash",
+        lambda f: edited(f, "run.json", lambda r: r["protocols"][0]["test"].pop() and None),
+    ),
+    "a protocol of its own": (
+        "protocol-known",
+        lambda f: edited(f, "run.json", lambda r: r["protocols"][0].update(name="easy")),
+    ),
+    "another version": (
+        "protocol-known",
+        lambda f: edited(f, "run.json", lambda r: r["protocols"][0].update(version=99)),
+    ),
+    "other data": (
+        "data-fingerprint",
+        lambda f: edited(f, "run.json", lambda r: r["data"]["data"].update(fingerprint="0" * 64)),
+    ),
+    "a training set left out": (
+        "entries-complete",
+        lambda f: edited(f, "run.json", lambda r: r["entries"].pop(0) and None),
+    ),
+    "a bad cell made a gap": (
+        "entries-complete",
+        lambda f: edited(
+            f, "run.json", lambda r: r["entries"][0].update(model=None, gap="too slow")
+        ),
+    ),
+    "a model that stands in for another": (
+        "models-agree",
+        lambda f: edited(
+            f, "run.json", lambda r: r["entries"][0].update(model=r["entries"][1]["model"])
+        ),
+    ),
+    "a card without its code": (
+        "card-complete",
+        lambda f: edited(f, "submission.json", lambda s: s["card"].update(code=" ")),
+    ),
+    "trained on the test": (
+        "statement",
+        lambda f: edited(f, "submission.json", lambda s: s.update(trained_on_test=True)),
+    ),
+    "a name that leads elsewhere": (
+        "form-files",
+        lambda f: edited(f, "submission.json", lambda s: s.update(name="../../etc/passwd")),
+    ),
+    "an unknown key": (
+        "form-files",
+        lambda f: edited(f, "submission.json", lambda s: s.update(verified=True)),
+    ),
+    "an endless field": (
+        "form-fields",
+        lambda f: edited(f, "run.json", lambda r: r.update(title="x" * 100_000)),
+    ),
+    "a file that is no JSON": ("form-files", lambda f: {**f, "run.json": b"{"}),
+    "no statement at all": (
+        "form-files",
+        lambda f: {n: c for n, c in f.items() if n != "submission.json"},
+    ),
+    "images": ("archive-contents", lambda f: {**f, "images/1.png": b"\x89PNG"}),
+    "a pickle": ("archive-contents", lambda f: {**f, "models/x.pkl": b"\x80\x04."}),
+    "samples of its own": ("archive-contents", lambda f: {**f, "samples.parquet": b"PAR1"}),
+    "a path out of the folder": ("archive-names", lambda f: {**f, "../evil.json": b"{}"}),
+    "an absolute path": ("archive-names", lambda f: {**f, "/etc/cron.d/x": b""}),
+    "a path of another system": ("archive-names", lambda f: {**f, "models\\..\\x.json": b"{}"}),
+    "names that differ in case alone": (
+        "archive-names",
+        lambda f: {**f, "models/A.json": b"{}", "models/a.json": b"{}"},
+    ),
+    "a bomb": ("archive-size", lambda f: {**f, "models/bomb.json": b" " * (15 << 20)}),
+    "a huge JSON file": ("archive-size", lambda f: {**f, "models/x.json": bytes(17 << 20)}),
+    "thousands of files": (
+        "archive-size",
+        lambda f: {**f, **{f"models/m{n}.json": b"{}" for n in range(2100)}},
+    ),
+}
+
+
+@pytest.mark.parametrize("what", CHEATS)
+def test_it_is_refused_by_name(what: str, keeper: Path, honest: Path, tmp_path: Path) -> None:
+    rule, cheat = CHEATS[what]
+    checked = check_archive(zipped(tmp_path / "x.zip", cheat(files_of(honest))), keeper, TODAY)
+    assert rule in broken(checked), [v.rule for v in checked.verdicts]
+    assert not checked.is_accepted
+    assert checked.entries == []
+    for faults in broken(checked).values():
+        assert all(fault and "/tmp" not in fault and "\n" not in fault for fault in faults)
+
+
+def test_a_link_in_an_archive_is_refused(keeper: Path, honest: Path, tmp_path: Path) -> None:
+    path = zipped(tmp_path / "x.zip", files_of(honest))
+    with zipfile.ZipFile(path, "a") as archive:
+        about = zipfile.ZipInfo("models/link.json")
+        about.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(about, "/etc/passwd")
+    assert list(broken(check_archive(path, keeper, TODAY))) == ["archive-links"]
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"not a zip at all"])
+def test_what_is_no_archive_is_refused(content: bytes, keeper: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.zip").write_bytes(content)
+    assert list(broken(check_archive(tmp_path / "x.zip", keeper, TODAY))) == ["archive-readable"]
+
+
+def test_a_cut_archive_is_refused(keeper: Path, honest: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.zip").write_bytes(honest.read_bytes()[:-500])
+    assert list(broken(check_archive(tmp_path / "x.zip", keeper, TODAY))) == ["archive-readable"]
+
+
+@pytest.mark.parametrize(("factor", "how"), [(1.0, "are those"), (-2.5, "are an affine function")])
+def test_a_copy_of_an_accepted_entry_is_refused(
+    run: Path, honest: Path, tmp_path: Path, factor: float, how: str
+) -> None:
+    keeper = make_keeper(run, tmp_path / "keeper")
+    add_submission(honest, keeper, tmp_path / "entries", TODAY)
+    files = rescored(files_of(honest), lambda t: logits(t, factor * t["logit"].astype(float)))
+    copied = edited(files, "submission.json", lambda s: s.update(name="thief", submitter="thief"))
+    checked = check_archive(zipped(tmp_path / "copy.zip", copied), keeper, TODAY)
+    assert f"{how}" in broken(checked)["scores-copied"][0]
+    assert "some-group-xception" in broken(checked)["scores-copied"][0]
+
+
+def test_markup_formulas_and_signs_in_names_are_shown_harmlessly(
+    keeper: Path, honest: Path, tmp_path: Path
+) -> None:
+    title = "=HYPERLINK(1) <script>alert(1)</script> \\input{/etc/passwd} | **x** \u202e"
+    files = edited(files_of(honest), "submission.json", lambda s: s.update(title=title))
+    path = zipped(tmp_path / "x.zip", files)
+    _, added = add_submission(path, shutil.copytree(keeper, tmp_path / "k"), tmp_path / "e", TODAY)
+    page = build_board(gather([tmp_path / "e"]), tmp_path / "site")
+    text = page.read_text(encoding="utf-8")
+    assert "<script>alert" not in text
+    assert "\u202e" not in text.partition('id="data">')[0]
+    rows = (tmp_path / "site" / "board.csv").read_text(encoding="utf-8")
+    assert ",=HYPERLINK" not in rows
+    assert added
+
+
+def test_the_commands_tell_a_line_a_rule_json_and_an_exit_code(
+    run: Path, honest: Path, tmp_path: Path
+) -> None:
+    def invoke(*arguments: object) -> tuple[int, str]:
+        done = CliRunner().invoke(app, ["board", *map(str, arguments)], env={"COLUMNS": "240"})
+        return done.exit_code, done.output
+
+    assert invoke("keep", run, "-o", tmp_path / "k")[0] == 0
+    options = ("--submitter", "G", "--training-data", "these", "--detector", "xception")
+    code, said = invoke("pack", run, "-o", tmp_path / "x.zip", *options)
+    assert code != 0
+    assert "a card says paper, code, licence, fidelity" in said.replace("\n", " ")
+    told = tmp_path / "told.json"
+    code, said = invoke("check", honest, "--keeper", tmp_path / "k", "--json", told)
+    assert (code, "kept    scores-samples" in said) == (0, True), said
+    assert json.loads(told.read_text())["accepted"] is True
+    bad = zipped(tmp_path / "bad.zip", {**files_of(honest), "x.pkl": b""})
+    code, said = invoke("add", bad, "--keeper", tmp_path / "k", "--entries", tmp_path / "e")
+    assert code != 0
+    assert "broken  archive-contents: 'x.pkl' has no place in a submission" in said
+    assert not (tmp_path / "e").exists()
+
+
+def test_the_workflow_for_pull_requests_runs_no_code_of_theirs() -> None:
+    raw = yaml.safe_load((Path(__file__).parents[1] / "examples/board-submission.yml").read_text())
+    steps = raw["jobs"]["check"]["steps"]
+    assert raw["permissions"] == {"contents": "read", "pull-requests": "write"}
+    assert all(re.search(r"@[0-9a-f]{40}$", s["uses"]) for s in steps if "uses" in s)
+    assert not any("ref" in step.get("with", {}) for step in steps), "the base is checked out"
+    said = " ".join(step.get("run", "") for step in steps)
+    assert "${{" not in said, "nothing of a request is pasted into a command"
+    known = {command.name for command in board_app.registered_commands}
+    known |= {c.callback.__name__ for c in board_app.registered_commands if c.callback}
+    assert set(re.findall(r"forgerybench --no-code board (\w+)", said)) == {"add", "build"} <= known
+
+
+def test_a_folder_that_is_no_keepers_is_named(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(LeaderboardError, match="no keeper's folder"):
+        Keeper(tmp_path)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").write_text("")
+    with pytest.raises(LeaderboardError, match="is not empty"):
+        make_keeper(run, tmp_path / "full")
