@@ -91,6 +91,8 @@ class Detector(nn.Module):
     Attributes:
         card: What is known of the detector without building it.
         sides: Its input where it is built with no ``input_size``; None: it cannot be.
+        weights_option: The option that names a file or folder of trained weights in their authors'
+            names.
         init: Where its first weights came from: ``random``, ``imagenet``, ``clip:<hash>``,
             ``weights:<hash>`` for one's own; ``none`` where nothing is trained in steps.
         taxa: The kinds of image it is trained on, in the order that ``Batch.taxa`` counts.
@@ -99,6 +101,7 @@ class Detector(nn.Module):
 
     card: ClassVar[Card]
     sides: ClassVar[Sides | None] = None
+    weights_option: ClassVar[str] = "pretrained"
     options: dict[str, Any]
     init: str = "random"
     trained: Tensor

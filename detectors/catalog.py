@@ -11,10 +11,10 @@ from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from detectors.card import Card
-from detectors.cards import CATALOG
+from detectors.cards import CARDS, CATALOG
 from detectors.errors import CodeError, DetectorError, UnknownDetectorError, WeightsError
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ def catalog_target(name: str) -> str:
         if not checkpoint:
             raise UnknownDetectorError("'hf:' names no checkpoint: hf:owner/name or hf:folder")
         return "detectors.huggingface:HuggingFace"
+    if (trained := trained_of(name)) is not None:
+        name = trained.detector or _saved_name(trained.source)
     installed = _installed(name)
     known = {**installed, **CATALOG}
     if name in CATALOG and name in installed:
@@ -83,8 +85,9 @@ def check_stated(name: str, where: object, allowed: Collection[str] = ()) -> str
 
 
 def module_of(name: str) -> str | None:
-    """Give the module in ``package.module:Class``; None for other names."""
-    module, colon, _ = name.partition(":")
+    """Give the module in ``package.module:Class``, trained or not; None for other names."""
+    trained = trained_of(name)
+    module, colon, _ = (trained.detector if trained else name).partition(":")
     return module if colon and not name.startswith(CHECKPOINT) else None
 
 
@@ -98,12 +101,87 @@ def checkpoint_of(name: str) -> str | None:
     return name.removeprefix(CHECKPOINT) if name.startswith(CHECKPOINT) else None
 
 
+class Trained(NamedTuple):
+    """A trained detector that a name means.
+
+    Attributes:
+        detector: Whose weights they are, as in ``detector_class``; "": a saved detector says so.
+        source: A folder, file or Hub repository.
+    """
+
+    detector: str
+    source: str
+
+
+def trained_of(name: str) -> Trained | None:
+    """Give the trained detector that a name means; None where it is only a kind of detector.
+
+    Args:
+        name: A folder or Hub repository of a saved detector; or ``DETECTOR=PATH``: a saved one of a
+            class of one's own, or weights in their authors' names.
+    """
+    if name in CATALOG or checkpoint_of(name) is not None:
+        return None
+    detector, equals, source = name.partition("=")
+    if equals:
+        return Trained(detector, source)
+    is_place = ":" not in name and ("/" in name or Path(name).is_dir())
+    return Trained("", name) if is_place else None
+
+
+def called(name: str) -> str:
+    """Say what tables call a detector that is named ``name``: of a path the last part."""
+    trained = trained_of(name)
+    if trained is None:
+        return name
+    place = Path(trained.source).resolve().name if Path(trained.source).exists() else trained.source
+    return f"{trained.detector}={place}" if trained.detector else place
+
+
+def is_trained_elsewhere(name: str) -> bool:
+    """Tell whether what a name means is evaluated as it is: nothing of it is trained here.
+
+    That is a trained detector, a checkpoint of the Hub, and any other that is trained by nothing
+    and is no check of the benchmark.
+    """
+    if trained_of(name) is not None or checkpoint_of(name) is not None:
+        return True
+    card = CARDS.get(name) or detector_class(name).card
+    return card.fit == "none" and not card.sanity
+
+
+def _saved_name(source: str) -> str:
+    """Give the name in the catalog of a saved detector.
+
+    Raises:
+        WeightsError: There is none at ``source``, or it is of none of the catalog.
+    """
+    from detectors.weights import CONFIG, read_config, saved_folder
+
+    folder = saved_folder(source)
+    saved: str = read_config(folder)["detector"]
+    # A name from a file is looked up in the catalog only: never imported as a module.
+    if saved not in CATALOG:
+        raise WeightsError(
+            f"{folder / CONFIG}: '{printable_name(saved)}' is not in the catalog; load it with its "
+            f"own class: package.module:Class={source}"
+        )
+    return saved
+
+
+def printable_name(name: object) -> str:
+    """Show a name from a file: what would act on a terminal is spelt out."""
+    text = str(name)
+    return text if text.isprintable() else ascii(text)
+
+
 def detector_class(name: str) -> "type[Detector]":
     """Find a detector's class.
 
     Args:
         name: A name of the catalog, of an entry point in the group ``forgerybench.detectors``,
-            ``package.module:Class`` for one's own, or ``hf:`` and a Hub repository or folder.
+            ``package.module:Class`` for one's own, ``hf:`` and a Hub repository or folder, or a
+            trained one as in ``trained_of``.
 
     Raises:
         UnknownDetectorError: There is no such name, module or class.
@@ -147,8 +225,18 @@ def _refuse_privileges(found: "type[Detector]", card: Card) -> None:
 
 
 def create_detector(name: str, **options: Any) -> "Detector":
-    """Build the detector called ``name``; ``options`` go to its constructor."""
+    """Build the detector called ``name``; ``options`` go to its constructor.
+
+    One that is trained (``trained_of``) is loaded: if it was saved it takes no options, and has its
+    own size.
+
+    Raises:
+        DetectorError: There is no such detector, or it takes other options.
+        WeightsError: A trained one is not to be had, does not fit, or is none.
+    """
     found = detector_class(name)
+    if (trained := trained_of(name)) is not None:
+        return _loaded(found, name, trained, options)
     if (checkpoint := checkpoint_of(name)) is not None:
         options = {"checkpoint": checkpoint, **options}
     try:
@@ -168,16 +256,29 @@ def load_detector(name: Path | str) -> "Detector":
         WeightsError: There is no such detector, it is none of the catalog's, or its tensors do not
             fit, each one named.
     """
-    from detectors.weights import CONFIG, read_config, saved_folder
+    return detector_class(_saved_name(str(name))).from_pretrained(name)
 
-    folder = saved_folder(str(name))
-    saved = read_config(folder)["detector"]
-    # A name from a file is looked up in the catalog only: never imported as a module.
-    if saved not in CATALOG:
+
+def _loaded(
+    found: "type[Detector]", name: str, trained: Trained, options: dict[str, Any]
+) -> "Detector":
+    """Load a trained detector: a saved one, or weights in their authors' names."""
+    from detectors.loading import is_saved
+
+    if not trained.detector or is_saved(trained.source):
+        stated = sorted(options.keys() - {"size", "taxa", "untrained"})
+        if stated:
+            raise DetectorError(
+                f"'{name}' is a saved detector, whose options are its own: leave out {stated[0]}"
+            )
+        return found.from_pretrained(trained.source)
+    built = create_detector(trained.detector, **{found.weights_option: trained.source, **options})
+    if not bool(built.trained):
         raise WeightsError(
-            f"{folder / CONFIG}: '{saved}' is not in the catalog; load it with its own class"
+            f"{trained.source}: has no last layer that tells fakes, so that it is no trained "
+            f"{found.card.name}; to train it from there, pass {found.weights_option}"
         )
-    return detector_class(saved).from_pretrained(folder)
+    return built
 
 
 def _installed(name: str) -> dict[str, str]:

@@ -33,6 +33,7 @@ class ClipLinear(LinearTowerDetector):
     """
 
     card = cards.CLIP_LINEAR
+    weights_option = "head"
 
     def __init__(
         self,

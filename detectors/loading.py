@@ -84,6 +84,12 @@ def _no_number(name: str) -> float:
     raise ValueError(f"{name} is no number of JSON")
 
 
+def is_saved(source: str | Path) -> bool:
+    """Tell whether a local folder holds a saved detector, and not weights of another kind."""
+    config = Path(source) / "config.json"
+    return config.is_file() and {"format", "detector"} <= read_json(config).keys()
+
+
 def read_tensors(files: Iterable[Path]) -> dict[str, Tensor]:
     """Read all tensors of ``files`` to the CPU."""
     tensors: dict[str, Tensor] = {}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, NamedTuple, TypeVar
 
-from protocols import Cell, Condition, Expansion, Protocol
+from protocols import ELSEWHERE, Cell, Condition, Expansion, Protocol
 from results.literature import Literature
 from results.metrics.registry import METRICS, Metric
 from results.run import RunContents
@@ -110,6 +110,8 @@ class ProtocolView:
         tests: In the order of the protocol.
         results: By contender, training set, test set, condition's key and level.
         models: By contender and training set; absent where there is a gap.
+        elsewhere: The contenders that were trained elsewhere, so that they have no other training
+            set, nor anything seen or unseen.
     """
 
     protocol: Protocol
@@ -119,11 +121,20 @@ class ProtocolView:
     tests: tuple[Test, ...]
     results: dict[tuple[Contender, str, Test, str, str], Result]
     models: dict[tuple[Contender, str], ModelFacts]
+    elsewhere: frozenset[Contender] = frozenset()
 
     @property
     def name(self) -> str:
         """The protocol's name."""
         return self.protocol.name
+
+    def trainings_of(self, contender: Contender) -> tuple[str, ...]:
+        """Name the training sets that a contender has rows for, in the order of the protocol."""
+        return tuple(t for t in self.trainings if (t == ELSEWHERE) == self.is_elsewhere(contender))
+
+    def is_elsewhere(self, contender: Contender) -> bool:
+        """Tell whether a contender was trained elsewhere: it has one model for all cells."""
+        return contender in self.elsewhere
 
     @property
     def detectors(self) -> dict[str, str]:
@@ -274,11 +285,15 @@ def _view(
     name = expansion.protocol.name
     entries = {(contenders[e.detector, e.seed], e.training): e for e in contents.entries(name)}
     here = tuple(dict.fromkeys(contender for contender, _ in entries))
+    known = {who for who, training in entries if training != ELSEWHERE}
+    elsewhere = frozenset(here) - known
     trainings = contents.trainings(name)
     tests = named_tests(expansion)
     results: dict[tuple[Contender, str, Test, str, str], Result] = {}
     models: dict[tuple[Contender, str], ModelFacts] = {}
     for contender, training in product(here, trainings):
+        if (training == ELSEWHERE) != (contender in elsewhere):
+            continue
         entry = entries.get((contender, training))
         model = entry.model if entry else None
         if model:
@@ -304,6 +319,7 @@ def _view(
         tests=tuple(tests.values()),
         results=results,
         models=models,
+        elsewhere=elsewhere,
     )
 
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from protocols.conditions import CLEAN, Condition, perturbations
     from protocols.errors import ProtocolError, SamplesError, UnknownNameError
-    from protocols.expansion import Cell, Expansion, ImageSet, TrainingSet, expand
+    from protocols.expansion import ELSEWHERE, Cell, Expansion, ImageSet, TrainingSet, expand
     from protocols.gaps import Gap
     from protocols.samples import fingerprint, validate
     from protocols.schema import Protocol, load_protocol, protocol_names
 
 __all__ = [
     "CLEAN",
+    "ELSEWHERE",
     "Cell",
     "Condition",
     "Expansion",
@@ -36,7 +37,7 @@ __all__ = [
 _HOMES = {
     "conditions": ("CLEAN", "Condition", "perturbations"),
     "errors": ("ProtocolError", "SamplesError", "UnknownNameError"),
-    "expansion": ("Cell", "Expansion", "ImageSet", "TrainingSet", "expand"),
+    "expansion": ("ELSEWHERE", "Cell", "Expansion", "ImageSet", "TrainingSet", "expand"),
     "gaps": ("Gap",),
     "samples": ("fingerprint", "validate"),
     "schema": ("Protocol", "load_protocol", "protocol_names"),

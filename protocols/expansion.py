@@ -16,9 +16,18 @@ from protocols.pool import Pool
 from protocols.schema import Protocol
 from protocols.selecting import Named, Selector, named_sets, unbound_set
 from protocols.selection import Selection
-from protocols.sets import Alternative, Cell, Expansion, ImageSet, TrainingSet
+from protocols.sets import (
+    ELSEWHERE,
+    TRAINED_ELSEWHERE,
+    Alternative,
+    Cell,
+    Expansion,
+    ImageSet,
+    TrainingSet,
+)
 
 __all__ = [
+    "ELSEWHERE",
     "Alternative",
     "Cell",
     "Expansion",
@@ -28,7 +37,14 @@ __all__ = [
 ]
 
 
-def expand(protocol: Protocol, samples: pd.DataFrame, unbound: Collection[str] = ()) -> Expansion:
+def expand(
+    protocol: Protocol,
+    samples: pd.DataFrame,
+    unbound: Collection[str] = (),
+    *,
+    trained: bool = True,
+    elsewhere: bool = False,
+) -> Expansion:
     """Select the samples of every training set and cell.
 
     Args:
@@ -37,6 +53,10 @@ def expand(protocol: Protocol, samples: pd.DataFrame, unbound: Collection[str] =
             ``protocols.samples.COLUMNS``, ``dataset`` (the role), and ``problem``: "" or why the
             sample cannot be read. A sample with a problem is selected nowhere, and counted.
         unbound: Roles that may have no samples: all that needs them is a stated gap.
+        trained: Whether any model is trained; otherwise there is nothing to train on.
+        elsewhere: Whether there are models that were trained elsewhere: after the training sets
+            stands that of theirs, ``ELSEWHERE``, of which no sample is known, with cells of its
+            own.
 
     Returns:
         Pure and deterministic: equal tables give equal expansions.
@@ -49,9 +69,10 @@ def expand(protocol: Protocol, samples: pd.DataFrame, unbound: Collection[str] =
         if role not in pool.roles and role not in unbound:
             bound = ", ".join(sorted(pool.roles)) or "none"
             raise ProtocolError(f"{protocol.name}: {Unbound(role=role)} (bound: {bound})")
-    found = [pair for selection in protocol.train for pair in _train(selection, pool)]
-    _refuse_repeated(protocol, [training.name for training, _ in found])
-    training_sets = tuple(apply_budget(protocol, found, pool))
+    training_sets = _training_sets(protocol, pool) if trained else ()
+    if elsewhere:
+        training_sets = (*training_sets, TRAINED_ELSEWHERE)
+    _refuse_repeated(protocol, [training.name for training in training_sets])
     cells = tuple(_cells(protocol, pool, training_sets))
     if not training_sets or not cells:
         raise ProtocolError(f"{protocol.name}: {_nothing(protocol, pool, training_sets)}")
@@ -61,6 +82,12 @@ def expand(protocol: Protocol, samples: pd.DataFrame, unbound: Collection[str] =
         cells=cells,
         unbound=tuple(role for role in protocol.roles if role not in pool.roles),
     )
+
+
+def _training_sets(protocol: Protocol, pool: Pool) -> tuple[TrainingSet, ...]:
+    """Give all that models are trained on, drawn down to the budget."""
+    found = [pair for selection in protocol.train for pair in _train(selection, pool)]
+    return tuple(apply_budget(protocol, found, pool))
 
 
 def _train(selection: Selection, pool: Pool) -> Iterator[tuple[TrainingSet, Selection]]:
@@ -133,8 +160,10 @@ def _lacking(selection: Selection, pool: Pool) -> Unbound | None:
     return Unbound(role=absent[0]) if absent else None
 
 
-def _is_seen(axis: str, training: TrainingSet, test: ImageSet, pool: Pool) -> bool:
+def _is_seen(axis: str, training: TrainingSet, test: ImageSet, pool: Pool) -> bool | None:
     """Tell whether any forged test image shares its axis value with a forged training image."""
+    if training is TRAINED_ELSEWHERE:
+        return None
     if training.role != test.role:
         return False
 

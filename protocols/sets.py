@@ -12,6 +12,8 @@ from protocols.schema import Level, Protocol
 from protocols.selection import Reals
 
 NO_ROWS: Positions = np.empty(0, dtype=np.int64)
+ELSEWHERE = "trained elsewhere"
+"""The name of the training set of models that were not trained here: nobody here knows it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -87,6 +89,30 @@ class TrainingSet(ImageSet):
     val_reals: Reals | None
 
 
+class UnknownTraining(TrainingSet):
+    """What a model that was trained elsewhere learned from: no sample of it is known."""
+
+    @property
+    def statement(self) -> str:
+        """Say which real images these are."""
+        return "unknown"
+
+
+TRAINED_ELSEWHERE = UnknownTraining(
+    name=ELSEWHERE,
+    role="",
+    real_role="",
+    rows=NO_ROWS,
+    reals=None,
+    reals_sources=(),
+    sources_without_reals=(),
+    n_missing=0,
+    gap=None,
+    val=NO_ROWS,
+    val_reals=None,
+)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Cell:
     """A selection over scores: one training set x test set x condition x level.
@@ -94,7 +120,8 @@ class Cell:
     Attributes:
         training: Name of the training set.
         test: The test set.
-        seen: Whether the test's forgeries were in the training set, along the protocol's axis.
+        seen: Whether the test's forgeries were in the training set, along the protocol's axis; None
+            where that is not known, of what was trained elsewhere.
         headline: Whether it counts in summaries: both sets are whole, and its real images are of
             the same sources as its forged ones.
     """
@@ -103,7 +130,7 @@ class Cell:
     test: ImageSet
     condition: Condition
     level: Level
-    seen: bool
+    seen: bool | None
     headline: bool
 
 

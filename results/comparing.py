@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from protocols import Cell
+from protocols import ELSEWHERE, Cell
 from results.errors import ResultError, UndefinedError
 from results.metrics.checking import Counts, Floats
 from results.metrics.functions import auc
@@ -96,14 +96,25 @@ def compare_detectors(
     if names[0] == names[1]:
         raise ResultError(f"'{left}' and '{right}' are one detector: name two")
     chosen = _chosen("protocol", protocols, list(contents.expansions))
-    known = [t for name in chosen for t in contents.trainings(name)]
+    elsewhere = [_is_elsewhere(contents, name) for name in names]
+    # Of one that was trained elsewhere, the same model stands beside each model of the other.
+    known = [
+        training
+        for name in chosen
+        for training in contents.trainings(name)
+        if (training == ELSEWHERE) == all(elsewhere)
+    ]
     wanted = set(_chosen("training set", trainings, list(dict.fromkeys(known))))
     drawing = _Drawing(contents.clusters, resamples, seed)
     found: list[Compared] = []
     without: list[str] = []
     for protocol in chosen:
-        for training in (t for t in contents.trainings(protocol) if t in wanted):
-            sides = _sides(contents, protocol, training, names)
+        for training in (t for t in known if t in wanted and t in contents.trainings(protocol)):
+            places = [
+                (name, ELSEWHERE if here else training)
+                for name, here in zip(names, elsewhere, strict=True)
+            ]
+            sides = _sides(contents, protocol, places)
             if sides is None:
                 without.append(f"{protocol}/{training}")
                 continue
@@ -161,23 +172,34 @@ def _chosen(what: str, wanted: Sequence[str] | None, known: list[str]) -> list[s
     return [name for name in known if wanted is None or name in wanted]
 
 
+def _is_elsewhere(contents: RunContents, detector: str) -> bool:
+    """Tell whether a detector was trained elsewhere, so that it has one model for all cells."""
+    entries = [entry for entry in contents.facts.entries if entry.detector == detector]
+    return all(entry.training == ELSEWHERE for entry in entries)
+
+
 def _sides(
-    contents: RunContents, protocol: str, training: str, names: tuple[str, str]
+    contents: RunContents, protocol: str, places: Sequence[tuple[str, str]]
 ) -> tuple[_Side, _Side] | None:
-    """Give both detectors' models of a training set; None where neither has one.
+    """Give the models of two detectors, each of a training set; None where neither has one.
 
     Raises:
         ResultError: One has a model that the other lacks, or lacks one itself for a seed.
     """
-    entries = [e for e in contents.entries(protocol) if e.training == training]
-    each = [[entry for entry in entries if entry.detector == name] for name in names]
+    entries = contents.entries(protocol)
+    each = [[e for e in entries if (e.detector, e.training) == place] for place in places]
     models = [{e.seed: e.model for e in side if e.model} for side in each]
-    if not any(models):
+    if not any(
+        model
+        for model, (_, training) in zip(models, places, strict=True)
+        if training != ELSEWHERE or {t for _, t in places} == {ELSEWHERE}
+    ):
         return None
-    for name, side, known in zip(names, each, models, strict=True):
+    for (name, training), side, known in zip(places, each, models, strict=True):
         if len(known) < max(len(side), 1):
+            names = " and ".join(name for name, _ in places)
             raise ResultError(
-                f"{' and '.join(names)} do not have the same cells: {name} has no model of "
+                f"{names} do not have the same cells: {name} has no model of "
                 f"'{training}' ({protocol}{_gap(side)}); choose training sets that both have"
             )
     left, right = models

@@ -40,6 +40,23 @@ def atomic_write(path: str | Path, content: bytes | str) -> None:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 
 
+def refuse_existing(*paths: str | Path, force: bool = False) -> None:
+    """Refuse to write over a file, before anything is computed.
+
+    Args:
+        paths: What would be written.
+        force: Whether it may be replaced.
+
+    Raises:
+        ResultError: One is there.
+    """
+    there = next((path for path in paths if Path(path).exists()), None)
+    if there is not None and not force:
+        raise ResultError(
+            f"{there} exists already: choose another place, or replace it with --force"
+        )
+
+
 def _write(path: Path, data: bytes) -> None:
     """Write beside ``path``, then rename."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 """A run as it is read: facts, samples, expanded protocols and scores; without torch or images."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -8,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from protocols import CLEAN, Cell, Expansion, ImageSet, Protocol, expand
+from protocols import CLEAN, ELSEWHERE, Cell, Expansion, ImageSet, Protocol, expand
 from results.errors import ResultError, UndefinedError
 from results.measured import Measured
 from results.metrics.checking import Counts
@@ -149,7 +150,7 @@ class RunContents:
         protocols = protocols_of(self.facts)
         self.samples = read_samples(run)
         self.expansions: dict[str, Expansion] = {
-            p.name: expand(p, self.samples, self.facts.unbound) for p in protocols
+            p.name: self._expanded(p, self.entries(p.name)) for p in protocols
         }
         self._check_entries()
         ids = dict.fromkeys(entry.model for entry in self.facts.entries if entry.model)
@@ -157,6 +158,17 @@ class RunContents:
         self._scores: dict[str, ModelScores] = {}
         self._thresholds: dict[tuple[str, str, bytes], Value] = {}
         self._foreign: dict[int, bool] = {}
+
+    def _expanded(self, protocol: Protocol, entries: Sequence[Entry]) -> Expansion:
+        """Expand a protocol for the models of a run, some of which were trained elsewhere."""
+        elsewhere = [entry.training == ELSEWHERE for entry in entries]
+        return expand(
+            protocol,
+            self.samples,
+            self.facts.unbound,
+            trained=not (elsewhere and all(elsewhere)),
+            elsewhere=any(elsewhere),
+        )
 
     def entries(self, protocol: str) -> list[Entry]:
         """Give the entries of one protocol, in the run's order."""
@@ -204,6 +216,8 @@ class RunContents:
 
     def _threshold(self, model: str, validation: npt.NDArray[np.int64], level: str) -> Value:
         """Choose it, or say why there is none."""
+        if not len(validation):
+            return Value(value=None, reason="no threshold: there are no validation samples")
         unscored = self.scores(model).n_missing(CLEAN.key, validation)
         if unscored:
             told = f"{unscored} of {len(validation)} validation samples are not scored"

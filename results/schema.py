@@ -51,14 +51,16 @@ class ModelFacts(_Strict):
         title: Its name in tables.
         fit: ``gradient``, ``estimator`` or ``none``.
         size: ``tiny`` or ``base``.
-        init: ``random``, ``imagenet``, ``clip:<hash>``.
+        init: ``random``, ``imagenet``, ``clip:<hash>``, ``weights:<hash>``; of what was trained
+            elsewhere the hash of its tensors.
         options: Options of its constructor that were set.
         parameters: How many numbers it has; ``trainable`` of them are trained.
         track: Whose recipe trained it: ``common``, that of all; ``own``, that of its paper;
             ``custom``, one that was asked for; ``unknown`` where it was not taken down.
         recipe: Name of the recipe; ``recipe_values`` is all it says.
         seed: The training seed.
-        training: Name of the training set; ``reals`` states which real images it has.
+        training: Name of the training set, ``trained elsewhere`` of what is evaluated as it is;
+            ``reals`` states which real images it has.
         n_real: Training images; ``n_val_*`` validation images, used for selection.
         steps: Optimiser steps taken; ``epochs`` passes over the training images.
         best_step: The step whose weights were kept; ``val_auc`` its validation AUC.
@@ -69,6 +71,8 @@ class ModelFacts(_Strict):
         pretraining: Data its published form was pretrained on, or ``none``, as on its card; None
             where it was not taken down.
         card: The rest of its card; None where it was not taken down.
+        catalog: Whether it is a detector of the catalog, and no user's own; None where it was not
+            taken down.
     """
 
     schema_: Literal[2] = Field(default=SCHEMA, alias="schema")
@@ -101,6 +105,7 @@ class ModelFacts(_Strict):
     weights: str | None = None
     pretraining: str | None = None
     card: CardFacts | None = None
+    catalog: bool | None = None
 
 
 class Entry(_Strict):
@@ -208,7 +213,7 @@ class CellRecord(_Strict):
         policy: The policy that found them; None where there are none.
         pooled: Whether real images stand in whose source has no forged images here.
         headline: Whether the cell counts in summaries.
-        seen: Whether the forgeries were seen in training.
+        seen: Whether the forgeries were seen in training; None where it was elsewhere.
         n_real: Images (videos at level video) that the numbers are over.
         prevalence: n_fake / (n_real + n_fake).
         n_missing: Samples of the selection that could not be read.
@@ -229,7 +234,7 @@ class CellRecord(_Strict):
     policy: Literal["same-source", "training-source", "stated", "pooled"] | None
     pooled: bool
     headline: bool
-    seen: bool
+    seen: bool | None
     n_real: int
     n_fake: int
     n_missing: int

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from leaderboard.view import Context, views
-from protocols import Expansion, Protocol, expand, fingerprint, load_protocol, validate
+from protocols import ELSEWHERE, Expansion, Protocol, expand, fingerprint, load_protocol, validate
 from results.evaluation import evaluate_contents
 from results.literature import Literature
 from results.run import RunContents
@@ -80,14 +80,22 @@ def make_run(
     title: str = "Six generators",
     seeds: Sequence[int] = (0,),
     reference: str | None = None,
+    elsewhere: Sequence[str] = (),
 ) -> Path:
-    """Write a run: each model does better on what it has seen, worse under damage."""
+    """Write a run: each model does better on what it has seen, worse under damage.
+
+    ``elsewhere`` names detectors that were trained elsewhere, beside the others.
+    """
     samples = fake_samples() if samples is None else samples
     loaded = [load_protocol(p) if isinstance(p, str) else p for p in protocols]
-    expansions = [expand(protocol, samples) for protocol in loaded]
+    expansions = [
+        expand(protocol, samples, trained=bool(detectors), elsewhere=bool(elsewhere))
+        for protocol in loaded
+    ]
     entries = []
     for expansion in expansions:
         for training in expansion.training_sets:
+            here = elsewhere if training.name == ELSEWHERE else detectors
             entries += [
                 Entry(
                     protocol=expansion.protocol.name,
@@ -99,8 +107,8 @@ def make_run(
                     else model_id(expansion, training.name, detector, seed),
                     gap=str(training.gap) if training.gap else None,
                 )
-                for detector in detectors
-                for seed in seeds
+                for detector in here
+                for seed in (seeds[:1] if here is elsewhere else seeds)
             ]
     data = Dataset(
         name="faces",
@@ -153,14 +161,15 @@ def _write_model(
     title, fit, losses = DETECTORS.get(entry.detector, (entry.detector, "gradient", ("total",)))
     n_fake = int((samples["label"].iloc[training.rows] == "fake").sum())
     n_val_fake = int((samples["label"].iloc[training.val] == "fake").sum())
-    gradient = fit == "gradient"
+    unknown = entry.training == ELSEWHERE
+    gradient = fit == "gradient" and not unknown
     facts = ModelFacts(
         id=entry.model,
         detector=entry.detector,
         title=title,
-        fit=fit,
+        fit="none" if unknown else fit,
         size="tiny",
-        init="random" if gradient else "none",
+        init="weights:0123456789ab" if unknown else "random" if gradient else "none",
         options={},
         parameters=1_234_567 if gradient else 129,
         trainable=1_234_567 if gradient else 129,

@@ -33,9 +33,10 @@ from detectors.counting import (
 )
 from detectors.errors import UnknownDetectorError, WeightsError
 from docs.scripts import detectors as detector_page
-from leaderboard.figures.cost import rate_chart, rate_table
-from leaderboard.tables.cost import Cost, cost_csv, cost_json, cost_markdown
+from leaderboard.figures.cost import rate_chart, rate_table, write_costs
+from leaderboard.tables.cost import Cost, cost_csv, cost_json, cost_markdown, cost_rows
 from leaderboard.tables.table import DASH, with_unit
+from results.errors import ResultError
 
 NAMES = sorted(name for name, card in CARDS.items() if not card.sanity)
 MEASURED = {"size": "tiny", "precision": "float32", "on": "a test"}
@@ -279,3 +280,19 @@ def test_a_recipe_of_too_large_batches_is_refused_before_any_training() -> None:
 def test_what_all_stands_for_can_be_trained_by_its_recipes(size: Size) -> None:
     study = study_of("cross-forgery", detectors=["all"], size=size)
     check_detectors(study, recipes_of(study))
+
+
+def test_no_file_of_the_users_is_replaced_by_costs(tmp_path: Path) -> None:
+    (tmp_path / "costs.csv").write_text("mine")
+    done = call("bench", "detectors", "--detectors", "meso4", "--out", str(tmp_path))
+    assert done.exit_code == 1
+    assert "costs.csv exists already" in " ".join(done.stderr.split())
+    assert "Measuring" not in done.stderr
+    with pytest.raises(ResultError, match=r"costs\.csv exists already: choose another place"):
+        write_costs(tmp_path, [], {})
+    assert (tmp_path / "costs.csv").read_text() == "mine"
+    cost = Cost(detector="forest", group="own", parameters=0, trained=0, input_size=32)
+    write_costs(tmp_path, [cost], {}, force=True)
+    assert (tmp_path / "costs.csv").read_text() != "mine"
+    (row,) = cost_rows([cost])
+    assert row[2:4] == [DASH, DASH], "a forest has no parameters that are counted"

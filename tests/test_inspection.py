@@ -17,6 +17,7 @@ from benchmark.study.samples import stated_samples
 from leaderboard.errors import LeaderboardError
 from leaderboard.figures.hardest import FALSE_ALARM, MISSED, find_cell, hardest
 from protocols import UnknownNameError
+from results.errors import ResultError
 from results.run import RunContents
 from tests.fake_run import make_run
 from tests.small_data import write_dataset
@@ -107,6 +108,20 @@ def test_images_are_shown_apart_from_the_run(run: Path, tmp_path: Path) -> None:
     with Image.open(tmp_path / "hardest.png") as sheet:
         sheet.load()
     assert sorted(run.rglob("*")) == before
+
+
+def test_no_file_of_the_users_is_replaced_unless_he_says_so(fake: Path, tmp_path: Path) -> None:
+    (tmp_path / "hardest.csv").write_text("mine")
+    cell = "cross-forgery/EFS/FS"
+    said = r"hardest\.csv exists already: choose another place, or replace it with --force"
+    with pytest.raises(ResultError, match=said):
+        inspect(fake, cell, detector="xception", out=tmp_path)
+    arguments = ["inspect", str(fake), cell, "--detector", "xception", "--out", str(tmp_path)]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 1
+    assert (tmp_path / "hardest.csv").read_text() == "mine"
+    assert CliRunner().invoke(app, [*arguments, "--force"]).exit_code == 0
+    assert "sample_id" in (tmp_path / "hardest.csv").read_text()
 
 
 def test_missing_images_leave_the_table_and_are_told(run: Path, tmp_path: Path) -> None:

@@ -5,9 +5,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 from leaderboard.report import report
+from leaderboard.tables.summary import summary_tables
+from leaderboard.tables.table import DASH
 from results.run import RunContents
-from results.store import read_run, write_model, write_run
-from tests.fake_run import Generator, fake_samples, make_run
+from results.store import read_model, read_run, write_model, write_run
+from tests.fake_run import Generator, contexts, fake_samples, make_run
 
 HOSTILE = '<script>alert("x")</script>'
 
@@ -154,3 +156,33 @@ def test_the_facts_of_the_study_stand_on_the_page(tmp_path: Path) -> None:
     assert "lfw (all detectors): no forged images in split train" in text
     assert "one class only, no real images" in text
     assert "forgerybench report RUN" in text
+
+
+def test_only_the_catalogs_networks_are_said_to_be_no_published_ones(tmp_path: Path) -> None:
+    run = make_run(tmp_path, protocols=["cross-generator"], detectors=["xception", "mine"])
+    entries = read_run(run).entries
+    for entry in entries:
+        facts = read_model(run, str(entry.model))
+        own = {"detector": "my.module:Net", "catalog": False, "pretraining": "ImageNet"}
+        write_model(run, facts.model_copy(update=own if entry.detector == "mine" else {}))
+    text = report(run).read_text(encoding="utf-8")
+    banner = re.search(r"Not the published networks:</b>(.*?)</li>", text, re.DOTALL)
+    assert banner
+    assert "Xception" in banner[1]
+    assert "mine" not in banner[1]
+    starts = re.search(r"Random initial weights:</b>(.*?)</li>", text, re.DOTALL)
+    assert starts
+    assert "mine" not in starts[1]
+
+
+def test_what_has_no_parameters_that_are_counted_has_a_dash(tmp_path: Path) -> None:
+    run = make_run(tmp_path, protocols=["cross-generator"], detectors=["xception", "spectrum"])
+    for entry in read_run(run).entries:
+        facts = read_model(run, str(entry.model))
+        if entry.detector == "spectrum":
+            write_model(run, facts.model_copy(update={"parameters": 0, "trainable": 0}))
+    (context,) = contexts(run)
+    (table,) = summary_tables(context)
+    at = table.columns.index("parameters")
+    found = {name: cells[at].text for name, cells in table.sections[0].rows}
+    assert found == {"Xception": "1,234,567", "Spectrum": DASH}

@@ -12,7 +12,7 @@ from benchmark.errors import BenchmarkError
 from benchmark.study.binding import Data, bind
 from benchmark.study.resolved import encoding_of
 from leaderboard.figures.hardest import Errors, Pixels, contact_sheet, find_cell, hardest
-from results.files import atomic_write, csv_table
+from results.files import atomic_write, csv_table, refuse_existing
 from results.run import RunContents
 
 MOST_ERRORS = 16
@@ -41,6 +41,7 @@ def inspect(
     most: int = MOST_ERRORS,
     data: Data | None = None,
     out: Path | None = None,
+    force: bool = False,
 ) -> Inspected:
     """Find the worst errors of a model in a cell, and show them.
 
@@ -55,12 +56,15 @@ def inspect(
         most: How many errors of each kind at most.
         data: The manifests of its roles, as for ``benchmark.study.run``; None: no pictures.
         out: Folder for ``hardest.csv`` and ``hardest.png``; None: nothing is written.
+        force: Replace these two if they are there.
 
     Raises:
         LeaderboardError, ProtocolError: No such cell or model; what there is is told.
         BenchmarkError: An image is another than the one that was scored.
-        ResultError: A file of the run cannot be read.
+        ResultError: A file of the run cannot be read, or one of ``out`` is there.
     """
+    files = [] if out is None else [out / "hardest.csv", out / "hardest.png"]
+    refuse_existing(*files, force=force)
     contents = RunContents(run)
     entry, found = find_cell(contents, cell, detector, seed)
     errors = hardest(contents, entry, found, most)
@@ -71,13 +75,12 @@ def inspect(
         missing = [image for image in images if isinstance(image, str)]
         if missing:
             unseen = f"{len(missing)} of {len(images)}: {', '.join(dict.fromkeys(missing))}"
-    files: list[Path] = []
-    if out is not None:
-        files.append(out / "hardest.csv")
+    if files:
         atomic_write(files[0], csv_table(errors.table))
         if any(not isinstance(image, str) for image in images):
-            files.append(out / "hardest.png")
             atomic_write(files[1], contact_sheet(errors, images).png)
+        else:
+            del files[1]
     return Inspected(errors, tuple(files), unseen)
 
 

@@ -34,8 +34,16 @@ def bench_detectors(
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for the table and the figure.")
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace what --out would write if it is there.")
+    ] = False,
 ) -> None:
     """Measure parameters, FLOPs, images a second and memory, each detector in its own process."""
+    if out is not None:
+        from leaderboard.figures.cost import cost_files
+        from results.files import refuse_existing
+
+        refuse_existing(*cost_files(out), force=force)
     names = [] if detectors == "all" else read_list(detectors) or []
     read_code(None, names)
     from benchmark.analysis.cost import Setting, measure_costs
@@ -59,7 +67,7 @@ def bench_detectors(
     if out is not None:
         from leaderboard.figures.cost import write_costs
 
-        for path in write_costs(out, *found):
+        for path in write_costs(out, *found, force=force):
             out_console.print(f"Written: {path}", highlight=False, soft_wrap=True)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 results_app = typer.Typer()
 
 ForceOption = Annotated[
-    bool, typer.Option("--force", help="Replace the file of --out if it is there.")
+    bool, typer.Option("--force", help="Replace what --out would write if it is there.")
 ]
 RunArgument = Annotated[Path, typer.Argument(help="Folder of a run.")]
 
@@ -44,9 +44,9 @@ def compare(
 ) -> None:
     """Compare the AUC of two detectors on the same samples, cell by cell."""
     from results.comparing import compare_detectors, comparison_frame
-    from results.files import csv_table
+    from results.files import csv_table, refuse_existing
 
-    _refuse_there(out, force)
+    refuse_existing(*([out] if out else []), force=force)
     found = compare_detectors(
         run,
         left,
@@ -74,19 +74,11 @@ def compare(
         out_console.print(f"Table: {out}", highlight=False, soft_wrap=True)
 
 
-def _refuse_there(out: Path | None, force: bool) -> None:
-    """Refuse to write over a file, before anything is computed."""
-    if out is not None and out.exists() and not force:
-        raise BenchmarkError(
-            f"{out} exists already: choose another file, or replace it with --force"
-        )
-
-
 def _write_new(out: Path, text: str, force: bool) -> None:
     """Write a file that is not there, or is to be replaced."""
-    from results.files import atomic_write
+    from results.files import atomic_write, refuse_existing
 
-    _refuse_there(out, force)
+    refuse_existing(out, force=force)
     atomic_write(out, text)
 
 
@@ -160,8 +152,9 @@ def export(
 ) -> None:
     """Write a run's numbers for other tools."""
     from results.exports import to_csv, to_eval_results, to_eval_yaml, to_json, to_model_index
+    from results.files import refuse_existing
 
-    _refuse_there(out, force)
+    refuse_existing(out, force=force)
     if form in ("csv", "json", "eval-yaml") and model is not None:
         raise BenchmarkError(f"--model: {form} has all models; filter its column 'model'")
     if not form.startswith("eval-") and dataset is not None:
@@ -207,6 +200,7 @@ def inspect(
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for hardest.csv and hardest.png.")
     ] = None,
+    force: ForceOption = False,
 ) -> None:
     """Show the images that a detector is surest about, and wrong."""
     from benchmark.analysis.inspection import inspect as carry_out
@@ -220,6 +214,7 @@ def inspect(
         most=n,
         data=read_data(data) if data else None,
         out=out,
+        force=force,
     )
     errors = found.errors
     say(f"Worst errors of {errors.entry.detector} in {cell}")

@@ -6,7 +6,7 @@ from benchmark.errors import BenchmarkError
 from benchmark.study.schema import Study, StudyDetector
 from benchmark.training.recipe import Recipe
 from detectors.card import Card
-from detectors.catalog import detector_class
+from detectors.catalog import detector_class, is_trained_elsewhere
 from detectors.counting import option_names
 
 _SUPPLIED = {"prompts", "taxa", "file", "labels"}
@@ -30,7 +30,8 @@ def check_detectors(study: Study, recipes: Mapping[str, Recipe]) -> None:
         lacking = sorted(found.card.needs - _SUPPLIED)
         if lacking:
             raise BenchmarkError(f"{entry.name} needs {', '.join(lacking)}, which no manifest has")
-        _check_batches(entry, found.card, recipes[entry.name])
+        if not is_trained_elsewhere(entry.detector):
+            _check_batches(entry, found.card, recipes[entry.name])
 
 
 def _check_batches(entry: StudyDetector, card: Card, recipe: Recipe) -> None:

@@ -27,9 +27,11 @@ from benchmark.study.gaps import LeftOutError
 from benchmark.study.resolved import resolve_on
 from benchmark.study.run import run
 from benchmark.study.schema import Study, StudyDetector, StudyProtocol
+from detectors.catalog import is_trained_elsewhere
 from leaderboard.report import report
 from leaderboard.tables.folds import folds_tables
 from leaderboard.tables.table import WRITERS
+from protocols import ELSEWHERE
 from results.files import atomic_write, json_text, read_json
 from results.store import read_run, write_run
 
@@ -61,6 +63,11 @@ class FoldModel:
             f"fold {self.fold.number}, {self.protocol_name}, {self.training}, "
             f"{self.detector.name}, seed {self.seed}"
         )
+
+    @property
+    def train_on(self) -> tuple[str, ...] | None:
+        """What to train on; None where it was trained elsewhere."""
+        return None if self.training == ELSEWHERE else (self.training,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,9 +113,19 @@ def fold_models(study: Study, manifest: Manifest, folds: int) -> tuple[list[Fold
             )
             for seed in study.seeds
             for detector in study.detectors
-            for stated, name, training in trainings
+            for stated, name, training in _of_detector(detector, trainings)
         ]
     return models, gaps
+
+
+def _of_detector(
+    detector: StudyDetector, trainings: Sequence[tuple[StudyProtocol, str, str]]
+) -> list[tuple[StudyProtocol, str, str]]:
+    """List what a detector has models of: one a protocol, where it was trained elsewhere."""
+    if not is_trained_elsewhere(detector.detector):
+        return list(trainings)
+    protocols = {name: stated for stated, name, _ in trainings}
+    return [(stated, name, ELSEWHERE) for name, stated in protocols.items()]
 
 
 def _trainings(
@@ -238,7 +255,7 @@ def _do(model: FoldModel, study: Study, base: Manifest, folder: Path, **options:
     alone = study.model_copy(
         update={
             "title": f"{study.title} ({KIND}), fold {model.fold.number} of {model.fold.of}",
-            "protocols": (model.protocol.model_copy(update={"train_on": (model.training,)}),),
+            "protocols": (model.protocol.model_copy(update={"train_on": model.train_on}),),
             "detectors": (model.detector,),
             "seeds": (model.seed,),
             "reference": None,

@@ -20,10 +20,12 @@ from benchmark.study.resolved import ResolvedStudy
 from benchmark.study.schema import StudyDetector
 from benchmark.study.tracks import options_of, track_of
 from benchmark.training.jobs import Identities, TrainJob, train_job
+from detectors.catalog import is_trained_elsewhere
 from protocols.conditions import CLEAN, Condition
 from protocols.expansion import Expansion, TrainingSet
 from protocols.gaps import Gap, NoImages
 from protocols.schema import Protocol
+from protocols.sets import TRAINED_ELSEWHERE
 from results.schema import Dataset, Entry
 
 # How many models share one decoding of the images; at base size each takes up to 1 GB.
@@ -110,11 +112,18 @@ def wanted_models(resolved: ResolvedStudy) -> Iterator[WantedModel]:
         BenchmarkError: A surrogate is not among its detectors, or cannot be one.
     """
     study = resolved.study
+    here, elsewhere = [
+        [each for each in study.detectors if is_trained_elsewhere(each.detector) is wanted]
+        for wanted in (False, True)
+    ]
     for expansion, trainings in resolved.trainings():
         _surrogates(resolved, expansion.protocol)
-        for training, detector, seed in product(trainings, study.detectors, study.seeds):
+        for training, detector, seed in product(trainings, here, study.seeds):
             gap = str(training.gap) if training.gap else _spared(expansion.protocol, detector)
             yield WantedModel(expansion, training, detector, seed, gap)
+        for detector in elsewhere:  # one model, whatever the training sets and seeds
+            gap = _spared(expansion.protocol, detector) or _unmatched(expansion.protocol)
+            yield WantedModel(expansion, TRAINED_ELSEWHERE, detector, study.seeds[0], gap)
 
 
 def refuse_nothing(resolved: ResolvedStudy) -> None:
@@ -154,6 +163,13 @@ def _spared(protocol: Protocol, detector: StudyDetector) -> str | None:
     return f"attacks follow a gradient, and {lacking}" if lacking else None
 
 
+def _unmatched(protocol: Protocol) -> str | None:
+    """Say why what was trained elsewhere has no part in attacks on a surrogate, or None."""
+    if any(condition.surrogate for condition in protocol.expanded_conditions):
+        return "attacks are made on a surrogate of the same training set, and it has none here"
+    return None
+
+
 def _surrogates(resolved: ResolvedStudy, protocol: Protocol) -> dict[str, StudyDetector]:
     """Find the detectors of a study that a protocol's attacks are made on, by name."""
     names = [c.surrogate for c in protocol.expanded_conditions if c.surrogate]
@@ -177,7 +193,7 @@ def _job(
         options=options_of(detector, recipe, study.size),
         size=study.size,
         recipe=recipe,
-        track=track_of(detector, study),
+        track="unknown" if training is TRAINED_ELSEWHERE else track_of(detector, study),
         seed=seed,
         training=training,
         identities=identities,
@@ -188,7 +204,12 @@ def _job(
 def _add_needs(needs: dict[Condition, Rows], expansion: Expansion, training: TrainingSet) -> None:
     """Add what a model of ``training`` must be scored on: its cells, and its validation images."""
     wanted_models = [(CLEAN, training.val)]
-    own = [cell for cell in expansion.cells if cell.training == training.name]
+    # What was trained elsewhere is compared with models of every training set, on their cells.
+    own = [
+        cell
+        for cell in expansion.cells
+        if cell.training == training.name or training is TRAINED_ELSEWHERE
+    ]
     wanted_models += [(cell.condition, cell.test.all_rows) for cell in own]
     for condition, rows in wanted_models:
         needs[condition] = np.union1d(needs[condition], rows) if condition in needs else rows

@@ -20,10 +20,12 @@ from benchmark.study.samples import dataset_facts, stated_samples
 from benchmark.study.schema import Study
 from benchmark.study.tracks import recipes_of
 from benchmark.training.recipe import Recipe
+from detectors.catalog import is_trained_elsewhere
 from protocols.conditions import perturbations
 from protocols.expansion import Expansion, TrainingSet, expand
 from protocols.overlaps import overlaps
 from protocols.schema import Aligned, Protocol
+from protocols.sets import TRAINED_ELSEWHERE
 from results.schema import Dataset
 
 # What an id must have for a stage, and what a manifest then lacks.
@@ -89,9 +91,9 @@ class ResolvedStudy:
         return dataset_facts(self.manifests, self.samples)
 
     def trainings(self) -> Iterator[tuple[Expansion, tuple[TrainingSet, ...]]]:
-        """Give the training sets that the study asks for, protocol by protocol."""
+        """Give the training sets that the study trains on, protocol by protocol."""
         for stated, expansion in zip(self.study.protocols, self.expansions, strict=True):
-            named = {training.name: training for training in expansion.training_sets}
+            named = {t.name: t for t in expansion.training_sets if t is not TRAINED_ELSEWHERE}
             wanted = named if stated.train_on is None else stated.train_on
             yield expansion, tuple(named[name] for name in wanted)
 
@@ -99,7 +101,7 @@ class ResolvedStudy:
         """Give the same study on samples that were read: with content hashes and problems."""
         if (samples["problem"] == self.samples["problem"]).all():
             return replace(self, samples=samples)  # what is selected depends on problems alone
-        expansions = expanded(self.protocols, self.manifests, samples)
+        expansions = expanded(self.protocols, self.manifests, samples, self.study)
         encoding = encoding_of(self.protocols, samples)
         return replace(self, samples=samples, expansions=expansions, encoding=encoding)
 
@@ -144,7 +146,7 @@ def _resolved(
         manifests=manifests,
         recipes=recipes,
         samples=samples,
-        expansions=expanded(protocols, manifests, samples),
+        expansions=expanded(protocols, manifests, samples, study),
         encoding=encoding_of(protocols, samples),
     )
     _check_training_sets(resolved)
@@ -154,7 +156,7 @@ def _resolved(
 def _check_training_sets(resolved: ResolvedStudy) -> None:
     """Raise BenchmarkError where a study names a training set that its protocol does not have."""
     for stated, expansion in zip(resolved.study.protocols, resolved.expansions, strict=True):
-        known = [training.name for training in expansion.training_sets]
+        known = [t.name for t in expansion.training_sets if t is not TRAINED_ELSEWHERE]
         for name in stated.train_on or ():
             if name not in known:
                 raise BenchmarkError(
@@ -164,23 +166,33 @@ def _check_training_sets(resolved: ResolvedStudy) -> None:
 
 
 def expanded(
-    protocols: Sequence[Protocol], manifests: Mapping[str, Manifest], samples: pd.DataFrame
+    protocols: Sequence[Protocol],
+    manifests: Mapping[str, Manifest],
+    samples: pd.DataFrame,
+    study: Study,
 ) -> tuple[Expansion, ...]:
-    """Expand protocols; refuse what does not fit them.
+    """Expand protocols for the detectors of a study; refuse what does not fit them.
 
     Raises:
         BenchmarkError: A strict protocol meets data that stands on two sides, or a condition needs
             more of a sample than its manifest gives.
         ProtocolError: A protocol does not fit the samples.
     """
-    return tuple(_expand(protocol, samples, manifests) for protocol in protocols)
+    elsewhere = [is_trained_elsewhere(entry.detector) for entry in study.detectors]
+    return tuple(_expand(protocol, samples, manifests, elsewhere) for protocol in protocols)
 
 
 def _expand(
-    protocol: Protocol, samples: pd.DataFrame, manifests: Mapping[str, Manifest]
+    protocol: Protocol,
+    samples: pd.DataFrame,
+    manifests: Mapping[str, Manifest],
+    elsewhere: Sequence[bool],
 ) -> Expansion:
-    """Expand a protocol."""
-    expansion = expand(protocol, samples, set(protocol.roles) - set(manifests))
+    """Expand a protocol; ``elsewhere`` tells of each detector whether it was trained elsewhere."""
+    unbound = set(protocol.roles) - set(manifests)
+    expansion = expand(
+        protocol, samples, unbound, trained=not all(elsewhere), elsewhere=any(elsewhere)
+    )
     _check_conditions(expansion, samples)
     shared = overlaps(expansion, samples) if protocol.strict else []
     if shared:

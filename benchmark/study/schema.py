@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from benchmark.errors import BenchmarkError
 from benchmark.study.selection import spelt_out
-from detectors.catalog import check_stated, modules_of
+from detectors.catalog import called, check_stated, modules_of
 from protocols.errors import UnknownNameError
 from protocols.reading import is_file_name, load_named, names_in, read_text, read_yaml
 from protocols.schema import load_protocol, protocol_names
@@ -39,8 +39,10 @@ class StudyDetector(BaseModel):
 
     Attributes:
         detector: Name in the catalog, an entry point, or ``package.module:Class``: in a file, of a
-            module that the user allows.
-        label: What tables call it; None: its name. Two entries of one study need two labels.
+            module that the user allows. Or a trained one, which is evaluated as it is: a folder or
+            Hub repository of a saved detector, or ``DETECTOR=PATH``.
+        label: What tables call it; None: its name, of a path the last part. Two entries of one
+            study need two labels.
         options: Options of its constructor.
         recipe: Name or path of a recipe; None: the one of the track.
         track: In place of the study's, for this entry.
@@ -56,7 +58,7 @@ class StudyDetector(BaseModel):
     @property
     def name(self) -> str:
         """What tables call it."""
-        return self.label or self.detector
+        return self.label or called(self.detector)
 
 
 class Study(BaseModel):

@@ -9,7 +9,7 @@ from benchmark.training.recipe import Recipe, common_recipe, load_recipe
 from detectors.card import Card
 from detectors.cards import CARDS
 from detectors.cards.counts import counts
-from detectors.catalog import catalog_target, detector_class
+from detectors.catalog import catalog_target, detector_class, is_trained_elsewhere
 
 if TYPE_CHECKING:
     from detectors.base import Detector
@@ -42,6 +42,8 @@ def recipe_of(entry: StudyDetector, study: Study) -> Recipe:
     """
     if entry.recipe:
         return load_recipe(entry.recipe)
+    if is_trained_elsewhere(entry.detector):  # its name says nothing of how it is trained
+        return load_recipe(study.size)
     if track_of(entry, study) == "common":
         return common_recipe(entry.detector, study.size)
     # The catalog's cards are known without its networks, and so without torch.
@@ -86,7 +88,8 @@ def options_of(entry: StudyDetector, recipe: Recipe, size: str) -> dict[str, Any
     """
     found = detector_class(entry.detector)
     side = recipe.input_size
-    if side is None or "input_size" in entry.options or found.card.fit == "none":
+    is_stated = "input_size" in entry.options or is_trained_elsewhere(entry.detector)
+    if side is None or is_stated or found.card.fit == "none":
         return entry.options
     if not takes_input_size(found) or side == _usual_side(found, size):
         return entry.options

@@ -24,7 +24,7 @@ from benchmark.training.sources import (
 )
 from detectors.card import CONTRACT_VERSION, Card
 from detectors.cards import CARDS, CATALOG
-from detectors.catalog import catalog_target, checkpoint_of, detector_class
+from detectors.catalog import catalog_target, checkpoint_of, detector_class, trained_of
 from detectors.errors import DetectorError
 from results.files import file_hash
 
@@ -58,6 +58,8 @@ def shipped_card(detector: str) -> Card | None:
         return CARDS[detector]
     if checkpoint_of(detector) is not None:
         return detector_class(detector).card
+    if (trained := trained_of(detector)) is not None and trained.detector:
+        return shipped_card(trained.detector)
     names = {target: name for name, target in CATALOG.items()}
     name = names.get(catalog_target(detector))
     return None if name is None else CARDS[name]

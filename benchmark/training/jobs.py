@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -12,7 +13,9 @@ from benchmark.data.encoding import AS_IS
 from benchmark.training.identity import Taxa, identify, own_identity, shipped_card, version_of
 from benchmark.training.recipe import Recipe, ResolvedRecipe
 from benchmark.version import __version__
-from detectors.catalog import checkpoint_of
+from detectors.catalog import checkpoint_of, trained_of
+from detectors.loading import is_saved
+from detectors.weights import CONFIG, TENSORS
 from protocols.expansion import TrainingSet
 from protocols.samples import TAXONOMY, taxa
 from results.store import content_hash
@@ -88,12 +91,18 @@ class Identities:
             )
         return self._chosen[training]
 
-    def options(self, options: Mapping[str, Any]) -> Any:
+    def options(self, options: Any) -> Any:
         """Identify options: local files and folders in them count by what they hold."""
         key = json.dumps(options, sort_keys=True)
         if key not in self._options:
             self._options[key] = identify(options)
         return self._options[key]
+
+    def source(self, source: str) -> Any:
+        """Identify a trained detector by what it holds; of a saved one its own two files count."""
+        if is_saved(source):
+            return [self.options(str(Path(source) / name)) for name in (CONFIG, TENSORS)]
+        return self.options(source)
 
     def detector(
         self, detector: str, options: Mapping[str, Any], *, size: str, taxa: Taxa, seed: int
@@ -136,7 +145,7 @@ def train_job(
         DetectorError, BenchmarkError: As ``Identities.detector``.
     """
     chosen = identities.chosen(training)
-    resolved = recipe.resolved(len(training.rows))
+    resolved = recipe.resolved(max(len(training.rows), 1))  # of what is trained elsewhere none
     found = identities.detector(detector, options, size=size, taxa=chosen.taxa, seed=seed)
     identity: dict[str, Any] = {
         "version": [__version__, TRAINING_VERSION],
@@ -151,6 +160,9 @@ def train_job(
     }
     if (checkpoint := checkpoint_of(detector)) is not None:
         identity["checkpoint"] = identities.options({"checkpoint": checkpoint})
+    if (trained := trained_of(detector)) is not None:
+        identity["detector"]["name"] = trained.detector
+        identity["checkpoint"] = identities.source(trained.source)
     if encoding != AS_IS:
         identity["encoding"] = encoding
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()

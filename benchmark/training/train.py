@@ -20,9 +20,10 @@ from benchmark.training.identity import fresh_detector, tensor_hash
 from benchmark.training.jobs import TrainJob
 from benchmark.training.optim import make_accelerator
 from detectors.base import Detector
-from detectors.catalog import detector_class
+from detectors.catalog import detector_class, is_of_catalog, trained_of
 from detectors.weights import not_finite
 from protocols.gaps import ScoreOutOfRange, WeightsNotFinite
+from protocols.sets import ELSEWHERE, TRAINED_ELSEWHERE
 from results.schema import SCHEMA, CardFacts, ModelFacts
 
 
@@ -38,7 +39,8 @@ def train(job: TrainJob, engine: Engine) -> ModelFacts:
         DetectorError: The detector cannot be built or trained.
     """
     started, meter = time.monotonic(), EnergyMeter(engine.device)
-    fit = detector_class(job.detector).card.fit
+    elsewhere = job.training is TRAINED_ELSEWHERE
+    fit = "none" if elsewhere else detector_class(job.detector).card.fit
     # Before anything is put on a device: accelerate gives each process its own.
     accelerator = make_accelerator(job.recipe, engine.device) if fit == "gradient" else None
     detector = _begun(job).to(engine.device)
@@ -54,7 +56,7 @@ def train(job: TrainJob, engine: Engine) -> ModelFacts:
     elif fit == "estimator":
         outcome = _fit_estimator(job, detector, data, engine.progress)
     else:
-        outcome = TrainingOutcome(stopped="nothing to train")
+        outcome = TrainingOutcome(stopped=ELSEWHERE if elsewhere else "nothing to train")
     if (tensor := not_finite(detector)) is not None:
         raise ModelGapError(job.title, WeightsNotFinite(tensor=tensor))
     detector.trained.fill_(True)
@@ -110,21 +112,32 @@ def _fit_estimator(
     )
 
 
+def _class_name(name: str, detector: Detector) -> str:
+    """Name the kind of a detector without the place that it was loaded from."""
+    trained = trained_of(name)
+    return name if trained is None else trained.detector or detector.card.name
+
+
 def _facts(
     job: TrainJob, detector: Detector, data: TrainingData, outcome: TrainingOutcome
 ) -> ModelFacts:
     """Collect what a record and a table say of the model."""
     counts = [p.numel() for p in detector.parameters()]
     trained = [p.numel() for p in detector.parameters() if p.requires_grad]
-    by_gradient = detector.card.fit == "gradient"
+    elsewhere = job.training is TRAINED_ELSEWHERE
+    fit = "none" if elsewhere else detector.card.fit
+    by_gradient = fit == "gradient"
     return ModelFacts(
         schema=SCHEMA,
         id=job.id,
-        detector=job.detector,
-        title=detector.card.title if job.label == job.detector else job.label,
-        fit=detector.card.fit,
-        size=job.size,
-        init=detector.init,
+        detector=_class_name(job.detector, detector),
+        # A check of the benchmark goes by no other name: its row is not to be taken for a detector.
+        title=detector.card.title
+        if job.label == job.detector or detector.card.sanity
+        else job.label,
+        fit=fit,
+        size=detector.size if elsewhere else job.size,
+        init=f"weights:{tensor_hash(detector)[:12]}" if elsewhere else detector.init,
         options=dict(job.options),
         parameters=sum(counts),
         trainable=sum(trained),
@@ -136,6 +149,7 @@ def _facts(
         reals=job.training.statement,
         pretraining=detector.card.pretraining,
         card=CardFacts(**{name: getattr(detector.card, name) for name in CardFacts.model_fields}),
+        catalog=is_of_catalog(type(detector)),
         n_real=len(data.of_class(data.train, fake=False)),
         n_fake=len(data.of_class(data.train, fake=True)),
         n_val_real=len(data.of_class(data.val, fake=False)),

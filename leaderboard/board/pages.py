@@ -18,6 +18,7 @@ from leaderboard.board.payload import (
 from leaderboard.board.ranking import Row, Slice, lead_of, slices
 from leaderboard.board.schema import BoardEntry, DatasetFacts, newest
 from leaderboard.site.templating import environment, json_block, safe_address, sealed
+from protocols import ELSEWHERE
 from results.rounding import rounded, signed
 
 MENU = (
@@ -115,8 +116,9 @@ class Pages:
     def _with_lead(self, found: Slice) -> Found:
         """Find who leads a slice."""
         title = found.rows[0].entry.protocol_title
-        seen = all(found.columns[at].seen for at in found.counting)
-        return Found(found, title, "seen" if seen else "unseen", lead_of(found))
+        sides = {found.columns[at].seen for at in found.counting}
+        said = "unseen" if False in sides else "seen" if True in sides else ELSEWHERE
+        return Found(found, title, said, lead_of(found))
 
     def _front(self) -> str:
         """Make the front page."""

@@ -47,7 +47,7 @@ def front_payload(entries: Sequence[BoardEntry], laid_out: Sequence[Slice]) -> d
                 "conditionName": condition_label(each),
                 "chance": thousandths(each.chance),
                 "columns": [
-                    [column.label, int(column.seen), int(at in each.counting)]
+                    [column.label, int(bool(column.seen)), int(at in each.counting)]
                     for at, column in enumerate(each.columns)
                 ],
                 "rows": [_front_row(row, each.metric, places) for row in each.rows],
@@ -94,7 +94,7 @@ def compare_payload(laid_out: Sequence[Slice]) -> list[dict[str, Any]]:
             "metric": each.metric,
             "condition": each.condition,
             "conditionName": condition_label(each),
-            "columns": [[column.label, int(column.seen)] for column in each.columns],
+            "columns": [[column.label, int(bool(column.seen))] for column in each.columns],
             "rows": [
                 [row.entry.entry, row.entry.draws, [_compared(c, each.metric) for c in row.cells]]
                 for row in each.rows

@@ -28,7 +28,7 @@ class Column:
     training: str
     test: str
     role: str
-    seen: bool
+    seen: bool | None
     headline: bool
 
     @property
@@ -161,7 +161,7 @@ def _slice(
     if sample is None:
         return None
     shown = list(columns.values())
-    unseen = [at for at, c in enumerate(shown) if c.headline and not c.seen]
+    unseen = [at for at, c in enumerate(shown) if c.headline and c.seen is False]
     counting = unseen or [at for at, c in enumerate(shown) if c.headline]
     counting = counting or list(range(len(shown)))
     cells = [tuple(mine.get(key) for key in columns) for mine in of_entry]

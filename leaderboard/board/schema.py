@@ -103,7 +103,7 @@ class EntryCell(_Strict):
     condition_name: Name
     severity: int
     level: Literal["image", "video"]
-    seen: bool
+    seen: bool | None
     headline: bool
     n_real: int | None
     n_fake: int | None

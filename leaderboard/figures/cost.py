@@ -16,11 +16,18 @@ from matplotlib.ticker import LogLocator
 from leaderboard.figures.drawing import FigureKind, Picture, new_figure, picture
 from leaderboard.figures.panels import LABEL_HEIGHT, legend, name_points, styles, unit_ticks
 from leaderboard.tables.cost import Cost, cost_csv, cost_json, cost_markdown
-from results.files import atomic_write
+from results.files import atomic_write, refuse_existing
+
+
+def cost_files(folder: str | Path) -> list[Path]:
+    """Name all that ``write_costs`` may write."""
+    return [
+        Path(folder) / f"costs.{ending}" for ending in ("md", "csv", "json", "png", "svg", "pdf")
+    ]
 
 
 def write_costs(
-    folder: str | Path, costs: Sequence[Cost], measured: Mapping[str, str]
+    folder: str | Path, costs: Sequence[Cost], measured: Mapping[str, str], *, force: bool = False
 ) -> list[Path]:
     """Write the table in its three forms and the figure.
 
@@ -28,11 +35,16 @@ def write_costs(
         folder: Where to; it is made where it is not there.
         costs: A detector each.
         measured: How it was measured: what, and its value.
+        force: Replace files that are there.
 
     Returns:
         The files.
+
+    Raises:
+        ResultError: One is there.
     """
     folder = Path(folder)
+    refuse_existing(*cost_files(folder), force=force)
     texts: dict[str, str | bytes] = {
         "costs.md": cost_markdown(costs, measured),
         "costs.csv": cost_csv(costs),

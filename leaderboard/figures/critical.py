@@ -37,7 +37,8 @@ def block_table(view: ProtocolView) -> pd.DataFrame:
     """Give each detector's headline metric on each test set, the blocks of the comparison.
 
     A value is the mean over training sets and seeds, of unseen headline cells under the base
-    condition; a training set counts where every detector has a value.
+    condition; a training set counts where every detector has a value. What was trained elsewhere
+    has no unseen cells and takes no part.
 
     Returns:
         A row a test set, a column a detector; test sets that have none are left out.
@@ -45,11 +46,12 @@ def block_table(view: ProtocolView) -> pd.DataFrame:
     values: dict[tuple[str, str], dict[tuple[str, int], float]] = {}
     for result in view.at(view.base, view.level):
         value = result.value(view.metric).value
-        if value is not None and result.cell.headline and not result.cell.seen:
+        if value is not None and result.cell.headline and result.cell.seen is False:
             key = (result.test.label, result.cell.training)
             who = (result.contender.detector, result.contender.seed)
             values.setdefault(key, {})[who] = value
-    whole = {key: found for key, found in values.items() if len(found) == len(view.contenders)}
+    here = [who for who in view.contenders if not view.is_elsewhere(who)]
+    whole = {key: found for key, found in values.items() if len(found) == len(here)}
     table = pd.DataFrame(whole).T
     if table.empty:
         return pd.DataFrame(columns=list(view.detectors.values()))

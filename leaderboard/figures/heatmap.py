@@ -28,6 +28,7 @@ from leaderboard.figures.drawing import (
 from leaderboard.tables.cells import cell_text
 from leaderboard.tables.table import DASH
 from leaderboard.view import FEW_TELLS, Contender, Context, ProtocolView, Result, Test
+from protocols import ELSEWHERE
 from results.metrics.registry import Metric
 from results.rounding import rounded
 
@@ -116,9 +117,10 @@ def _panels(view: ProtocolView) -> list[_Panel]:
     if len(view.trainings) == 1 and len(view.contenders) > 1:
         (training,) = view.trainings
         rows = tuple((contender.label, contender, training) for contender in view.contenders)
-        return [_Panel(f"trained on {training}", rows)]
+        is_known = training != ELSEWHERE
+        return [_Panel(f"trained on {training}" if is_known else training, rows)]
     return [
-        _Panel(who.label, tuple((training, who, training) for training in view.trainings))
+        _Panel(who.label, tuple((t, who, t) for t in view.trainings_of(who)))
         for who in view.contenders
     ]
 

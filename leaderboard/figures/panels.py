@@ -218,7 +218,7 @@ def clean_results(view: ProtocolView, contender: Contender) -> list[Result]:
         for result in view.of(contender, view.base, view.level)
         if result.record and result.record.n_real + result.record.n_fake
     ]
-    return headline_results([result for result in found if not result.cell.seen] or found)
+    return headline_results([result for result in found if result.cell.seen is False] or found)
 
 
 def clean_results_text(view: ProtocolView) -> str:

@@ -48,7 +48,7 @@ _DET = FigureKind(
     ),
     heading="Errors against each other",
 )
-_Line = tuple[Literal["-", "--"], float]
+_Line = tuple[Literal["-", "--", ":"], float]
 _MARKS = 0.28  # of a panel's diagonal, from marker to marker
 _DET_TICKS = (0.001, 0.01, 0.05, 0.2, 0.5, 0.8)
 _DET_HIGH = 0.9
@@ -59,7 +59,7 @@ class MeanCurve(NamedTuple):
     """The mean ROC curve of a contender's models on one test set.
 
     Attributes:
-        seen: Whether they had seen its forgeries in training.
+        seen: Whether they had seen its forgeries in training; None where that is not known.
         curve: ``leaderboard.figures.roc.mean_roc``.
         n_real: Images (videos at level video); ``n_fake`` likewise.
         models: How many models it is of.
@@ -67,7 +67,7 @@ class MeanCurve(NamedTuple):
 
     test: str
     contender: Contender
-    seen: bool
+    seen: bool | None
     curve: Roc
     n_real: int
     n_fake: int
@@ -82,7 +82,7 @@ def mean_curves(context: Context) -> list[MeanCurve]:
         both classes.
     """
     view, contents = context.view, context.contents
-    cells: dict[tuple[str, Contender, bool], list[Result]] = {}
+    cells: dict[tuple[str, Contender, bool | None], list[Result]] = {}
     for result in view.at(view.base, view.level):
         if result.record and result.record.n_real and result.record.n_fake:
             key = (result.test.label, result.contender, result.cell.seen)
@@ -168,8 +168,10 @@ def _panels(
     How many images there are stands in the corner at ``sizes_at``, where the worst curves are.
     """
     tests = list(dict.fromkeys(curve.test for curve in curves))
-    both = len({curve.seen for curve in curves}) == 2
-    lines: dict[bool, _Line] = {False: ("-", 1.7), True: ("--", 1.0) if both else ("-", 1.7)}
+    both = {curve.seen for curve in curves} >= {True, False}
+    plain: _Line = ("-", 1.7)
+    lines: dict[bool | None, _Line] = {False: plain, True: ("--", 1.0) if both else plain}
+    lines[None] = (":", 1.7) if len({curve.seen for curve in curves}) > 1 else plain
     looks, columns = contender_styles(view), columns_of(len(tests))
     height = min(WIDTH / columns, 4) + 0.3
     axes = panels(figure, len(tests), columns=columns, height=height, sharey=True)
@@ -197,12 +199,13 @@ def _panels(
 
 
 def _keys(
-    view: ProtocolView, curves: Sequence[MeanCurve], lines: dict[bool, _Line]
+    view: ProtocolView, curves: Sequence[MeanCurve], lines: dict[bool | None, _Line]
 ) -> list[Line2D]:
     """Explain colours, markers and lines."""
     keys = contender_keys(view)
-    for seen in sorted({curve.seen for curve in curves}):
-        text = "seen in training" if seen else "not seen in training"
+    said = {False: "not seen in training", True: "seen in training", None: "trained elsewhere"}
+    there = {curve.seen for curve in curves}
+    for seen, text in ((seen, text) for seen, text in said.items() if seen in there):
         dashes, width = lines[seen]
         keys.append(Line2D([], [], color=INK, linestyle=dashes, linewidth=width, label=text))
     return keys

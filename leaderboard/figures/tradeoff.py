@@ -54,7 +54,7 @@ def tradeoff_table(view: ProtocolView, costs: pd.DataFrame | None = None) -> pd.
     for contender in view.contenders:
         value = summarise(clean_results(view, contender), view.metric, strict=False).value
         sizes = [model.parameters for (who, _), model in view.models.items() if who == contender]
-        if value is None or not sizes:
+        if value is None or not any(sizes):
             continue
         row: dict[str, object] = {
             "contender": contender.label,

@@ -12,6 +12,7 @@ from leaderboard.site.templating import environment, safe_address, sealed
 from leaderboard.tables.registry import TablePlace
 from leaderboard.tables.table import DASH, REPORTED, Table
 from leaderboard.view import ProtocolView
+from protocols import ELSEWHERE
 from results.rounding import rounded
 from results.run import RunContents
 from results.schema import CardFacts, ModelFacts
@@ -35,7 +36,8 @@ class ProtocolSection:
     @property
     def restriction(self) -> str | None:
         """Which of the protocol's training sets the run has, where it has not all of them."""
-        here, every = self.view.trainings, self.view.expansion.training_sets
+        here = [name for name in self.view.trainings if name != ELSEWHERE]
+        every = [t for t in self.view.expansion.training_sets if t.name != ELSEWHERE]
         if len(here) == len(every):
             return None
         return f"{len(here)} of the protocol's {len(every)} training sets: {', '.join(here)}"
@@ -81,6 +83,17 @@ class TrainingRow:
     protocols: Sequence[str]
     facts: ModelFacts
     scores: str
+
+    @property
+    def is_of_catalog(self) -> bool:
+        """Whether it is a detector of the catalog, of which published numbers are known."""
+        stated = self.facts.catalog
+        return ":" not in self.facts.detector if stated is None else stated
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it was trained elsewhere, so that nothing is known of its images."""
+        return self.facts.training == ELSEWHERE
 
     @property
     def loss(self) -> str:
@@ -251,7 +264,12 @@ def _random_starts(rows: Sequence[TrainingRow]) -> list[tuple[list[str], str]]:
     found: dict[str, list[str]] = {}
     for row in rows:
         published = row.facts.pretraining or ""
-        if row.facts.fit == "gradient" and row.facts.init == "random" and published != "none":
+        if (
+            row.is_of_catalog
+            and row.facts.fit == "gradient"
+            and row.facts.init == "random"
+            and published != "none"
+        ):
             labels = found.setdefault(published, [])
             if row.label not in labels:
                 labels.append(row.label)
@@ -260,8 +278,8 @@ def _random_starts(rows: Sequence[TrainingRow]) -> list[tuple[list[str], str]]:
 
 def _tiny(rows: Sequence[TrainingRow]) -> list[str]:
     """List the detectors whose networks were cut down to a size that nobody has published."""
-    tiny = [row.label for row in rows if row.facts.fit == "gradient" and row.facts.size == "tiny"]
-    return list(dict.fromkeys(tiny))
+    cut = [row for row in rows if row.is_of_catalog and row.facts.size == "tiny"]
+    return list(dict.fromkeys(row.label for row in cut if row.facts.fit == "gradient"))
 
 
 def _counts(contents: RunContents) -> dict[str, int]:

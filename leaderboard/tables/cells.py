@@ -4,6 +4,8 @@ from leaderboard.tables.table import DASH, POOLED, SEEN, SMALL, TableCell
 from leaderboard.view import Result, Summary
 from results.rounding import rounded, signed
 
+UNKNOWN = "trained elsewhere: what it has seen is not known"
+
 
 def value_cell(result: Result, metric: str, place: str | None = None) -> TableCell:
     """Show one number of one contender with its interval and marks, or why there is none.

@@ -59,7 +59,8 @@ def cost_rows(costs: Sequence[Cost]) -> list[list[str]]:
             continue
         rate, spread, peak = cost.images_per_second, cost.spread, cost.peak_bytes
         rows.append(
-            [cost.detector, cost.group, _shown(cost.parameters), _shown(cost.trained),
+            [cost.detector, cost.group,
+             _shown(cost.parameters or None), _shown(cost.trained or None),
              str(cost.input_size), _shown(cost.flops), _shown(rate),
              DASH if spread is None else f"{100 * spread:.0f}",
              DASH if peak is None else f"{peak / 1e6:.0f}"]

@@ -48,7 +48,7 @@ def lead(context: Context) -> Lead:
     view = context.view
     if len(view.detectors) < 2:
         return Lead(None, reason="one detector alone is not ranked")
-    found = context.shared(rankings)
+    found = [each for each in context.shared(rankings) if len(each.detectors) > 1]
     if not found:
         return Lead(None, reason="no cell is large enough, or not all detectors have a value of it")
     first = found[0]
@@ -69,8 +69,8 @@ def lead(context: Context) -> Lead:
 
 def _over(view: ProtocolView, first: RankedOver) -> str:
     """Say what a ranking is over."""
-    side = "seen" if first.seen else "unseen"
-    cells = f"{first.number} {side} cell{'' if first.number == 1 else 's'}"
+    side = "" if first.seen is None else "seen " if first.seen else "unseen "
+    cells = f"{first.number} {side}cell{'' if first.number == 1 else 's'}"
     damaged = f", {len(view.damaged)} damaged conditions" if view.damaged and first.title else ""
     return f"{view.metric} by {view.level}, {cells}{damaged}"
 

@@ -58,6 +58,7 @@ def _table(view: ProtocolView, there: list[Matched], metric: str, level: str) ->
         )
         for contender in view.contenders
         for training in trainings
+        if training in view.trainings_of(contender)
     ]
     differences = _differences(there, measured, metric, tests)
     sections = [Section("measured here", tuple(rows)), *_sections(there, tests)]

@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from leaderboard.tables.cells import number_range, summary_cell, value_cell
+from leaderboard.tables.cells import UNKNOWN, number_range, summary_cell, value_cell
 from leaderboard.tables.table import BEST, DASH, SECOND, Section, Table, TableCell
 from leaderboard.view import Contender, Context, ProtocolView, Result, Test, is_better, summarise
+from protocols import ELSEWHERE
 
 UNSEEN_MEAN = "mean unseen"
 
@@ -29,12 +30,13 @@ def matrix_table(view: ProtocolView, metric: str, level: str) -> Table:
     sections = []
     for contender in view.contenders:
         rows = []
-        for training in view.trainings:
+        for training in view.trainings_of(contender):
             row = [results[contender, training, test] for test in view.tests]
             cells = [value_cell(result, metric, placed.get(result)) for result in row]
             if with_mean:
-                unseen = summarise((r for r in row if not r.cell.seen), metric)
-                cells.insert(0, summary_cell(unseen))
+                unseen = summarise((r for r in row if r.cell.seen is False), metric)
+                unknown = TableCell(DASH, reason=UNKNOWN)
+                cells.insert(0, unknown if training == ELSEWHERE else summary_cell(unseen))
             rows.append((training, tuple(cells)))
         sections.append(Section(contender.label, tuple(rows)))
     return Table(
@@ -58,24 +60,25 @@ def transposed_tables(context: Context) -> Iterator[Table]:
 
 
 def transposed(table: Table) -> Table:
-    """Swap rows and columns, section by section; rows that hold for all sections come last."""
-    head = [(name, cells) for name, cells in table.head]
+    """Swap rows and columns, section by section; rows that hold for all sections come last.
+
+    A row that a section does not have, of a training set say, is a column without cells there.
+    """
+    names = list(dict.fromkeys(name for section in table.sections for name, _ in section.rows))
     sections = []
     for section in table.sections:
-        lines = [*section.rows, *head]
+        held = dict(section.rows)
+        lines = [held.get(name) for name in names] + [cells for _, cells in table.head]
         rows = tuple(
-            (column, tuple(cells[at] for _, cells in lines))
+            (column, tuple(TableCell("") if cells is None else cells[at] for cells in lines))
             for at, column in enumerate(table.columns)
         )
         sections.append(Section(section.title, rows))
-    names = {tuple(name for name, _ in section.rows) for section in table.sections}
-    if len(names) > 1:
-        raise ValueError(f"{table.name}: its sections do not have the same rows")
     return replace(
         table,
         name=f"{table.name}-transposed",
         corner=f"tested on / {table.corner}",
-        columns=(*next(iter(names), ()), *(name for name, _ in head)),
+        columns=(*names, *(name for name, _ in table.head)),
         head=(),
         sections=tuple(sections),
     )

@@ -38,7 +38,7 @@ def pair_table(view: ProtocolView, level: str) -> Table | None:
     sections = []
     for contender in view.contenders:
         rows = []
-        for training in view.trainings:
+        for training in view.trainings_of(contender):
             row = [results[contender, training, test] for test in view.tests]
             cells = [value_cell(r, metric, best[metric].get(r)) for r in row for metric in PAIR]
             # Two numbers a column are what papers have room for; the AUC's table has intervals.

@@ -1,12 +1,13 @@
 """Which detector is better beyond chance."""
 
 from collections.abc import Iterator, Sequence
+from itertools import product
 from typing import NamedTuple
 
 from leaderboard.tables.cells import interval_text
 from leaderboard.tables.table import DASH, Section, Table, TableCell
-from leaderboard.view import Context, ProtocolView, Result
-from protocols import Cell, Condition
+from leaderboard.view import Contender, Context, ProtocolView, Result
+from protocols import ELSEWHERE, Cell, Condition
 from results.errors import UndefinedError
 from results.rounding import rounded
 from results.statistics.bootstrap import FEWEST_CLUSTERS, RESAMPLES
@@ -25,16 +26,18 @@ class RankedOver(NamedTuple):
     Attributes:
         title: Which conditions these are; empty where the protocol damages nothing.
         number: How many cells there are under each condition.
-        seen: Whether their forgeries were seen in training.
+        seen: Whether their forgeries were seen in training; None for what was trained elsewhere.
         ranked: The ranking by what the study calls the detectors; None where there is none.
         reason: Why there is none.
+        detectors: What the study calls those that are ranked.
     """
 
     title: str
     number: int
-    seen: bool
+    seen: bool | None
     ranked: RankedDetectors | None
     reason: str | None
+    detectors: tuple[str, ...]
 
 
 def rankings(context: Context) -> tuple[RankedOver, ...]:
@@ -43,7 +46,8 @@ def rankings(context: Context) -> tuple[RankedOver, ...]:
     These are the unseen cells of the headline level (the seen ones where a protocol has no others)
     that are large enough, and of which every detector has every seed. Where a protocol damages
     images, detectors are ranked by the mean over all damaged conditions, and apart from that by
-    undamaged images.
+    undamaged images. What was trained elsewhere has nothing that is known to be unseen, and is
+    ranked among its own, over all cells that count.
 
     Returns:
         What the detectors are ranked over, the most telling first; empty where no cell counts.
@@ -55,17 +59,25 @@ def rankings(context: Context) -> tuple[RankedOver, ...]:
     ]
     if view.damaged:
         over.insert(0, (_DAMAGED, view.damaged))
+    here = tuple(who for who in view.contenders if not view.is_elsewhere(who))
+    elsewhere = tuple(who for who in view.contenders if view.is_elsewhere(who))
+    sides: list[tuple[tuple[Contender, ...], bool | None]] = [(here, seen), (elsewhere, None)]
+    sides = [side for side in sides if len({who.detector for who in side[0]}) > 1]
     found = []
-    for title, conditions in over:
-        cells = _ranked_cells(view, joint, conditions, seen=seen)
+    for (contenders, side), (title, conditions) in product(sides, over):
+        cells = _ranked_cells(view, joint, conditions, seen=side, contenders=contenders)
         if not cells:
             continue
+        names = tuple(dict.fromkeys(who.detector for who in contenders))
         ranked, reason = None, None
         try:
-            ranked = _ranked(view, joint, cells)
+            ranked = _ranked(view, joint, cells, names)
         except UndefinedError as error:
             reason = str(error)
-        found.append(RankedOver(title, len(cells) // len(conditions), seen, ranked, reason))
+        told = (ELSEWHERE if here and side is None else "", title)
+        title_of_both = ", ".join(part for part in told if part)
+        number = len(cells) // len(conditions)
+        found.append(RankedOver(title_of_both, number, side, ranked, reason, names))
     return tuple(found)
 
 
@@ -79,7 +91,8 @@ def ranks_tables(context: Context) -> Iterator[Table]:
     if not found:
         return
     number, seen = max(each.number for each in found), found[0].seen
-    over = f"{number} {'seen' if seen else 'unseen'} cell{'' if number == 1 else 's'}"
+    kind = "" if seen is None else "seen " if seen else "unseen "
+    over = f"{number} {kind}cell{'' if number == 1 else 's'}"
     under = f" under {len(view.damaged)} damaged conditions and without" if view.damaged else ""
     yield Table(
         name=f"{view.name}-ranks",
@@ -109,11 +122,16 @@ def _section_rows(view: ProtocolView, over: RankedOver) -> _Rows:
     if over.ranked is not None:
         return _rows(view, over.ranked)
     missing = TableCell(DASH, reason=f"not ranked: {over.reason}")
-    return tuple((name, (missing,) * len(_COLUMNS)) for name in view.detectors.values())
+    return tuple((view.detectors[name], (missing,) * len(_COLUMNS)) for name in over.detectors)
 
 
 def _ranked_cells(
-    view: ProtocolView, joint: Joint, conditions: Sequence[Condition], *, seen: bool
+    view: ProtocolView,
+    joint: Joint,
+    conditions: Sequence[Condition],
+    *,
+    seen: bool | None,
+    contenders: Sequence[Contender],
 ) -> list[Cell]:
     """List the cells that detectors are ranked over: those that count under all conditions."""
     found: dict[tuple[str, str], list[Result]] = {}
@@ -122,15 +140,17 @@ def _ranked_cells(
             counts = result.cell.seen is seen and result.cell.headline and not result.small
             if counts and result.value(view.metric).value is not None:
                 found.setdefault((result.cell.training, result.test.label), []).append(result)
-    everywhere = len(view.contenders) * len(conditions)
+    everywhere = len(contenders) * len(conditions)
     whole = [each for each in found.values() if len(each) == everywhere]
     cells = [cell for each in whole for cell in {id(r.cell): r.cell for r in each}.values()]
     return [cell for cell in cells if joint.fewest(cell, view.metric) >= FEWEST_CLUSTERS]
 
 
-def _ranked(view: ProtocolView, joint: Joint, cells: list[Cell]) -> RankedDetectors:
-    """Rank the detectors over some cells."""
-    models = {name: [_models(view, name, cell) for cell in cells] for name in view.detectors}
+def _ranked(
+    view: ProtocolView, joint: Joint, cells: list[Cell], detectors: Sequence[str]
+) -> RankedDetectors:
+    """Rank detectors over some cells."""
+    models = {name: [_models(view, name, cell) for cell in cells] for name in detectors}
     return joint.ranking(
         models, cells, view.metric, higher_is_better=view.headline.higher_is_better
     )

@@ -44,6 +44,7 @@ def seeds_tables(context: Context) -> Iterator[Table]:
                     ),
                 )
                 for training in view.trainings
+                if (detector, training, view.tests[0].label) in found
             ),
         )
         for detector, name in view.detectors.items()
@@ -70,7 +71,7 @@ def _spreads(
     """Pool over detectors how seeds vary, cell by cell."""
     return {
         (training, test.label): seed_spread(
-            np.array(_known(found[detector, training, test.label], view.metric))
+            np.array(_known(found.get((detector, training, test.label), ()), view.metric))
             for detector in view.detectors
         )
         for training in view.trainings

@@ -10,7 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from leaderboard.tables.cells import difference_cell, number_range, summary_cell, worst_cell
+from leaderboard.tables.cells import (
+    UNKNOWN,
+    difference_cell,
+    number_range,
+    summary_cell,
+    worst_cell,
+)
 from leaderboard.tables.table import DASH, SMALL, Section, Table, TableCell
 from leaderboard.view import (
     Contender,
@@ -21,7 +27,7 @@ from leaderboard.view import (
     is_better,
     summarise,
 )
-from protocols import Condition
+from protocols import ELSEWHERE, Condition
 from results.metrics.registry import Metric
 from results.rounding import rounded, signed
 from results.schema import ModelFacts
@@ -37,6 +43,7 @@ _TITLES = {
     "relative-robustness": "relative robustness",
     "corruption-drop": "mean drop under damage",
 }
+_ELSEWHERE = "mean, trained elsewhere"
 
 
 class Damage(NamedTuple):
@@ -60,6 +67,8 @@ def summary_tables(context: Context) -> Iterator[Table]:
     rows = []
     for contender in view.contenders:
         cells = [_summary(name, view, contender) for name in shown]
+        if view.elsewhere:
+            cells.append(_whole(view, contender))
         cells += _facts_cells([m for (c, _), m in view.models.items() if c == contender])
         rows.append((contender.label, tuple(cells)))
     yield Table(
@@ -68,7 +77,14 @@ def summary_tables(context: Context) -> Iterator[Table]:
         level=view.level,
         caption=f"{view.protocol.title}: {view.metric} by {view.level}",
         corner="detector",
-        columns=(*(_TITLES[name] for name in shown), "init", "parameters", "steps", "epochs"),
+        columns=(
+            *(_TITLES[name] for name in shown),
+            *((_ELSEWHERE,) if view.elsewhere else ()),
+            "init",
+            "parameters",
+            "steps",
+            "epochs",
+        ),
         sections=(Section("", tuple(rows)),),
         notes=(
             "In parentheses: cells in the number / cells. Only cells count whose real images are "
@@ -82,7 +98,9 @@ def summary_tables(context: Context) -> Iterator[Table]:
 def _track_notes(view: ProtocolView) -> list[str]:
     """Name the detectors of each track where not all are of one: their recipes differ too."""
     members: dict[str, dict[str, None]] = {}
-    for (contender, _), model in view.models.items():
+    for (contender, training), model in view.models.items():
+        if training == ELSEWHERE:
+            continue
         members.setdefault(model.track, {})[contender.label] = None
     if len(members) < 2:
         return []
@@ -168,12 +186,21 @@ def _summary(name: str, view: ProtocolView, contender: Contender) -> TableCell:
             for result in headline_results(view.of(contender, condition, view.level))
         )
         return _damage_cell(name, _DAMAGE[name](view, contender), view.headline, small=small)
+    if view.is_elsewhere(contender):
+        return TableCell(DASH, reason=UNKNOWN)
     seen, unseen = (_side(view, contender, seen=seen) for seen in (True, False))
     if name == "seen-unseen-drop":
         return difference_cell(seen, unseen)
     if name == "worst-unseen":
         return worst_cell(unseen, view.metric)
     return summary_cell(seen if name == "mean-seen" else unseen)
+
+
+def _whole(view: ProtocolView, contender: Contender) -> TableCell:
+    """Average all cells of what was trained elsewhere, of which none is seen or unseen."""
+    if not view.is_elsewhere(contender):
+        return TableCell(DASH, reason="trained here: see what was seen and unseen")
+    return summary_cell(summarise(view.of(contender, view.base, view.level), view.metric))
 
 
 def _side(view: ProtocolView, contender: Contender, *, seen: bool) -> Summary:
@@ -242,9 +269,17 @@ def _facts_cells(models: list[ModelFacts]) -> list[TableCell]:
         return [TableCell(DASH, reason="no model was trained")] * 4
     return [
         TableCell(", ".join(sorted({model.init for model in models}))),
-        TableCell(number_range([model.parameters for model in models])),
+        _parameters_cell(models),
         *_training_cells([model for model in models if model.fit == "gradient"]),
     ]
+
+
+def _parameters_cell(models: list[ModelFacts]) -> TableCell:
+    """Show how many parameters models have; a forest, say, has none that are counted."""
+    numbers = [model.parameters for model in models]
+    if not any(numbers):
+        return TableCell(DASH, reason="it has no weights that are counted")
+    return TableCell(number_range(numbers))
 
 
 def _training_cells(models: list[ModelFacts]) -> list[TableCell]:
