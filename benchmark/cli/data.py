@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from benchmark.cli.auditing import data_audit, data_extract, data_split
 from benchmark.cli.console import (
     EXIT_ERROR,
     error_console,
@@ -22,6 +23,9 @@ data_app = typer.Typer(no_args_is_help=True, help="Make, check and show manifest
 data_app.command("index")(data_index)
 data_app.command("adapters")(data_adapters)
 data_app.command("verify")(data_verify)
+data_app.command("audit")(data_audit)
+data_app.command("split")(data_split)
+data_app.command("extract")(data_extract)
 
 
 @data_app.command("check")

@@ -1,8 +1,5 @@
 """From a dataset on disk to its manifest: what an adapter reads, measured and written."""
 
-import csv
-import io
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,14 +13,13 @@ from benchmark.data.checking import check
 from benchmark.data.duplicates import Twins, twins
 from benchmark.data.facts import DatasetFacts, read_dataset_facts, write_facts
 from benchmark.data.frames import FRAMES, Periods, chosen_frames, thinned
-from benchmark.data.manifest import SUFFIXES, Manifest, from_columns
+from benchmark.data.manifest import Manifest, check_target, from_columns, write_manifest
 from benchmark.data.roots import LinkedRoot, stated_root
 from benchmark.data.rows import Rows
 from benchmark.data.tree import is_video
 from benchmark.errors import ImageError, ManifestError
 from protocols.files import parse_json
 from protocols.samples import OPTIONAL, REQUIRED
-from results.files import atomic_write
 
 NAME = "manifest.csv"
 INDEX_COLUMNS = ("path", *REQUIRED[1:], *OPTIONAL, "width", "height")
@@ -117,7 +113,7 @@ def index_folder(
     manifest = from_columns(dict(columns), target, facts=facts)
     if facts.root is not None or facts.links:
         write_facts(target, facts)
-    _write(columns, target)
+    write_manifest(columns, target)
     bad = measured.loc[measured["problem"] != "", "problem"]
     return Indexed(
         manifest=manifest,
@@ -154,19 +150,7 @@ def check_options(adapter: Adapter, options: Options, folder: Path) -> None:
 
 def _facts(folder: Path, target: Path, *, links: bool) -> DatasetFacts:
     """Give the facts to stand beside a manifest, after a look at whether it can be written."""
-    if target.suffix.lower() not in SUFFIXES:
-        raise ManifestError(f"{target}: a manifest is a {' or '.join(SUFFIXES)} file")
-    if not target.parent.is_dir():
-        raise ManifestError(f"{target.parent}: there is no such folder; make it first")
-    if target.exists():
-        raise ManifestError(f"{target}: there is a manifest already; move it away first")
-    try:
-        with tempfile.TemporaryFile(dir=target.parent):
-            pass
-    except OSError as error:
-        raise ManifestError(
-            f"{target}: cannot be written ({error.strerror}); write it elsewhere with -o"
-        ) from error
+    check_target(target)
     facts = read_dataset_facts(target)
     root = stated_root(folder, target)
     if facts.root not in (None, root):
@@ -285,32 +269,3 @@ def _fill(columns: dict[str, list[str]], measured: pd.DataFrame) -> None:
         columns[name] = [
             new if ok else old for ok, new, old in zip(good, found, stated, strict=True)
         ]
-
-
-def _write(columns: dict[str, list[str]], target: Path) -> None:
-    """Write a CSV or Parquet file whole or not at all."""
-    data: bytes | str
-    if target.suffix.lower() == ".csv":
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(zip(*columns.values(), strict=True))
-        data = text.getvalue()
-    else:
-        data = _parquet(columns)
-    try:
-        atomic_write(target, data)
-    except OSError as error:
-        raise ManifestError(f"{target}: cannot be written: {error.strerror}") from error
-
-
-def _parquet(columns: dict[str, list[str]]) -> bytes:
-    """Write columns of text as a Parquet file."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    schema = pa.schema([(name, pa.string()) for name in columns])
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.table(dict(columns), schema=schema), sink, compression="zstd")
-    found: bytes = sink.getvalue().to_pybytes()
-    return found

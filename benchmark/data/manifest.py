@@ -3,13 +3,16 @@
 import csv
 import io
 import re
+import tempfile
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from benchmark.data.facts import NOTHING_STATED, DatasetFacts, read_dataset_facts
 from benchmark.data.roots import root_of
@@ -19,6 +22,7 @@ from protocols.files import FileError, read_text
 from protocols.samples import COLUMNS, REQUIRED
 from protocols.text import printable
 from results.errors import ResultError
+from results.files import atomic_write
 from results.parquet import MOST_COLUMNS, read_table
 
 SUFFIXES = (".csv", ".parquet")
@@ -244,3 +248,50 @@ def _refuse(wrong: "pd.Series[bool]", path: Path, first_row: int, message: str) 
     row = int(wrong.to_numpy().argmax()) + first_row
     more = f" ({int(wrong.sum()) - 1} more such rows)" if wrong.sum() > 1 else ""
     raise ManifestError(f"{path}, row {row}: {message}{more}")
+
+
+def check_target(target: Path) -> None:
+    """Raise ManifestError unless a manifest can be written to a file that is not there yet."""
+    if target.suffix.lower() not in SUFFIXES:
+        raise ManifestError(f"{target}: a manifest is a {' or '.join(SUFFIXES)} file")
+    if not target.parent.is_dir():
+        raise ManifestError(f"{target.parent}: there is no such folder; make it first")
+    if target.exists():
+        raise ManifestError(f"{target}: there is a manifest already; move it away first")
+    try:
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except OSError as error:
+        raise ManifestError(
+            f"{target}: cannot be written ({error.strerror}); write it elsewhere with -o"
+        ) from error
+
+
+def write_manifest(columns: Mapping[str, list[str]], target: Path) -> None:
+    """Write columns of text as a CSV or Parquet file, whole or not at all.
+
+    Raises:
+        ManifestError: It cannot be written.
+    """
+    data: bytes | str
+    if target.suffix.lower() == ".csv":
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+        data = text.getvalue()
+    else:
+        data = _parquet(columns)
+    try:
+        atomic_write(target, data)
+    except OSError as error:
+        raise ManifestError(f"{target}: cannot be written: {error.strerror}") from error
+
+
+def _parquet(columns: Mapping[str, list[str]]) -> bytes:
+    """Write columns of text as a Parquet file."""
+    schema = pa.schema([(name, pa.string()) for name in columns])
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(dict(columns), schema=schema), sink, compression="zstd")
+    found: bytes = sink.getvalue().to_pybytes()
+    return found

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from benchmark.data.adapters import Adapter, Described, Options, Row
-from benchmark.data.adapters.folders.layout import LABEL_WORDS, SPLIT_WORDS, label_of
+from benchmark.data.adapters.folders.layout import label_of
 from benchmark.data.layouts.records import plain_path, read_records
 from benchmark.data.naming import video_name
 from benchmark.data.rows import Rows
 from benchmark.data.shares import shared_out
 from benchmark.data.tree import is_video, list_images
+from benchmark.data.words import LABEL_WORDS, SPLIT_WORDS
 from benchmark.errors import ManifestError
 from protocols.samples import OPTIONAL, REQUIRED
 

@@ -19,18 +19,13 @@ from pathlib import Path, PurePosixPath
 from shlex import quote
 
 from benchmark.data.adapters import Adapter, ByGenerator, Described, Options, Row
-from benchmark.data.adapters.folders.layout import (
-    LABEL_WORDS,
-    SPLIT_WORDS,
-    FolderPlace,
-    label_of,
-    place,
-)
+from benchmark.data.adapters.folders.layout import FolderPlace, label_of, place
 from benchmark.data.adapters.folders.metadata import METADATA, read_metadata
 from benchmark.data.naming import tie, video_name
 from benchmark.data.rows import Rows
 from benchmark.data.shares import shared_out
 from benchmark.data.tree import is_video, list_images
+from benchmark.data.words import LABEL_WORDS, SPLIT_WORDS
 from benchmark.errors import ManifestError
 from protocols.samples import OPTIONAL, REQUIRED
 

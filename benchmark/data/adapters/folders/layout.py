@@ -12,29 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from benchmark.data.words import LABEL_WORDS, SPLIT_WORDS
 from benchmark.errors import ManifestError
-
-LABEL_WORDS = {
-    "real": "real",
-    "0_real": "real",
-    "nature": "real",
-    "fake": "fake",
-    "1_fake": "fake",
-    "ai": "fake",
-}
-SPLIT_WORDS = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "test": "test",
-    "testing": "test",
-    "eval": "test",
-    "evaluation": "test",
-}
-
 
 # How images are kept: neither a generator nor a source.
 _KEPT_IN = frozenset(

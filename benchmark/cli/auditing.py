@@ -1,0 +1,122 @@
+"""The commands that look at a whole dataset: ``data audit``, ``data split``, ``data extract``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from benchmark.cli.console import (
+    EXIT_ERROR,
+    error_console,
+    out_console,
+    print_table,
+    reports_errors,
+    say,
+)
+from benchmark.cli.options import read_shares
+from benchmark.errors import BenchmarkError
+
+ManifestArgument = Annotated[Path, typer.Argument(help="A manifest file.")]
+
+
+@reports_errors
+def data_audit(
+    manifest: ManifestArgument,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder of index.html and audit.json.")],
+    seed: Annotated[int, typer.Option("--seed", help="Of folds and draws.", min=0)] = 0,
+) -> None:
+    """Look for overlaps, shortcuts, wrong labels and broken files; exit code 1 if there are any."""
+    from benchmark.cli.display import Display
+    from benchmark.data.audit.audit import audit
+    from benchmark.data.audit.page import write_audit
+    from benchmark.data.manifest import read_manifest
+
+    found = read_manifest(manifest)
+    with Display(error_console) as display:
+        display.phase("check", 1)
+        display.job(f"reading {found.name}", len(found.samples))
+        told = audit(found, seed=seed, on_progress=display.advance)
+        display.finish()
+    for finding in told.findings:
+        out_console.print(
+            f"[yellow]{escape(finding.kind)}:[/] {escape(finding.sentence)}; "
+            f"{escape(finding.remedy)}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if told.unstated:
+        say(f"Not looked for, since no sample states it: {', '.join(told.unstated)}")
+    rows = [
+        [
+            each.subject,
+            each.clue,
+            each.reals,
+            f"{each.auc:.3f}",
+            f"{each.low:.3f} to {each.high:.3f}",
+        ]
+        for each in told.shortcuts
+        if each.auc is not None and each.tells
+    ]
+    if rows:
+        columns = ["of", "clue", "real images of", "AUC", "95 % interval"]
+        print_table("Clues that tell the class without the face", columns, rows)
+    say(f"Page: {write_audit(told, out)}")
+    if told.findings:
+        raise typer.Exit(EXIT_ERROR)
+    say(f"Nothing found in {len(found.samples)} images")
+
+
+@reports_errors
+def data_split(
+    manifest: ManifestArgument,
+    out: Annotated[Path, typer.Option("-o", "--out", help="A new .csv or .parquet file.")],
+    shares: Annotated[str, typer.Option("--shares", help="Of train,val,test.")] = "0.7,0.1,0.2",
+    seed: Annotated[int, typer.Option("--seed", help="Of sets of one size.", min=0)] = 0,
+    look_alikes: Annotated[
+        bool, typer.Option("--look-alikes", help="Keep what looks the same together: reads all.")
+    ] = False,
+) -> None:
+    """Split a dataset anew: nobody, no video, pair or look-alike stands on two sides."""
+    from benchmark.cli.display import Display
+    from benchmark.data.audit.measuring import measure
+    from benchmark.data.checking import overview
+    from benchmark.data.manifest import check_target, read_manifest
+    from benchmark.data.splitting import split_manifest
+
+    found, parts = read_manifest(manifest), read_shares(shares)
+    if parts is None:
+        raise BenchmarkError("--shares are three numbers like 0.7,0.1,0.2")
+    check_target(out)
+    measures = None
+    if look_alikes:
+        with Display(error_console) as display:
+            display.phase("check", 1)
+            display.job(f"reading {found.name}", len(found.samples))
+            measures = measure(found, on_progress=display.advance)
+            display.finish()
+    written = split_manifest(found, out, parts, seed=seed, measures=measures)
+    counts = written.samples["split"].value_counts()
+    told = ", ".join(f"{split} {counts.get(split, 0)}" for split in ("train", "val", "test"))
+    say(f"Manifest: {out} ({told})")
+    for warning in overview(written.samples).warnings:
+        out_console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
+
+
+@reports_errors
+def data_extract(
+    manifest: ManifestArgument,
+    out: Annotated[Path, typer.Argument(help="The folder; continued if it is there.")],
+) -> None:
+    """Write each frame of a manifest of videos as a PNG file: the same pixels, read faster."""
+    from benchmark.cli.display import Display
+    from benchmark.data.extracting import extract
+    from benchmark.data.manifest import read_manifest
+
+    found = read_manifest(manifest)
+    with Display(error_console) as display:
+        display.phase("check", 1)
+        display.job(f"extracting {found.name}", len(found.samples))
+        written = extract(found, out, on_progress=display.advance)
+        display.finish()
+    say(f"Manifest: {written}")

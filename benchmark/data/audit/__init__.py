@@ -1,0 +1,1 @@
+"""What would make a dataset's numbers mean less: found before anything is trained on it."""
