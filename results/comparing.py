@@ -253,6 +253,11 @@ def _compared(
     spread: SeedSpread | None,
 ) -> Compared:
     """Compare the two in one cell."""
+    models = [model for side in sides for model in side.values()]
+    lacking = next(filter(None, (contents.unscored(model, cell) for model in models)), None)
+    seeds = (tuple(sides[0]), tuple(sides[1]))
+    if lacking:
+        return Compared(protocol, cell, seeds, 0, 0, None, None, None, None, lacking)
     scored = [
         {seed: contents.scored(model, cell) for seed, model in side.items()} for side in sides
     ]
@@ -276,7 +281,7 @@ def _compared(
     return Compared(
         protocol=protocol,
         cell=cell,
-        seeds=(tuple(scored[0]), tuple(scored[1])),
+        seeds=seeds,
         n_real=len(labels) - n_fake,
         n_fake=n_fake,
         left=means[0],

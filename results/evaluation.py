@@ -101,10 +101,17 @@ def _cell_record(
     threshold: Value,
 ) -> CellRecord:
     """Compute the numbers of one cell."""
-    measured = contents.measured(model, cell, threshold)
-    n_real, n_fake = measured.n_real, measured.n_fake
-    names = (*protocol.metrics, *(beside() if cell.condition.name == "clean" else ()))
-    values = measured.values(dict.fromkeys(names))
+    names = dict.fromkeys(
+        (*protocol.metrics, *(beside() if cell.condition.name == "clean" else ()))
+    )
+    n_real, n_fake, others = 0, 0, {}
+    if lacking := contents.unscored(model, cell):
+        metrics = dict.fromkeys(names, Value(value=None, reason=lacking))
+    else:
+        measured = contents.measured(model, cell, threshold)
+        n_real, n_fake = measured.n_real, measured.n_fake
+        metrics = joint.with_intervals(model, cell, measured, measured.values(names))
+        others = _other_reals(contents, model, cell)
     return CellRecord(
         training=cell.training,
         test=cell.test.name,
@@ -123,8 +130,8 @@ def _cell_record(
         n_missing=cell.test.n_missing,
         n_orphans=cell.test.n_orphans,
         prevalence=n_fake / (n_real + n_fake) if n_real + n_fake else None,
-        metrics=joint.with_intervals(model, cell, measured, values),
-        other_reals=_other_reals(contents, model, cell),
+        metrics=metrics,
+        other_reals=others,
     )
 
 

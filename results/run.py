@@ -202,6 +202,14 @@ class RunContents:
             return Scored(labels, logits, 0.0)
         return self._videos(rows, labels, logits)
 
+    def unscored(self, model: str, cell: Cell) -> str | None:
+        """Say what imported scores lack in a cell, so that it has no numbers; None: nothing."""
+        if self.models[model].imported is None:
+            return None
+        rows = cell.test.all_rows
+        lacking = self.scores(model).n_missing(cell.condition.key, rows)
+        return f"{lacking} of its {len(rows)} scores were not given" if lacking else None
+
     def measured(self, model: str, cell: Cell, carried: Value = NO_THRESHOLD) -> Measured:
         """Give what the metrics of a cell are computed of; ``carried`` is its threshold."""
         scored = self.scored(model, cell)

@@ -42,6 +42,43 @@ class CardFacts(_Strict):
     fidelity: str
 
 
+class Imported(_Strict):
+    """Where scores come from that were not made here.
+
+    Attributes:
+        file: Name of the file; ``sha256`` that of its bytes.
+        kind: ``logit`` or ``probability``.
+        direction: Which class a greater score means, and who says so.
+        by: Whether a row was of a ``sample`` or of a ``group`` of them, a video.
+        unscored: ``gap`` where a cell that lacks a score has no numbers, ``wrong`` where what has
+            none counts as a wrong answer.
+        rows: Rows of the file; ``unmatched`` of no sample, ``repeated`` that say again what
+            another says.
+        statuses: How many rows have no score, by why.
+        clipped: Probabilities of exactly 0 or 1.
+        needed: Scores that the run's cells need; ``given`` how many of them the file gave.
+    """
+
+    file: str
+    sha256: str
+    kind: Literal["logit", "probability"]
+    direction: str
+    by: Literal["sample", "group"]
+    unscored: Literal["gap", "wrong"]
+    rows: int
+    unmatched: int
+    repeated: int
+    statuses: dict[str, int]
+    clipped: int
+    needed: int
+    given: int
+
+    @property
+    def coverage(self) -> float:
+        """The share of the needed scores that was given."""
+        return self.given / self.needed if self.needed else 0.0
+
+
 class ModelFacts(_Strict):
     """A trained detector, as ``models/<id>.json`` states it.
 
@@ -73,6 +110,7 @@ class ModelFacts(_Strict):
         card: The rest of its card; None where it was not taken down.
         catalog: Whether it is a detector of the catalog, and no user's own; None where it was not
             taken down.
+        imported: Where its scores come from, if they were not made here.
     """
 
     schema_: Literal[2] = Field(default=SCHEMA, alias="schema")
@@ -106,6 +144,7 @@ class ModelFacts(_Strict):
     pretraining: str | None = None
     card: CardFacts | None = None
     catalog: bool | None = None
+    imported: Imported | None = None
 
 
 class Entry(_Strict):

@@ -45,7 +45,7 @@ FLOORS: dict[str, list[set[str]]] = {
         {"schema"},
         {"store", "attacks", "embeddings", "overlays", "literature"},
         {"measured", "run", "statistics"},
-        {"evaluation", "comparing", "subgroups", "exports", "query"},
+        {"evaluation", "comparing", "subgroups", "exports", "query", "score_tables"},
     ],
 }
 # The engine is loaded when it is first used: ``benchmark.run`` is a name of the package.

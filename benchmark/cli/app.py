@@ -22,6 +22,7 @@ from benchmark.cli.console import (
     say,
 )
 from benchmark.cli.data import data_app, draw_embedded
+from benchmark.cli.imports import import_app
 from benchmark.cli.limits import DATA_ONLY, read_data_only
 from benchmark.cli.list import list_app
 from benchmark.cli.options import (
@@ -67,6 +68,7 @@ app.add_typer(show_app, name="show")
 app.add_typer(bench_app, name="bench")
 app.add_typer(board_app, name="board")
 app.add_typer(results_app)
+app.add_typer(import_app)
 
 
 def main() -> None:

@@ -132,10 +132,11 @@ def _numbers(seeds: tuple[int, ...]) -> str:
 def export(
     run: RunArgument,
     form: Annotated[
-        Literal["csv", "json", "model-index", "eval-results", "eval-yaml"],
+        Literal["csv", "json", "scores", "model-index", "eval-results", "eval-yaml"],
         typer.Option(
             "--format",
-            help="The last three are the Hugging Face Hub's; the first two of them of one model.",
+            help="scores: a labelled row an image, and a video. The last three are the Hub's; the "
+            "first two of them of one model.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="The file to write.")],
@@ -154,6 +155,9 @@ def export(
     from results.exports import to_csv, to_eval_results, to_eval_yaml, to_json, to_model_index
     from results.files import refuse_existing
 
+    if form == "scores":
+        _export_scores(run, out, model, force)
+        return
     refuse_existing(out, force=force)
     if form in ("csv", "json", "eval-yaml") and model is not None:
         raise BenchmarkError(f"--model: {form} has all models; filter its column 'model'")
@@ -176,6 +180,20 @@ def export(
     out_console.print(
         f"Export: {out} ({made.written} numbers{left_out})", highlight=False, soft_wrap=True
     )
+
+
+def _export_scores(run: Path, out: Path, model: str | None, force: bool) -> None:
+    """Write a run's scores as two labelled tables: of images, and of videos where there are any."""
+    from results.files import csv_table, refuse_existing
+    from results.score_tables import score_tables
+
+    of_videos = out.with_name(f"{out.stem}-videos{out.suffix}")
+    refuse_existing(out, of_videos, force=force)
+    found = score_tables(run, model)
+    for path, table in ((out, found.images), (of_videos, found.videos)):
+        if len(table):
+            _write_new(path, csv_table(table), force)
+            say(f"Export: {path} ({len(table)} scores)")
 
 
 @results_app.command()

@@ -173,6 +173,7 @@ def render(
             synthetic=any(dataset.synthetic for dataset in facts.data.values()),
             random_starts=_random_starts(rows),
             tiny=_tiny(rows),
+            imported=[(row.label, row.facts.imported) for row in rows if row.facts.imported],
             counts=_counts(contents),
             **sealed(["style.css"], ["tables.js"]),
         )

@@ -1,0 +1,106 @@
+"""The command that brings scores in which were made elsewhere."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from benchmark.cli.console import EXIT_ERROR, doing, error_console, fail, reports_errors, say
+from benchmark.cli.options import read_data
+
+# Nothing here may import torch at the top: --help stays light.
+import_app = typer.Typer()
+_NAMED = 5  # rows of each kind that are named on the terminal
+
+
+@import_app.command("import")
+@reports_errors
+def import_command(
+    scores: Annotated[
+        Path, typer.Argument(help="CSV, Parquet, JSON lines or npz; or DeepfakeBench's folder.")
+    ],
+    detector: Annotated[str, typer.Option("--detector", help="What tables call it.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the run; added to if there.")],
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--data", help="MANIFEST, or ROLE=MANIFEST: of a new run.", metavar="[ROLE=]FILE"
+        ),
+    ] = None,
+    protocol: Annotated[
+        list[str] | None, typer.Option("--protocol", help="Of a new run; may be repeated.")
+    ] = None,
+    id_column: Annotated[
+        str | None, typer.Option("--id", help="Column of the paths.", show_default="by its name")
+    ] = None,
+    score: Annotated[
+        str | None, typer.Option("--score", help="Column of the score.", show_default="by its name")
+    ] = None,
+    fake: Annotated[
+        str | None, typer.Option("--fake", help="With --real: a column a class, as a softmax has.")
+    ] = None,
+    real: Annotated[str | None, typer.Option("--real", help="See --fake.")] = None,
+    kind: Annotated[
+        Literal["logit", "probability"] | None,
+        typer.Option("--kind", help="What they are.", show_default="by the column's name"),
+    ] = None,
+    positive: Annotated[
+        Literal["fake", "real", "prove"] | None,
+        typer.Option(
+            "--positive",
+            help="The class that a greater score means; prove: let the labels show it.",
+            show_default="by the column's name",
+        ),
+    ] = None,
+    by: Annotated[
+        Literal["sample", "group"], typer.Option("--by", help="group: a row is a whole video.")
+    ] = "sample",
+    unscored: Annotated[
+        Literal["gap", "wrong"],
+        typer.Option("--unscored", help="What lacks a score: no number, or a wrong answer."),
+    ] = "gap",
+    min_coverage: Annotated[
+        float,
+        typer.Option("--min-coverage", min=0, max=1, help="Below this share it is an error."),
+    ] = 1.0,
+) -> None:
+    """Add scores of your own code to a run, or begin one: its tables, intervals, comparisons."""
+    with doing("Reading scores"):
+        from benchmark.data.columns import Stated
+        from benchmark.study.importing import ImportSettings, import_scores
+
+        stated = Stated(
+            id=id_column, score=score, fake=fake, real=real, kind=kind, positive=positive
+        )
+        found = import_scores(
+            ImportSettings(
+                file=scores,
+                detector=detector,
+                out=out,
+                data=read_data(data) if data else None,
+                protocols=tuple(protocol or ()),
+                stated=stated,
+                by=by,
+                unscored=unscored,
+            )
+        )
+    told = found.facts
+    say(f"{detector} ({found.model}): {told.given} of the {told.needed} scores that are needed")
+    say(f"{told.kind}s, {told.direction}")
+    if "nobody stated" in told.direction:
+        error_console.print(
+            "[yellow]warning:[/] the direction was taken from the labels of these very samples: "
+            "state it with --positive",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip
+    if told.clipped:
+        say(f"Probabilities of exactly 0 or 1, which are ties: {told.clipped}")
+    for what, rows in found.problems.groupby(found.problems["why"].str.split(":").str[0]):
+        named = ", ".join(rows["id"].head(_NAMED))
+        say(f"{what}: {len(rows)} ({named}{', ...' if len(rows) > _NAMED else ''})")
+    if found.rows_file is not None:
+        say(f"All of these, row by row: {found.rows_file}")
+    say(f"Report: {found.page}")
+    if told.coverage < min_coverage:
+        fail(f"coverage is {told.coverage:.4f}, below --min-coverage {min_coverage:g}")
+        raise typer.Exit(EXIT_ERROR)
