@@ -8,7 +8,8 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution, distributions, version
@@ -60,6 +61,25 @@ def environment(device: "torch.device") -> dict[str, str]:
     import torch
 
     return {**versions(), "device": describe(device), "threads": str(torch.get_num_threads())}
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one CPU thread for a while, whatever the process has.
+
+    The sums of several threads are rounded otherwise for every number of them, and hundreds of
+    steps of a training make another model of that.
+    """
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    before = torch.get_num_threads()
+    with threadpool_limits(1):
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
 
 def describe(device: "torch.device") -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 Positions = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 _NUMBER = r"(\d+)(?:\.[^./]*)?$"
-_BOX = r"[#&]xywh=[\d,]+$"
+FACE_BOX = r"[#&]xywh=[\d,]+$"
 
 
 class Pool:
@@ -107,7 +107,7 @@ class Pool:
         floor(i (n - 1) / (count - 1) + 1/2) for i from 0 to count - 1 are kept; of count = 1, the
         middle one.
         """
-        names = self.samples["sample_id"].str.replace(_BOX, "", regex=True)
+        names = self.samples["sample_id"].str.replace(FACE_BOX, "", regex=True)
         frame = names.str.extract(_NUMBER, expand=False).fillna("0")
         keys = ["dataset", "split", "label", "group"]
         order = self.samples[keys].assign(frame=frame.astype("float64"), id=self._ids)

@@ -39,7 +39,7 @@ __all__ = [
     "protocol_names",
 ]
 
-Level = Literal["image", "video"]
+Level = Literal["image", "video", "video-max"]
 Summary = Literal[
     "mean-seen",
     "mean-unseen",
@@ -147,7 +147,8 @@ class Protocol(BaseModel):
         conditions: ``clean`` and perturbations, in the order of tables.
         metrics: What the tables show, the headline first. Their names are checked by those who
             compute them.
-        levels: Single images, or videos as the mean P(fake) of their frames.
+        levels: Single images; or videos as the mean P(fake) of their faces (``video``), or as the
+            mean over frames of the greatest of a frame's faces (``video-max``).
         summaries: What sums the protocol up, over its headline cells.
         budget: Makes training sets equal; None: they are as large as the manifest makes them.
         draw_seed: Of every subset: the samples with the smallest sha256 of (seed, sample id).

@@ -29,11 +29,11 @@ class Measured:
         Args:
             labels: 1 is fake, shape (n,).
             scores: Logits of images, or mean P(fake) of videos, shape (n,).
-            level: ``image`` or ``video``.
+            level: ``image``, ``video`` or ``video-max``.
             carried: The threshold that validation samples chose, or why there is none.
         """
         self._samples = Samples(labels, scores, logits=level == "image", threshold=carried.value)
-        self._level, self._carried = level, carried
+        self._unit, self._carried = level.partition("-")[0], carried
 
     @property
     def n_fake(self) -> int:
@@ -101,10 +101,10 @@ class Measured:
     def _absent(self, metric: Metric) -> str | None:
         """Say what is lacking for any value, in the words of the level."""
         if len(self._samples.labels) == 0:
-            return f"no {self._level}s"
+            return f"no {self._unit}s"
         for need, number in (("real", self.n_real), ("forged", self.n_fake)):
             if need in metric.needs and not number:
-                return f"one class only, no {need} {self._level}s"
+                return f"one class only, no {need} {self._unit}s"
         if "threshold" in metric.needs and self._carried.value is None:
             return self._carried.reason or "no threshold"
         return None

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from protocols import CLEAN, ELSEWHERE, Cell, Expansion, ImageSet, Protocol, expand
+from protocols.pool import FACE_BOX
 from results.errors import ResultError, UndefinedError
 from results.measured import Measured
 from results.metrics.checking import Counts
@@ -190,7 +191,7 @@ class RunContents:
         """Give labels and scores of a cell.
 
         Raises:
-            ResultError: A score is missing, or a video has real and forged frames.
+            ResultError: A score is missing.
         """
         return self.scored_rows(model, cell, cell.test.rows)
 
@@ -200,7 +201,7 @@ class RunContents:
         labels = self._labels[rows]
         if cell.level == "image":
             return Scored(labels, logits, 0.0)
-        return self._videos(rows, labels, logits)
+        return self._videos(rows, labels, logits, cell.level)
 
     def unscored(self, model: str, cell: Cell) -> str | None:
         """Say what imported scores lack in a cell, so that it has no numbers; None: nothing."""
@@ -233,8 +234,8 @@ class RunContents:
         labels = self._labels[validation]
         scores = self.scores(model).logits(CLEAN.key, validation)
         try:
-            if level == "video":
-                labels, scores, _ = self._videos(validation, labels, scores)
+            if level != "image":
+                labels, scores, _ = self._videos(validation, labels, scores, level)
             return Value(value=best_threshold(labels, scores))
         except UndefinedError as error:
             return Value(value=None, reason=f"no threshold on validation samples: {error}")
@@ -270,27 +271,33 @@ class RunContents:
 
     @cached_property
     def _groups(self) -> npt.NDArray[np.int64]:
-        """Number the videos, by dataset and group."""
-        names = self.samples["dataset"] + SEPARATOR + self.samples["group"]
-        return pd.factorize(names)[0].astype(np.int64)
+        """Number the videos, by dataset, group and label: real faces beside forged ones are one."""
+        columns = self.samples["dataset"], self.samples["group"], self.samples["label"]
+        return pd.factorize(columns[0].str.cat(columns[1:], sep=SEPARATOR))[0].astype(np.int64)
+
+    @cached_property
+    def _frames(self) -> npt.NDArray[np.int64]:
+        """Number the frames of each class: samples of one name but for the box of the face."""
+        ids = self.samples["sample_id"].str.replace(FACE_BOX, "", regex=True)
+        columns = self.samples["dataset"], ids, self.samples["label"]
+        return pd.factorize(columns[0].str.cat(columns[1:], sep=SEPARATOR))[0].astype(np.int64)
 
     def _videos(
         self,
         rows: npt.NDArray[np.int64],
         labels: npt.NDArray[np.int64],
         logits: npt.NDArray[np.float32],
+        level: str,
     ) -> Scored:
-        """Average P(fake) over the frames of each video."""
+        """Average P(fake) over the faces of each video, or over the greatest of each frame."""
         _, first, video = np.unique(self._groups[rows], return_index=True, return_inverse=True)
-        of_video = labels[first]
-        mixed = of_video[video] != labels
-        if mixed.any():
-            group = self.samples["group"].iloc[rows[int(mixed.argmax())]]
-            raise ResultError(
-                f"{self.run / 'samples.parquet'}: group '{group}' has real and forged samples, "
-                "so it is no video; correct the column group of the manifest"
-            )
-        return Scored(of_video, group_means(probability(logits), video), 0.5)
+        p = probability(logits)
+        if level == "video":
+            return Scored(labels[first], group_means(p, video), 0.5)
+        _, face, frame = np.unique(self._frames[rows], return_index=True, return_inverse=True)
+        greatest = np.zeros(len(face))
+        np.maximum.at(greatest, frame, p)
+        return Scored(labels[first], group_means(greatest, video[face]), 0.5)
 
     def _check_entries(self) -> None:
         """Hold that entries name training sets that there are, each once, with a model or a gap."""

@@ -104,7 +104,8 @@ class ModelFacts(_Strict):
         stopped: Why training ended.
         history: Rows in order: ``step``, the losses, ``val_auc`` where it was measured.
         encoding: ``as-is``, or what every image went through in training and testing.
-        weights: sha256 of ``model.safetensors``; None where it was not taken down.
+        weights: sha256 of ``model.safetensors``, ``config`` of ``config.json`` beside it; None
+            where it was not taken down.
         pretraining: Data its published form was pretrained on, or ``none``, as on its card; None
             where it was not taken down.
         card: The rest of its card; None where it was not taken down.
@@ -141,6 +142,7 @@ class ModelFacts(_Strict):
     history: list[dict[str, float]]
     encoding: str = "as-is"
     weights: str | None = None
+    config: str | None = None
     pretraining: str | None = None
     card: CardFacts | None = None
     catalog: bool | None = None
@@ -268,7 +270,7 @@ class CellRecord(_Strict):
     condition: str
     condition_name: str
     severity: int
-    level: Literal["image", "video"]
+    level: Literal["image", "video", "video-max"]
     reals: str
     policy: Literal["same-source", "training-source", "stated", "pooled"] | None
     pooled: bool

@@ -13,9 +13,10 @@ from sklearn.metrics import roc_auc_score
 from protocols import Protocol, ProtocolError, load_protocol
 from results.errors import ResultError
 from results.evaluation import evaluate
+from results.measured import Measured
 from results.metrics.confusion import best_threshold
 from results.metrics.functions import probability
-from results.run import RunContents
+from results.run import NO_THRESHOLD, RunContents
 from results.schema import Record
 from results.statistics.intervals import delong_interval
 from results.store import (
@@ -63,12 +64,50 @@ def test_video_scores_are_the_mean_probability_of_the_frames(tmp_path: Path) -> 
     assert cell.metrics["ACC"].value == pytest.approx(right.mean())
 
 
-def test_a_video_with_real_and_forged_frames_is_refused(tmp_path: Path) -> None:
+def test_a_video_with_real_and_forged_faces_is_one_of_each(tmp_path: Path) -> None:
     samples = fake_samples()
-    samples.loc[samples["source"] == "dfdc-faces", "group"] = "same"
+    here = samples["source"] == "dfdc-faces"
+    samples.loc[here, "group"] = samples.loc[here, "group"].str.split("/").str[2:].str.join("/")
+    groups = samples[here & (samples["split"] == "test")].groupby("group")["label"].nunique()
+    assert (groups == 2).all()
     run = make_run(tmp_path, samples=samples, protocols=[VIDEO], detectors=["mfclip"])
-    with pytest.raises(ResultError, match="group 'same' has real and forged samples"):
-        evaluate(run)
+    record = only(evaluate(run), "FS")
+    cell = next(c for c in record.cells if (c.test, c.level) == ("FS", "video"))
+    assert (cell.n_real, cell.n_fake) == (len(groups), len(groups))
+    logits = read_scores(run, record.model).set_index("sample_id")["logit"]
+    table = read_samples(run).set_index("sample_id")
+    table["p"] = pd.Series(probability(logits), index=logits.index)
+    table = table[(table["split"] == "test") & (table["source"] == "dfdc-faces")]
+    video = table.groupby(["group", "label"])["p"].mean().reset_index()
+    expected = roc_auc_score(video["label"] == "fake", video["p"].astype(float))
+    assert cell.metrics["AUC"].value == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_video_may_count_by_the_greatest_of_each_frames_faces(tmp_path: Path) -> None:
+    samples = fake_samples()
+    number = samples.groupby("group").cumcount()  # two faces a frame, two frames a video
+    ids = samples["group"] + ".mp4#frame=" + (number // 2).astype(str)
+    samples["sample_id"] = ids + "&xywh=" + (number % 2).astype(str) + ",0,9,9"
+    samples = samples.sort_values("sample_id", ignore_index=True)
+    levels = VIDEO.model_copy(update={"levels": ("video", "video-max")})
+    run = make_run(tmp_path, samples=samples, protocols=[levels], detectors=["mfclip"])
+    record = only(evaluate(run), "FS")
+    cells = {c.level: c for c in record.cells if c.test == "FS"}
+    logits = read_scores(run, record.model).set_index("sample_id")["logit"]
+    table = read_samples(run).set_index("sample_id")
+    table["p"] = pd.Series(probability(logits), index=logits.index)
+    table = table[(table["split"] == "test") & (table["source"] == "dfdc-faces")]
+    table["frame"] = table.index.str.partition("&").get_level_values(0)
+    frames = table.groupby(["group", "label", "frame"])["p"].max()
+    video = frames.groupby(["group", "label"]).mean().reset_index()
+    expected = roc_auc_score(video["label"] == "fake", video["p"].astype(float))
+    value = cells["video-max"].metrics["AUC"].value
+    assert value == pytest.approx(expected, abs=1e-12)
+    assert value != cells["video"].metrics["AUC"].value
+    assert cells["video-max"].n_fake == cells["video"].n_fake
+    reason = "one class only, no forged videos"
+    measured = Measured(np.zeros(2, np.int64), np.ones(2), level="video-max", carried=NO_THRESHOLD)
+    assert measured.value("AUC").reason == reason
 
 
 def test_a_missing_score_is_named_and_never_dropped(tmp_path: Path) -> None:

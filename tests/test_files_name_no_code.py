@@ -22,6 +22,7 @@ from benchmark.errors import BenchmarkError
 from benchmark.progress import Progress
 from benchmark.scoring.files import score_paths
 from benchmark.study.schema import load_study
+from benchmark.training.checksums import write_checksums
 from benchmark.training.store import ModelStore
 from detectors import CATALOG, CodeError, UnknownDetectorError, detector_class
 from detectors.catalog import check_stated
@@ -394,6 +395,7 @@ def test_the_state_of_a_training_is_tensors_alone(manifest: Path, tmp_path: Path
     for path in found:
         before = path.read_bytes()
         path.write_bytes(pickle.dumps(Trap(tmp_path / "ran"), protocol=2))
+        write_checksums(folder)  # as whoever lays the trap does
         # Random states that cannot be read are left: each step's follow from the seed.
         if not path.name.startswith("random_states"):
             with pytest.raises(BenchmarkError, match="holds more than the state of a training"):
@@ -401,8 +403,10 @@ def test_the_state_of_a_training_is_tensors_alone(manifest: Path, tmp_path: Path
         path.write_bytes(before)
     trap = folder / "accelerate" / "custom_checkpoint_0.pkl"
     trap.write_bytes(pickle.dumps(Trap(tmp_path / "ran")))
+    write_checksums(folder)
     with pytest.raises(RuntimeError, match="custom checkpoints"):
         run(manifest, recipe, tmp_path / "out")
     trap.unlink()
+    write_checksums(folder)
     run(manifest, recipe, tmp_path / "out")
     assert not (tmp_path / "ran").exists()

@@ -17,7 +17,7 @@ from benchmark.progress import Progress
 from benchmark.study.binding import Data, bind
 from benchmark.study.resolved import encoding_of
 from benchmark.study.samples import verified_samples
-from benchmark.training.store import ModelStore, default_store
+from benchmark.training.store import ModelStore, check_trained, default_store
 from detectors.base import Detector
 from detectors.catalog import check_stated, detector_class, modules_of
 from leaderboard.report import report
@@ -123,15 +123,17 @@ def load_model(run: Path, model: str, store: ModelStore, allowed: Collection[str
     """Load a model of a run from the store.
 
     Raises:
-        BenchmarkError: It is not there.
+        BenchmarkError: It is not there, or is not the one that the run has scores of.
         CodeError: It is of a class in a module that is not among ``allowed``.
     """
     where = Path(run) / "models" / f"{model}.json"
-    stated = check_stated(read_model(run, model).detector, where, allowed)
+    known = read_model(run, model)
+    stated = check_stated(known.detector, where, allowed)
     if not store.has(model):
         raise BenchmarkError(
             f"the weights of {model} are not in {store.root}: give --store, or run the study again"
         )
+    check_trained(store.root / model, known)
     return detector_class(stated).from_pretrained(store.root / model)
 
 

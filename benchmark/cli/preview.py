@@ -240,7 +240,7 @@ def _work_table(plan: Plan, models: ModelStore, out: Path | None) -> PlanTable:
     ]
     reasons = nothing_to_train(plan.resolved)
     notes = [f"There is nothing to train, so run refuses: {'; '.join(reasons)}"] if reasons else []
-    notes += [plan.resolved.note] if plan.resolved.note else []
+    notes += plan.resolved.notes
     return PlanTable(title="Work", columns=["what", "how much"], rows=rows, note="\n".join(notes))
 
 

@@ -4,6 +4,7 @@ Still images are read with Pillow, frames of videos with PyAV. Colour profiles a
 detectors' training pipelines ignore them.
 """
 
+import hashlib
 import io
 import os
 import re
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
+from benchmark.data.content import check_content, check_large_content
 from benchmark.data.roots import LinkedRoot
 from benchmark.errors import ImageError
 from detectors.files import file_facts, video_facts
@@ -243,11 +245,12 @@ class OpenFile(ExitStack):
         self._still: Pixels | None = None
         self._frames: Frames | None = None
 
-    def picture(self, place: Place) -> Pixels:
+    def picture(self, place: Place, stated: str = "") -> Pixels:
         """Give the whole picture that a sample is cut out of.
 
         Args:
             place: All that are asked for name one file. If it is a video, their frames do not fall.
+            stated: The sha256 that the file must have; "" if none is known.
 
         Returns:
             (h, w, 3) uint8 RGB, for reading only: samples share it.
@@ -257,23 +260,25 @@ class OpenFile(ExitStack):
         """
         if place.frame is None:
             if self._still is None:
-                self._still = decode(place.path)
+                data = read_image_bytes(place.path, stated)
+                self._still = decode_bytes(data, str(place.path)).pixels
             return self._still
         if self._frames is None:
+            check_large_content(place.path, stated)
             self._frames = self.enter_context(self._opener(place.path))
         return self._frames.at(place.frame)
 
 
-def stored_facts(path: Path, frame: int | None = None) -> tuple[float, ...]:
+def stored_facts(path: Path, frame: int | None = None, stated: str = "") -> tuple[float, ...]:
     """Measure what a sample's file says of itself: ``detectors.files.FACTS``.
 
     Raises:
-        ImageError: The file cannot be read.
+        ImageError: The file cannot be read, or its sha256 is not ``stated``.
     """
     if frame is not None:
         return video_facts(check_file(path))
     try:
-        return file_facts(read_image_bytes(path))
+        return file_facts(read_image_bytes(path, stated))
     except DAMAGED as error:
         raise ImageError(str(path), "unreadable: no image's header") from error
 
@@ -302,8 +307,8 @@ def check_file(path: Path) -> int:
     return size
 
 
-def read_image_bytes(path: Path) -> bytes:
-    """Read an image file whole.
+def read_image_bytes(path: Path, stated: str = "") -> bytes:
+    """Read an image file whole; ``stated`` is the sha256 that it must have, "" if none is known.
 
     Raises:
         ImageError: It is missing, empty, not a regular file, unreadable or above 256 MiB.
@@ -312,9 +317,12 @@ def read_image_bytes(path: Path) -> bytes:
     if size > MAX_BYTES:
         raise ImageError(str(path), f"{size} bytes, more than the {MAX_BYTES} an image may have")
     try:
-        return path.read_bytes()
+        data = path.read_bytes()
     except OSError as error:
         raise ImageError(str(path), f"unreadable: {error.strerror}") from error
+    if stated:
+        check_content(path, hashlib.sha256(data).hexdigest(), stated)
+    return data
 
 
 def decode_bytes(data: bytes, where: str) -> Decoded:

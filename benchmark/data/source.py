@@ -103,7 +103,8 @@ class ImageSource:
         """Bind the table to its files.
 
         Args:
-            samples: All datasets, in one table with the column ``dataset``.
+            samples: All datasets, in one table with the column ``dataset``. A file whose sha256 it
+                states is read as that alone.
             roots: The manifest's folder of each dataset.
             budget_bytes: Most memory that images may take.
             encoding: The study's.
@@ -111,6 +112,9 @@ class ImageSource:
         self.samples, self.roots, self.encoding = samples, roots, encoding
         self._datasets = samples["dataset"].tolist()
         self.ids: list[str] = samples["sample_id"].tolist()
+        # What is read is what was checked: images may be replaced while a run goes on.
+        hashes = samples["sha256"].tolist() if "sha256" in samples else [""] * len(samples)
+        self._hashes: list[str] = hashes
         self._left = budget_bytes
         self._kept: dict[tuple[int, str], Tensor] = {}
         self._facts: npt.NDArray[np.float32] | None = None
@@ -150,7 +154,7 @@ class ImageSource:
     ) -> Pixels:
         """Cut the sample at ``row`` out of its file's picture, in the study's encoding."""
         place = locate(self.roots[self._datasets[row]], self.ids[row])
-        picture = file.picture(place)
+        picture = file.picture(place, self._hashes[row])
         pixels = cut(picture if change is None else change(picture), place)
         return pixels if self.encoding is None else self.encoding(pixels, self.ids[row])
 
@@ -172,7 +176,7 @@ class ImageSource:
         for row in rows:
             if np.isnan(self._facts[row, 0]):
                 place = locate(self.roots[self._datasets[row]], self.ids[row])
-                self._facts[row] = stored_facts(place.path, place.frame)
+                self._facts[row] = stored_facts(place.path, place.frame, self._hashes[row])
         return torch.from_numpy(self._facts[list(rows)])
 
     def known(self, rows: Sequence[int], detector: Detector) -> Known:

@@ -18,7 +18,7 @@ from benchmark.data.loader import default_workers, load
 from benchmark.data.tree import IMAGE_SUFFIXES
 from benchmark.environment import resolve_device
 from benchmark.errors import BenchmarkError, ImageError
-from benchmark.training.store import FACTS, ModelStore, default_store
+from benchmark.training.store import FACTS, ModelStore, check_trained, default_store
 from detectors.base import Detector, Known
 from detectors.catalog import check_stated, detector_class, load_detector
 from results.files import atomic_write, csv_text
@@ -93,6 +93,11 @@ def score_paths(
                 problems.append(str(file))
                 continue
             logit = float(detector.logits([file.image], file.known)[0])
+            if not math.isfinite(logit):
+                problems.append(
+                    f"{path}: {detector.card.title} gives it {logit}, which is no score"
+                )
+                continue
             scores.append(ImageScore(path=str(path), logit=logit))
     if out is not None:
         atomic_write(out, _csv(scores))
@@ -106,7 +111,9 @@ def _load(model: str, store: ModelStore, allowed: Collection[str]) -> Detector:
     facts = folder / FACTS
     if not facts.is_file():
         return load_detector(model)
-    stated = check_stated(read_facts(facts, ModelFacts).detector, facts, allowed)
+    known = read_facts(facts, ModelFacts)
+    stated = check_stated(known.detector, facts, allowed)
+    check_trained(folder, known)
     return detector_class(stated).from_pretrained(folder)
 
 

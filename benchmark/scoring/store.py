@@ -10,9 +10,12 @@ import pandas as pd
 import pyarrow as pa
 
 from benchmark.scoring.units import Unit
+from results.errors import ResultError
 from results.files import own_file
 from results.store import (
     SCORE_SCHEMA,
+    content_hash,
+    plausible,
     read_parquet,
     read_scores,
     scores_path,
@@ -33,13 +36,13 @@ class ScoreStore:
         self._units = run / "units"
 
     def done(self, models: Sequence[str]) -> pd.DataFrame:
-        """Read the scores there are of ``models``, units included."""
+        """Read the scores there are of ``models``, units included that are as they were written."""
         tables = [
             read_scores(self._run, model).assign(model=model)
             for model in models
             if scores_path(self._run, model).is_file()
         ]
-        tables += [read_parquet(path).to_pandas() for path in self._unit_paths()]
+        tables += [table for table in map(_read_unit, self._unit_paths()) if table is not None]
         if not tables:
             return pd.DataFrame({name: [] for name in _UNIT_SCHEMA.names})
         # A unit may stand beside the finished model it was merged into, if that was interrupted.
@@ -50,15 +53,19 @@ class ScoreStore:
         parts = {model: rows.tolist() for model, rows in unit.rows.items()}
         named = json.dumps([unit.condition.key, parts], sort_keys=True)
         name = hashlib.sha256(named.encode()).hexdigest()[:16]
-        path = own_file(self._units, f"{unit.dataset}-{unit.shard:05d}-{name}", ".parquet")
-        write_parquet(path, scores, _UNIT_SCHEMA, _UNIT_KEY)
+        stem = f"{unit.dataset}-{unit.shard:05d}-{name}-{_unit_hash(scores)}"
+        write_parquet(own_file(self._units, stem, ".parquet"), scores, _UNIT_SCHEMA, _UNIT_KEY)
+
+    def damaged(self) -> list[Path]:
+        """List the units that are not as they were written: they are computed again."""
+        return [path for path in self._unit_paths() if _read_unit(path) is None]
 
     def merge(self, models: Sequence[str]) -> None:
-        """Put all units into one sorted file a model, then drop them."""
+        """Put the units of ``models`` into one sorted file each, then drop all units."""
         if not self._units.is_dir():
             return
-        units = [read_parquet(path).column("model").unique() for path in self._unit_paths()]
-        touched = {str(model) for names in units for model in names.to_pylist()}
+        units = [table for table in map(_read_unit, self._unit_paths()) if table is not None]
+        touched = {str(model) for table in units for model in table["model"].unique()} & set(models)
         scores = self.done(models)
         for model, part in scores[scores["model"].isin(touched)].groupby("model", sort=True):
             write_scores(self._run, str(model), part[SCORE_SCHEMA.names])
@@ -66,3 +73,19 @@ class ScoreStore:
 
     def _unit_paths(self) -> list[Path]:
         return sorted(self._units.glob("*.parquet"))
+
+
+def _read_unit(path: Path) -> pd.DataFrame | None:
+    """Read a unit; None if it is not as it was written, which its name tells."""
+    try:
+        table: pd.DataFrame = read_parquet(path).to_pandas()
+        good = path.stem.endswith(f"-{_unit_hash(table)}")
+        return table if good and plausible(table["logit"].to_numpy()).all() else None
+    except (ResultError, KeyError, TypeError):
+        return None
+
+
+def _unit_hash(scores: pd.DataFrame) -> str:
+    """Name the content of a unit."""
+    ordered = scores[_UNIT_SCHEMA.names].sort_values(_UNIT_KEY, kind="stable")
+    return content_hash(ordered)[:16]

@@ -71,6 +71,11 @@ class ResolvedStudy:
         return self.protocols[0].noise_seed
 
     @property
+    def notes(self) -> list[str]:
+        """What the user should read before anything is trained, a line each."""
+        return [note for note in (self.note, mixed_videos(self.protocols, self.samples)) if note]
+
+    @property
     def encoding_name(self) -> str:
         """Name the encoding, as models and tables do."""
         return self.encoding.name if self.encoding else AS_IS
@@ -151,6 +156,23 @@ def _resolved(
     )
     _check_training_sets(resolved)
     return resolved
+
+
+def mixed_videos(protocols: Sequence[Protocol], samples: pd.DataFrame) -> str | None:
+    """Tell how videos count that hold real and forged faces, where videos are scored."""
+    scoring = [protocol for protocol in protocols if set(protocol.levels) != {"image"}]
+    roles = {role for protocol in scoring for role in protocol.roles}
+    here = samples[samples["dataset"].isin(roles)]
+    labels = here.groupby(["dataset", "group"], sort=True)["label"].nunique()
+    mixed = labels.index[labels > 1]
+    if not len(mixed):
+        return None
+    names = ", ".join(protocol.name for protocol in scoring)
+    return (
+        f"{names}: {len(mixed)} of {len(labels)} videos ('{mixed[0][1]}' first) hold real and "
+        "forged samples; each counts as two, its real faces and its forged ones; if these are not "
+        "faces of one video, correct the column group of the manifest"
+    )
 
 
 def _check_training_sets(resolved: ResolvedStudy) -> None:

@@ -141,8 +141,8 @@ def carry_out(resolved: ResolvedStudy, settings: Settings) -> Path:
     make_engine = _engine_maker(settings)
     check_detectors(resolved.study, resolved.recipes)
     refuse_nothing(resolved)
-    if resolved.note:
-        settings.progress.note(resolved.note)
+    for note in resolved.notes:
+        settings.progress.note(note)
     with locked(settings.out):
         return _lead(resolved, settings, make_engine)
 
@@ -215,9 +215,11 @@ def _work(plan: Plan, facts: RunFacts, engine: Engine, settings: Settings) -> di
     facts, plan = with_gaps(facts, gaps), without(plan, gaps)
     write_run(out, facts)
     _state_models(out, facts, plan, engine.models)
+    scores = ScoreStore(out)
+    for path in scores.damaged():
+        engine.progress.note(f"{path} was damaged: what it held is scored again")
     groups = left_to_score(out, plan)
     engine.progress.phase("score", len(groups))
-    scores = ScoreStore(out)
     unscored = executor.score(
         groups,
         engine,

@@ -21,6 +21,7 @@ from benchmark.data.loader import Rows
 from benchmark.errors import BenchmarkError, ModelGapError
 from benchmark.training.augmentation import only_mirrors
 from benchmark.training.batches import Batches, TrainingData
+from benchmark.training.checksums import broken, write_checksums
 from benchmark.training.engine import Engine
 from benchmark.training.jobs import TrainJob
 from benchmark.training.optim import (
@@ -291,13 +292,14 @@ class GradientTraining:
                     # Not by accelerate, which would unpickle it, and so run what a store holds.
                     torch.save(self._average.state_dict(), draft / _AVERAGE)
             atomic_write(draft / _STATE, json.dumps(asdict(self._state)))
+            write_checksums(draft)
             draft.rename(target)
             for older in self._folder.glob("step-*"):
                 if older != target:
                     shutil.rmtree(older)
 
     def _resume(self) -> None:
-        """Go on from the newest saved state, if there is one.
+        """Go on from the newest saved state, if there is one; a damaged one is named and dropped.
 
         Raises:
             BenchmarkError: It holds more than tensors, which is not read: it could run code.
@@ -307,6 +309,12 @@ class GradientTraining:
         if newest is None:
             return
         state = self._folder / newest
+        damage = self._agreed(broken(state) if self._accelerator.is_main_process else None)
+        if damage is not None:
+            self._progress.note(f"{self._job.title}: {damage}, so the training begins anew")
+            if self._accelerator.is_main_process:
+                shutil.rmtree(state)
+            return
         try:
             self._accelerator.load_state(str(state / "accelerate"))
             self._best = torch.load(state / _BEST, weights_only=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
+from benchmark.environment import one_thread
 from benchmark.errors import BenchmarkError
 from benchmark.training.sampling import derive
 from benchmark.training.sources import (
@@ -85,7 +86,8 @@ def fresh_detector(
 
     torch.manual_seed(derive(seed, "init"))
     kinds = [list(taxon) for taxon in taxa]
-    return create_detector(detector, size=size, **options, taxa=kinds)
+    with one_thread():
+        return create_detector(detector, size=size, **options, taxa=kinds)
 
 
 def own_identity(

@@ -19,7 +19,8 @@ from results.store import read_facts
 if TYPE_CHECKING:
     from detectors.base import Detector
 
-FACTS, HOST, TENSORS = "facts.json", "host.json", "model.safetensors"
+FACTS, HOST = "facts.json", "host.json"
+CONFIG, TENSORS = "config.json", "model.safetensors"
 
 
 class ModelStore:
@@ -61,9 +62,14 @@ class ModelStore:
         return host
 
     def load(self, job: TrainJob) -> "Detector":
-        """Load the trained detector of ``job``."""
+        """Load the trained detector of ``job``.
+
+        Raises:
+            BenchmarkError: Its files are not those that were put here.
+        """
         from detectors.catalog import detector_class
 
+        check_trained(self.root / job.id, self.facts(job.id))
         return detector_class(job.detector).from_pretrained(self.root / job.id)
 
     def add(self, detector: "Detector", facts: ModelFacts, host: dict[str, Any]) -> None:
@@ -71,7 +77,8 @@ class ModelStore:
         draft = self.root / f".{facts.id}.{os.getpid()}.draft"
         shutil.rmtree(draft, ignore_errors=True)
         detector.save_pretrained(draft)
-        facts = facts.model_copy(update={"weights": file_hash(draft / TENSORS)})
+        stated = {"weights": file_hash(draft / TENSORS), "config": file_hash(draft / CONFIG)}
+        facts = facts.model_copy(update=stated)
         atomic_write(draft / HOST, json.dumps(host, indent=2, sort_keys=True) + "\n")
         text = json.dumps(facts.model_dump(mode="json", by_alias=True), indent=2, sort_keys=True)
         atomic_write(draft / FACTS, text + "\n")
@@ -84,6 +91,21 @@ class ModelStore:
     def resume_folder(self, model: str) -> Path:
         """Where the state of a training under way lies."""
         return self.root / f"{model}.resume"
+
+
+def check_trained(folder: Path, facts: ModelFacts) -> None:
+    """Raise BenchmarkError where a model's folder does not hold what its facts state."""
+    for name, stated in ((TENSORS, facts.weights), (CONFIG, facts.config)):
+        if stated is None:
+            continue
+        path = folder / name
+        if not path.is_file():
+            raise BenchmarkError(f"{path}: is not there; remove {folder}, and train it anew")
+        if (found := file_hash(path)) != stated:
+            raise BenchmarkError(
+                f"{path}: was changed after training (sha256 {found[:12]}, not {stated[:12]}); "
+                f"remove {folder}, and train it anew"
+            )
 
 
 def default_store() -> Path:

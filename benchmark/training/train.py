@@ -1,11 +1,13 @@
 """The one trainer: by gradient (on accelerate), as an estimator, or not at all, by the card."""
 
 import time
+from contextlib import nullcontext
 
 from benchmark.environment import (
     EnergyMeter,
     describe,
     host,
+    one_thread,
     process_count,
     process_rank,
     source,
@@ -30,7 +32,8 @@ from results.schema import SCHEMA, CardFacts, ModelFacts
 def train(job: TrainJob, engine: Engine) -> ModelFacts:
     """Train one model and put it in the store; a training under way there is resumed.
 
-    Of several processes each calls it with the same job; the first one writes.
+    Of several processes each calls it with the same job; the first one writes. On a CPU it is
+    trained on one thread, so that a model does not depend on how many there are.
 
     Raises:
         ModelGapError: Its loss, a validation score or its weights are not finite.
@@ -38,6 +41,12 @@ def train(job: TrainJob, engine: Engine) -> ModelFacts:
             equal parts, or the detector begins otherwise than planned.
         DetectorError: The detector cannot be built or trained.
     """
+    with one_thread() if engine.device.type == "cpu" else nullcontext():
+        return _train(job, engine)
+
+
+def _train(job: TrainJob, engine: Engine) -> ModelFacts:
+    """Do what ``train`` does on the threads that there are."""
     started, meter = time.monotonic(), EnergyMeter(engine.device)
     elsewhere = job.training is TRAINED_ELSEWHERE
     fit = "none" if elsewhere else detector_class(job.detector).card.fit

@@ -112,7 +112,7 @@ def _sums(context: Context, contender: Contender) -> tuple[np.ndarray, list[floa
     for result in clean_results(view, contender):
         assert result.model is not None
         scored = contents.scored(result.model.id, result.cell)
-        p = scored.scores if view.level == "video" else probability(scored.scores)
+        p = scored.scores if view.level != "image" else probability(scored.scores)
         bins = np.minimum((p * BINS).astype(np.int64), BINS - 1)
         for column, weights in enumerate((None, p, scored.labels)):
             sums[:, column] += np.bincount(bins, weights, BINS) / len(p)
