@@ -272,15 +272,18 @@ class RunContents:
     @cached_property
     def _groups(self) -> npt.NDArray[np.int64]:
         """Number the videos, by dataset, group and label: real faces beside forged ones are one."""
-        columns = self.samples["dataset"], self.samples["group"], self.samples["label"]
-        return pd.factorize(columns[0].str.cat(columns[1:], sep=SEPARATOR))[0].astype(np.int64)
+        return self._numbered(self.samples["group"])
 
     @cached_property
     def _frames(self) -> npt.NDArray[np.int64]:
         """Number the frames of each class: samples of one name but for the box of the face."""
         ids = self.samples["sample_id"].str.replace(FACE_BOX, "", regex=True)
-        columns = self.samples["dataset"], ids, self.samples["label"]
-        return pd.factorize(columns[0].str.cat(columns[1:], sep=SEPARATOR))[0].astype(np.int64)
+        return self._numbered(ids)
+
+    def _numbered(self, names: "pd.Series[str]") -> npt.NDArray[np.int64]:
+        """Number what each sample belongs to: one name within its dataset and label."""
+        within = self.samples["dataset"] + SEPARATOR + self.samples["label"]
+        return pd.factorize(within + SEPARATOR + names)[0].astype(np.int64)
 
     def _videos(
         self,
