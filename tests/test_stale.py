@@ -108,7 +108,7 @@ def test_a_score_that_is_no_number_is_told_and_not_shown(
         [image], model=stored.name, store=stored.parent, allow_code=["tests.small_data"]
     )
     assert not found.scores
-    assert found.problems == (f"{image}: Small gives it nan, no score",)
+    assert found.problems == (f"{image}: Small gives it nan, which is no score",)
 
 
 @pytest.mark.parametrize("name", ["best.pt", "optimizer.bin", "model.safetensors", "progress.json"])
