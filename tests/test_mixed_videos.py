@@ -15,7 +15,7 @@ from tests.small_data import SMALL, write_dataset, write_recipe
 from tests.small_study import run, study
 
 SAID = (
-    "videos: 24 of 48 videos ('one-test0' first) hold real and forged samples; each counts as two"
+    "videos: 24 of 72 videos ('one-test0' first) hold real and forged samples; each counts as two"
 )
 
 
