@@ -12,6 +12,7 @@ from leaderboard.figures.registry import FIGURES, RUN_FIGURES, FigureEntry, Figu
 from leaderboard.site.page import Headline, ProtocolSection, render
 from leaderboard.tables.leaders import answer, leaders_table
 from leaderboard.tables.long import cells_frame
+from leaderboard.tables.paper import to_paper
 from leaderboard.tables.registry import TABLES, TablePlace
 from leaderboard.tables.table import WRITERS, Table
 from leaderboard.view import Context, views
@@ -112,7 +113,7 @@ def _drawn(folder: Path, entry: FigureEntry[Given], given: Given) -> Sequence[Pi
 
 def _write_table(folder: Path, table: Table) -> None:
     """Write a table in each of its forms."""
-    for ending, write in WRITERS.items():
+    for ending, write in {**WRITERS, "paper.tex": to_paper}.items():
         atomic_write(folder / "tables" / f"{table.name}.{ending}", write(table))
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from playwright.sync_api import CDPSession
 
 from leaderboard.board.build import build_board
 from leaderboard.board.schema import BoardEntry
@@ -67,14 +68,27 @@ def measure(detectors: int, cells: int) -> dict[str, Any]:
             found["drawn ms"] = round(
                 page.evaluate("performance.getEntriesByType('navigation')[0].domComplete")
             )
+            session = page.context.new_cdp_session(page)
+            session.send("Performance.enable", {"timeDomain": "threadTicks"})
             for name, actions in {
-                "sort ms": [SORT % (9 + at % cells) for at in range(ROUNDS)],
-                "filter ms": [FILTER % text for text in ("1", "12", "", "199", "detector 5")],
+                "sort": [SORT % (9 + at % cells) for at in range(ROUNDS)],
+                "filter": [FILTER % text for text in ("1", "12", "", "199", "detector 5")],
             }.items():
-                times = [page.evaluate(_TIMED, action) for action in actions]
-                found[name] = round(statistics.median(times))
-                found[name.replace(" ms", ", fastest ms")] = round(min(times))
+                wall: list[float] = []
+                busy: list[float] = []
+                for action in actions:
+                    before = _busy(session)
+                    wall.append(page.evaluate(_TIMED, action))
+                    busy.append(1000 * (_busy(session) - before))
+                found[f"{name} ms"] = round(statistics.median(wall))
+                found[f"{name} ms of the processor"] = round(statistics.median(busy))
     return found
+
+
+def _busy(session: CDPSession) -> float:
+    """Give the seconds that the page's thread has computed: others on the machine do not count."""
+    told = session.send("Performance.getMetrics")["metrics"]
+    return float(next(each["value"] for each in told if each["name"] == "TaskDuration"))
 
 
 def main() -> None:

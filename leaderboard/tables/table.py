@@ -26,7 +26,7 @@ LEGEND = {
     DOUBTFUL: "§ doubtful: of as many real as forged images, no scores have this ACC and AUC",
 }
 
-_LATEX_LEGEND = {
+LATEX_LEGEND = {
     **LEGEND,
     SMALL: LEGEND[SMALL].replace("°", "$^{\\circ}$"),
     POOLED: LEGEND[POOLED].replace("ᵖ", "$^{p}$"),
@@ -148,16 +148,16 @@ def to_latex(table: Table) -> str:
     numbers = {reason: i for i, reason in enumerate(table.reasons, 1)}
     width = len(table.columns) + 1
     lines = [
-        f"% {_comment(table.caption)}",
+        f"% {latex_comment(table.caption)}",
         "% needs \\usepackage{booktabs}",
         f"\\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
         "\\toprule",
-        " & ".join(_latex(text) for text in (table.corner, *table.columns)) + " \\\\",
+        " & ".join(latex_text(text) for text in (table.corner, *table.columns)) + " \\\\",
     ]
 
     def write(rows: tuple[tuple[str, tuple[TableCell, ...]], ...]) -> None:
         for name, cells in rows:
-            texts = [_latex(name), *(_latex_cell(cell, numbers) for cell in cells)]
+            texts = [latex_text(name), *(latex_cell(cell, numbers) for cell in cells)]
             lines.append(" & ".join(texts) + " \\\\")
 
     write(table.head)
@@ -165,16 +165,28 @@ def to_latex(table: Table) -> str:
         lines.append("\\midrule")
         if section.title:
             lines.append(
-                f"\\multicolumn{{{width}}}{{l}}{{\\textit{{{_latex(section.title)}}}}} \\\\"
+                f"\\multicolumn{{{width}}}{{l}}{{\\textit{{{latex_text(section.title)}}}}} \\\\"
             )
         write(section.rows)
     lines += ["\\bottomrule", "\\end{tabular}"]
-    notes = [_LATEX_LEGEND[mark] for mark in table.marks]
-    notes += [f"$^{{{i}}}$ {_latex(reason)}" for reason, i in numbers.items()]
-    notes += [_latex(note) for note in table.notes]
+    notes = latex_notes(table)
     if notes:
-        lines += ["", "\\par\\smallskip\\footnotesize", *(f"{note}.\\\\" for note in notes)]
+        # In braces, so that what follows the table keeps its size.
+        lines += [
+            "",
+            "{\\par\\smallskip\\footnotesize",
+            *(f"{note}.\\\\" for note in notes),
+            "\\par}",
+        ]
     return "\n".join(lines) + "\n"
+
+
+def latex_notes(table: Table) -> list[str]:
+    """Give what stands below a table: its marks, why values are missing, its own notes."""
+    numbers = {reason: i for i, reason in enumerate(table.reasons, 1)}
+    notes = [LATEX_LEGEND[mark] for mark in table.marks]
+    notes += [f"$^{{{i}}}$ {latex_text(reason)}" for reason, i in numbers.items()]
+    return [*notes, *(latex_text(note) for note in table.notes)]
 
 
 def to_csv(table: Table) -> str:
@@ -216,14 +228,15 @@ def _markdown_cell(cell: TableCell, numbers: dict[str, int]) -> str:
     return text + "".join(sign for mark, (sign, _) in SIGNS.items() if mark in cell.marks)
 
 
-def _latex_cell(cell: TableCell, numbers: dict[str, int]) -> str:
+def latex_cell(cell: TableCell, numbers: dict[str, int], *, with_detail: bool = True) -> str:
     """Write one cell with its marks."""
     if cell.text == DASH:
         return f"--$^{{{numbers[cell.reason]}}}$" if cell.reason else "--"
-    text = _latex(cell.text)
+    text = latex_text(cell.text)
     text = f"\\textbf{{{text}}}" if BEST in cell.marks else text
     text = f"\\underline{{{text}}}" if SECOND in cell.marks else text
-    text += f" {{\\scriptsize ({_latex(cell.detail)})}}" if cell.detail else ""
+    if with_detail and cell.detail:
+        text += f" {{\\scriptsize ({latex_text(cell.detail)})}}"
     text = f"\\textit{{{text}}}" if REPORTED in cell.marks else text
     text = f"[{text}]" if SEEN in cell.marks else text
     signs = "".join(sign for mark, (_, sign) in SIGNS.items() if mark in cell.marks)
@@ -257,12 +270,12 @@ _LATEX = {
 }
 
 
-def _latex(text: str) -> str:
+def latex_text(text: str) -> str:
     """Escape what LaTeX would read as markup."""
     return " ".join("".join(_LATEX.get(sign, sign) for sign in printable(text, "\n")).split())
 
 
-def _comment(text: str) -> str:
+def latex_comment(text: str) -> str:
     """Keep a comment on its line."""
     return printable(" ".join(text.split()))
 

@@ -42,19 +42,26 @@ function cellOf(tag, text, name) {
   return cell;
 }
 
-// Widths are given, so that no order or filter makes the browser measure 20,000 cells again. A
-// column is as wide as the longest word of its heading.
+// A row lays its cells out by given widths, and only where it is in view: no order or filter makes
+// the browser measure 20,000 cells. A column is as wide as the longest word of any heading.
 const WIDTHS = [170, 64, 176, 76, 92, 132, 76, 92, 116];
-const widthOf = (label) => Math.max(70, 7 * Math.max(...label.split(/[\s-]+/).map((word) => word.length)) + 18);
+const ROLES = {THEAD: "rowgroup", TBODY: "rowgroup", TR: "row", TD: "cell"};
 
 function setWidths(slice) {
-  const widths = [...WIDTHS, ...slice.columns.map(([label], at) =>
-    hiddenColumns[at] ? 0 : widthOf(label))];
-  const room = table.parentElement.clientWidth;
-  const sum = widths.reduce((total, width) => total + width, 0);
-  [...table.tHead.rows[0].cells].forEach((head, at) => { head.style.width = `${widths[at]}px`; });
-  table.style.tableLayout = "fixed";
-  table.style.width = `${Math.max(sum, room)}px`;
+  const words = slice.columns.flatMap(([label]) => label.split(/[\s-]+/));
+  const each = Math.max(70, 7 * Math.max(0, ...words.map((word) => word.length)) + 18);
+  const left = slice.columns.filter((_, at) => !hiddenColumns[at]).length;
+  const sum = WIDTHS.reduce((total, width) => total + width, 0) + left * each;
+  table.style.setProperty("--cell", `${each}px`);
+  table.style.setProperty("--row", `${Math.max(sum, table.parentElement.clientWidth)}px`);
+}
+
+// A table that is laid out so must say what its parts are.
+function nameParts() {
+  table.setAttribute("role", "table");
+  table.classList.add("fast");
+  for (const part of table.querySelectorAll("thead, tbody, tr, td")) part.setAttribute("role", ROLES[part.tagName]);
+  for (const head of table.querySelectorAll("th")) head.setAttribute("role", head.scope === "col" ? "columnheader" : "rowheader");
 }
 
 function drawHead(slice) {
@@ -122,6 +129,7 @@ function draw() {
   table.caption.textContent = `${slice.title}: ${slice.metric} by ${slice.level}, ${slice.conditionName}`;
   const isFirst = choice.slice === "0";
   document.getElementById("answer").hidden = !isFirst;
+  nameParts();
   setWidths(slice);
   reorder();
   filter();
