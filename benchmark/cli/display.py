@@ -25,6 +25,7 @@ from benchmark.progress import Progress
 _PHASES = {
     "draw": "Embedded synthetic set",
     "check": "Reading images",
+    "crop": "Cutting out faces",
     "train": "Training",
     "score": "Scoring",
     "report": "Writing the report",

@@ -22,6 +22,9 @@ class DatasetFacts(BaseModel):
             machinery and say nothing of a detector.
         root: The folder that paths start from: absolute, or from the manifest's; null: that one.
         links: Whether links lead out of the root, as in the Hub's cache: its user has said so.
+        pictures: The folder of the pictures that the images are crops of, as the manifest's columns
+            ``crop_of`` and ``crop_place`` say; relative to this file, or absolute.
+        picture_links: Whether links lead out of that folder.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -30,10 +33,16 @@ class DatasetFacts(BaseModel):
     synthetic: bool = False
     root: str | None = Field(default=None, min_length=1)
     links: bool = False
+    pictures: str | None = Field(default=None, min_length=1)
+    picture_links: bool = False
 
     def of_copy(self) -> "DatasetFacts":
-        """Give the facts of a copy whose files lie beside its own manifest."""
-        return self.model_copy(update={"root": None, "links": False})
+        """Give the facts of a copy whose files lie beside its own manifest.
+
+        A copy of a crop is no longer what the crop's place in its picture says.
+        """
+        own = {"root": None, "links": False, "pictures": None, "picture_links": False}
+        return self.model_copy(update=own)
 
 
 NOTHING_STATED: Final = DatasetFacts(format=1)

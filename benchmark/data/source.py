@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from benchmark.data.cutting import apply_cut
 from benchmark.data.encoding import Encoding
 from benchmark.data.images import (
     OpenFile,
@@ -23,6 +24,7 @@ from benchmark.data.images import (
     whereabouts,
 )
 from benchmark.data.loader import AHEAD, MOST_WAITING_BYTES, load
+from benchmark.data.originals import Originals
 from detectors.base import Detector, Known
 from detectors.files import FACTS
 from detectors.sanity import is_told_labels
@@ -52,8 +54,11 @@ class Sample:
         return self._source.decoded(self.row, self._file)
 
     def changed(self, change: Callable[[Pixels], Pixels]) -> Pixels:
-        """Give it as ``array`` does, its whole picture changed before it is cut out."""
-        return self._source.decoded(self.row, self._file, change)
+        """Give it as ``array`` does, its whole picture changed before it is cut out.
+
+        Of a crop, it is the picture that the crop was made of: it must be wanted ``whole``.
+        """
+        return self._source.changed(self.row, self._file, change)
 
 
 class WantedImage(NamedTuple, Generic[T]):
@@ -63,11 +68,13 @@ class WantedImage(NamedTuple, Generic[T]):
         row: The sample.
         make: Makes it, in any thread; a function of the sample alone.
         opener: Opens the sample's file if it is a video.
+        whole: Whether the file is that of the picture that the sample was cut out of.
     """
 
     row: int
     make: Callable[[Sample], T]
     opener: Opener = frames_of
+    whole: bool = False
 
 
 class _File(NamedTuple):
@@ -77,6 +84,7 @@ class _File(NamedTuple):
     name: str
     is_video: bool
     opener: Opener
+    whole: bool
 
 
 class ImageSource:
@@ -99,6 +107,7 @@ class ImageSource:
         roots: Mapping[str, Path],
         budget_bytes: int = BUDGET_BYTES,
         encoding: Encoding | None = None,
+        pictures: Mapping[str, Path] | None = None,
     ) -> None:
         """Bind the table to its files.
 
@@ -108,7 +117,9 @@ class ImageSource:
             roots: The manifest's folder of each dataset.
             budget_bytes: Most memory that images may take.
             encoding: The study's.
+            pictures: The folder of the pictures of each dataset of crops that has them.
         """
+        self._originals = Originals(samples, pictures or {})
         self.samples, self.roots, self.encoding = samples, roots, encoding
         self._datasets = samples["dataset"].tolist()
         self.ids: list[str] = samples["sample_id"].tolist()
@@ -149,19 +160,33 @@ class ImageSource:
         with OpenFile(frames_of) as file:
             return self.decoded(row, file)
 
-    def decoded(
-        self, row: int, file: OpenFile, change: Callable[[Pixels], Pixels] | None = None
-    ) -> Pixels:
+    def decoded(self, row: int, file: OpenFile) -> Pixels:
         """Cut the sample at ``row`` out of its file's picture, in the study's encoding."""
         place = locate(self.roots[self._datasets[row]], self.ids[row])
         picture = file.picture(place, self._hashes[row])
-        pixels = cut(picture if change is None else change(picture), place)
+        return self._encoded(row, cut(picture, place))
+
+    def changed(self, row: int, file: OpenFile, change: Callable[[Pixels], Pixels]) -> Pixels:
+        """Do as ``decoded``, after a change of the whole picture that the sample is a part of."""
+        original = self._originals.of(row)
+        if original is None:
+            place = locate(self.roots[self._datasets[row]], self.ids[row])
+            picture = file.picture(place, self._hashes[row])
+            return self._encoded(row, cut(change(picture), place))
+        picture = file.picture(self._originals.locate(row, original), original.sha256)
+        return self._encoded(row, apply_cut(original.cut, change(picture)))
+
+    def _encoded(self, row: int, pixels: Pixels) -> Pixels:
+        """Give an image in the study's encoding."""
         return pixels if self.encoding is None else self.encoding(pixels, self.ids[row])
 
     def _where(self, wanted: WantedImage[T]) -> tuple[_File, int]:
         """Tell which file a sample lies in, and its frame."""
-        (name, is_video), frame = whereabouts(self.ids[wanted.row])
-        return _File(self._datasets[wanted.row], name, is_video, wanted.opener), frame
+        original = self._originals.of(wanted.row) if wanted.whole else None
+        sample_id = self.ids[wanted.row] if original is None else original.sample_id
+        (name, is_video), frame = whereabouts(sample_id)
+        whole = original is not None
+        return _File(self._datasets[wanted.row], name, is_video, wanted.opener, whole), frame
 
     @contextmanager
     def _opened(self, file: _File) -> Iterator[Callable[[WantedImage[T]], T]]:

@@ -2,7 +2,8 @@
 
 At ``crop`` it is done to the sample as the manifest gives it, at ``frame`` to the whole picture
 before the face is cut out at its box, at ``video`` to the video file before its frames are taken.
-A box is where a face was found on the clean picture, so the same place is cut out of a damaged one.
+A box is where a face was found on the clean picture, so the same place is cut out of a damaged one;
+a crop on disk is made again of its damaged picture.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -39,14 +40,15 @@ def wanted_image(
         clean: Gives a clean sample, if they are kept somewhere.
     """
     if condition.stage == "video":
-        return WantedImage(row, lambda sample: make(sample.array()), _encoder(condition))
+        encoded = _encoder(condition)
+        return WantedImage(row, lambda sample: make(sample.changed(_itself)), encoded, whole=True)
     sample_id = source.ids[row]
 
     def change(pixels: Pixels) -> Pixels:
         return apply(condition, pixels, noise_seed=noise_seed, sample_id=sample_id)
 
     if condition.stage == "frame":
-        return WantedImage(row, lambda sample: make(sample.changed(change)))
+        return WantedImage(row, lambda sample: make(sample.changed(change)), whole=True)
     return WantedImage(row, lambda sample: make(change(clean(sample))))
 
 

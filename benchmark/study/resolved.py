@@ -14,6 +14,7 @@ import pandas as pd
 
 from benchmark.data.encoding import AS_IS, Encoding, fixed_encoding
 from benchmark.data.manifest import Manifest
+from benchmark.data.originals import check_originals, picture_roots
 from benchmark.errors import BenchmarkError
 from benchmark.study.binding import Data, bound_paths, load_protocols, read_bound, stands_for
 from benchmark.study.samples import dataset_facts, stated_samples
@@ -28,10 +29,18 @@ from protocols.schema import Aligned, Protocol
 from protocols.sets import TRAINED_ELSEWHERE
 from results.schema import Dataset
 
-# What an id must have for a stage, and what a manifest then lacks.
+# What an id must have for a stage, or the picture that it is a crop of; and what a manifest lacks.
 _NEEDS = {
-    "frame": ("xywh=", "has no box, so there is no larger picture: give the manifest a column box"),
-    "video": ("#frame=", "is no frame of a video file: give the manifest videos and their frames"),
+    "frame": (
+        "xywh=",
+        "has no box and is no crop of a known picture: give the manifest a column box, or cut "
+        "faces out with 'forgerybench data crop'",
+    ),
+    "video": (
+        "#frame=",
+        "is no frame of a video file, and no crop of one: give the manifest videos and their "
+        "frames, or crops of them by 'forgerybench data crop'",
+    ),
 }
 
 
@@ -89,6 +98,11 @@ class ResolvedStudy:
     def roots(self) -> dict[str, Path]:
         """The folder of each dataset's images."""
         return {role: manifest.root for role, manifest in self.manifests.items()}
+
+    @property
+    def pictures(self) -> dict[str, Path]:
+        """The folder of the pictures of each dataset of crops."""
+        return picture_roots(self.manifests)
 
     @property
     def data(self) -> dict[str, Dataset]:
@@ -215,7 +229,7 @@ def _expand(
     expansion = expand(
         protocol, samples, unbound, trained=not all(elsewhere), elsewhere=any(elsewhere)
     )
-    _check_conditions(expansion, samples)
+    _check_conditions(expansion, samples, picture_roots(manifests))
     shared = overlaps(expansion, samples) if protocol.strict else []
     if shared:
         first, more = shared[0], len(shared) - 1
@@ -228,20 +242,30 @@ def _expand(
     return expansion
 
 
-def _check_conditions(expansion: Expansion, samples: pd.DataFrame) -> None:
+def _check_conditions(
+    expansion: Expansion, samples: pd.DataFrame, pictures: Mapping[str, Path]
+) -> None:
     """Raise BenchmarkError where a condition needs more of a sample than its manifest gives."""
-    ids = samples["sample_id"]
+    ids, looked_at = samples["sample_id"], set[tuple[str, bytes]]()
     for cell in expansion.cells:
-        marker, lacking = _NEEDS.get(cell.condition.stage, ("", ""))
-        if not marker or cell.condition.name == "clean":
-            continue
+        stage = cell.condition.stage
+        marker, lacking = _NEEDS.get(stage, ("", ""))
         rows: npt.NDArray[np.int64] = cell.test.all_rows
-        without = ids.iloc[rows][~ids.iloc[rows].str.contains(marker, regex=False)]
-        if len(without):
+        key = stage, rows.tobytes()
+        if not marker or cell.condition.name == "clean" or key in looked_at:
+            continue
+        looked_at.add(key)
+        rows = rows[~ids.iloc[rows].str.contains(marker, regex=False).to_numpy()]
+        without = (
+            check_originals(samples.iloc[rows], pictures, must_be_videos=stage == "video")
+            if len(rows)
+            else None
+        )
+        if without is not None:
             other = "crop" in perturbations()[cell.condition.name].stages
             raise BenchmarkError(
                 f"{expansion.protocol.name}: '{cell.condition.name}' is for stage "
-                f"{cell.condition.stage}, but '{without.iloc[0]}' {lacking}"
+                f"{stage}, but '{without}' {lacking}"
                 f"{', or say stage: crop, which is another test' if other else ''}"
             )
 

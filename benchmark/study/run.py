@@ -179,7 +179,9 @@ def _lead(resolved: ResolvedStudy, settings: Settings, make_engine: "partial[Eng
     plan = make_plan(resolved)
     if missing := int((samples["problem"] != "").sum()):
         progress.note(f"{missing} of {len(samples)} images cannot be used and are left out")
-    source = ImageSource(samples, resolved.roots, encoding=resolved.encoding)
+    source = ImageSource(
+        samples, resolved.roots, encoding=resolved.encoding, pictures=resolved.pictures
+    )
     engine = make_engine(source=source, progress=progress)
     facts = run_facts(out, plan, batch_size=BATCH_SIZE, versions=environment(engine.device))
     if not fresh and _is_work_left(out, plan, engine.models):
