@@ -1,6 +1,7 @@
 """F3-Net: an image split into bands of frequency beside the frequencies of each small window."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Unpack, get_args
 
 import torch
@@ -9,16 +10,29 @@ from torch.nn import functional as F
 
 from detectors.base import Sides
 from detectors.cards import frequency as cards
-from detectors.errors import DetectorError
+from detectors.errors import DetectorError, WeightsError
+from detectors.loading import check_fit
 from detectors.parts.filters import dct_bands, dct_matrix, grey
 from detectors.parts.network import AnySideOptions, NetworkDetector
 from detectors.parts.streams import STREAM_BACKBONE, Stream, fill_streams
+from detectors.pretrained import KeyMap, one_logit, read_weights, renamed
 
 Branches = Literal["both", "fad", "lfs"]
 WINDOW, STRIDE, BANDS = 10, 2, 6
 # The window begins 3 pixels outside: its maps are then as large as Xception's after a stride of 2.
 OUTSIDE = 3
 MIXED_AFTER = (7, 12)  # blocks
+_BANDS = "FAD_head."
+_HEAD = ("head.",)
+# Names of a checkpoint of DeepfakeBench -> ours; its layer for other networks is never run.
+_NAMES: KeyMap = [
+    (r"^module\.", ""),
+    (r"^FAD_head\._DCT_all(_T)?$", None),
+    (r"^backbone\.adjust_channel\.", None),
+    (r"^backbone\.last_linear\.(1\.)?", "head."),
+    (r"^backbone\.", "streams.0.network."),
+]
+_FILTER = re.compile(r"^FAD_head\.filters\.([0-3])\.(base|learnable)$")
 
 
 class FrequencyBands(nn.Module):
@@ -30,6 +44,7 @@ class FrequencyBands(nn.Module):
 
     Args:
         side: S.
+        touching: Let bands share their edges, rounded to whole frequencies, as DeepfakeBench does.
 
     Source: Qian et al., ECCV 2020, section 3.1.
     """
@@ -37,9 +52,13 @@ class FrequencyBands(nn.Module):
     transform: Tensor
     base: Tensor
 
-    def __init__(self, side: int) -> None:
+    def __init__(self, side: int, *, touching: bool = False) -> None:
         super().__init__()
         bands = dct_bands(side, [0, side / 8**0.5, side / 2, 2 * side])
+        if touching:
+            low, high = side // 2.82, side // 2
+            edges = ((0, low + 1), (low, high + 1), (high, 2 * side))
+            bands = torch.cat([dct_bands(side, list(each)) for each in edges])
         base = torch.cat([bands, torch.ones(1, side, side)])
         self.register_buffer("transform", dct_matrix(side).float(), persistent=False)
         self.register_buffer("base", base[:, None], persistent=False)  # (4, 1, S, S)
@@ -121,11 +140,13 @@ class F3Net(NetworkDetector):
     """Two Xceptions on bands and on window statistics, mixed twice; binary cross-entropy.
 
     ``tiny`` is narrow (input 96), ``base`` has Xception's widths (input 256). Published weights are
-    Xception's of ImageNet, in every stream; others are in timm's names.
+    Xception's of ImageNet, in every stream; others are in timm's names, or a trained F3-Net as
+    DeepfakeBench saves it (``fad`` with touching bands, which it then is).
 
     Args:
         branches: ``both``; ``fad`` (bands alone, as DeepfakeBench has it) or ``lfs`` (windows
             alone), which do not mix.
+        touching: As ``FrequencyBands``.
         shared: As ``AnySideDetector``; ``input_size`` is even.
 
     Raises:
@@ -137,9 +158,21 @@ class F3Net(NetworkDetector):
     sides = Sides(tiny=96, base=256)
     published = STREAM_BACKBONE.published
 
-    def __init__(self, *, branches: Branches = "both", **shared: Unpack[AnySideOptions]) -> None:
+    def __init__(
+        self,
+        *,
+        branches: Branches = "both",
+        touching: bool = False,
+        **shared: Unpack[AnySideOptions],
+    ) -> None:
         super().__init__(**shared)
         side = self.transform.size
+        trained = None if self.start is None else read_weights(self.start, "f3net")
+        if trained is not None and any(_BANDS in name for name in trained[0]):
+            branches, touching = "fad", True
+        else:
+            trained = None
+        self.touching = touching
         if branches not in get_args(Branches):
             raise DetectorError(f"f3net has the branches both, fad and lfs, not '{branches}'")
         if side % 2:
@@ -147,7 +180,7 @@ class F3Net(NetworkDetector):
         self.branches = branches
         self.heads, self.streams = nn.ModuleList(), nn.ModuleList()
         if branches != "lfs":
-            self.heads.append(FrequencyBands(side))
+            self.heads.append(FrequencyBands(side, touching=touching))
             self.streams.append(Stream(self.size, channels=12))
         if branches != "fad":
             self.heads.append(WindowStatistics())
@@ -158,10 +191,11 @@ class F3Net(NetworkDetector):
         self.mixing = nn.ModuleList(MixBlock(width) for width in widths)
         self.dropout = nn.Dropout(0.2)
         self.head = nn.Linear(len(self.streams) * stream.outputs, 1)
-        if self.start is not None:
-            self.init = fill_streams(
-                list(self._streams()), self.start, "f3net", last_layer=self.last_layer
-            )
+        if trained is not None:
+            self.init = _fill(self, *trained)
+        elif self.start is not None:
+            streams = list(self._streams())
+            self.init = fill_streams(streams, self.start, "f3net", last_layer=self.last_layer)
         self.to(memory_format=torch.channels_last)  # faster depthwise convolutions on a CPU
 
     def features(self, inputs: Tensor) -> Tensor:
@@ -186,8 +220,9 @@ class F3Net(NetworkDetector):
         return super().decide(self.dropout(features))
 
     def architecture(self) -> dict[str, Any]:
-        """Add the branches to what rebuilds the network."""
-        return {**super().architecture(), "branches": self.branches}
+        """Add branches and bands to what rebuilds the network."""
+        more = {"branches": self.branches, "touching": self.touching}
+        return {**super().architecture(), **more}
 
     def _streams(self) -> Iterable[Stream]:
         """Give the streams by their type."""
@@ -199,3 +234,38 @@ def _passing(channels: int) -> nn.Sequential:
     norm = nn.BatchNorm2d(channels)
     nn.init.constant_(norm.weight, 0.1)
     return nn.Sequential(nn.Conv2d(channels, channels, 1, groups=channels), norm)
+
+
+def _fill(detector: F3Net, tensors: Mapping[str, Tensor], digest: str) -> str:
+    """Fill the network from one that DeepfakeBench trained; return what ``init`` says.
+
+    Raises:
+        WeightsError: A tensor is missing, unknown or of another shape, or its bands are others.
+    """
+    ours = one_logit(renamed(tensors, _NAMES), _HEAD)
+    found = {match[0]: match for name in ours if (match := _FILTER.match(name))}
+    parts: dict[str, dict[int, Tensor]] = {"base": {}, "learnable": {}}
+    for name, match in found.items():
+        parts[match[2]][int(match[1])] = ours.pop(name)
+    stacked = {
+        kind: torch.stack([each[number] for number in sorted(each)])[:, None]
+        for kind, each in parts.items()
+        if len({part.shape for part in each.values()}) == 1
+    }
+    bands = detector.get_buffer("heads.0.base")
+    if "base" not in stacked or not torch.equal(stacked["base"].float(), bands.float()):
+        raise WeightsError(
+            f"{detector.start}: its bands are not those of {detector.transform.size} pixels: pass "
+            "the input_size that it was trained at"
+        )
+    ours["heads.0.learned"] = stacked["learnable"]
+    is_whole = detector.last_layer == "keep"
+    ours, wanted = (
+        {n: t for n, t in some.items() if n != "trained" and (is_whole or not n.startswith(_HEAD))}
+        for some in (ours, detector.state_dict())
+    )
+    check_fit(ours, wanted, detector.start)
+    detector.load_state_dict(ours, strict=False)
+    if is_whole:
+        detector.mark_trained()
+    return f"weights:{digest}"

@@ -192,3 +192,26 @@ def test_cnndetections_checkpoint_is_the_detector_that_it_was(tmp_path: Path) ->
     images = torch.rand(2, 3, 224, 224, generator=torch.Generator().manual_seed(1))
     expected = logits_of("resnet50", names, images)[:, 0]
     torch.testing.assert_close(detector.logits(list(images)), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_deepfakebenchs_xception_is_the_detector_that_it_was(tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    network = timm.create_model("legacy_xception", num_classes=2).eval()
+    held = {
+        f"backbone.{n.replace('fc.', 'last_linear.')}": t for n, t in network.state_dict().items()
+    }
+    held["backbone.adjust_channel.0.weight"] = torch.zeros(2)
+    torch.save(held, tmp_path / "xception_best.pth")
+    detector = create_detector(f"xception={tmp_path / 'xception_best.pth'}", size="base")
+    images = torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(1))
+    both = logits_of("xception", network, images)
+    expected = both[:, 1] - both[:, 0]
+    torch.testing.assert_close(detector.logits(list(images)), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_another_network_of_that_name_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    torch.save({"backbone.efficientnet._bn0.bias": torch.zeros(3)}, tmp_path / "x.pth")
+    with pytest.raises(
+        WeightsError, match=r"x\.pth: DeepfakeBench's EfficientNet-B4, whose first l"
+    ):
+        EfficientNetB4(size="base", pretrained=str(tmp_path / "x.pth"))

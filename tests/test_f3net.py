@@ -1,11 +1,12 @@
 import math
+from pathlib import Path
 
 import pytest
 import torch
 from scipy.fft import dctn
 from torch import Tensor
 
-from detectors import DetectorError
+from detectors import DetectorError, WeightsError
 from detectors.f3net import F3Net, FrequencyBands, MixBlock, WindowStatistics
 
 
@@ -107,3 +108,53 @@ def test_any_even_side_is_taken_and_an_odd_one_refused(side: int) -> None:
 def test_branches_that_there_are_not_are_refused() -> None:
     with pytest.raises(DetectorError, match="f3net has the branches both, fad and lfs, not 'mix'"):
         F3Net(size="tiny", branches="mix")  # type: ignore[arg-type]
+
+
+def as_deepfakebench(detector: F3Net) -> dict[str, torch.Tensor]:
+    """Name a detector's tensors as DeepfakeBench does, with its fixed parts and two outputs."""
+    side = detector.transform.size
+    found = {"FAD_head._DCT_all": torch.eye(side), "FAD_head._DCT_all_T": torch.eye(side)}
+    total = torch.arange(side)[:, None] + torch.arange(side)
+    low, high = side // 2.82, side // 2
+    edges = ((0, low), (low, high), (high, 2 * side), (0, 2 * side))
+    learned = detector.state_dict()["heads.0.learned"]
+    for number, (first, last) in enumerate(edges):
+        band = ((first <= total) & (total <= last)).double()
+        found[f"FAD_head.filters.{number}.base"] = band
+        found[f"FAD_head.filters.{number}.learnable"] = learned[number, 0]
+    for name, tensor in detector.state_dict().items():
+        if name.startswith("head."):
+            both = torch.cat([torch.rand_like(tensor), tensor])
+            both[1] += both[0]
+            found[name.replace("head.", "backbone.last_linear.1.")] = both
+        elif name.startswith("streams.0.network."):
+            found[name.replace("streams.0.network.", "backbone.")] = tensor
+    return {**found, "backbone.adjust_channel.0.bias": torch.zeros(3)}
+
+
+def test_deepfakebenchs_f3net_is_the_detector_that_it_was(tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    trained = F3Net(size="tiny", branches="fad", touching=True, untrained=True).eval()
+    trained.heads[0].learned.data.normal_(0, 0.3)  # type: ignore[operator]
+    torch.save(as_deepfakebench(trained), tmp_path / "ckpt_best.pth")
+    torch.manual_seed(3)
+    detector = F3Net(size="tiny", pretrained=str(tmp_path / "ckpt_best.pth"))
+    assert detector.trained
+    assert (detector.branches, detector.touching) == ("fad", True)
+    images = list(torch.rand(2, 3, 96, 96))
+    torch.testing.assert_close(detector.logits(images), trained.logits(images))
+    detector.save_pretrained(tmp_path / "saved")
+    again = F3Net.from_pretrained(tmp_path / "saved")
+    assert torch.equal(again.logits(images), detector.logits(images))
+    with pytest.raises(
+        WeightsError, match="its bands are not those of 64 pixels: pass the input_s"
+    ):
+        F3Net(size="tiny", input_size=64, pretrained=str(tmp_path / "ckpt_best.pth"))
+
+
+def test_touching_bands_share_their_edges() -> None:
+    apart, touching = (FrequencyBands(96, touching=each).base[:3, 0] for each in (False, True))
+    assert torch.equal(apart.sum(0), torch.ones(96, 96))
+    total = torch.arange(96)[:, None] + torch.arange(96)
+    shared = (total == 96 // 2.82) | (total == 48)
+    assert torch.equal(touching.sum(0), 1 + shared.float())

@@ -11,7 +11,7 @@ from timm.models._manipulate import group_parameters
 from timm.models.xception_aligned import XceptionAligned
 from torch import Tensor, nn
 
-from detectors.errors import DetectorError
+from detectors.errors import DetectorError, WeightsError
 from detectors.loading import check_fit
 from detectors.parts.network import AnySideOptions, NetworkDetector, register_statistics
 from detectors.pretrained import (
@@ -42,6 +42,8 @@ class Backbone:
         input_size: Side of its input in pixels where a detector asks for no other.
         statistics: Mean and standard deviation per channel of the values it was trained on.
         head: What the names of its last layer's tensors start with.
+        names: From the names of public code that trains it on forgeries to timm's.
+        unlike: How names begin of a network that is called the same, and what it is.
     """
 
     published: str
@@ -50,6 +52,8 @@ class Backbone:
     input_size: int
     statistics: _Statistics
     head: tuple[str, ...]
+    names: KeyMap = ()
+    unlike: tuple[str, str] | None = None
 
 
 def _named(name: str, **options: Any) -> Callable[[int], Any]:
@@ -83,6 +87,12 @@ BACKBONES = {
         input_size=256,
         statistics=_SYMMETRIC_STATISTICS,
         head=("fc.", "head.fc."),
+        # DeepfakeBench; its layer for other networks is never run.
+        names=(
+            (r"^backbone\.adjust_channel\.", None),
+            (r"^backbone\.last_linear\.(1\.)?", "fc."),
+            (r"^backbone\.", ""),
+        ),
     ),
     "efficientnet-b4": Backbone(
         published="timm/tf_efficientnet_b4.aa_in1k",
@@ -91,6 +101,12 @@ BACKBONES = {
         input_size=256,
         statistics=IMAGENET_STATISTICS,
         head=("classifier.",),
+        unlike=(
+            "backbone.efficientnet.",
+            "DeepfakeBench's EfficientNet-B4, whose first layer pads nothing, whose others pad as "
+            "for 380 pixels and whose inputs are in [-1, 1]: its weights would give other scores "
+            "here; score with its own code, and bring the scores with forgerybench import",
+        ),
     ),
     "resnet50": Backbone(
         published="timm/resnet50.tv_in1k",
@@ -177,22 +193,21 @@ class BackboneDetector(TimmDetector):
         super().__init__(**shared)
         self.network = (found.tiny if self.size == "tiny" else found.base)(1)
         if self.start is not None:
-            digest, is_whole = self.fill(self.start, found)
+            digest, is_whole = load_network(
+                self.network,
+                self.start,
+                self.card.name,
+                found.head,
+                last_layer=self.last_layer,
+                names=found.names,
+                unlike=found.unlike,
+            )
             self.init = init_of(self.start, found.published, digest)
             if is_whole:
                 self.mark_trained()
         register_statistics(self, *found.statistics)
         # Depthwise convolutions run about 1.4 times as fast on a CPU with channels last.
         self.to(memory_format=torch.channels_last)
-
-    def fill(self, source: str, found: Backbone) -> tuple[str, bool]:
-        """Fill the network from weights in timm's or its authors' names.
-
-        Returns:
-            The fingerprint of the files, and whether the last layer was taken too.
-        """
-        name = self.card.name
-        return load_network(self.network, source, name, found.head, last_layer=self.last_layer)
 
     def features(self, inputs: Tensor) -> Tensor:
         """Give the (B, d) pooled activations of (B, 3, S, S) inputs in [0, 1]."""
@@ -207,6 +222,8 @@ def load_network(
     head: tuple[str, ...],
     *,
     last_layer: LastLayer = "keep",
+    names: KeyMap = (),
+    unlike: tuple[str, str] | None = None,
 ) -> tuple[str, bool]:
     """Fill ``network``, whose last layer has one output, from weights.
 
@@ -217,6 +234,8 @@ def load_network(
         head: What the names of the last layer's tensors start with, here and there.
         last_layer: Whether a last layer of one output, or of two, real and fake, is taken; one of
             others never is.
+        names: From names of others to ours.
+        unlike: As in ``Backbone``.
 
     Returns:
         The fingerprint of the files, and whether the last layer was taken.
@@ -225,7 +244,10 @@ def load_network(
         WeightsError: A tensor is missing, unknown or of another shape, or a file unreadable.
     """
     tensors, digest = read_weights(source, detector)
-    given = one_logit(renamed(tensors, _PARALLEL), head)
+    given = renamed(tensors, _PARALLEL)
+    if unlike is not None and any(name.startswith(unlike[0]) for name in given):
+        raise WeightsError(f"{source}: {unlike[1]}")
+    given = one_logit(renamed(given, names), head)
     is_whole = last_layer == "keep" and last_outputs(given, head) == 1
     given, wanted = (
         {name: t for name, t in some.items() if is_whole or not name.startswith(head)}
