@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install quickstart test test-all check format lint types resume-check gpu-results published protocol-page perturbation-page detector-page metric-page licence-page clean
+.PHONY: help install quickstart test test-all check format lint types resume-check gpu-results published protocol-page perturbation-page detector-page metric-page licence-page board-page site clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -80,5 +80,11 @@ metric-page: $(INSTALLED) ## Write the table of metrics into docs/metrics.md
 licence-page: $(INSTALLED) ## List the licences of all that is needed in docs/licences.md
 	$(BIN)/python -m docs.scripts.licences docs/licences.md
 
+board-page: $(INSTALLED) ## Write the board's tables into leaderboard/README.md
+	$(BIN)/python -m docs.scripts.board leaderboard/README.md
+
+site: $(INSTALLED) ## Build the board of this repository into site/
+	$(BIN)/python -m forgerybench board build $(wildcard results/published/entries) --reported --out site
+
 clean: ## Remove the virtual environment and the runs
-	rm -rf $(VENV) runs build dist
+	rm -rf $(VENV) runs build dist site

@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 
 from benchmark.cli.app import app
 from leaderboard.board.build import build_board, gather
-from leaderboard.board.entries import reported_entries, run_entries, slug
+from leaderboard.board.entries import run_entries, slug
 from leaderboard.board.ranking import Slice, lead_of, slices
+from leaderboard.board.reported import reported_entries
 from leaderboard.board.schema import (
     BoardEntry,
     add_entry,
@@ -168,9 +169,11 @@ def test_only_unseen_cells_count_and_the_lead_has_an_interval() -> None:
     assert [found.columns[at].test for at in found.counting] == ["S1", "S2"]
     lead = lead_of(found)
     assert lead is not None
-    assert lead[0].entry.entry == "a"
-    assert lead[2] is not None
-    value, low, high = lead[2]
+    assert lead.first.entry.entry == "a"
+    assert lead.ahead is not None
+    value, low, high = lead.ahead
+    assert low is not None
+    assert high is not None
     assert low < value < high
     assert value == pytest.approx(0.1, abs=0.02)
 
@@ -246,3 +249,17 @@ def test_the_command_builds_from_runs_and_entries_and_refuses_what_is_neither(
     assert "name the folder of a run" in done.output.replace("\n", " ")
     with pytest.raises(LeaderboardError, match="two sources hold this entry"):
         gather([tmp_path / "entries", tmp_path / "entries" / "cross-generator-v1" / "kept-1.json"])
+
+
+def test_a_lead_without_resamples_is_never_called_sure(tmp_path: Path) -> None:
+    entries = [
+        make_entry("a", strength=0.9, state="reported"),
+        make_entry("b", strength=0.8, state="reported", seed=1),
+    ]
+    lead = lead_of(only(entries))
+    assert lead is not None
+    assert lead.ahead is not None
+    assert (lead.ahead.low, lead.ahead.high) == (None, None)
+    text = build_board(entries, tmp_path / "site").read_text(encoding="utf-8")
+    assert "how surely cannot be told" in text
+    assert "; beyond chance" not in text

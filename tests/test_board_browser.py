@@ -191,3 +191,13 @@ def test_a_hostile_name_is_text(site: Path) -> None:
         with opened(site / f"{name}.html") as (page, _):
             assert page.locator("img").count() == 0
             assert page.locator("script").count() == (1 if "/" in name else 2)
+
+
+def test_a_board_of_reported_numbers_alone_has_no_broken_page(tmp_path: Path) -> None:
+    reported = [make_entry(n, state="reported", strength=0.8, seed=at) for at, n in enumerate("ab")]
+    site = build_board(reported, tmp_path / "site").parent
+    for name in ("index", "compare", "robustness", "cost", "seen", "data", "history"):
+        with opened(site / f"{name}.html") as (page, _):
+            assert page.locator("h1").is_visible()
+    with opened(site / "compare.html") as (page, _):
+        assert "No two entries" in page.inner_text("#told")

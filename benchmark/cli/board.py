@@ -20,9 +20,9 @@ board_app = typer.Typer(no_args_is_help=True, help="A leaderboard over runs and 
 @reports_errors
 def build(
     sources: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(help="Folders of runs, folders of entries, files of entries."),
-    ],
+    ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the site.")] = Path("site"),
     name: Annotated[str, typer.Option("--name", help="The board's heading.")] = (
         "Face forgery detection"
@@ -32,12 +32,26 @@ def build(
     ] = False,
 ) -> None:
     """Make a static site of a board: it opens from a folder and asks no other host for anything."""
-    from leaderboard.board.build import build_board, gather
+    from leaderboard.board.build import build_board, gather, with_reported
     from results.literature import read_literature
 
-    entries = gather(sources)
-    page = build_board(entries, out, name=name, literature=read_literature() if reported else None)
+    entries = with_reported(gather(sources or ()), read_literature() if reported else None)
+    page = build_board(entries, out, name=name)
     out_console.print(f"Board: {page} ({len(entries)} entries)", highlight=False, soft_wrap=True)
+
+
+@board_app.command()
+@reports_errors
+def enter(
+    run: Annotated[Path, typer.Argument(help="Folder of a run that is one's own.")],
+    entries: Annotated[Path, typer.Option("--entries", help="Folder of entries.")],
+) -> None:
+    """Compute a run's entries and append them: for the keeper's own runs."""
+    from leaderboard.board.entries import run_entries
+    from leaderboard.board.schema import add_entry
+
+    for entry in run_entries(run):
+        _say_file("Entry", add_entry(entries, entry))
 
 
 ArchiveArgument = Annotated[Path, typer.Argument(help="A packed submission.")]

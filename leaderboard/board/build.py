@@ -11,10 +11,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from leaderboard.board.entries import reported_entries, run_entries
+from leaderboard.board.entries import run_entries
 from leaderboard.board.pages import DOWNLOADS, Pages
 from leaderboard.board.payload import headlines
 from leaderboard.board.ranking import slices
+from leaderboard.board.reported import outlines, reported_entries
 from leaderboard.board.schema import (
     BoardEntry,
     check_versions,
@@ -52,8 +53,7 @@ def gather(sources: Sequence[str | Path]) -> list[BoardEntry]:
         All versions, in the order of the sources.
 
     Raises:
-        LeaderboardError: There is none; a source is none of the three; or two sources hold one
-            entry.
+        LeaderboardError: A source is none of the three, or two sources hold one entry.
         ResultError: A file of a run is missing or wrong.
     """
     found: list[BoardEntry] = []
@@ -68,8 +68,6 @@ def gather(sources: Sequence[str | Path]) -> list[BoardEntry]:
             raise LeaderboardError(
                 f"{source}: name the folder of a run, a folder of entries, or an entry's file"
             )
-    if not found:
-        raise LeaderboardError("no run and no entry is given")
     met: dict[str, BoardEntry] = {}
     for entry in found:
         if entry.file in met:
@@ -82,12 +80,20 @@ def gather(sources: Sequence[str | Path]) -> list[BoardEntry]:
     return found
 
 
+def with_reported(entries: Sequence[BoardEntry], literature: Literature | None) -> list[BoardEntry]:
+    """Add what papers report in the cells of some entries and of the shipped protocols."""
+    if literature is None:
+        return list(entries)
+    there = {entry.protocol for entry in entries}
+    bare = [outline for outline in outlines(literature) if outline.protocol not in there]
+    return [*entries, *reported_entries(literature, [*entries, *bare])]
+
+
 def build_board(
     entries: Sequence[BoardEntry],
     site: str | Path,
     *,
     name: str = "Face forgery detection",
-    literature: Literature | None = None,
 ) -> Path:
     """Write a board, in place of an earlier one.
 
@@ -95,29 +101,29 @@ def build_board(
         entries: All versions.
         site: The folder; one that is there must be a board or empty.
         name: The board's heading.
-        literature: Published numbers that are shown beside, in a state of their own; None: none.
 
     Returns:
         The front page.
 
     Raises:
-        LeaderboardError: The folder holds something else.
+        LeaderboardError: The folder holds something else, or there is no entry.
     """
     site = Path(site)
     if site.exists() and (
         not site.is_dir() or (any(site.iterdir()) and not (site / MARK).exists())
     ):
         raise LeaderboardError(f"{site}: holds something that is no board; name another folder")
-    everything = [*entries, *(reported_entries(literature, entries) if literature else ())]
+    if not entries:
+        raise LeaderboardError("no run and no entry is given")
     site.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=f".{site.name}-", dir=site.parent))
     try:
         (made / MARK).write_text("made by forgerybench board build; replaced by the next one\n")
-        for place, text in Pages(name, everything).all():
+        for place, text in Pages(name, entries).all():
             (made / place).parent.mkdir(exist_ok=True)
             (made / place).write_text(text, encoding="utf-8")
-        _write_downloads(made, everything)
-        _write_badges(made, everything)
+        _write_downloads(made, entries)
+        _write_badges(made, entries)
         made.chmod(0o755)
         if site.exists():
             shutil.rmtree(site)

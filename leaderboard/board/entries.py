@@ -2,8 +2,7 @@
 
 import hashlib
 import re
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from leaderboard.board.schema import (
@@ -20,9 +19,8 @@ from leaderboard.view import Contender, ProtocolView, Result, views
 from protocols import Protocol
 from results.errors import UndefinedError
 from results.evaluation import evaluate_contents
-from results.literature import Literature, Matched
 from results.run import RunContents
-from results.schema import Value
+from results.schema import ModelFacts, Value
 from results.statistics.joint import Bootstrap, Joint
 
 _LONGEST_SLUG = 90
@@ -77,7 +75,7 @@ def _entry(
         version=1,
         title=contender.name,
         state=state,
-        **_protocol(view.protocol),
+        **protocol_facts(view.protocol),
         data=data,
         draws=_draws(contents, view.protocol),
         detector=contender.detector,
@@ -88,12 +86,19 @@ def _entry(
         parameters=first.parameters,
         pretraining=first.pretraining or "",
         card=first.card,
+        source=_imported(models.values()),
         models={training: contents.scores(m.id).hash for training, m in models.items()},
         cells=tuple(_cell(result, view, joint) for result in results),
     )
 
 
-def _protocol(protocol: Protocol) -> dict[str, object]:
+def _imported(models: Iterable[ModelFacts]) -> str:
+    """Say which scores were not made here."""
+    files = dict.fromkeys(model.imported.file for model in models if model.imported)
+    return f"scores made elsewhere: {', '.join(files)}" if files else ""
+
+
+def protocol_facts(protocol: Protocol) -> dict[str, object]:
     """Give what an entry says of its protocol."""
     return {
         "protocol": protocol.name,
@@ -165,78 +170,3 @@ def _replicates(result: Result, view: ProtocolView, joint: Joint) -> Replicates 
         return replicates_of(joint.replicates(result.model.id, result.cell, view.metric))
     except UndefinedError:
         return None
-
-
-def reported_entries(literature: Literature, entries: Sequence[BoardEntry]) -> list[BoardEntry]:
-    """Give what papers report in the cells of some measured entries.
-
-    Args:
-        literature: Published numbers.
-        entries: Whose protocols and cells there are; a number of another cell is left out.
-
-    Returns:
-        One entry a protocol, source, table, way of choosing weights and detector.
-    """
-    found = []
-    for protocol, of_protocol in _by_protocol(entries).items():
-        known: dict[tuple[str, str, str], EntryCell] = {}
-        for entry in of_protocol:
-            for cell in entry.cells:
-                if cell.condition_name == "clean":
-                    known.setdefault((cell.training, cell.test, cell.level), cell)
-        groups: dict[tuple[str, str, str, str], list[Matched]] = defaultdict(list)
-        for matched in literature.under(protocol[0]):
-            number = matched.reported
-            if (matched.training, matched.test, number.level) in known:
-                row = (number.model, number.source, number.table, str(number.selection))
-                groups[row].append(matched)
-        for where, numbers in groups.items():
-            found.append(_reported(of_protocol[0], where, numbers, known))
-    return found
-
-
-def _by_protocol(entries: Sequence[BoardEntry]) -> dict[tuple[str, int], list[BoardEntry]]:
-    """Part entries by protocol and its version."""
-    parts: dict[tuple[str, int], list[BoardEntry]] = {}
-    for entry in entries:
-        parts.setdefault((entry.protocol, entry.protocol_version), []).append(entry)
-    return parts
-
-
-def _reported(
-    like: BoardEntry,
-    where: tuple[str, str, str, str],
-    numbers: Sequence[Matched],
-    known: dict[tuple[str, str, str], EntryCell],
-) -> BoardEntry:
-    """Give the entry of one detector in one source's table."""
-    model, source, table, selection = where
-    return BoardEntry(
-        entry=slug(f"reported {' '.join(where)}"),
-        version=1,
-        title=model,
-        state="reported",
-        source=f"{source}, {table}; weights chosen: {selection}",
-        **{
-            name: getattr(like, name)
-            for name in BoardEntry.model_fields
-            if name.startswith("protocol") or name in ("metrics", "levels")
-        },
-        data={},
-        cells=tuple(_reported_cells(numbers, known)),
-    )
-
-
-def _reported_cells(
-    numbers: Sequence[Matched], known: dict[tuple[str, str, str], EntryCell]
-) -> Iterator[EntryCell]:
-    """Give a cell for each training set, test set and level that is in print."""
-    cells: dict[tuple[str, str, str], dict[str, Number]] = defaultdict(dict)
-    for matched in numbers:
-        number = matched.reported
-        key = (matched.training, matched.test, str(number.level))
-        cells[key][number.metric] = Number(value=float(number.value))
-    for key, metrics in cells.items():
-        yield known[key].model_copy(
-            update={"n_real": None, "n_fake": None, "metrics": metrics, "replicates": None}
-        )

@@ -15,7 +15,7 @@ from leaderboard.board.payload import (
     seen_payload,
     systems_of,
 )
-from leaderboard.board.ranking import Row, Slice, lead_of, slices
+from leaderboard.board.ranking import Lead, Slice, lead_of, slices
 from leaderboard.board.schema import BoardEntry, DatasetFacts, newest
 from leaderboard.site.templating import environment, json_block, safe_address, sealed
 from protocols import ELSEWHERE
@@ -54,7 +54,7 @@ class Found(NamedTuple):
     slice: Slice
     title: str
     side: str
-    lead: tuple[Row, Row | None, tuple[float, float, float] | None] | None
+    lead: Lead | None
 
 
 class Pages:

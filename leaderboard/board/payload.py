@@ -102,7 +102,7 @@ def compare_payload(laid_out: Sequence[Slice]) -> list[dict[str, Any]]:
             ],
         }
         for each in laid_out
-        if each.is_headline
+        if each.is_headline and sum(row.entry.is_measured for row in each.rows) > 1
     ]
 
 

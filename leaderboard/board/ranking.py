@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 from math import erfc, sqrt
+from typing import NamedTuple
 
 import numpy as np
 
@@ -320,29 +321,40 @@ def _borda(values: Floats) -> list[float | None]:
     return [float(win) for win in wins / ((number - 1) * values.shape[1])]
 
 
-def lead_of(found: Slice) -> tuple[Row, Row | None, tuple[float, float, float] | None] | None:
-    """Give who leads the best known state of a slice.
+class Ahead(NamedTuple):
+    """How far one mean is ahead of another; without resamples of the same images no interval."""
 
-    Returns:
-        The leader, the next, and how far the leader's mean is ahead, with the ends of its 95 %
-        interval where both have resamples of the same images; None where nothing has a rank.
-    """
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+class Lead(NamedTuple):
+    """Who leads: ``second`` and ``ahead`` are None where nobody else has a rank."""
+
+    first: Row
+    second: Row | None = None
+    ahead: Ahead | None = None
+
+
+def lead_of(found: Slice) -> Lead | None:
+    """Give who leads the best known state of a slice; None where nothing has a rank."""
     ranked = [row for row in found.rows if row.rank is not None]
     if not ranked:
         return None
     first = ranked[0]
     others = [row for row in ranked[1:] if row.entry.state == first.entry.state]
     if not others:
-        return first, None, None
+        return Lead(first)
     second = others[0]
     ahead = (first.mean or 0.0) - (second.mean or 0.0)
     draws = [
         _mean_draws(row.entry, row.cells, found.metric, found.counting) for row in (first, second)
     ]
     if draws[0] is None or draws[1] is None or first.entry.draws != second.entry.draws:
-        return first, second, (ahead, ahead, ahead)
+        return Lead(first, second, Ahead(ahead))
     spread = _NORMAL_95 * float((draws[0] - draws[1]).std(ddof=1))
-    return first, second, (ahead, ahead - spread, ahead + spread)
+    return Lead(first, second, Ahead(ahead, ahead - spread, ahead + spread))
 
 
 def mean_over(row: Row, metric: str, positions: Sequence[int]) -> float | None:

@@ -90,6 +90,7 @@ class EntryCell(_Strict):
 
     Attributes:
         condition: Key of the condition; ``condition_name`` and ``severity`` for readers.
+        seen: Whether the forgeries were seen in training; None where that was elsewhere.
         headline: Whether the cell may stand in a mean.
         n_real: Real images (videos); None where a source does not say.
         metrics: By name; a metric without a value is absent.

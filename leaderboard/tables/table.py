@@ -125,20 +125,20 @@ class Table:
 
 def to_markdown(table: Table) -> str:
     """Write a table in Markdown, one pipe table a section, footnotes below."""
-    lines = [f"# {_markdown(table.caption)}", ""]
+    lines = [f"# {markdown_text(table.caption)}", ""]
     numbers = {reason: i for i, reason in enumerate(table.reasons, 1)}
-    headers = [_markdown(text) for text in (table.corner, *table.columns)]
+    headers = [markdown_text(text) for text in (table.corner, *table.columns)]
     for section in table.sections:
         rows = [
-            [_markdown(name), *(_markdown_cell(cell, numbers) for cell in cells)]
+            [markdown_text(name), *(_markdown_cell(cell, numbers) for cell in cells)]
             for name, cells in (*table.head, *section.rows)
         ]
         align = ["left", *["right"] * len(table.columns)]
         text = tabulate(rows, headers, tablefmt="pipe", colalign=align, disable_numparse=True)
-        lines += [*([f"## {_markdown(section.title)}", ""] if section.title else []), text, ""]
+        lines += [*([f"## {markdown_text(section.title)}", ""] if section.title else []), text, ""]
     notes = [LEGEND[mark] for mark in table.marks]
-    notes += [f"[{i}] {_markdown(reason)}" for reason, i in numbers.items()]
-    notes += [_markdown(note) for note in table.notes]
+    notes += [f"[{i}] {markdown_text(reason)}" for reason, i in numbers.items()]
+    notes += [markdown_text(note) for note in table.notes]
     lines += [f"- {note}" for note in notes]
     return "\n".join(lines).rstrip("\n") + "\n"
 
@@ -219,10 +219,10 @@ def _markdown_cell(cell: TableCell, numbers: dict[str, int]) -> str:
     """Write one cell with its marks."""
     if cell.text == DASH:
         return f"{DASH} [{numbers[cell.reason]}]" if cell.reason else DASH
-    text = _markdown(cell.text)
+    text = markdown_text(cell.text)
     text = f"**{text}**" if BEST in cell.marks else text
     text = f"<u>{text}</u>" if SECOND in cell.marks else text
-    text += f" ({_markdown(cell.detail)})" if cell.detail else ""
+    text += f" ({markdown_text(cell.detail)})" if cell.detail else ""
     text = f"*{text}*" if REPORTED in cell.marks else text
     text = f"[{text}]" if SEEN in cell.marks else text
     return text + "".join(sign for mark, (sign, _) in SIGNS.items() if mark in cell.marks)
@@ -243,7 +243,7 @@ def latex_cell(cell: TableCell, numbers: dict[str, int], *, with_detail: bool = 
     return f"{text}$^{{{signs.strip()}}}$" if signs else text
 
 
-def _markdown(text: str) -> str:
+def markdown_text(text: str) -> str:
     """Escape what Markdown would read as markup; a line break would end a table."""
     text = printable(text, keep="\n")
     for sign in "\\`*_[]|#~$":

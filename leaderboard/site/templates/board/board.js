@@ -88,6 +88,7 @@ function drawRow(slice, row) {
   const head = document.createElement("th");
   head.scope = "row";
   const link = cellOf("a", system.title);
+  if (system.source) head.title = system.source;
   link.href = `detectors/${system.id}.html`;
   head.append(link);
   const average = cellOf("td", shown(mean));

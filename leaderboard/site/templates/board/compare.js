@@ -95,5 +95,6 @@ function show() {
     : "The two were not scored on the same images, or one has no resamples: no interval.";
 }
 
-setUp();
+if (DATA.slices.length) setUp();
+else document.getElementById("told").textContent = "No two entries were scored on the same images yet.";
 window.addEventListener("hashchange", () => location.reload());
