@@ -20,6 +20,7 @@ CHOICES = {"label": LABELS, "forgery": FORGERIES, "family": FAMILIES, "split": S
 REQUIRED = ("sample_id", "label", "forgery", "family", "generator", "split")
 OPTIONAL = ("source", "group", "identity", "pair", "sha256")
 COLUMNS = (*REQUIRED, *OPTIONAL)
+_AT_ONCE = 65536  # rows
 TAXONOMY = ("label", "forgery", "family", "generator")
 
 
@@ -71,8 +72,11 @@ def fingerprint(samples: pd.DataFrame) -> str:
         raise SamplesError(f"'{first}' has no sha256, so the data has no fingerprint")
     columns = ["sample_id", "sha256", *TAXONOMY, "source", "split", "group", "identity", "pair"]
     digest = hashlib.sha256()
-    for row in samples.sort_values("sample_id")[columns].itertuples(index=False, name=None):
-        digest.update("\x1f".join(row).encode() + b"\x1e")
+    ordered = samples.sort_values("sample_id")
+    for start in range(0, len(ordered), _AT_ONCE):
+        part = ordered.iloc[start : start + _AT_ONCE]
+        rows = part[columns[0]].str.cat(part[columns[1:]], sep="\x1f")
+        digest.update("".join(f"{row}\x1e" for row in rows).encode())
     return digest.hexdigest()
 
 
@@ -109,9 +113,8 @@ def _check_reals(table: pd.DataFrame, where: str, first_row: int) -> None:
 def _check_ids(table: pd.DataFrame, where: str, first_row: int) -> None:
     """Refuse ids that are no relative POSIX path, and duplicates."""
     ids = table["sample_id"]
-    parts = ids.str.split("/")
     outside = ids.str.startswith("/") | ids.str.contains("\\", regex=False)
-    outside |= parts.map(lambda names: ".." in names)
+    outside |= ids.str.contains(r"(?:^|/)\.\.(?:/|$)", regex=True)
     _refuse(table, outside, where, first_row, "the path must be relative, with /, and have no ..")
     again = ids.duplicated()
     _refuse(table, again, where, first_row, "the same sample stands in an earlier row")

@@ -45,11 +45,26 @@ NO_THRESHOLD = Value(value=None, reason="no threshold was carried here")
 SEPARATOR = "\x1f"
 
 
+# Of scores that are kept while others are read: 27 models under 60 conditions on 20,000 images
+# are a quarter of it.
+_MOST_KEPT_BYTES = 1 << 30
+
+
+class _Logits(NamedTuple):
+    """The scores of some samples: ascending positions in the samples table, and their logits."""
+
+    rows: npt.NDArray[np.int32]
+    logits: npt.NDArray[np.float32]
+
+
 class ModelScores:
     """The logits of one model, by condition and position in the samples table.
 
+    They take 8 bytes a score, whatever the size of the samples table.
+
     Attributes:
         hash: ``score_hash`` of the file's table.
+        nbytes: Bytes of the scores in memory.
     """
 
     def __init__(
@@ -64,26 +79,34 @@ class ModelScores:
         self._samples = samples
         table = read_scores(run, model)
         self.hash = score_hash(table)
-        at = positions.get_indexer(pd.Index(sample_keys(table)))
+        at = _places(table, positions)
         if (at < 0).any():
             row = table.iloc[int((at < 0).argmax())]
             raise ResultError(
                 f"{self._path}: scores '{row['sample_id']}' ({row['dataset']}), which is not in "
                 "samples.parquet"
             )
-        self._logits: dict[str, npt.NDArray[np.float32]] = {}
-        self._nothing = np.full(len(samples), np.nan, np.float32)
         values = table["logit"].to_numpy()
         conditions, names = pd.factorize(table["condition"])
-        for code, name in enumerate(names):
-            column = np.full(len(samples), np.nan, dtype=np.float32)
-            here = conditions == code
-            column[at[here]] = values[here]
-            self._logits[str(name)] = column
+        ordered = np.lexsort((at, conditions))
+        bounds = np.searchsorted(conditions[ordered], np.arange(len(names) + 1))
+        self._logits: dict[str, _Logits] = {}
+        for name, start, stop in zip(names, bounds[:-1], bounds[1:], strict=True):
+            here = ordered[start:stop]
+            self._logits[str(name)] = _Logits(at[here].astype(np.int32), values[here])
+        self.nbytes = 8 * len(table)
 
     def n_missing(self, condition: str, rows: npt.NDArray[np.int64]) -> int:
         """Count the samples that were not scored under a condition."""
-        return int(np.isnan(self._logits.get(condition, self._nothing)[rows]).sum())
+        return int(np.isnan(self._found(condition, rows)).sum())
+
+    def _found(self, condition: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Give the logits of samples, shape (n,); NaN where there is none."""
+        known = self._logits.get(condition)
+        if known is None:
+            return np.full(len(rows), np.nan, np.float32)
+        places = np.minimum(np.searchsorted(known.rows, rows), len(known.rows) - 1)
+        return np.where(known.rows[places] == rows, known.logits[places], np.float32(np.nan))
 
     def logits(self, condition: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """Give the logits of samples under a condition.
@@ -98,7 +121,7 @@ class ModelScores:
         Raises:
             ResultError: One of them was not scored.
         """
-        logits = self._logits.get(condition, self._nothing)[rows]
+        logits = self._found(condition, rows)
         missing = np.isnan(logits)
         if missing.any():
             sample = self._samples.iloc[rows[int(missing.argmax())]]
@@ -125,6 +148,22 @@ def protocols_of(facts: RunFacts) -> list[Protocol]:
 def sample_keys(table: pd.DataFrame) -> "pd.Series[str]":
     """Name each row's sample by dataset and id."""
     return table["dataset"] + SEPARATOR + table["sample_id"]
+
+
+def _places(table: pd.DataFrame, positions: pd.Index) -> npt.NDArray[np.int64]:
+    """Find the position of each row's sample, -1 if there is none.
+
+    A sample is looked up once, however many conditions it has scores under.
+    """
+    datasets, dataset_names = pd.factorize(table["dataset"])
+    ids, id_names = pd.factorize(table["sample_id"])
+    pairs, distinct = pd.factorize(datasets.astype(np.int64) * max(len(id_names), 1) + ids)
+    named = {
+        "dataset": dataset_names.take(distinct // max(len(id_names), 1)),
+        "sample_id": id_names.take(distinct % max(len(id_names), 1)),
+    }
+    found: npt.NDArray[np.int64] = positions.get_indexer(pd.Index(sample_keys(pd.DataFrame(named))))
+    return found[pairs]
 
 
 class RunContents:
@@ -182,10 +221,17 @@ class RunContents:
         return [training.name for training in sets if training.name in asked]
 
     def scores(self, model: str) -> ModelScores:
-        """Read the scores of a model, once."""
-        if model not in self._scores:
-            self._scores[model] = ModelScores(self.run, model, self.samples, self._positions)
-        return self._scores[model]
+        """Read the scores of a model; those that were last asked for are kept, up to 1 GiB."""
+        found = self._scores.pop(model, None)
+        if found is None:
+            found = ModelScores(self.run, model, self.samples, self._positions)
+        self._scores[model] = found  # behind those that were asked for before
+        while len(self._scores) > 1 and self._kept_bytes() > _MOST_KEPT_BYTES:
+            del self._scores[next(iter(self._scores))]
+        return found
+
+    def _kept_bytes(self) -> int:
+        return sum(scores.nbytes for scores in self._scores.values())
 
     def scored(self, model: str, cell: Cell) -> Scored:
         """Give labels and scores of a cell.

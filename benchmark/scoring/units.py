@@ -93,9 +93,8 @@ def plan_groups(
         Groups in the order of ``needs``. A model's share of a shard is computed whole or not at
         all: if any of its scores is missing, all of them are left to do.
     """
-    shard = shards(samples)
-    datasets = samples["dataset"].to_numpy()
-    have = _positions(samples, done)
+    cut = _Cut(samples)
+    have = _Scored(samples, done)
     groups = []
     models = list(needs)
     for start in range(0, len(models), group_size):
@@ -103,11 +102,10 @@ def plan_groups(
         units: dict[tuple[str, int, Condition], dict[str, Rows]] = {}
         for model in chosen:
             for condition, rows in needs[model].items():
-                there = have.get((model, condition.key), set())
-                for part in _split(rows, datasets, shard):
-                    if not there.issuperset(part.tolist()):
-                        key = (str(datasets[part[0]]), int(shard[part[0]]), condition)
-                        units.setdefault(key, {})[model] = part
+                there = have.mask(model, condition)
+                for (dataset, number), part in cut.shards(rows):
+                    if there is None or not there[part].all():
+                        units.setdefault((dataset, number, condition), {})[model] = part
         ordered = sorted(units.items(), key=lambda item: (item[0][0], item[0][1], item[0][2]))
         left = tuple(
             Unit(dataset=dataset, shard=number, condition=condition, rows=rows)
@@ -118,20 +116,45 @@ def plan_groups(
     return tuple(groups)
 
 
-def _split(
-    rows: Rows, datasets: npt.NDArray[np.object_], shard: npt.NDArray[np.int64]
-) -> Iterator[Rows]:
-    """Cut ascending rows where dataset or shard changes."""
-    if len(rows):
-        change = (datasets[rows][1:] != datasets[rows][:-1]) | (np.diff(shard[rows]) != 0)
-        yield from np.split(rows, np.flatnonzero(change) + 1)
+class _Cut:
+    """Cuts rows where dataset or shard changes; models that share their rows share the parts."""
+
+    def __init__(self, samples: pd.DataFrame) -> None:
+        self._shard = shards(samples)
+        self._datasets = samples["dataset"].to_numpy()
+        self._known: dict[int, tuple[Rows, list[tuple[tuple[str, int], Rows]]]] = {}
+
+    def shards(self, rows: Rows) -> list[tuple[tuple[str, int], Rows]]:
+        """Give the parts of ascending rows, each with its dataset and the number of its shard."""
+        known = self._known.get(id(rows))
+        if known is None:
+            # The rows stay with their parts, so that no other array comes to have their id.
+            known = self._known[id(rows)] = rows, list(self._parts(rows))
+        return known[1]
+
+    def _parts(self, rows: Rows) -> Iterator[tuple[tuple[str, int], Rows]]:
+        if not len(rows):
+            return
+        datasets, shard = self._datasets[rows], self._shard[rows]
+        change = (datasets[1:] != datasets[:-1]) | (np.diff(shard) != 0)
+        for part in np.split(rows, np.flatnonzero(change) + 1):
+            yield (str(self._datasets[part[0]]), int(self._shard[part[0]])), part
 
 
-def _positions(samples: pd.DataFrame, done: pd.DataFrame) -> dict[tuple[str, str], set[int]]:
-    """Map (model, condition) to the rows that have scores."""
-    index = pd.MultiIndex.from_frame(samples[["dataset", "sample_id"]])
-    found: dict[tuple[str, str], set[int]] = {}
-    for (model, condition), part in done.groupby(["model", "condition"], sort=False):
-        rows = index.get_indexer(pd.MultiIndex.from_frame(part[["dataset", "sample_id"]]))
-        found[str(model), str(condition)] = set(rows.tolist())
-    return found
+class _Scored:
+    """Which rows have scores, by model and condition: 16 bytes a score."""
+
+    def __init__(self, samples: pd.DataFrame, done: pd.DataFrame) -> None:
+        index = pd.MultiIndex.from_frame(samples[["dataset", "sample_id"]])
+        self._count = len(samples)
+        self._rows = index.get_indexer(pd.MultiIndex.from_frame(done[["dataset", "sample_id"]]))
+        self._places = done.groupby(["model", "condition"], sort=False).indices
+
+    def mask(self, model: str, condition: Condition) -> npt.NDArray[np.bool_] | None:
+        """Tell of each row whether it has a score; None: none has."""
+        places = self._places.get((model, condition.key))
+        if places is None:
+            return None
+        found = np.zeros(self._count + 1, dtype=np.bool_)  # the last stands for no row: -1
+        found[self._rows[places]] = True
+        return found[:-1]

@@ -1,11 +1,11 @@
 """From a resolved study to all that is to be done: what ``plan`` prints and ``run`` does."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from itertools import product
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -75,9 +75,9 @@ def make_plan(resolved: ResolvedStudy) -> Plan:
     """
     jobs: dict[str, TrainJob] = {}
     entries: list[Entry] = []
-    needs: dict[str, dict[Condition, Rows]] = {}
+    asked: dict[str, dict[tuple[Expansion, TrainingSet], None]] = {}
     surrogates: dict[tuple[str, str], str] = {}
-    job_of = partial(_job, resolved, Identities(resolved.samples))
+    job_of = partial(_job, resolved, Identities(resolved.samples), options=_options(resolved))
     for expansion, training, detector, seed, gap in wanted_models(resolved):
         job = job_of(detector, seed, training) if gap is None else None
         entries.append(
@@ -94,13 +94,14 @@ def make_plan(resolved: ResolvedStudy) -> Plan:
             jobs.setdefault(job.id, job)
             for name, other in _surrogates(resolved, expansion.protocol).items():
                 surrogates[job.id, name] = job_of(other, seed, training).id
-            _add_needs(needs.setdefault(job.id, {}), expansion, training)
+            asked.setdefault(job.id, {})[expansion, training] = None
+    needs_of = cache(_needs)  # detectors and seeds are scored on the same images
     return Plan(
         resolved=resolved,
         data=resolved.data,
         jobs=jobs,
         entries=tuple(entries),
-        needs=needs,
+        needs={model: needs_of(tuple(sets)) for model, sets in asked.items()},
         surrogates=surrogates,
     )
 
@@ -184,13 +185,15 @@ def _job(
     detector: StudyDetector,
     seed: int,
     training: TrainingSet,
+    *,
+    options: Callable[[str], dict[str, Any]],
 ) -> TrainJob:
     """Describe the model for one entry."""
     study, recipe = resolved.study, resolved.recipes[detector.name]
     return train_job(
         label=detector.name,
         detector=detector.detector,
-        options=options_of(detector, recipe, study.size),
+        options=options(detector.name),
         size=study.size,
         recipe=recipe,
         track="unknown" if training is TRAINED_ELSEWHERE else track_of(detector, study),
@@ -201,18 +204,23 @@ def _job(
     )
 
 
-def _add_needs(needs: dict[Condition, Rows], expansion: Expansion, training: TrainingSet) -> None:
-    """Add what a model of ``training`` must be scored on: its cells, and its validation images."""
-    wanted_models = [(CLEAN, training.val)]
-    # What was trained elsewhere is compared with models of every training set, on their cells.
-    own = [
-        cell
-        for cell in expansion.cells
-        if cell.training == training.name or training is TRAINED_ELSEWHERE
-    ]
-    wanted_models += [(cell.condition, cell.test.all_rows) for cell in own]
-    for condition, rows in wanted_models:
-        needs[condition] = np.union1d(needs[condition], rows) if condition in needs else rows
+def _options(resolved: ResolvedStudy) -> Callable[[str], dict[str, Any]]:
+    """Give what finds the options of a detector by its name in the study, once."""
+    named = {detector.name: detector for detector in resolved.study.detectors}
+    size = resolved.study.size
+    return cache(lambda name: options_of(named[name], resolved.recipes[name], size))
+
+
+def _needs(sets: Sequence[tuple[Expansion, TrainingSet]]) -> dict[Condition, Rows]:
+    """Tell what a model of some training sets is scored on: its cells and validation images."""
+    wanted: dict[Condition, list[Rows]] = {}
+    for expansion, training in sets:
+        wanted.setdefault(CLEAN, []).append(training.val)
+        for cell in expansion.cells:
+            # What was trained elsewhere is compared with models of all sets, on their cells.
+            if training is TRAINED_ELSEWHERE or cell.training == training.name:
+                wanted.setdefault(cell.condition, []).append(cell.test.all_rows)
+    return {condition: np.unique(np.concatenate(rows)) for condition, rows in wanted.items()}
 
 
 def explained(gap: Gap, samples: pd.DataFrame) -> str:

@@ -45,6 +45,7 @@ class BatchOrder:
             self._streams = [("all", both, batch_size)]
         self._seed = seed
         self._n_images = len(real) + len(fake)
+        self._orders: dict[str, tuple[int, Rows]] = {}  # of each stream: a lap and its order
 
     def batch(self, step: int) -> Rows:
         """Give the rows of the batch of ``step``, which counts from 0."""
@@ -60,8 +61,15 @@ class BatchOrder:
         taken: list[Rows] = []
         while count:
             lap, offset = divmod(start, len(rows))
-            generator = np.random.default_rng(derive(self._seed, "order", name, lap))
-            part = generator.permutation(rows)[offset : offset + count]
+            part = self._order(name, rows, lap)[offset : offset + count]
             taken.append(part)
             start, count = start + len(part), count - len(part)
         return np.concatenate(taken)
+
+    def _order(self, name: str, rows: Rows, lap: int) -> Rows:
+        """Give a stream's order in one lap through it; the last one is kept for the next step."""
+        known = self._orders.get(name)
+        if known is None or known[0] != lap:
+            generator = np.random.default_rng(derive(self._seed, "order", name, lap))
+            known = self._orders[name] = lap, generator.permutation(rows)
+        return known[1]
