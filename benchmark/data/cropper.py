@@ -53,28 +53,47 @@ class _Picture(NamedTuple):
     has_mask: bool
 
 
+class Pictures(NamedTuple):
+    """The pictures of a manifest, for all threads.
+
+    Attributes:
+        root: The manifest's.
+        ids: Sample ids, by row.
+        hashes: The sha256 that each file must have, "" if none is known.
+        masks: What is white where each was changed, "" if nothing says so.
+    """
+
+    root: Path
+    ids: list[str]
+    hashes: list[str]
+    masks: list[str]
+
+
+def pictures_of(manifest: Manifest) -> Pictures:
+    """Give what is asked of a manifest's pictures."""
+    samples = manifest.samples
+    masks = samples["mask"].tolist() if "mask" in samples else [""] * len(samples)
+    ids, hashes = samples["sample_id"].tolist(), samples["sha256"].tolist()
+    return Pictures(manifest.root, ids, hashes, masks)
+
+
 class Cropper:
     """Cuts the faces of a manifest's groups out and writes them; one a thread."""
 
     def __init__(
-        self, manifest: Manifest, out: Path, settings: CropSettings, detector: FaceDetector
+        self, pictures: Pictures, out: Path, settings: CropSettings, detector: FaceDetector
     ) -> None:
         """Get ready.
 
         Args:
-            manifest: Of the pictures.
+            pictures: The pictures.
             out: The folder of crops.
             settings: How.
             detector: What finds faces.
         """
-        self._root, self._out, self._settings, self._detector = (
-            manifest.root, out, settings, detector,
-        )  # fmt: skip
+        self._root, self._ids, self._hashes, self._masks = pictures
+        self._out, self._settings, self._detector = out, settings, detector
         self._recipe: CropRecipe = load_crop_recipe(settings.recipe)
-        self._ids = manifest.samples["sample_id"].tolist()
-        self._stated = manifest.samples["sha256"].tolist()
-        masks = manifest.samples.get("mask")
-        self._masks: list[str] = [""] * len(self._ids) if masks is None else masks.tolist()
 
     def group(self, places: Sequence[int]) -> list[Done]:
         """Cut the faces of one group out: all frames of a video, or one picture.
@@ -133,7 +152,7 @@ class Cropper:
         where = locate(self._root, sample_id)
         pixels = files.picture(where)
         sha256 = files.sha256(where.path)
-        check_content(where.path, sha256, self._stated[place])
+        check_content(where.path, sha256, self._hashes[place])
         mask = self._mask(place, files, pixels.shape[:2])
         faces = find_faces(
             self._detector,

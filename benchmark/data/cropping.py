@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from benchmark.data.cropper import Cropper
+from benchmark.data.cropper import Cropper, pictures_of
 from benchmark.data.crops import Crop, CropSettings, Done, LeftOut
 from benchmark.data.faces import load_face_detector
 from benchmark.data.faces.recipes import load_crop_recipe
@@ -186,12 +186,12 @@ def _carry_out(
     progress: Progress,
 ) -> None:
     """Do the pieces that are not done."""
-    own = threading.local()
+    own, asked = threading.local(), pictures_of(manifest)
 
     def done(piece: _Piece) -> int:
         if not hasattr(own, "cropper"):
             detector = load_face_detector(settings.detector, settings.weights)
-            own.cropper = Cropper(manifest, out, settings, detector)
+            own.cropper = Cropper(asked, out, settings, detector)
         found = [each for group in piece.groups for each in own.cropper.group(group)]
         atomic_write(_part(out, piece), json_text(found, PASSPORT))
         return piece.pictures

@@ -135,12 +135,12 @@ class _File(OpenFile):
         self._facts: tuple[float, ...] = ()
         self.sha256 = ""
 
-    def picture(self, place: Place) -> Pixels:
+    def picture(self, place: Place, stated: str = "") -> Pixels:
         """Give the whole picture, of a still image with what its bytes say."""
         if place.frame is not None:
-            return super().picture(place)
+            return super().picture(place, stated)
         if self._pixels is None:
-            data = read_image_bytes(place.path)
+            data = read_image_bytes(place.path, stated)
             self._pixels = decode_bytes(data, str(place.path)).pixels
             self._facts = file_facts(data)
             self.sha256 = hashlib.sha256(data).hexdigest()
