@@ -3,11 +3,13 @@
 import shutil
 import tempfile
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import get_args
 
 from leaderboard.errors import LeaderboardError
 from leaderboard.figures.drawing import Picture
+from leaderboard.figures.paper import paper_figures
 from leaderboard.figures.registry import FIGURES, RUN_FIGURES, FigureEntry, FigurePlace, Given
 from leaderboard.site.page import Headline, ProtocolSection, render
 from leaderboard.tables.leaders import answer, leaders_table
@@ -29,7 +31,7 @@ PAGE = "index.html"
 _PREFIX = ".report-"
 
 
-def report(run: str | Path) -> Path:
+def report(run: str | Path, *, paper: bool = False) -> Path:
     """Build everything that follows from a run's scores, in place of an earlier report.
 
     Twice gives the same bytes. The new files are made beside the old ones and take their place
@@ -38,6 +40,8 @@ def report(run: str | Path) -> Path:
     Args:
         run: The run's folder; ``records/``, ``tables/``, ``figures/`` and ``index.html`` in it
             are replaced, nothing else is touched.
+        paper: Write every figure a second time, as wide as a column of a paper or two
+            (``figures/*.paper.pdf``).
 
     Returns:
         The page, ``index.html``.
@@ -47,7 +51,12 @@ def report(run: str | Path) -> Path:
         ResultError: A file of the run is missing or wrong.
         ProtocolError: A protocol of the run does not fit its samples.
     """
-    run = Path(run)
+    with paper_figures() if paper else nullcontext():
+        return _report(Path(run))
+
+
+def _report(run: Path) -> Path:
+    """Build everything that follows from a run's scores."""
     contents = RunContents(run)
     if not contents.facts.entries:
         raise LeaderboardError(f"{run}: the run has no detector, so there is nothing to report")

@@ -241,11 +241,16 @@ def cross_validate_command(
 
 @app.command()
 @reports_errors
-def report(run: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> None:
+def report(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    paper: Annotated[
+        bool, typer.Option("--paper", help="Also figures for a paper's columns (.paper.pdf).")
+    ] = False,
+) -> None:
     """Rebuild records, tables, figures and page from a run's scores: no torch, no images."""
     from leaderboard.report import report as build
 
-    _tell_report(build(run))
+    _tell_report(build(run, paper=paper))
 
 
 @app.command()

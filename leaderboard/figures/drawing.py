@@ -21,6 +21,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, FuncFormatter
 from PIL import Image
 
+from leaderboard.figures.paper import PAPER, is_wanted, paper_pdf
 from protocols.text import printable
 
 WIDTH = 10.5  # inches; shown at about 1000 CSS pixels, so 9 points are read as about 12 pixels
@@ -100,7 +101,8 @@ class Picture(NamedTuple):
         title: What this one is of.
         caption: What stands below it: its kind's, with what holds for this one alone.
         alt: What it shows, in words.
-        files: Bytes by ending: ``png`` (150 dots an inch), ``svg`` and ``pdf``.
+        files: Bytes by ending: ``png`` (150 dots an inch), ``svg``, ``pdf`` and, where that is
+            wanted, ``paper.pdf``.
         width: How large the page shows it, in CSS pixels; ``height`` too.
         spots: Left edge, upper edge, width and height of each ``Spot``, as shares of the figure's
             size from its upper left corner, and its text.
@@ -219,6 +221,9 @@ def picture(
     if not any(axis.images for axis in figure.axes):
         files["png"] = _few_colours(files["png"])
     width, height = (round(inches * _SHOWN) for inches in figure.get_size_inches())
+    placed = tuple(_placed(figure, spot) for spot in spots)
+    if "pdf" in files and is_wanted():
+        files[PAPER] = paper_pdf(figure, **_FORMATS["pdf"])
     return Picture(
         name=name,
         kind=kind.name,
@@ -229,7 +234,7 @@ def picture(
         files=files,
         width=width,
         height=height,
-        spots=tuple(_placed(figure, spot) for spot in spots),
+        spots=placed,
     )
 
 
