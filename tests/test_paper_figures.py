@@ -1,6 +1,7 @@
 """Figures for a paper: as wide as a column or two, text of 7 to 8 points, nothing covered."""
 
 import re
+from typing import Any
 
 import pytest
 from matplotlib.figure import Figure
