@@ -42,7 +42,7 @@ def _render(audit: Audit) -> str:
         environment()
         .from_string(text)
         .render(
-            **sealed("style.css", "tables.js"),
+            **sealed(["style.css"], ["tables.js"]),
             name=f"{audit.manifest.name}: {printable(audit.manifest.path.name)}",
             images=len(audit.manifest.samples),
             findings=[
