@@ -5,8 +5,8 @@ The contract is ``base`` (the class ``Detector``) with ``card``, ``transform`` a
 files of weights; ``files`` measures stored images; ``counting`` and ``inference`` are for all.
 
 ``cards`` holds what is known of the detectors of the catalog, ``parts`` what they are built of. All
-else is a detector: a module each, and the package ``mfclip``. ``estimator`` and ``huggingface``
-make one of a classifier of scikit-learn and of a checkpoint of the Hub.
+else is a detector: a module each, and the package ``mfclip``. ``estimator``, ``huggingface`` and
+``plain`` make one of a classifier of scikit-learn, a checkpoint of the Hub and a plain network.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 ENTRY_POINTS = "forgerybench.detectors"
 CHECKPOINT = "hf:"
+TIMM = "timm:"
 
 
 def catalog_target(name: str) -> str:
@@ -38,7 +39,9 @@ def catalog_target(name: str) -> str:
             raise UnknownDetectorError("'hf:' names no checkpoint: hf:owner/name or hf:folder")
         return "detectors.huggingface:HuggingFace"
     if (trained := trained_of(name)) is not None:
-        name = trained.detector or _saved_name(trained.source)
+        return catalog_target(trained.detector or _saved_name(trained.source))
+    if name.startswith(TIMM):
+        return "detectors.plain:TimmNetwork"
     installed = _installed(name)
     known = {**installed, **CATALOG}
     if name in CATALOG and name in installed:
@@ -88,7 +91,7 @@ def module_of(name: str) -> str | None:
     """Give the module in ``package.module:Class``, trained or not; None for other names."""
     trained = trained_of(name)
     module, colon, _ = (trained.detector if trained else name).partition(":")
-    return module if colon and not name.startswith(CHECKPOINT) else None
+    return module if colon and not name.startswith((CHECKPOINT, TIMM)) else None
 
 
 def modules_of(names: Iterable[str]) -> frozenset[str]:
@@ -161,7 +164,7 @@ def _saved_name(source: str) -> str:
     folder = saved_folder(source)
     saved: str = read_config(folder)["detector"]
     # A name from a file is looked up in the catalog only: never imported as a module.
-    if saved not in CATALOG:
+    if saved not in CATALOG and not saved.startswith(TIMM):
         raise WeightsError(
             f"{folder / CONFIG}: '{printable_name(saved)}' is not in the catalog; load it with its "
             f"own class: package.module:Class={source}"
@@ -180,20 +183,33 @@ def detector_class(name: str) -> "type[Detector]":
 
     Args:
         name: A name of the catalog, of an entry point in the group ``forgerybench.detectors``,
-            ``package.module:Class`` for one's own, ``hf:`` and a Hub repository or folder, or a
-            trained one as in ``trained_of``.
+            ``package.module:Class`` for one's own (a plain network of torch too), ``timm:NAME``,
+            ``hf:`` and a Hub repository or folder, or a trained one as in ``trained_of``.
 
     Raises:
         UnknownDetectorError: There is no such name, module or class.
         DetectorError: What the name leads to is no detector, or is the user's own and claims to be
             told labels or to score batches.
     """
+    from torch import nn
+
     from detectors.base import Detector
 
     target = catalog_target(name)
+    if (trained := trained_of(name)) is not None:
+        name = trained.detector or _saved_name(trained.source)
+    if name.startswith(TIMM):
+        from detectors.plain import timm_detector
+
+        return timm_detector(name)
     found = _attribute(name, target)
+    if isinstance(found, type) and issubclass(found, nn.Module) and not issubclass(found, Detector):
+        from detectors.plain import plain_detector
+
+        made: type[Detector] = plain_detector(target, found)  # type: ignore[arg-type]
+        return made
     if not (isinstance(found, type) and issubclass(found, Detector)):
-        raise DetectorError(f"'{target}' is no subclass of detectors.base.Detector")
+        raise DetectorError(f"'{target}' is no subclass of detectors.base.Detector, nor a network")
     if not isinstance(getattr(found, "card", None), Card):
         raise DetectorError(f"'{target}' has no card: set card = Card(...) of detectors.card")
     if found.forward is Detector.forward and found.answer is Detector.answer:

@@ -1,6 +1,7 @@
 """Options that several commands share, and the reading of their text."""
 
 import csv
+import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
 from inspect import Parameter, Signature, signature
@@ -124,7 +125,7 @@ def read_study(
     wrong = [number for number in numbers if not number.isdecimal()]
     if wrong:
         raise BenchmarkError(f"--seeds are whole numbers from 0, not '{wrong[0]}'")
-    names = read_list(detectors)
+    names = from_files(read_list(detectors))
     allowed = read_code(allow_code, names)
     study = study_of(
         target,
@@ -177,6 +178,28 @@ def read_list(text: str | None) -> list[str] | None:
     except csv.Error as error:
         raise BenchmarkError(f"'{text}' is no list of names between commas: {error}") from error
     return [part.strip() for part in parts if part.strip()]
+
+
+def from_files(names: list[str] | None) -> list[str] | None:
+    """Give ``FILE.py:Class`` as ``module:Class``, whose file is then found by Python.
+
+    Raises:
+        BenchmarkError: There is no such file, or its name is none of a module.
+    """
+    found = []
+    for name in names or ():
+        file, code, rest = name.partition(".py:")
+        if code:
+            path = Path(f"{file}.py")
+            if not path.is_file():
+                raise BenchmarkError(f"detector '{name}': there is no file {path}")
+            if not path.stem.isidentifier():
+                raise BenchmarkError(f"detector '{name}': '{path.stem}' is no name of a module")
+            folder = str(path.resolve().parent)
+            if folder not in sys.path:
+                sys.path.append(folder)
+        found.append(f"{path.stem}:{rest}" if code else name)
+    return None if names is None else found
 
 
 def read_code(modules: CodeOption, detectors: Sequence[str] | None = None) -> frozenset[str]:

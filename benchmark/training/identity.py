@@ -25,7 +25,7 @@ from benchmark.training.sources import (
 )
 from detectors.card import CONTRACT_VERSION, Card
 from detectors.cards import CARDS, CATALOG
-from detectors.catalog import catalog_target, checkpoint_of, detector_class, trained_of
+from detectors.catalog import TIMM, catalog_target, checkpoint_of, detector_class, trained_of
 from detectors.errors import DetectorError
 from results.files import file_hash
 
@@ -57,7 +57,7 @@ def shipped_card(detector: str) -> Card | None:
     """Give the card of a detector that comes with ForgeryBench; None of one's own."""
     if detector in CARDS:
         return CARDS[detector]
-    if checkpoint_of(detector) is not None:
+    if checkpoint_of(detector) is not None or detector.startswith(TIMM):
         return detector_class(detector).card
     if (trained := trained_of(detector)) is not None and trained.detector:
         return shipped_card(trained.detector)
