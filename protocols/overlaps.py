@@ -93,3 +93,44 @@ def _shared(codes: Positions, count: int, left: Positions, right: Positions) -> 
     there[0, codes[left]] = True
     there[1, codes[right]] = True
     return np.flatnonzero(there[:, :-1].all(axis=0)).astype(np.int64)
+
+
+def overlap_sentences(expansion: Expansion, samples: pd.DataFrame) -> list[str]:
+    """Say what stands on two sides of a protocol, or in both classes: one sentence a kind.
+
+    Args:
+        expansion: Of ``samples``.
+        samples: As ``expand`` takes it.
+    """
+    by_kind: dict[str, list[Overlap]] = {}
+    for each in overlaps(expansion, samples):
+        by_kind.setdefault(each.kind, []).append(each)
+    title = expansion.protocol.title
+    said = []
+    for kind, found in by_kind.items():
+        most = max(found, key=lambda each: each.number)
+        said.append(
+            f"{title}: {most.number} values of {kind} ('{most.first[:40]}' first) stand in "
+            f"{most.side} of '{most.training}' and in {most.other}"
+            + (f", and others on {len(found) - 1} more pairs of sides" if len(found) > 1 else "")
+        )
+    return said + _in_both_classes(samples)
+
+
+def _in_both_classes(samples: pd.DataFrame) -> list[str]:
+    """Say which files of the same bytes are called real and forged."""
+    known = samples.loc[~samples["sha256"].isin(_UNKNOWN), ["sample_id", "sha256", "label"]]
+    known = known[known["sha256"].duplicated(keep=False)]
+    # Frames of one video share its bytes, and parts of it may be forged.
+    if known.empty:
+        return []
+    files = known.assign(file=known["sample_id"].map(lambda text: text.partition("#")[0]))
+    each = files.groupby("sha256")[["label", "file"]].nunique()
+    both = each.index[(each["label"] > 1) & (each["file"] > 1)]
+    if both.empty:
+        return []
+    first = files[files["sha256"] == both[0]].drop_duplicates("label")["sample_id"]
+    return [
+        f"{len(both)} contents are called both real and forged: '{first.iloc[0]}' and "
+        f"'{first.iloc[1]}' are the same bytes"
+    ]

@@ -78,6 +78,12 @@ def test_masks_are_passed_over_by_name_and_counted(tree: Callable[..., Path]) ->
     assert "'000_003'): column 'pair' keeps them together" in found[0].notes[0]
 
 
+def test_a_folder_that_looks_like_a_dataset_is_told_its_name(tree: Callable[..., Path]) -> None:
+    folder = tree("original_sequences/youtube/c23/frames/000/000.png")
+    with pytest.raises(ManifestError, match=r"or is it what 'forgerybench data index facefor"):
+        index_folder(folder)
+
+
 def test_a_folder_of_masks_that_is_called_a_class_is_read(tree: Callable[..., Path]) -> None:
     folder = tree("real/1.png", "masks/2.png")
     assert len(index_folder(folder, labels={"masks": "fake"}).manifest.samples) == 2

@@ -20,6 +20,8 @@ from benchmark.cli.console import (
     print_table,
     reports_errors,
     say,
+    warn_of_overlaps,
+    warn_of_run,
 )
 from benchmark.cli.data import data_app, draw_embedded
 from benchmark.cli.imports import import_app
@@ -250,7 +252,9 @@ def report(
     """Rebuild records, tables, figures and page from a run's scores: no torch, no images."""
     from leaderboard.report import report as build
 
-    _tell_report(build(run, paper=paper))
+    page = build(run, paper=paper)
+    warn_of_run(run)
+    _tell_report(page)
 
 
 @app.command()
@@ -379,6 +383,8 @@ def _run(study: "Study", data: "Data", *, allow_missing: bool = False, **setting
 
     # Of several processes the first one reads and speaks.
     resolved = None if process_rank() else resolve(study, data, allow_missing=allow_missing)
+    if resolved is not None:
+        warn_of_overlaps(resolved.expansions, resolved.samples)
     with doing("Loading the engine"):  # torch takes a while
         from benchmark.cli.display import Display
         from benchmark.study.run import Settings, carry_out, join

@@ -1,4 +1,4 @@
-"""The commands that look at a whole dataset: ``data audit``, ``data split``, ``data extract``."""
+"""The commands that look at a whole dataset: ``data audit``, ``split``, ``extract``, ``unpack``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +9,7 @@ from rich.markup import escape
 from benchmark.cli.console import (
     EXIT_ERROR,
     error_console,
+    fail,
     out_console,
     print_table,
     reports_errors,
@@ -120,3 +121,28 @@ def data_extract(
         written = extract(found, out, on_progress=display.advance)
         display.finish()
     say(f"Manifest: {written}")
+
+
+@reports_errors
+def data_unpack(
+    source: Annotated[str, typer.Argument(help="Parquet, a folder of it, or hub:OWNER/NAME.")],
+    out: Annotated[Path, typer.Argument(help="The folder; continued if it is there.")],
+    image: Annotated[str, typer.Option("--image", help="The images' column.")] = "image",
+    split: Annotated[str, typer.Option("--split", help="Of a dataset of the Hub.")] = "train",
+) -> None:
+    """Write images that lie in Parquet files, or on the Hub, as files with a metadata.csv."""
+    from benchmark.cli.display import Display
+    from benchmark.data.unpacking import unpack
+
+    with Display(error_console) as display:
+        display.phase("check", 1)
+        display.job(f"unpacking {source}", 0)
+        found = unpack(source, out, image=image, split=split, on_progress=display.advance)
+        display.finish()
+    for where, reason in found.problems.items():
+        fail(f"{where}: {reason}")
+    if found.dropped:
+        say(f"Left out, since no table holds them: {', '.join(found.dropped)}")
+    say(f"Table: {found.table} ({found.images} images)")
+    if found.problems:
+        raise typer.Exit(EXIT_ERROR)

@@ -1,9 +1,10 @@
 """What the commands share: two consoles, tables, and errors as one line with an exit code."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
@@ -19,6 +20,11 @@ from leaderboard.errors import LeaderboardError
 from protocols.errors import ProtocolError
 from protocols.text import printable
 from results.errors import ResultError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from protocols.expansion import Expansion
 
 _ERRORS = (BenchmarkError, DetectorError, LeaderboardError, ProtocolError, ResultError)
 EXIT_ERROR, EXIT_INTERRUPTED = 1, 130
@@ -130,3 +136,22 @@ def print_sections(
             table.add_row(*(escape(cell) for cell in row))
         table.add_section()
     out_console.print(table)
+
+
+def warn_of_overlaps(expansions: "Iterable[Expansion]", samples: "pd.DataFrame") -> None:
+    """Say what stands on two sides: each sentence once."""
+    from protocols.overlaps import overlap_sentences
+
+    said = (sentence for each in expansions for sentence in overlap_sentences(each, samples))
+    for sentence in dict.fromkeys(said):
+        out_console.print(
+            f"[yellow]warning:[/] {escape(sentence)}", highlight=False, soft_wrap=True
+        )
+
+
+def warn_of_run(run: Path) -> None:
+    """Say what stands on two sides of a run's protocols."""
+    from results.run import RunContents
+
+    contents = RunContents(run)
+    warn_of_overlaps(contents.expansions.values(), contents.samples)

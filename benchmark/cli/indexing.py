@@ -1,5 +1,6 @@
 """The commands that make manifests of datasets on disk: ``data index`` and ``data adapters``."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +23,7 @@ from benchmark.errors import BenchmarkError
 
 if TYPE_CHECKING:
     from benchmark.data.indexing import Found, Indexed
+    from benchmark.data.published import Count
     from benchmark.data.verifying import Verified
 
 _SHOWN = 10
@@ -163,16 +165,26 @@ def tell_found(found: "Found") -> None:
         rows,
         f"forged: {found.adapter.forged}",
     )
-    if found.adapter.published:
-        print_table(
-            "as published",
-            ["split", "generator", "number"],
-            [
-                [each.split or "all", each.generator or "forged", f"{each.number} {each.unit}"]
-                for each in found.adapter.published
-            ],
-        )
+    if found.published:
+        _print_published("as published", found.published, "")
     tell_described(found)
+
+
+def _print_published(title: str, counts: "Sequence[Count]", note: str) -> None:
+    """Print what was published beside what is there."""
+    rows = [
+        [
+            each.published.split or "all",
+            each.published.generator or "forged",
+            f"{each.published.number} {each.published.unit}",
+            str(each.found),
+            str(max(each.published.number - each.found, 0)),
+            str(max(each.found - each.published.number, 0)),
+        ]
+        for each in counts
+    ]
+    columns = ["split", "generator", "published", "found", "missing", "extra"]
+    print_table(title, columns, rows, note)
 
 
 def tell_described(found: "Found | Verified") -> None:
@@ -274,19 +286,7 @@ def data_verify(
             only=dict(read_pair(text, "--only COLUMN=VALUE") for text in only or []) or None,
             links=follow_links or None,
         )
-    rows = [
-        [
-            each.published.split or "all",
-            each.published.generator or "forged",
-            f"{each.published.number} {each.published.unit}",
-            str(each.found),
-            str(max(each.published.number - each.found, 0)),
-            str(max(each.found - each.published.number, 0)),
-        ]
-        for each in found.counts
-    ]
-    columns = ["split", "generator", "published", "found", "missing", "extra"]
-    print_table(found.adapter.title, columns, rows, f"forged: {found.adapter.forged}")
+    _print_published(found.adapter.title, found.counts, f"forged: {found.adapter.forged}")
     tell_described(found)
     say(f"Coverage: {found.coverage:.1%} of the count that lacks most")
     listed = not found.missing or min_coverage < 1

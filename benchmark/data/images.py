@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from benchmark.data.content import check_content, check_large_content
+from benchmark.data.foreign import foreign_kind
 from benchmark.data.roots import LinkedRoot
 from benchmark.errors import ImageError
 from detectors.files import file_facts, video_facts
@@ -350,7 +351,9 @@ def decode_bytes(data: bytes, where: str) -> Decoded:
             pixels = _to_rgb(ImageOps.exif_transpose(image), where)
             return Decoded(pixels, "JPEG" if image.format == "MPO" else str(image.format))
     except UnidentifiedImageError as error:
-        raise ImageError(where, f"unreadable: not a {', '.join(FORMATS)} image") from error
+        kind = foreign_kind(data)
+        what = f"not a {', '.join(FORMATS)} image" + (f" but {kind}" if kind else "")
+        raise ImageError(where, f"unreadable: {what}") from error
     except DAMAGED as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ImageError(where, f"unreadable: {reason}") from error

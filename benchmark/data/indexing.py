@@ -14,6 +14,7 @@ from benchmark.data.duplicates import Twins, twins
 from benchmark.data.facts import DatasetFacts, read_dataset_facts, write_facts
 from benchmark.data.frames import FRAMES, Periods, chosen_frames, thinned
 from benchmark.data.manifest import Manifest, check_target, from_columns, write_manifest
+from benchmark.data.published import Count, held_against
 from benchmark.data.roots import LinkedRoot, stated_root
 from benchmark.data.rows import Rows
 from benchmark.data.tree import is_video
@@ -33,6 +34,7 @@ class Found:
     Attributes:
         adapter: Which.
         counts: One row a (split, label, generator, source): ``images`` and ``groups``.
+        published: What was published of each kind, and how much of it is here.
         ignored: What is in the folder and not in the manifest: kind -> how many.
         notes: Sentences that the user must read.
         missing: What the dataset's own lists name and is not here.
@@ -41,6 +43,7 @@ class Found:
 
     adapter: Adapter
     counts: pd.DataFrame
+    published: tuple[Count, ...]
     ignored: Mapping[str, int]
     notes: tuple[str, ...]
     missing: tuple[str, ...]
@@ -104,7 +107,7 @@ def index_folder(
     columns = _columns(rows)
     validated = from_columns(dict(columns), target, facts=facts)  # before an image is decoded
     if on_found is not None:
-        on_found(_found(chosen, described, validated.samples))
+        on_found(_found(chosen, described, rows, validated.samples))
     described_manifest = Manifest(
         path=target, root=root, name=validated.name, samples=validated.samples, facts=facts
     )
@@ -226,7 +229,7 @@ def _thinned(rows: Mapping[str, Row], frames: int) -> list[str]:
     return [*alone, *(name for names in groups.values() for name in thinned(names, frames))]
 
 
-def _found(adapter: Adapter, described: Described, samples: pd.DataFrame) -> Found:
+def _found(adapter: Adapter, described: Described, rows: Rows, samples: pd.DataFrame) -> Found:
     """Count what an adapter found."""
     keys = ["split", "label", "generator", "source"]
     grouped = samples.groupby(keys, sort=True)["group"]
@@ -234,6 +237,7 @@ def _found(adapter: Adapter, described: Described, samples: pd.DataFrame) -> Fou
     return Found(
         adapter=adapter,
         counts=counts,
+        published=tuple(held_against(adapter.published, rows)),
         ignored=dict(sorted(Counter(described.ignored).items())),
         notes=described.notes,
         missing=described.missing,

@@ -1,20 +1,13 @@
 """A copy of a dataset held against what was published of it, by names alone."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
-from benchmark.data.adapters import Adapter, Options, Published, Row, load_adapter
+from benchmark.data.adapters import Adapter, Options, load_adapter
 from benchmark.data.indexing import check_options, only_rows
+from benchmark.data.published import Count, held_against
 from benchmark.errors import ManifestError
-
-
-class Count(NamedTuple):
-    """How much of one kind was published, and is there."""
-
-    published: Published
-    found: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,31 +64,9 @@ def verify(folder: Path, adapter: str, **options: object) -> Verified:
     rows = only_rows(described.rows, stated.only, folder)
     return Verified(
         adapter=chosen,
-        counts=tuple(_counts(chosen.published, rows)),
+        counts=tuple(held_against(chosen.published, rows)),
         missing=described.missing,
         ignored=described.ignored,
         notes=described.notes,
         unreadable=described.unreadable,
     )
-
-
-def _counts(published: tuple[Published, ...], rows: Mapping[str, Row]) -> Iterator[Count]:
-    """Count each kind in its unit."""
-    groups: dict[tuple[str, str], set[str]] = {}
-    images: dict[tuple[str, str], int] = {}
-    for sample_id in rows:
-        row = rows[sample_id]
-        key = (row["split"], row["generator"])
-        images[key] = images.get(key, 0) + 1
-        groups.setdefault(key, set()).add(row.get("group") or sample_id)
-    for each in published:
-        keys = [
-            key
-            for key in images
-            if each.split in ("", key[0])
-            and (each.generator in ("all", key[1]) or (each.generator == "" and key[1] != "camera"))
-        ]
-        if each.unit == "images":
-            yield Count(each, sum(images[key] for key in keys))
-        else:
-            yield Count(each, len(set().union(*(groups[key] for key in keys))))

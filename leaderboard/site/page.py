@@ -13,6 +13,7 @@ from leaderboard.tables.registry import TablePlace
 from leaderboard.tables.table import DASH, REPORTED, Table
 from leaderboard.view import ProtocolView
 from protocols import ELSEWHERE
+from protocols.overlaps import overlap_sentences
 from results.rounding import rounded
 from results.run import RunContents
 from results.schema import CardFacts, ModelFacts
@@ -172,6 +173,7 @@ def render(
             recipes=_recipes(rows),
             synthetic=any(dataset.synthetic for dataset in facts.data.values()),
             random_starts=_random_starts(rows),
+            on_two_sides=_on_two_sides(contents),
             tiny=_tiny(rows),
             imported=[(row.label, row.facts.imported) for row in rows if row.facts.imported],
             counts=_counts(contents),
@@ -258,6 +260,12 @@ def _plain(value: Any) -> str:
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{k}: {_plain(v)}" for k, v in sorted(value.items())) + "}"
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _on_two_sides(contents: RunContents) -> list[str]:
+    """Say what training and tests of the run share, each sentence once."""
+    said = [overlap_sentences(each, contents.samples) for each in contents.expansions.values()]
+    return list(dict.fromkeys(sentence for sentences in said for sentence in sentences))
 
 
 def _random_starts(rows: Sequence[TrainingRow]) -> list[tuple[list[str], str]]:

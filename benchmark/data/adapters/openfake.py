@@ -6,6 +6,7 @@ from pathlib import Path
 
 from benchmark.data.adapters import Adapter, Described, Options, Row
 from benchmark.data.adapters.table import read as read_table
+from benchmark.data.layouts.records import read_records
 from benchmark.data.rows import Rows
 from benchmark.errors import ManifestError
 
@@ -26,7 +27,9 @@ def read(folder: Path, options: Options) -> Described:
             f"{folder}: no metadata.csv in it; unpack the Parquet files with 'forgerybench data "
             "unpack', or name a table with --table"
         )
-    described = read_table(folder, replace(options, table=table, columns=_COLUMNS))
+    there = (read_records(table) or [{}])[0]
+    columns = {name: column for name, column in _COLUMNS.items() if column in there}
+    described = read_table(folder, replace(options, table=table, columns=columns))
     rows = described.rows
     assert isinstance(rows, Rows)
     rows.change(_of_model)

@@ -25,7 +25,7 @@ from benchmark.data.naming import tie, video_name
 from benchmark.data.rows import Rows
 from benchmark.data.shares import shared_out
 from benchmark.data.tree import is_video, list_images
-from benchmark.data.words import LABEL_WORDS, SPLIT_WORDS
+from benchmark.data.words import LABEL_WORDS, SPLIT_WORDS, TELLING_FOLDERS
 from benchmark.errors import ManifestError
 from protocols.samples import OPTIONAL, REQUIRED
 
@@ -153,8 +153,18 @@ def _fill_labels(rows: Rows, labels: Mapping[str, str], folder: Path) -> None:
     raise ManifestError(
         f"{folder}: nothing says whether '{unknown[names[0]]}' is real or fake; label the classes "
         f"{', '.join(names[:10])}{more}, each with {option} or fake "
-        f"(known are {', '.join(LABEL_WORDS)})"
+        f"(known are {', '.join(LABEL_WORDS)}){_hint(rows, folder)}"
     )
+
+
+def _hint(rows: Rows, folder: Path) -> str:
+    """Name the adapter of the dataset that a folder looks like."""
+    for path in (f"{folder.name}/{path}" for path in rows):
+        for part in PurePosixPath(path).parts[:-1]:
+            if part in TELLING_FOLDERS:
+                name = TELLING_FOLDERS[part]
+                return f"; or is it what 'forgerybench data index {name} {folder}' reads?"
+    return ""
 
 
 def _refuse_many_generators(rows: Rows, options: Options, folder: Path) -> None:
