@@ -4,7 +4,7 @@ Ratios are medians of pairs measured one after the other: a machine that slows d
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -26,31 +26,39 @@ __all__ += ["peak_megabytes", "seconds", "wait", "write_report"]
 Row = dict[str, Any]
 
 
-def paired(calls: Mapping[str, Call], rounds: int, device: torch.device) -> dict[str, Row]:
+def paired(
+    calls: Mapping[str, Call],
+    rounds: int,
+    device: torch.device,
+    *,
+    timed: Callable[[Call, torch.device], float] | None = None,
+) -> dict[str, Row]:
     """Time every call right after the first one, after a round that does not count.
 
     Args:
         calls: What is timed, by name; the first is what the others are compared with.
         rounds: How often.
         device: Its queue is emptied before and after each call.
+        timed: Gives the seconds of a call; None: as ``seconds``.
 
     Returns:
         For each name ``seconds``, the median, and ``ratio``, the median over the rounds of the
         first call's time over this one's in its pair: above 1 is faster than the first.
     """
+    timed = timed or seconds
     (name_of_first, first), *others = calls.items()
     pairs: dict[str, list[tuple[float, float]]] = {name: [] for name, _ in others}
     for number in range(rounds + 1):
         for name, call in others:
-            pair = seconds(first, device), seconds(call, device)
+            pair = timed(first, device), timed(call, device)
             if number:
                 pairs[name].append(pair)
-    taken = [a for timed in pairs.values() for a, _ in timed]
-    taken = taken or [seconds(first, device) for _ in range(rounds + 1)][1:]
+    taken = [a for found_pairs in pairs.values() for a, _ in found_pairs]
+    taken = taken or [timed(first, device) for _ in range(rounds + 1)][1:]
     found: dict[str, Row] = {name_of_first: {"seconds": median(taken), "ratio": 1.0}}
-    for name, timed in pairs.items():
-        ratios = [a / b for a, b in timed]
-        found[name] = {"seconds": median(b for _, b in timed), "ratio": median(ratios)}
+    for name, each in pairs.items():
+        ratios = [a / b for a, b in each]
+        found[name] = {"seconds": median(b for _, b in each), "ratio": median(ratios)}
     return found
 
 

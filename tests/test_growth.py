@@ -135,6 +135,15 @@ def test_every_stage_of_growth_runs(
     growth.STAGES[stage](tmp_path, 2000)()
 
 
+def test_loading_is_compared_with_a_plain_loop(tmp_path: Path) -> None:
+    path = tmp_path / "loading.json"
+    options = ["--part", "loading", "--images", "6", "--workers", "0,2", "--rounds", "1"]
+    engine.main([*options, "--json", str(path)])
+    rows = json.loads(path.read_text(encoding="utf-8"))["tables"]["loading"]
+    assert [row["way"] for row in rows] == ["plain loop", "0 threads", "2 threads"] * 2
+    assert all(row["scores/s"] > 0 for row in rows)
+
+
 def test_growth_is_told_as_a_table_with_its_rate(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,7 +9,6 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import torch
 from torch import Tensor
 
 from benchmark.data.images import Pixels, image_tensor
@@ -17,11 +16,11 @@ from benchmark.data.loader import Rows
 from benchmark.data.source import Sample, WantedImage, nbytes
 from benchmark.perturbations.attacks import attacked
 from benchmark.scoring.conditions import wanted_image
+from benchmark.scoring.forward import Forward, pinned
 from benchmark.scoring.store import ScoreStore
 from benchmark.scoring.units import Group, Surrogates, Unit
 from benchmark.training.engine import Engine
 from detectors.base import Detector, Known
-from detectors.catalog import is_of_catalog
 from detectors.errors import DetectorError
 from detectors.parts.frozen import frozen_features
 from detectors.transform import Transform
@@ -123,6 +122,7 @@ class _Scorer:
         self._units, self._source, self._models = group.units, engine.source, models
         self._surrogates, self._noise_seed = surrogates, noise_seed
         self._batch_size, self._workers = engine.batch_size, engine.load_workers
+        self._forward = Forward(engine.batch_size, engine.progress)
         self._features = engine.features_of
         self._ids = engine.source.samples["sample_id"].to_numpy()
         self._fake = (engine.source.samples["label"] == "fake").to_numpy()
@@ -243,10 +243,11 @@ class _Scorer:
         detector = self._models[model]
         known = self._source.known(rows.tolist(), detector)
         with frozen_features(self._features(detector)):
-            logits = _forward(detector, inputs, known, self._batch_size)
+            logits = self._forward.logits(detector, inputs, known)
         good = plausible(logits)
         if good.all():
-            _refuse_company(detector, inputs, known, logits, str(self._ids[rows[len(rows) // 2]]))
+            middle = str(self._ids[rows[len(rows) // 2]])
+            _refuse_company(self._forward, detector, inputs, known, logits, sample_id=middle)
         else:
             at = int(good.argmin())
             self._gaps[model] = ScoreOutOfRange(
@@ -318,32 +319,13 @@ def _size(prepared: Prepared) -> int:
     return sum(image.nbytes for image in prepared.values())
 
 
-def _forward(
-    detector: Detector, inputs: Sequence[Tensor], known: Known, batch_size: int
-) -> npt.NDArray[np.float32]:
-    """Give the logits of prepared images, ``batch_size`` or as many as its card pins at a time."""
-    batch_size = _pinned(detector) or batch_size
-    parts = []
-    with torch.inference_mode():
-        for start in range(0, len(inputs), batch_size):
-            stop = start + batch_size
-            batch = torch.stack(list(inputs[start:stop])).to(detector.device)
-            part = known.part(start, stop).to(detector.device)
-            parts.append(detector.answer(batch, part).float().cpu().numpy())
-    found: npt.NDArray[np.float32] = np.concatenate(parts)
-    return found
-
-
-def _pinned(detector: Detector) -> int | None:
-    """Give the chunk size on which a detector's scores may depend: one of the catalog's alone."""
-    return detector.card.batch_dependent if is_of_catalog(type(detector)) else None
-
-
 def _refuse_company(
+    forward: Forward,
     detector: Detector,
     inputs: Sequence[Tensor],
     known: Known,
     logits: npt.NDArray[np.float32],
+    *,
     sample_id: str,
 ) -> None:
     """Refuse scores that depend on what else is scored: the one in the middle is scored alone too.
@@ -352,9 +334,9 @@ def _refuse_company(
         DetectorError: It gets another score alone than among the others.
     """
     at = len(inputs) // 2
-    if _pinned(detector) or len(inputs) < 2 or not np.isfinite(logits[at]):
+    if pinned(detector) or len(inputs) < 2 or not np.isfinite(logits[at]):
         return
-    alone = _forward(detector, inputs[at : at + 1], known.part(at, at + 1), 1)[0]
+    alone = forward.logits(detector, inputs[at : at + 1], known.part(at, at + 1))[0]
     if not abs(alone - logits[at]) <= _ALONE * (1 + abs(logits[at])):
         raise DetectorError(
             f"{detector.card.title} ({type(detector).__module__}:{type(detector).__qualname__}) "
