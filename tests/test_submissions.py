@@ -167,6 +167,10 @@ CHEATS: dict[str, tuple[str, Callable[[Files], Files]]] = {
         "scores-samples",
         lambda f: rescored(f, lambda t: t[(t["logit"] > 0) == labels(t)]),
     ),
+    "validation samples left out": (
+        "scores-samples",
+        lambda f: rescored(f, lambda t: t[~t["sample_id"].str.contains("/val/")]),
+    ),
     "one sample dropped": ("scores-samples", lambda f: rescored(f, lambda t: t.iloc[1:])),
     "a damaged condition left out": (
         "scores-samples",

@@ -1,5 +1,6 @@
 """The rules on a submission's scores: whole, its own, no pattern, and what it claims of them."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -41,16 +42,11 @@ def check_scores(checked: Checked) -> bool:
         checked.scores[model] = path
     if not checked.add("scores-form", forms) or not checked.add("scores-hash", hashes):
         return False
-    faults = []
+    faults: list[str] = []
     try:
         contents = RunContents(folder)
         for model, asked in _asked(contents).items():
-            for cell in asked.cells:
-                missing = contents.scores(model).n_missing(cell.condition.key, cell.test.rows)
-                if missing:
-                    where = f"{cell.training} to {cell.test.name}, {cell.condition.key}"
-                    faults.append(f"{model}: {missing} samples are not scored in {where}")
-                    break
+            faults += _unscored(contents, model, asked)
     except (ResultError, ProtocolError) as error:
         faults.append(told_of(error, folder))
     return checked.add("scores-samples", faults)
@@ -73,6 +69,23 @@ def _asked(contents: RunContents) -> dict[str, _Asked]:
                 of_model = found.setdefault(entry.model, _Asked([], validation[entry.training]))
                 of_model.cells.extend(c for c in expansion.cells if c.training == entry.training)
     return found
+
+
+def _unscored(contents: RunContents, model: str, asked: _Asked) -> Iterator[str]:
+    """Name the first cell of which samples are not scored, and missing validation samples.
+
+    Without those, what is too good or upside down could not be told.
+    """
+    scores = contents.scores(model)
+    missing = scores.n_missing(CLEAN.key, asked.validation)
+    if missing:
+        yield f"{model}: {missing} validation samples are not scored"
+    for cell in asked.cells:
+        missing = scores.n_missing(cell.condition.key, cell.test.rows)
+        if missing:
+            where = f"{cell.training} to {cell.test.name}, {cell.condition.key}"
+            yield f"{model}: {missing} samples are not scored in {where}"
+            return
 
 
 def check_patterns(checked: Checked) -> bool:
