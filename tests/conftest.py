@@ -121,3 +121,16 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[s
 
     yield write
     forget()
+
+
+@pytest.fixture
+def lay(tmp_path: Path) -> Callable[..., Path]:
+    """Lay empty files, and tables with their text, into a folder."""
+
+    def make(*paths: str, **tables: str) -> Path:
+        for path in (*paths, *tables):
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / path).write_text(tables.get(path, ""), encoding="utf-8")
+        return tmp_path
+
+    return make

@@ -252,9 +252,8 @@ def report(
     """Rebuild records, tables, figures and page from a run's scores: no torch, no images."""
     from leaderboard.report import report as build
 
-    page = build(run, paper=paper)
     warn_of_run(run)
-    _tell_report(page)
+    _tell_report(build(run, paper=paper))
 
 
 @app.command()
