@@ -17,7 +17,10 @@ from results.schema import CellRecord, ModelFacts, Record, Value
 from results.statistics.joint import Bootstrap
 
 FEWEST_SAMPLES = 100
-FEW_TELLS = f"fewer than {FEWEST_SAMPLES} real or forged samples"
+FEW_CLUSTERS = 20
+FEW_TELLS = (
+    f"fewer than {FEWEST_SAMPLES} real or forged samples, or {FEW_CLUSTERS} clusters of them"
+)
 
 Shared = TypeVar("Shared")
 
@@ -50,7 +53,7 @@ class Summary(NamedTuple):
     Attributes:
         value: The mean over the headline cells; None where there are none, or one has no value.
         covered: Headline cells with a value; ``total`` how many cells there are.
-        small: Whether one of them has fewer than ``FEWEST_SAMPLES`` real or forged samples.
+        small: Whether one of them has few samples or clusters (``is_small``).
         worst: The cell with the worst value.
         reason: Why there is no mean.
     """
@@ -83,9 +86,10 @@ class Result:
 
     @property
     def small(self) -> bool:
-        """Whether a class has fewer than ``FEWEST_SAMPLES`` samples: shown grey, never bold."""
-        return (
-            self.record is not None and min(self.record.n_real, self.record.n_fake) < FEWEST_SAMPLES
+        """Whether a class has few samples or clusters (``is_small``): shown grey, never bold."""
+        return self.record is not None and (
+            is_small(self.record.n_real, self.record.clusters_real)
+            or is_small(self.record.n_fake, self.record.clusters_fake)
         )
 
     @property
@@ -224,6 +228,16 @@ class Context:
             self._shared[compute] = compute(self)
         found: Shared = self._shared[compute]
         return found
+
+
+def is_small(n: int, clusters: int | None) -> bool:
+    """Whether samples of a class are too few to rank or to stand out by.
+
+    Args:
+        n: How many samples.
+        clusters: How many clusters they are; None where they were not counted.
+    """
+    return n < FEWEST_SAMPLES or (clusters is not None and clusters < FEW_CLUSTERS)
 
 
 def is_better(metric: str, left: float, right: float) -> bool:

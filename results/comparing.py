@@ -10,12 +10,13 @@ import pandas as pd
 
 from protocols import ELSEWHERE, Cell
 from results.errors import ResultError, UndefinedError
-from results.metrics.checking import Counts, Floats
+from results.metrics.checking import Floats
 from results.metrics.functions import auc
 from results.metrics.roc import Ranked
 from results.run import RunContents
 from results.schema import Entry
-from results.statistics.bootstrap import RESAMPLES, Draws
+from results.statistics.bootstrap import RESAMPLES, class_parts, plan_draws
+from results.statistics.clusters import ClusterWays
 from results.statistics.intervals import Difference, compare_replicates, holm, replicate
 from results.statistics.seeds import SeedSpread, seed_spread
 
@@ -27,6 +28,7 @@ class Compared(NamedTuple):
         protocol: Its protocol; ``cell`` what it asks.
         seeds: Training seeds of the left detector and of the right.
         n_real: Images (videos at level video) that both were scored on; ``n_fake`` likewise.
+        clusters_real: How many clusters they are; ``clusters_fake`` likewise.
         left: AUC of the left detector, the mean over its seeds; ``right`` likewise; None where
             there is none.
         difference: Left minus right with its interval and p; None where it cannot be told.
@@ -39,6 +41,8 @@ class Compared(NamedTuple):
     seeds: tuple[tuple[int, ...], tuple[int, ...]]
     n_real: int
     n_fake: int
+    clusters_real: int
+    clusters_fake: int
     left: float | None
     right: float | None
     difference: Difference | None
@@ -105,7 +109,7 @@ def compare_detectors(
         if (training == ELSEWHERE) == all(elsewhere)
     ]
     wanted = set(_chosen("training set", trainings, list(dict.fromkeys(known))))
-    drawing = _Drawing(contents.clusters, resamples, seed)
+    drawing = _Drawing(contents.cluster_ways, resamples, seed)
     found: list[Compared] = []
     without: list[str] = []
     for protocol in chosen:
@@ -135,7 +139,7 @@ def comparison_frame(comparison: Comparison) -> pd.DataFrame:
 class _Drawing(NamedTuple):
     """What the resamples are made from."""
 
-    clusters: Counts
+    ways: ClusterWays
     resamples: int
     seed: int
 
@@ -264,13 +268,15 @@ def _compared(
     labels = next(iter(scored[0].values())).labels
     n_fake = int(labels.sum())
     rows = contents.first_rows(cell)
-    _, here = np.unique(drawing.clusters[rows], return_inverse=True)
+    ways = ClusterWays(*(None if way is None else way[rows] for way in drawing.ways))
     means: list[float | None] = [None, None]
     difference, reason = None, None
     try:
         for number, side in enumerate(scored):
             means[number] = float(np.mean([auc(labels, each.scores) for each in side.values()]))
-        draws = Draws.of_cell(labels, here, resamples=drawing.resamples, seed=drawing.seed)
+        draws = plan_draws(
+            ways, class_parts(labels), resamples=drawing.resamples, seed=drawing.seed
+        )
         left, right = (
             replicate(draws, labels, {s: each.scores for s, each in side.items()}, Ranked.auc)
             for side in scored
@@ -284,6 +290,8 @@ def _compared(
         seeds=seeds,
         n_real=len(labels) - n_fake,
         n_fake=n_fake,
+        clusters_real=ways.counted(labels == 0),
+        clusters_fake=ways.counted(labels == 1),
         left=means[0],
         right=means[1],
         difference=difference,
@@ -324,6 +332,8 @@ def _frame_rows(comparison: Comparison) -> Iterator[dict[str, object]]:
             "headline": cell.headline,
             "n_real": each.n_real,
             "n_fake": each.n_fake,
+            "clusters_real": each.clusters_real,
+            "clusters_fake": each.clusters_fake,
             "left": comparison.left,
             "right": comparison.right,
             "seeds_left": " ".join(map(str, each.seeds[0])),

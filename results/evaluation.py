@@ -112,6 +112,7 @@ def _cell_record(
         n_real, n_fake = measured.n_real, measured.n_fake
         metrics = joint.with_intervals(model, cell, measured, measured.values(names))
         others = _other_reals(contents, model, cell)
+    clusters = joint.clusters(cell)
     return CellRecord(
         training=cell.training,
         test=cell.test.name,
@@ -127,6 +128,8 @@ def _cell_record(
         seen=cell.seen,
         n_real=n_real,
         n_fake=n_fake,
+        clusters_real=clusters.real,
+        clusters_fake=clusters.fake,
         n_missing=cell.test.n_missing,
         n_orphans=cell.test.n_orphans,
         prevalence=n_fake / (n_real + n_fake) if n_real + n_fake else None,

@@ -10,7 +10,8 @@ from results.metrics.checking import Counts, Floats
 from results.metrics.registry import METRICS, Metric, Ranks
 from results.metrics.samples import SampleColumns, Samples
 from results.schema import Value
-from results.statistics.bootstrap import Draws, SumMetric, rank_replicates, sum_replicates
+from results.statistics.bootstrap import AnyDraws, SumMetric, rank_replicates, sum_replicates
+from results.statistics.clusters import count_clusters
 
 
 class Measured:
@@ -23,6 +24,7 @@ class Measured:
         *,
         level: str,
         carried: Value,
+        clusters: Counts | None = None,
     ) -> None:
         """Take samples.
 
@@ -31,9 +33,10 @@ class Measured:
             scores: Logits of images, or mean P(fake) of videos, shape (n,).
             level: ``image``, ``video`` or ``video-max``.
             carried: The threshold that validation samples chose, or why there is none.
+            clusters: The cluster of each sample, shape (n,); None: each is one of its own.
         """
         self._samples = Samples(labels, scores, logits=level == "image", threshold=carried.value)
-        self._unit, self._carried = level.partition("-")[0], carried
+        self._unit, self._carried, self._clusters = level.partition("-")[0], carried, clusters
 
     @property
     def n_fake(self) -> int:
@@ -44,6 +47,13 @@ class Measured:
     def n_real(self) -> int:
         """How many samples are real."""
         return len(self._samples.labels) - self.n_fake
+
+    @property
+    def real_clusters(self) -> int:
+        """How many clusters the real samples are."""
+        if self._clusters is None:
+            return self.n_real
+        return count_clusters(self._clusters[self._samples.labels == 0])
 
     def values(self, names: Iterable[str]) -> dict[str, Value]:
         """Compute metrics.
@@ -68,7 +78,7 @@ class Measured:
             return Value(value=None, reason=str(error))
 
     def replicates(
-        self, names: Iterable[str], draws: Draws, rows: Counts | None = None
+        self, names: Iterable[str], draws: AnyDraws, rows: Counts | None = None
     ) -> dict[str, Floats]:
         """Compute metrics of every resample, in one pass for those of the same order or sums.
 
@@ -78,7 +88,7 @@ class Measured:
             rows: Which samples of ``draws.clusters`` these are, shape (n,); None: all, in order.
 
         Returns:
-            By name shape (draws.resamples,).
+            By name shape (draws.resamples,), or (3, draws.resamples) of two ways.
 
         Raises:
             ResultError: The samples are not as many as the clusters'.
@@ -107,4 +117,10 @@ class Measured:
                 return f"one class only, no {need} {self._unit}s"
         if "threshold" in metric.needs and self._carried.value is None:
             return self._carried.reason or "no threshold"
+        if self.real_clusters < metric.real_clusters <= self.n_real:
+            return (
+                f"{metric.name} needs {metric.real_clusters:,} real {self._unit}s that hang "
+                f"together with no other, there are {self.n_real:,} in {self.real_clusters:,} "
+                "clusters"
+            )
         return None

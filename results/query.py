@@ -16,6 +16,7 @@ _NUMBERS = tuple(n for n, f in Value.model_fields.items() if float in get_args(f
 _MODEL = ("protocol", "protocol_version", "protocol_hash", "model", "detector", "title")
 _TRAINED = ("size", "init", "track", "seed")
 _WHOLE = ("protocol_version", "seed", "severity", "n_real", "n_fake", "n_missing", "n_orphans")
+_WHOLE += ("clusters_real", "clusters_fake")
 _TRUTH = ("pooled", "headline", "seen")
 _RUN = ("run", "study", "data", "synthetic")
 

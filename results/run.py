@@ -18,7 +18,7 @@ from results.metrics.confusion import best_threshold
 from results.metrics.functions import group_means, probability
 from results.metrics.registry import check_metrics
 from results.schema import Entry, ModelFacts, RunFacts, Value
-from results.statistics.clusters import clusters
+from results.statistics.clusters import ClusterWays, cluster_ways
 from results.store import read_model, read_run, read_samples, read_scores, score_hash, scores_path
 
 UNFINISHED = "not scored yet: the same forgerybench run goes on"
@@ -260,7 +260,10 @@ class RunContents:
     def measured(self, model: str, cell: Cell, carried: Value = NO_THRESHOLD) -> Measured:
         """Give what the metrics of a cell are computed of; ``carried`` is its threshold."""
         scored = self.scored(model, cell)
-        return Measured(scored.labels, scored.scores, level=cell.level, carried=carried)
+        clusters = self.clusters[self.first_rows(cell)]
+        return Measured(
+            scored.labels, scored.scores, level=cell.level, carried=carried, clusters=clusters
+        )
 
     def threshold(self, model: str, validation: npt.NDArray[np.int64], level: str) -> Value:
         """Choose a model's threshold on the validation samples of its training set."""
@@ -303,9 +306,14 @@ class RunContents:
         return self._foreign[id(images)]
 
     @cached_property
+    def cluster_ways(self) -> ClusterWays:
+        """By what samples are one observation: ``results.statistics.clusters``."""
+        return cluster_ways(self.samples)
+
+    @property
     def clusters(self) -> Counts:
-        """The cluster of every sample, by ``results.statistics.clusters``."""
-        return clusters(self.samples)
+        """The cluster of every sample, by target."""
+        return self.cluster_ways.target
 
     @cached_property
     def _labels(self) -> npt.NDArray[np.int64]:

@@ -256,6 +256,8 @@ class CellRecord(_Strict):
         headline: Whether the cell counts in summaries.
         seen: Whether the forgeries were seen in training; None where it was elsewhere.
         n_real: Images (videos at level video) that the numbers are over.
+        clusters_real: How many clusters (``results.statistics.clusters``) they are, by the way of
+            clustering that has fewer; None in records from before these were counted.
         prevalence: n_fake / (n_real + n_fake).
         n_missing: Samples of the selection that could not be read.
         n_orphans: Forged images left out since their source has no real ones.
@@ -278,6 +280,8 @@ class CellRecord(_Strict):
     seen: bool | None
     n_real: int
     n_fake: int
+    clusters_real: int | None = None
+    clusters_fake: int | None = None
     n_missing: int
     n_orphans: int
     prevalence: float | None

@@ -64,6 +64,20 @@ def test_video_scores_are_the_mean_probability_of_the_frames(tmp_path: Path) -> 
     assert cell.metrics["ACC"].value == pytest.approx(right.mean())
 
 
+def test_tpr_at_a_low_fpr_counts_clusters_and_not_frames() -> None:
+    labels = np.repeat([0, 1], [1040, 100])
+    scores = np.random.default_rng(0).normal(size=1140) + labels
+    videos = np.arange(1140) // 130
+    few = Measured(labels, scores, level="image", carried=NO_THRESHOLD, clusters=videos)
+    reason = "TPR@FPR=1% needs 1,000 real images that hang together with no other, there are "
+    assert few.value("TPR@FPR=1%").reason == f"{reason}1,040 in 8 clusters"
+    assert few.value("AUC").value is not None
+    alone = Measured(labels, scores, level="image", carried=NO_THRESHOLD)
+    assert alone.value("TPR@FPR=1%").value is not None
+    short = Measured(labels[500:], scores[500:], level="image", carried=NO_THRESHOLD)
+    assert "needs 1000 real samples, there are 540" in (short.value("TPR@FPR=1%").reason or "")
+
+
 def test_a_video_with_real_and_forged_faces_is_one_of_each(tmp_path: Path) -> None:
     samples = fake_samples()
     here = samples["source"] == "dfdc-faces"

@@ -16,7 +16,7 @@ from results.schema import Value
 from results.statistics.bootstrap import Draws
 from results.statistics.intervals import auc_interval
 from results.statistics.joint import Bootstrap, Joint
-from tests.fake_run import make_run
+from tests.fake_run import fake_samples, make_run
 
 MODEL = "xception-cross-generator-StyleGAN-0"
 
@@ -120,6 +120,29 @@ def test_a_rate_is_as_sure_as_its_own_class_lets_it_be(contents: RunContents) ->
     cell = next(c for c in cells if c.test.name == "SDXL")
     fewest = {name: joint.fewest(cell, name) for name in ("AUC", "TPR@val", "FPR", "ACC")}
     assert fewest == {"AUC": 6, "TPR@val": 6, "FPR": 122, "ACC": 6}
+
+
+def test_a_named_donor_makes_intervals_wider_by_what_donors_add(tmp_path: Path) -> None:
+    samples = fake_samples()
+    fake = (samples["label"] == "fake").to_numpy()
+    # A face for every 20th forged image, whoever is shown: 7 donors in most test sets.
+    donors = np.where(fake, [f"donor{i % 40}" for i in range(len(samples))], "")
+    named = make_run(
+        tmp_path,
+        samples=samples.assign(donor=donors),
+        protocols=["cross-generator"],
+        detectors=["xception"],
+    )
+    with_donors = RunContents(named)
+    cell = large(with_donors)
+    joint = Bootstrap(with_donors).of("cross-generator")
+    found = joint.replicates(MODEL, cell, "AUC")
+    assert found.shape == (3, 1000)
+    assert joint.clusters(cell).fake <= 40
+    value = intervals(with_donors, cell, ["AUC", "TPR", "Brier"])
+    assert all(list(sure(each)) == sorted(set(sure(each))) for each in value.values())
+    records = evaluate_contents(with_donors)
+    assert all(c.clusters_real is not None for record in records for c in record.cells)
 
 
 def test_kept_weights_are_those_that_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,15 @@ from results.metrics.calibration import Calibration, misfits
 from results.metrics.confusion import Confusion, outcomes
 from results.metrics.functions import auc, average_precision, balanced_accuracy, brier, ece, eer
 from results.metrics.roc import Ranked
-from results.statistics.bootstrap import Draws, rank_replicates, sum_replicates
-from results.statistics.clusters import clusters
+from results.statistics.bootstrap import (
+    Draws,
+    class_parts,
+    plan_draws,
+    rank_replicates,
+    sampling_variance,
+    sum_replicates,
+)
+from results.statistics.clusters import ClusterWays, cluster_ways, clusters
 from results.statistics.intervals import replicate
 from tests.drawn_scores import videos
 
@@ -38,17 +45,108 @@ def test_the_pairs_of_faceforensics_are_the_clusters() -> None:
     assert np.bincount(found).tolist() == [10] * 70
 
 
-def test_a_fake_is_connected_to_the_videos_it_was_made_from() -> None:
-    samples = table(
-        group=["a", "b", "c", "swap-ab", "swap-b"],
-        face=["", "", "", "a", "b"],
-        target=["", "", "", "b", ""],
+def faceforensics(pairs: int) -> pd.DataFrame:
+    """Real videos and their swaps as the README has them: ``pair`` is the edited original."""
+    names = [(f"{2 * i:03}", f"{2 * i + 1:03}") for i in range(pairs)]
+    rows = [(a, a, "") for pair in names for a in pair]
+    rows += [(f"{a}_{b}", a, b) for x, y in names for a, b in ((x, y), (y, x))]
+    group, target, donor = (list(column) for column in zip(*rows, strict=True))
+    label = ["fake" if name else "real" for name in donor]
+    return table(group=group, pair=target, donor=donor, label=label)
+
+
+def test_only_a_named_donor_ties_the_pairs_of_faceforensics() -> None:
+    samples = faceforensics(70)
+    alone = clusters(samples)
+    assert alone[:2].tolist() == [0, 1]
+    assert len(set(alone.tolist())) == 140  # a video and the swap that shows it
+    ways = cluster_ways(samples)
+    assert (ways.donor, ways.both) == (None, None)
+    assert np.bincount(ways.target).tolist() == [4] * 70
+    assert ways.target[:4].tolist() == [0, 0, 1, 1]
+    unnamed = cluster_ways(samples.assign(donor=""))
+    assert unnamed.donor is None
+    np.testing.assert_array_equal(unnamed.target, alone)
+    assert ways.counted(np.arange(8)) == 4
+
+
+def everybody(people: int, dataset: str = "d") -> pd.DataFrame:
+    """Real videos and swaps of five donors each, as Celeb-DF has them: tied they are one set."""
+    rows = [("real", f"v{i}", f"id{i}", "") for i in range(people)]
+    rows += [
+        ("fake", f"v{i}_{j}", f"id{i}", f"id{(i + j) % people}")
+        for i in range(people)
+        for j in range(1, 6)
+    ]
+    label, group, identity, donor = (list(column) for column in zip(*rows, strict=True))
+    return table(
+        group=group, identity=identity, donor=donor, label=label, dataset=[dataset] * len(rows)
     )
-    assert clusters(samples).tolist() == [0, 1, 2, 3, 4]
-    assert clusters(samples, ["target"]).tolist() == [0, 1, 2, 1, 3]
-    assert clusters(samples, ["face", "target"]).tolist() == [0, 0, 1, 0, 0]
-    with pytest.raises(ResultError, match="no column 'from' of source videos; there are source"):
-        clusters(samples, ["from"])
+
+
+def test_where_everybody_is_swapped_with_everybody_targets_and_donors_are_two_ways() -> None:
+    samples = everybody(59)
+    target, donor, both = cluster_ways(samples)
+    assert donor is not None
+    assert both is not None
+    np.testing.assert_array_equal(target, clusters(samples))
+    assert [len(set(way.tolist())) for way in (target, donor, both)] == [59, 59, 59 + 59 * 5]
+    # Whoever gave his face is the one whose real video there is.
+    swap = samples.index[samples["group"] == "v3_2"][0]
+    assert donor[swap] == donor[samples.index[samples["group"] == "v5"][0]]
+    assert cluster_ways(samples).counted((samples["label"] == "fake").to_numpy()) == 59
+
+
+def test_donors_are_tied_or_two_ways_dataset_by_dataset() -> None:
+    samples = pd.concat(
+        [faceforensics(70).assign(dataset="ff"), everybody(30, "celeb")], ignore_index=True
+    )
+    target, donor, _ = cluster_ways(samples)
+    assert donor is not None
+    in_ff = (samples["dataset"] == "ff").to_numpy()
+    assert len(set(target[in_ff].tolist())) == len(set(donor[in_ff].tolist())) == 70
+    assert len(set(target[~in_ff].tolist())) == len(set(donor[~in_ff].tolist())) == 30
+    assert not set(target[in_ff].tolist()) & set(target[~in_ff].tolist())
+    unknown = table(group=["a", "b"], donor=["nobody", "nobody"], label=["fake", "fake"])
+    assert cluster_ways(unknown).counted(np.arange(2)) == 1
+
+
+def drawn_swaps(rng: np.random.Generator, people: int = 40) -> tuple[np.ndarray, ...]:
+    """Draw real images of people and swaps among them: labels, scores, targets, donors."""
+    shown = np.concatenate([np.arange(people), np.repeat(np.arange(people), 4)])
+    given = np.concatenate([np.arange(people), (shown[people:] + 1 + np.tile(range(4), people))])
+    given %= people
+    labels = np.repeat([0, 1], [people, 4 * people])
+    of_target, of_donor = rng.normal(size=(2, people))
+    scores = 1.5 * labels + of_target[shown] + labels * of_donor[given]
+    return labels, scores + 0.5 * rng.normal(size=len(labels)), shown, given
+
+
+def test_the_variance_by_two_ways_is_that_of_other_samples() -> None:
+    rng = np.random.default_rng(0)
+    values, by_target, by_both_ways = [], [], []
+    for _ in range(60):
+        labels, scores, target, donor = drawn_swaps(rng)
+        both = np.unique(target * 100 + donor, return_inverse=True)[1]
+        draws = plan_draws(ClusterWays(target, donor, both), class_parts(labels), resamples=200)
+        found = replicate(draws, labels, {0: scores}, Ranked.auc)
+        assert found.replicates.shape == (1, 3, 200)
+        assert found.clusters == 40
+        values.append(found.estimates[0])
+        by_target.append(found.replicates[0, 0].var(ddof=1))
+        by_both_ways.append(sampling_variance(found.replicates[0]))
+    truth = np.var(values, ddof=1)
+    assert np.mean(by_target) < 0.85 * truth
+    assert 0.8 * truth < np.mean(by_both_ways) < 1.35 * truth
+
+
+def test_the_variance_by_two_ways_never_falls_below_that_by_one() -> None:
+    flat = np.tile([-1.0, 1.0], 50)
+    one = sampling_variance(flat)
+    assert one == np.var(flat, ddof=1)
+    assert sampling_variance(np.stack([flat, flat, flat])) == one
+    assert sampling_variance(np.stack([flat, 2 * flat, flat])) == pytest.approx(4 * one)
+    assert sampling_variance(np.stack([flat, flat, 3 * flat])) == one
 
 
 def test_names_are_told_apart_by_dataset_and_content_is_not() -> None:

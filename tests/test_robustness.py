@@ -8,7 +8,7 @@ import pytest
 from leaderboard.figures.robustness import robustness_pictures, severity_table
 from leaderboard.tables.summary import summary_tables
 from leaderboard.tables.table import SMALL
-from leaderboard.view import Context
+from leaderboard.view import FEW_TELLS, Context
 from protocols import load_protocol
 from tests.fake_run import Generator, contexts, fake_samples, make_run
 
@@ -61,7 +61,7 @@ def test_curves_and_severity_summaries_over_small_sets_are_marked(
     for context, small in (contexts(run)[0], True), (one_cell, False):
         assert set(severity_table(context)["small"]) == {small}
         alt = robustness_pictures(context)[0].alt
-        assert alt.endswith("; some over fewer than 100 real or forged samples") == small
+        assert alt.endswith(f"; some over {FEW_TELLS}") == small
         (table,) = summary_tables(context)
         cells = dict(zip(table.columns, table.sections[0].rows[0][1], strict=True))
         for name in ("area under severity", "relative robustness", "mean drop under damage"):

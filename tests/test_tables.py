@@ -14,7 +14,7 @@ from leaderboard.tables.long import cells_frame
 from leaderboard.tables.matrix import matrix_table
 from leaderboard.tables.summary import summary_tables
 from leaderboard.tables.table import Section, Table, TableCell, to_csv, to_latex, to_markdown
-from leaderboard.view import Context, ProtocolView
+from leaderboard.view import Context, ProtocolView, is_small
 from tests.fake_run import contexts, fake_samples, make_run
 
 
@@ -96,6 +96,27 @@ def test_the_second_best_is_underlined_and_every_large_cell_has_its_interval(
     few = dict(table.sections[0].rows)["DFDC-mixed"][table.columns.index("StableDiffusion-2.1")]
     assert few.detail == ""
     assert "No interval: a class is of fewer than 5 independent clusters" in table.notes
+
+
+def test_samples_are_counted_with_the_clusters_that_they_are(
+    laid_out: dict[str, ProtocolView],
+) -> None:
+    table = matrix_table(laid_out["cross-generator"], "AUC", "image")
+    head = dict(table.head)
+    column = table.columns.index("StyleGAN")
+    assert (head["n real"][column].text, head["n real"][column].detail) == ("133", "34 clusters")
+    assert (head["n forged"][column].text, head["n forged"][column].detail) == (
+        "127",
+        "32 clusters",
+    )
+    assert "127 (32 clusters)" in to_markdown(table)
+
+
+def test_many_frames_of_few_videos_are_small() -> None:
+    assert not is_small(100, 20)
+    assert is_small(99, 99)
+    assert is_small(1040, 8)
+    assert not is_small(100, None)
 
 
 def test_the_best_eer_is_the_smallest(laid_out: dict[str, ProtocolView]) -> None:

@@ -106,6 +106,7 @@ def _facts(each: "Compared") -> list[str]:
     """Say what a cell of both detectors is about."""
     cell = each.cell
     counts = f"{each.n_real} real + {each.n_fake} forged"
+    counts += f" ({each.clusters_real} + {each.clusters_fake} clusters)"
     return [f"test {cell.test.name}", cell.condition.label, f"level {cell.level}", counts]
 
 

@@ -84,7 +84,7 @@ def compare_ranks(context: Context) -> CriticalDifference:
     of_block: dict[str, Counts] = {}
     for result in view.at(view.base, view.level):
         if result.test.label in table.index:
-            of_block[result.test.label] = contents.clusters[result.cell.test.rows]
+            of_block[result.test.label] = contents.cluster_ways.of(result.cell.test.rows)
     return critical_difference(table, of_block, higher_is_better=view.headline.higher_is_better)
 
 

@@ -3,6 +3,7 @@
 from leaderboard.tables.table import DASH, POOLED, SEEN, SMALL, TableCell
 from leaderboard.view import Result, Summary
 from results.rounding import rounded, signed
+from results.schema import CellRecord
 
 UNKNOWN = "trained elsewhere: what it has seen is not known"
 
@@ -41,9 +42,19 @@ def cell_text(result: Result, metric: str) -> str:
         return f"{what}{value.reason}"
     interval = interval_text(value.low, value.high)
     told = f"{metric} {rounded(value.value)}" + (f" ({interval})" if interval else "")
-    counts = f"{record.n_real} real, {record.n_fake} forged; {record.reals}"
+    counts = f"{sizes_text(record)}; {record.reals}"
     unsure = f"; no interval: {value.no_interval}" if value.no_interval else ""
     return f"{what}{told}; {counts}{unsure}"
+
+
+def sizes_text(record: CellRecord) -> str:
+    """Say how many samples of both classes a cell has, and how many clusters they are."""
+    sizes = [("real", record.n_real, record.clusters_real)]
+    sizes.append(("forged", record.n_fake, record.clusters_fake))
+    return ", ".join(
+        f"{n} {name}" + ("" if clusters is None else f" ({clusters} clusters)")
+        for name, n, clusters in sizes
+    )
 
 
 def interval_text(low: float | None, high: float | None) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from leaderboard.tables.cells import sizes_text
 from leaderboard.tables.matrix import metric_stem, reals_notes
 from leaderboard.tables.table import DASH, SMALL, Section, Table, TableCell
 from leaderboard.view import ProtocolView, Result, headline_results, summarise
@@ -83,7 +84,5 @@ def _condition_cell(results: list[Result], metric: str, clean: float | None) -> 
 def _size_notes(results: Iterable[Result]) -> list[str]:
     """Say in words how many samples a table without such rows is over."""
     found = list(results)
-    sizes = {
-        r.test.label: f"{r.record.n_real} real, {r.record.n_fake} forged" for r in found if r.record
-    }
+    sizes = {r.test.label: sizes_text(r.record) for r in found if r.record}
     return [*(f"Test set {test}: {n}" for test, n in sizes.items()), *reals_notes(found)]

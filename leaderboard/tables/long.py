@@ -5,11 +5,13 @@ import pandas as pd
 from leaderboard.view import ProtocolView, Result
 from protocols.conditions import shown
 
+_WHOLE = ("steps", "n_real", "n_fake", "clusters_real", "clusters_fake")
+
 
 def cells_frame(views: list[ProtocolView]) -> pd.DataFrame:
     """Give one row a cell and contender, with every fact there is; missing values are NaN."""
     rows = [_long_row(view, result) for view in views for result in view.results.values()]
-    return pd.DataFrame(rows).astype({"steps": "Int64", "n_real": "Int64", "n_fake": "Int64"})
+    return pd.DataFrame(rows).astype(dict.fromkeys(_WHOLE, "Int64"))
 
 
 def _long_row(view: ProtocolView, result: Result) -> dict[str, object]:
@@ -44,6 +46,8 @@ def _long_row(view: ProtocolView, result: Result) -> dict[str, object]:
         "small": result.small,
         "n_real": record.n_real if record else None,
         "n_fake": record.n_fake if record else None,
+        "clusters_real": record.clusters_real if record else None,
+        "clusters_fake": record.clusters_fake if record else None,
         "n_missing": result.cell.test.n_missing,
         "n_orphans": result.cell.test.n_orphans,
         "prevalence": record.prevalence if record else None,

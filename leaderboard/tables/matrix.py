@@ -128,14 +128,20 @@ def metric_stem(view: ProtocolView, metric: str, level: str) -> str:
 def _counts(
     view: ProtocolView, results: Iterable[Result], with_mean: bool
 ) -> tuple[tuple[str, tuple[TableCell, ...]], ...]:
-    """Give the rows that say how many samples each test set has."""
+    """Give the rows that say how many samples, and clusters of them, each test set has."""
     found = [result for result in results if result.record]
     rows = []
-    for name, field in (("real", "n_real"), ("forged", "n_fake")):
+    for name, field, clusters in (
+        ("real", "n_real", "clusters_real"),
+        ("forged", "n_fake", "clusters_fake"),
+    ):
         cells = [TableCell("")] if with_mean else []
         for test in view.tests:
             numbers = [getattr(r.record, field) for r in found if r.test == test]
-            cells.append(TableCell(number_range(numbers) if numbers else DASH))
+            counts = [getattr(r.record, clusters) for r in found if r.test == test]
+            known = [count for count in counts if count is not None]
+            detail = f"{number_range(known)} clusters" if known else ""
+            cells.append(TableCell(number_range(numbers), detail) if numbers else TableCell(DASH))
         rows.append((f"n {name}", tuple(cells)))
     return tuple(rows)
 

@@ -6,11 +6,18 @@ from typing import NamedTuple
 
 from leaderboard.tables.cells import interval_text
 from leaderboard.tables.table import DASH, Section, Table, TableCell
-from leaderboard.view import Contender, Context, ProtocolView, Result
+from leaderboard.view import (
+    FEW_CLUSTERS,
+    FEWEST_SAMPLES,
+    Contender,
+    Context,
+    ProtocolView,
+    Result,
+)
 from protocols import ELSEWHERE, Cell, Condition
 from results.errors import UndefinedError
 from results.rounding import rounded
-from results.statistics.bootstrap import FEWEST_CLUSTERS, RESAMPLES
+from results.statistics.bootstrap import RESAMPLES
 from results.statistics.joint import Joint, Models, RankedDetectors
 from results.statistics.ranking import RankPlace
 
@@ -65,7 +72,7 @@ def rankings(context: Context) -> tuple[RankedOver, ...]:
     sides = [side for side in sides if len({who.detector for who in side[0]}) > 1]
     found = []
     for (contenders, side), (title, conditions) in product(sides, over):
-        cells = _ranked_cells(view, joint, conditions, seen=side, contenders=contenders)
+        cells = _ranked_cells(view, conditions, seen=side, contenders=contenders)
         if not cells:
             continue
         names = tuple(dict.fromkeys(who.detector for who in contenders))
@@ -110,9 +117,9 @@ def ranks_tables(context: Context) -> Iterator[Table]:
             "places that no difference beyond chance speaks against, of all detectors together. "
             f"P(best): over {RESAMPLES:,} resamples of clusters, the same for all detectors and "
             "cells; with one seed they are about these trained models",
-            "Only cells count with at least 100 real and 100 forged samples, real images of their "
-            f"own sources, {FEWEST_CLUSTERS} independent clusters a class, and a value of every "
-            "detector and seed",
+            f"Only cells count with at least {FEWEST_SAMPLES} samples in {FEW_CLUSTERS} clusters "
+            "of each class, real images of their own sources, and a value of every detector and "
+            "seed",
         ),
     )
 
@@ -127,7 +134,6 @@ def _section_rows(view: ProtocolView, over: RankedOver) -> _Rows:
 
 def _ranked_cells(
     view: ProtocolView,
-    joint: Joint,
     conditions: Sequence[Condition],
     *,
     seen: bool | None,
@@ -142,8 +148,7 @@ def _ranked_cells(
                 found.setdefault((result.cell.training, result.test.label), []).append(result)
     everywhere = len(contenders) * len(conditions)
     whole = [each for each in found.values() if len(each) == everywhere]
-    cells = [cell for each in whole for cell in {id(r.cell): r.cell for r in each}.values()]
-    return [cell for cell in cells if joint.fewest(cell, view.metric) >= FEWEST_CLUSTERS]
+    return [cell for each in whole for cell in {id(r.cell): r.cell for r in each}.values()]
 
 
 def _ranked(

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 
 from leaderboard.tables.table import DASH, SMALL, Section, Table, TableCell
-from leaderboard.view import FEWEST_SAMPLES, Context, Result
+from leaderboard.view import Context, Result, is_small
 from results.errors import UndefinedError
 from results.metrics.functions import auc
 from results.rounding import rounded
 from results.run import RunContents
+from results.statistics.clusters import DONOR
 from results.store import SAMPLE_COLUMNS
 from results.subgroups import Subgroups, by_subgroup
 
@@ -51,8 +52,8 @@ def subgroup_tables(context: Context) -> Iterator[Table]:
         columns=tuple(f"{name}: {what}" for name in columns for what in ("worst", "gap")),
         sections=tuple(sections),
         notes=(
-            "In parentheses: the worst group, real + forged in it. Gap: best minus worst group. "
-            "Groups without both classes are left out",
+            "In parentheses: the worst group, real + forged in it, and of how many clusters. Gap: "
+            "best minus worst group. Groups without both classes are left out",
         ),
     )
 
@@ -60,7 +61,7 @@ def subgroup_tables(context: Context) -> Iterator[Table]:
 def _own_columns(contents: RunContents) -> list[str]:
     """List the manifest's columns that part samples into groups."""
     samples = contents.samples
-    own = [str(name) for name in samples.columns if name not in SAMPLE_COLUMNS]
+    own = [str(name) for name in samples.columns if name not in (*SAMPLE_COLUMNS, DONOR)]
     numbers = {name: samples[name][samples[name] != ""].nunique() for name in own}
     return [name for name in own if 2 <= numbers[name] <= MOST_GROUPS]
 
@@ -78,8 +79,17 @@ def _group_cells(contents: RunContents, result: Result, column: str) -> Iterator
     here = groups == found.worst
     n_fake = int(scored.labels[here].sum())
     n_real = int(here.sum()) - n_fake
-    marks = frozenset({SMALL} if min(n_real, n_fake) < FEWEST_SAMPLES else ())
+    rows = contents.first_rows(result.cell)
+    counted = contents.cluster_ways.counted
+    real, fake = (counted(rows[here & (scored.labels == label)]) for label in (0, 1))
+    few = is_small(n_real, real) or is_small(n_fake, fake)
+    marks = frozenset({SMALL} if few else ())
     worst = found.values[found.worst].value
     assert worst is not None
-    yield TableCell(rounded(worst), f"{found.worst}, {n_real} + {n_fake}", worst, marks)
+    yield TableCell(
+        rounded(worst),
+        f"{found.worst}, {n_real} + {n_fake}; {real} + {fake} clusters",
+        worst,
+        marks,
+    )
     yield TableCell(rounded(found.gap), raw=found.gap, marks=marks)

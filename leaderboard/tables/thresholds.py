@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from leaderboard.tables.table import SMALL, Section, Table, TableCell
-from leaderboard.view import FEWEST_SAMPLES, Context, Result
+from leaderboard.view import Context, Result, is_small
 from results.rounding import rounded
 from results.run import RunContents
+from results.statistics.clusters import ClusterWays
 from results.subgroups import Scores, cross_auc, pooled_auc
 
 _COLUMNS = ("mean of the sets", "all sets together", "lowest across two")
@@ -27,6 +28,12 @@ class _Set(NamedTuple):
     def reals(self) -> npt.NDArray[np.int64]:
         """Rows of the real samples."""
         rows: npt.NDArray[np.int64] = self.rows[self.labels == 0]
+        return rows
+
+    @property
+    def fakes(self) -> npt.NDArray[np.int64]:
+        """Rows of the forged samples."""
+        rows: npt.NDArray[np.int64] = self.rows[self.labels == 1]
         return rows
 
 
@@ -46,7 +53,9 @@ def pooled_auc_tables(context: Context) -> Iterator[Table]:
             if result.model and result.cell.headline and result.value("AUC").value is not None:
                 found = by_training.setdefault(result.cell.training, {})
                 found[result.test.label] = _set(contents, result)
-        shown = {training: _cells(sets) for training, sets in by_training.items()}
+        shown = {
+            training: _cells(sets, contents.cluster_ways) for training, sets in by_training.items()
+        }
         rows = tuple((training, cells) for training, cells in shown.items() if cells)
         if rows:
             sections.append(Section(contender.label, rows))
@@ -75,7 +84,7 @@ def _set(contents: RunContents, result: Result) -> _Set:
     return _Set(contents.first_rows(result.cell), scored.labels, scored.scores)
 
 
-def _cells(sets: Mapping[str, _Set]) -> tuple[TableCell, ...]:
+def _cells(sets: Mapping[str, _Set], ways: ClusterWays) -> tuple[TableCell, ...]:
     """Show one model's row; empty where all its sets have the same real samples."""
     pairs = cross_auc({name: Scores(each.labels, each.scores) for name, each in sets.items()})
     crossed = [(a, b) for a, b in pairs if not np.array_equal(sets[a].reals, sets[b].reals)]
@@ -84,7 +93,8 @@ def _cells(sets: Mapping[str, _Set]) -> tuple[TableCell, ...]:
     left, right = min(crossed, key=pairs.__getitem__)
     mean = fmean(pairs[name, name] for name in sets)
     together, lowest = pooled_auc(_each_once(sets)), pairs[left, right]
-    few = min(len(sets[left].reals), int(sets[right].labels.sum())) < FEWEST_SAMPLES
+    reals, fakes = sets[left].reals, sets[right].fakes
+    few = is_small(len(reals), ways.counted(reals)) or is_small(len(fakes), ways.counted(fakes))
     return (
         TableCell(rounded(mean), raw=mean),
         TableCell(rounded(together), raw=together),

@@ -3,7 +3,7 @@
 from functools import partial
 
 from results.metrics.registry import BOTH, Metric, Ranks
-from results.metrics.roc import Ranked
+from results.metrics.roc import EXPECTED_ABOVE, Ranked
 
 # Up to which FPR the partial AUC goes.
 PARTIAL = 0.1
@@ -14,12 +14,13 @@ def _tpr_at(fpr: float, order: int, *, beside: bool = False) -> Metric:
     return Metric(
         name=f"TPR@FPR={fpr * 100:g}%",
         title=(
-            f"greatest TPR of a threshold with at most that FPR; only with {10 / fpr:,.0f} real "
-            "samples or more"
+            "greatest TPR of a threshold with at most that FPR; only with "
+            f"{EXPECTED_ABOVE / fpr:,.0f} clusters of real samples or more"
         ),
         order=order,
         computed=Ranks(partial(Ranked.tpr_at_fpr, fpr=fpr)),
         needs=BOTH,
+        real_clusters=round(EXPECTED_ABOVE / fpr),
         chance=fpr,
         beside=beside,
     )

@@ -65,6 +65,7 @@ class Metric:
         computed: How: written once, for the samples as they are and for all resamples.
         needs: What it has no value without: ``real`` samples, ``forged`` ones, a ``threshold``
             that validation samples chose, ``probabilities`` (P(fake), not the order of scores).
+        real_clusters: How many clusters its real samples must be, or it is the noise of a few.
         only: The class whose samples alone it is of; None: of all.
         higher_is_better: Whether greater is better.
         bounds: Its least and its greatest value; intervals keep within finite ones.
@@ -80,6 +81,7 @@ class Metric:
     order: int
     computed: Ranks | Sums
     needs: frozenset[MetricNeed] = frozenset()
+    real_clusters: int = 0
     only: Literal["real", "forged"] | None = None
     higher_is_better: bool = True
     bounds: tuple[float, float] = (0.0, 1.0)

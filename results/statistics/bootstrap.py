@@ -6,6 +6,7 @@ samples meet the same draws, which is what pairs them.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from results.errors import ResultError, UndefinedError
 from results.metrics.checking import Bools, Counts, Floats, Names
 from results.metrics.roc import Order, Ranked
+from results.statistics.clusters import ClusterWays
 
 RESAMPLES = 1000
 FEWEST_CLUSTERS = 5
@@ -93,9 +95,7 @@ class Draws:
         seed: int = 0,
     ) -> "Draws":
         """Plan the draws of one cell: its classes are the parts; otherwise as the constructor."""
-        is_fake: Bools = np.asarray(labels) == 1
-        parts = [part for part in (is_fake, ~is_fake) if part.any()]
-        return cls(clusters, parts, resamples=resamples, seed=seed)
+        return cls(clusters, class_parts(labels), resamples=resamples, seed=seed)
 
     def weights(self, start: int, stop: int) -> Floats:
         """Give what each cluster weighs in the draws from ``start`` to before ``stop``.
@@ -137,8 +137,81 @@ class Draws:
         return self._kept[start:stop] * self._rescaling
 
 
+class TwoWayDraws(NamedTuple):
+    """Draws of samples that are made of two: by target, by donor, and by both together.
+
+    The variance of a number is that by target plus that by donor minus that by both
+    (``sampling_variance``), since what two samples share by both ways counts in either.
+    Source: Cameron, Gelbach and Miller, "Robust inference with multiway clustering", 2011.
+    """
+
+    target: Draws
+    donor: Draws
+    both: Draws
+
+    @property
+    def fewest(self) -> int:
+        """Number of clusters in the part that has fewest, by the way that has fewer."""
+        return min(self.target.fewest, self.donor.fewest)
+
+    @property
+    def resamples(self) -> int:
+        """How many draws of each way."""
+        return self.target.resamples
+
+
+AnyDraws = Draws | TwoWayDraws
+
+
+def plan_draws(
+    ways: ClusterWays,
+    parts: Sequence[Bools | Counts],
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> AnyDraws:
+    """Plan the draws by each way of clustering; otherwise as ``Draws``.
+
+    Args:
+        ways: Of all samples, shape (n,) each; only the clusters of the parts are drawn.
+        parts: As for ``Draws``.
+        resamples: As for ``Draws``.
+        seed: As for ``Draws``.
+
+    Raises:
+        ResultError: As ``Draws``.
+        UndefinedError: As ``Draws``.
+    """
+    chosen = [way for way in ways if way is not None]
+    drawn = [Draws(_compact(way, parts), parts, resamples=resamples, seed=seed) for way in chosen]
+    return drawn[0] if len(drawn) == 1 else TwoWayDraws(*drawn)
+
+
+def class_parts(labels: npt.ArrayLike) -> list[Bools]:
+    """Part the samples of one cell into its classes, the forged first; an absent one is no part."""
+    is_fake: Bools = np.asarray(labels) == 1
+    return [part for part in (is_fake, ~is_fake) if part.any()]
+
+
+def sampling_variance(replicates: Floats) -> float:
+    """Give the variance that resamples tell of a number.
+
+    Of two ways of clustering it is that by target plus that by donor minus that by both, and at
+    least the greater of the first two: the sum, which is estimated, may fall below what one way
+    alone tells.
+
+    Args:
+        replicates: Shape (b,), or (3, b) by target, by donor and by both.
+    """
+    variances = replicates.var(axis=-1, ddof=1)
+    if variances.ndim == 0:
+        return float(variances)
+    target, donor, both = variances.tolist()
+    return float(max(target + donor - both, target, donor))
+
+
 def rank_replicates(
-    draws: Draws,
+    draws: AnyDraws,
     labels: npt.ArrayLike,
     scores: npt.ArrayLike,
     metrics: Mapping[str, RankMetric],
@@ -157,12 +230,17 @@ def rank_replicates(
         names: The samples' ids for errors.
 
     Returns:
-        For each metric shape (draws.resamples,).
+        For each metric shape (draws.resamples,), or (3, draws.resamples) of two ways.
 
     Raises:
         ResultError: As ``rank``, or the samples are not as many as the clusters'.
         UndefinedError: As ``rank``, or a metric has no value.
     """
+    if isinstance(draws, TwoWayDraws):
+        each = [
+            rank_replicates(way, labels, scores, metrics, rows=rows, names=names) for way in draws
+        ]
+        return {name: np.stack([found[name] for found in each]) for name in metrics}
     order = Order(labels, scores, _clusters_of(draws, len(np.asarray(labels)), rows), names)
     found = {name: np.empty(draws.resamples) for name in metrics}
     for at, weights in draws.blocks(len(np.asarray(labels))):
@@ -173,7 +251,7 @@ def rank_replicates(
 
 
 def sum_replicates(
-    draws: Draws,
+    draws: AnyDraws,
     columns: npt.NDArray[np.bool_ | np.number],
     metrics: Mapping[str, SumMetric],
     *,
@@ -188,11 +266,14 @@ def sum_replicates(
         rows: As in ``rank_replicates``.
 
     Returns:
-        For each metric shape (draws.resamples,).
+        For each metric shape (draws.resamples,), or (3, draws.resamples) of two ways.
 
     Raises:
         ResultError: The samples are not as many as the clusters'.
     """
+    if isinstance(draws, TwoWayDraws):
+        each = [sum_replicates(way, columns, metrics, rows=rows) for way in draws]
+        return {name: np.stack([found[name] for found in each]) for name in metrics}
     here, of = np.unique(_clusters_of(draws, len(columns), rows), return_inverse=True)
     sums = np.stack([np.bincount(of, column, len(here)) for column in columns.T], axis=1)
     found = {name: np.empty(draws.resamples) for name in metrics}
@@ -209,6 +290,14 @@ def _clusters_of(draws: Draws, number: int, rows: Counts | None) -> Counts:
     if len(of) != number:
         raise ResultError(f"{number} samples, but the draws are of the clusters of {len(of)}")
     return of
+
+
+def _compact(clusters: Counts, parts: Sequence[Bools | Counts]) -> Counts:
+    """Number the clusters that occur in a part from 0: no others need to be drawn."""
+    here = np.unique(np.concatenate([clusters[part] for part in parts]))
+    found: Counts = np.searchsorted(here, clusters).astype(np.int64)
+    # Samples of other clusters are in no part and in no cell.
+    return np.minimum(found, len(here) - 1)
 
 
 def _strata(occurs: Bools) -> list[Counts]:

@@ -17,7 +17,14 @@ from scipy.special import expit, logit, stdtr, stdtrit
 from results.errors import ResultError, UndefinedError
 from results.metrics.checking import Counts, Floats, Names, two_classes
 from results.metrics.roc import Ranked, rank
-from results.statistics.bootstrap import RESAMPLES, Draws, RankMetric, rank_replicates
+from results.statistics.bootstrap import (
+    RESAMPLES,
+    AnyDraws,
+    Draws,
+    RankMetric,
+    rank_replicates,
+    sampling_variance,
+)
 from results.statistics.seeds import SeedSpread, seed_spread
 
 LEVEL = 0.95
@@ -74,7 +81,8 @@ class Replicated:
     Attributes:
         seeds: Training seeds, s of them.
         estimates: The metric, shape (s,).
-        replicates: The metric of each resample, shape (s, b); the same draws for all seeds.
+        replicates: The metric of each resample, shape (s, b), or (s, 3, b) by two ways of
+            clustering; the same draws for all seeds.
         clusters: Fewest clusters of a class: ``Draws.fewest``.
     """
 
@@ -99,7 +107,7 @@ class Replicated:
 
 
 def replicate(
-    draws: Draws,
+    draws: AnyDraws,
     labels: npt.ArrayLike,
     scores: Mapping[int, npt.ArrayLike],
     metric: RankMetric,
@@ -144,7 +152,7 @@ def bootstrap_interval(
 
     Args:
         estimate: The metric of the samples as they are.
-        replicates: The metric of each resample, shape (b,).
+        replicates: The metric of each resample, shape (b,), or (3, b) by two ways of clustering.
         clusters: Fewest clusters of a class (``Draws.fewest``), at least 2.
         bounds: The metric's least and greatest value; unless both are finite, the interval is on
             the metric's own scale.
@@ -152,7 +160,7 @@ def bootstrap_interval(
     Raises:
         UndefinedError: The metric is at a bound, or all resamples give one value.
     """
-    variance = _resampled(replicates)
+    variance = sampling_variance(replicates)
     low, high = _ends(estimate, variance, clusters - 1, bounds)
     return Interval(low, high, "cluster bootstrap")
 
@@ -251,7 +259,7 @@ def over_seeds(
         UndefinedError: The mean is at a bound, or nothing varies.
     """
     mean, n = float(found.estimates.mean()), len(found.seeds)
-    parts = [(_resampled(found.replicates.mean(axis=0)), found.clusters - 1)]
+    parts = [(sampling_variance(found.replicates.mean(axis=0)), found.clusters - 1)]
     parts += _of_seeds([found], spread or seed_spread([found.estimates]))
     sd = float(found.estimates.std(ddof=1)) if n > 1 else None
     low, high = _ends(mean, *_pooled(parts), bounds)
@@ -281,11 +289,11 @@ def compare_replicates(
     if left.replicates.shape[1:] != right.replicates.shape[1:] or left.clusters != right.clusters:
         raise ResultError(
             "detectors are compared over the same draws; these have "
-            f"{left.replicates.shape[1]} draws of {left.clusters} clusters and "
-            f"{right.replicates.shape[1]} of {right.clusters}"
+            f"{left.replicates.shape[-1]} draws of {left.clusters} clusters and "
+            f"{right.replicates.shape[-1]} of {right.clusters}"
         )
     replicates = left.replicates.mean(axis=0) - right.replicates.mean(axis=0)
-    parts = [(_resampled(replicates), left.clusters - 1)]
+    parts = [(sampling_variance(replicates), left.clusters - 1)]
     both = [left, right]
     parts += _of_seeds(both, spread or seed_spread(each.estimates for each in both))
     value = float(left.estimates.mean() - right.estimates.mean())
@@ -333,11 +341,6 @@ def _delong(
     covariance = np.cov(fakes).reshape(len(scores), -1) / n_fake
     covariance = covariance + np.cov(reals).reshape(len(scores), -1) / n_real
     return fakes.mean(axis=1), covariance
-
-
-def _resampled(replicates: Floats) -> float:
-    """Give the variance that replicates of shape (b,) tell."""
-    return float(replicates.var(ddof=1))
 
 
 def _of_seeds(

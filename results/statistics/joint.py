@@ -4,7 +4,7 @@ A cell's interval, the interval of its mean over seeds and the ranks of detector
 draws, so that they agree with each other.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from results.metrics.checking import Counts, Floats
 from results.metrics.registry import METRICS
 from results.run import RunContents
 from results.schema import Value
-from results.statistics.bootstrap import FEWEST_CLUSTERS, Draws
+from results.statistics.bootstrap import FEWEST_CLUSTERS, plan_draws
 from results.statistics.intervals import (
     Interval,
     OverSeeds,
@@ -38,7 +38,7 @@ class RankedDetectors(NamedTuple):
     means: dict[str, OverSeeds]
 
 
-class _Clusters(NamedTuple):
+class ClassClusters(NamedTuple):
     """How many clusters the real and the forged samples of a test set are."""
 
     real: int
@@ -69,7 +69,7 @@ class Joint:
             if len(part)
         ]
         parts = list({part.tobytes(): part for part in parts}.values())
-        self._draws = Draws(self._compact(parts), parts) if parts else None
+        self._draws = plan_draws(contents.cluster_ways, parts) if parts else None
 
     def with_intervals(
         self, model: str, cell: Cell, measured: Measured, values: Mapping[str, Value]
@@ -161,7 +161,7 @@ class Joint:
         return RankedDetectors(ranking(found, higher_is_better=higher_is_better), means)
 
     def replicates(self, model: str, cell: Cell, name: str) -> Floats:
-        """Compute a metric of a cell in every resample, shape (draws,).
+        """Compute a metric of a cell in every resample, shape (draws,), or (3, draws) by two ways.
 
         Raises:
             UndefinedError: It has no value, or none in a resample; a class has fewer than 5
@@ -175,9 +175,13 @@ class Joint:
             raise UndefinedError(reason)
         return self._resampled(model, cell, self._measured(model, cell), [name])[name]
 
+    def clusters(self, cell: Cell) -> ClassClusters:
+        """Count the clusters of both classes, by the way of clustering that has fewer."""
+        return self._clusters[id(cell.test)]
+
     def fewest(self, cell: Cell, name: str) -> int:
         """Count the clusters of the class that has fewer of them, of those that a metric is of."""
-        clusters = self._clusters[id(cell.test)]
+        clusters = self.clusters(cell)
         only = METRICS[name].only
         if only is not None:
             return clusters.fake if only == "forged" else clusters.real
@@ -241,17 +245,10 @@ class Joint:
         fake = (self._contents.samples["label"].iloc[test.rows] == "fake").to_numpy()
         return test.rows[~fake], test.rows[fake]
 
-    def _clusters_of(self, test: ImageSet) -> _Clusters:
+    def _clusters_of(self, test: ImageSet) -> ClassClusters:
         """Count the clusters of both classes."""
-        return _Clusters(*(len(np.unique(self._contents.clusters[p])) for p in self._parts(test)))
-
-    def _compact(self, parts: Iterable[Counts]) -> Counts:
-        """Number the clusters that occur in a part from 0: no others need to be drawn."""
-        clusters = self._contents.clusters
-        here = np.unique(clusters[np.concatenate(list(parts))])
-        found: Counts = np.searchsorted(here, clusters).astype(np.int64)
-        # Samples of other clusters are in no part and in no cell.
-        return np.minimum(found, len(here) - 1)
+        real, fake = (self._contents.cluster_ways.counted(part) for part in self._parts(test))
+        return ClassClusters(real, fake)
 
 
 class Bootstrap:
@@ -269,6 +266,6 @@ class Bootstrap:
         return self._joint[protocol]
 
 
-def _is_drawn(clusters: _Clusters) -> bool:
+def _is_drawn(clusters: ClassClusters) -> bool:
     """Tell whether each class that a test set has is of enough clusters."""
     return any(clusters) and min(filter(None, clusters)) >= FEWEST_CLUSTERS

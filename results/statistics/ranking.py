@@ -216,6 +216,8 @@ def _redrawn(means: Sequence[Replicated], spread: SeedSpread | None) -> Floats:
         Shape (detectors, draws).
     """
     found = np.array([mean.replicates.mean(axis=0) for mean in means])
+    # Of two ways of clustering no one draw is of both: those by target stand for them.
+    found = found[:, 0] if found.ndim == 3 else found
     if spread is None:
         return found
     rng = np.random.default_rng(0)
