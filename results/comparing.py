@@ -17,8 +17,18 @@ from results.run import RunContents
 from results.schema import Entry
 from results.statistics.bootstrap import RESAMPLES, class_parts, plan_draws
 from results.statistics.clusters import ClusterWays
-from results.statistics.intervals import Difference, compare_replicates, holm, replicate
+from results.statistics.differences import (
+    Difference,
+    compare_replicates,
+    detectable,
+    equivalence,
+    holm,
+)
+from results.statistics.intervals import replicate
 from results.statistics.seeds import SeedSpread, seed_spread
+
+# AUCs closer than this are called as good as equal, where no other margin is asked for.
+MARGIN = 0.01
 
 
 class Compared(NamedTuple):
@@ -33,6 +43,9 @@ class Compared(NamedTuple):
             there is none.
         difference: Left minus right with its interval and p; None where it cannot be told.
         adjusted: p adjusted for all cells of the table (Holm).
+        equivalent: p-value of a difference of the comparison's margin or more (two one-sided
+            tests), not adjusted: what is below 0.05 is shown to be closer than that.
+        detectable: The least difference that such samples show in 80 % of cases.
         reason: Why there is no difference.
     """
 
@@ -47,6 +60,8 @@ class Compared(NamedTuple):
     right: float | None
     difference: Difference | None
     adjusted: float | None
+    equivalent: float | None
+    detectable: float | None
     reason: str | None
 
 
@@ -58,6 +73,7 @@ class Comparison(NamedTuple):
         cells: In the order of the protocols.
         without: Training sets (``protocol/training``) for which neither has a model.
         resamples: How many resamples the intervals are from; ``seed`` is theirs.
+        margin: The difference that ``equivalent`` asks about.
     """
 
     left: str
@@ -66,6 +82,7 @@ class Comparison(NamedTuple):
     without: tuple[str, ...]
     resamples: int
     seed: int
+    margin: float
 
 
 def compare_detectors(
@@ -77,6 +94,7 @@ def compare_detectors(
     trainings: Sequence[str] | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
+    margin: float = MARGIN,
 ) -> Comparison:
     """Compare the AUC of two detectors of a run in every cell.
 
@@ -91,9 +109,11 @@ def compare_detectors(
         trainings: Only these training sets; all if left out.
         resamples: How many, at least 100.
         seed: Of the resamples.
+        margin: Of AUC, above 0: detectors whose AUC differs by less are as good as equal.
 
     Raises:
-        ResultError: A name is unknown; the two do not have the same cells; a score is missing.
+        ResultError: A name is unknown; the margin is not above 0; the two do not have the same
+            cells; a score is missing.
     """
     contents = run if isinstance(run, RunContents) else RunContents(run)
     names = (_detector(contents, left), _detector(contents, right))
@@ -109,7 +129,7 @@ def compare_detectors(
         if (training == ELSEWHERE) == all(elsewhere)
     ]
     wanted = set(_chosen("training set", trainings, list(dict.fromkeys(known))))
-    drawing = _Drawing(contents.cluster_ways, resamples, seed)
+    drawing = _Drawing(contents.cluster_ways, resamples, seed, margin)
     found: list[Compared] = []
     without: list[str] = []
     for protocol in chosen:
@@ -128,7 +148,7 @@ def compare_detectors(
                 _compared(contents, protocol, cell, sides, drawing, spread=seed_spread(of_seeds))
                 for cell, of_seeds in zip(cells, values, strict=True)
             ]
-    return Comparison(*names, tuple(_adjusted(found)), tuple(without), resamples, seed)
+    return Comparison(*names, tuple(_adjusted(found)), tuple(without), resamples, seed, margin)
 
 
 def comparison_frame(comparison: Comparison) -> pd.DataFrame:
@@ -142,6 +162,7 @@ class _Drawing(NamedTuple):
     ways: ClusterWays
     resamples: int
     seed: int
+    margin: float
 
 
 # One detector's models of a training set, by training seed.
@@ -268,7 +289,7 @@ def _compared(
     labels = next(iter(scored[0].values())).labels
     n_fake = int(labels.sum())
     rows = contents.first_rows(cell)
-    ways = ClusterWays(*(None if way is None else way[rows] for way in drawing.ways))
+    ways = drawing.ways.at(rows)
     means: list[float | None] = [None, None]
     difference, reason = None, None
     try:
@@ -296,6 +317,8 @@ def _compared(
         right=means[1],
         difference=difference,
         adjusted=None,
+        equivalent=equivalence(difference, drawing.margin) if difference else None,
+        detectable=detectable(difference) if difference else None,
         reason=reason,
     )
 
@@ -345,6 +368,9 @@ def _frame_rows(comparison: Comparison) -> Iterator[dict[str, object]]:
             "high": found.high if found else None,
             "p": found.p if found else None,
             "p_holm": each.adjusted,
+            "margin": comparison.margin,
+            "p_equivalent": each.equivalent,
+            "detectable": each.detectable,
             "resamples": comparison.resamples,
             "resampling_seed": comparison.seed,
             "reason": each.reason,

@@ -15,8 +15,10 @@ _CELL = tuple(n for n, f in CellRecord.model_fields.items() if get_origin(f.anno
 _NUMBERS = tuple(n for n, f in Value.model_fields.items() if float in get_args(f.annotation))
 _MODEL = ("protocol", "protocol_version", "protocol_hash", "model", "detector", "title")
 _TRAINED = ("size", "init", "track", "seed")
-_WHOLE = ("protocol_version", "seed", "severity", "n_real", "n_fake", "n_missing", "n_orphans")
-_WHOLE += ("clusters_real", "clusters_fake")
+_WHOLE = (
+    *("protocol_version", "seed", "severity", "n_real", "n_fake", "clusters_real", "clusters_fake"),
+    *("n_missing", "n_orphans"),
+)
 _TRUTH = ("pooled", "headline", "seen")
 _RUN = ("run", "study", "data", "synthetic")
 

@@ -12,7 +12,7 @@ from results.errors import ResultError
 from results.metrics.functions import auc
 from results.run import RunContents
 from results.statistics.clusters import clusters
-from results.statistics.intervals import holm
+from results.statistics.differences import detectable, equivalence, holm
 from results.store import read_scores, write_scores
 from tests.fake_run import Generator, fake_samples, make_run
 
@@ -62,6 +62,23 @@ def test_p_values_are_adjusted_over_all_cells_of_the_table(compared: Comparison)
     p = {n: each.difference.p for n, each in enumerate(compared.cells) if each.difference}
     assert len(p) > 5
     assert {n: compared.cells[n].adjusted for n in p} == holm(p)
+
+
+def test_a_cell_says_what_is_equivalent_and_what_could_have_been_seen(
+    run: Path, compared: Comparison
+) -> None:
+    assert compared.margin == 0.01
+    known = [each for each in compared.cells if each.difference]
+    for each in known:
+        assert each.difference
+        assert each.equivalent == equivalence(each.difference, 0.01)
+        assert each.detectable == detectable(each.difference)
+        assert 0 < each.clusters_real <= each.n_real
+        assert 0 < each.clusters_fake <= each.n_fake
+    frame = comparison_frame(compared)
+    assert {"clusters_real", "margin", "p_equivalent", "detectable"} <= set(frame.columns)
+    with pytest.raises(ResultError, match="a margin of 0 is asked for"):
+        compare_detectors(RunContents(run), "mfclip", "spectrum", resamples=100, margin=0)
 
 
 def test_what_cannot_be_compared_has_a_reason(compared: Comparison) -> None:

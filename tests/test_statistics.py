@@ -15,17 +15,23 @@ from results.metrics.registry import METRICS
 from results.metrics.roc import Ranked
 from results.schema import Value
 from results.statistics.bootstrap import Draws
+from results.statistics.differences import (
+    compare_replicates,
+    delong_difference,
+    detectable,
+    equivalence,
+    holm,
+)
 from results.statistics.intervals import (
     Interval,
     Replicated,
     auc_interval,
     bootstrap_interval,
-    compare_replicates,
-    delong_difference,
+    bound_at_end,
     delong_interval,
-    holm,
     over_seeds,
     replicate,
+    simultaneous_intervals,
 )
 from results.statistics.seeds import seed_spread
 from tests.drawn_scores import Drawn, replicated, swaps, videos
@@ -175,10 +181,31 @@ def test_bootstrap_and_delong_agree_on_independent_samples() -> None:
     assert ours[:2] == pytest.approx(delong_interval(labels, scores)[:2], abs=0.005)
 
 
-def test_perfection_has_no_interval_and_says_so() -> None:
+def test_perfection_is_bounded_on_one_side_by_the_number_of_clusters() -> None:
+    labels, _, cluster = videos(np.random.default_rng(0))
+    low, high, method = auc_interval(labels, labels.astype(float), cluster, resamples=100)
+    assert (high, method) == (1.0, "rule of three")
+    assert low == pytest.approx(0.05 ** (1 / 20)) == pytest.approx(1 - 3 / 20, abs=0.015)
+    wrong = auc_interval(labels, -labels.astype(float), cluster, resamples=100)
+    assert wrong.low == 0.0
+    assert wrong.high == pytest.approx(1 - low)
+    assert bound_at_end(0.0, 20, (0.0, 2.0)).high == pytest.approx(2 * (1 - low))
+    assert bound_at_end(1.0, 20, of=5).low < low
+
+
+def test_the_bound_of_perfection_holds() -> None:
+    # Ten videos a class whose AUC is what the bound says: all pairs in order in 5 % at most.
+    low = bound_at_end(1.0, 10).low
+    rng, shift = np.random.default_rng(0), np.sqrt(2) * stats.norm.ppf(low)
+    real, fake = rng.normal(size=(2, 4000, 10))
+    perfect = (fake + shift).min(axis=1) > real.max(axis=1)
+    assert perfect.mean() <= 0.05
+
+
+def test_what_never_varies_has_no_interval_and_says_so() -> None:
     labels, _, cluster = videos(np.random.default_rng(0))
     with pytest.raises(UndefinedError, match="nothing speaks against 1: how sure it is cannot be"):
-        auc_interval(labels, labels.astype(float), cluster, resamples=100)
+        bootstrap_interval(1.0, np.ones(100), 20)
     with pytest.raises(UndefinedError, match=r"against 0.5"):
         auc_interval(labels, np.zeros(320), cluster, resamples=100)
     with pytest.raises(UndefinedError, match="one sample alone in a class"):
@@ -203,6 +230,36 @@ def test_an_interval_keeps_within_the_bounds_of_its_metric() -> None:
     assert below < 0
     with pytest.raises(UndefinedError, match="against -1: how sure"):
         bootstrap_interval(-1.0, replicates, 30, bounds=(-1.0, 1.0))
+
+
+def test_near_an_end_the_arm_to_the_longer_tail_is_longer() -> None:
+    rng = np.random.default_rng(0)
+    tail = 0.99 - 0.002 * (rng.exponential(size=2000) - 1)
+    even = 0.99 + 0.002 * rng.normal(size=2000)
+    skewed, plain = bootstrap_interval(0.99, tail, 30), bootstrap_interval(0.99, even, 30)
+    assert skewed.low < plain.low - 0.002
+    assert skewed.high == pytest.approx(plain.high, abs=2e-4)
+    # In the middle of the range skewness is left alone.
+    middle = bootstrap_interval(0.5, tail - 0.49, 30)
+    assert middle.high - 0.5 == pytest.approx(0.5 - middle.low, rel=0.01)
+
+
+def test_intervals_of_the_worst_hold_for_all_at_once() -> None:
+    rng, covered, alone = np.random.default_rng(0), 0, 0
+    for _ in range(200):
+        estimates = 0.8 + 0.02 * rng.normal(size=10)
+        replicates = estimates[:, None] + 0.02 * rng.normal(size=(10, 300))
+        lows, highs = simultaneous_intervals(estimates, replicates, np.full(10, 60))
+        covered += lows.min() <= 0.8 <= highs.min()
+        worst = int(estimates.argmin())
+        low, high, _ = bootstrap_interval(estimates[worst], replicates[worst], 60)
+        alone += low <= 0.8 <= high
+    assert covered >= 190
+    assert alone < 180, "the worst alone is believed too much"
+    perfect = simultaneous_intervals(
+        np.array([1.0, 0.8]), np.stack([np.ones(300), replicates[0]]), np.array([20, 60])
+    )
+    assert (perfect[0][0], perfect[1][0]) == (pytest.approx(0.025 ** (1 / 20)), 1.0)
 
 
 # Seeds and comparisons
@@ -246,16 +303,39 @@ def test_a_comparison_is_mirrored_and_paired() -> None:
     assert compare_replicates(left, replicated(1, 0.79)).p > 0.05
 
 
+def test_equivalence_is_shown_where_the_interval_of_90_percent_lies_within_the_margin() -> None:
+    found = compare_replicates(replicated(0, 0.8), replicated(1, 0.79))
+    reach = stats.t.ppf(0.95, found.freedom) * found.error
+    edge = abs(found.value) + reach
+    assert equivalence(found, edge) == pytest.approx(0.05)
+    assert equivalence(found, edge + 0.01) < 0.05 < equivalence(found, edge - 0.01)
+    same = replicated(0, 0.8)
+    assert equivalence(compare_replicates(same, same), 0.01) == 0
+    with pytest.raises(ResultError, match="a margin of 0 is asked for; it must be above 0"):
+        equivalence(found, 0)
+
+
+def test_the_detectable_difference_is_seen_in_four_of_five_cases() -> None:
+    rng = np.random.default_rng(0)
+    left, right = replicated(0, 0.8), replicated(1, 0.8)
+    found = compare_replicates(left, right)
+    least = detectable(found)
+    assert least == pytest.approx(2.8 * found.error, rel=0.06)
+    seen = least + found.error * rng.standard_t(found.freedom, size=20_000)
+    critical = stats.t.ppf(0.975, found.freedom) * found.error
+    assert (np.abs(seen) > critical).mean() == pytest.approx(0.8, abs=0.01)
+
+
 def test_a_detector_does_not_differ_from_itself() -> None:
     found = replicated(0, 0.8)
-    assert compare_replicates(found, found) == (0, 0, 0, 1)
+    assert compare_replicates(found, found)[:4] == (0, 0, 0, 1)
     several = replicated(0, 0.8, seeds=3)
-    value, low, high, p = compare_replicates(several, several)
+    value, low, high, p = compare_replicates(several, several)[:4]
     assert (value, p) == (0, 1)
     assert low == -high < 0, "other seeds of the same two would differ"
     labels = np.repeat([0, 1], 20)
     scores = np.random.default_rng(0).normal(size=40)
-    assert delong_difference(labels, scores, scores) == (0, 0, 0, 1)
+    assert delong_difference(labels, scores, scores)[:4] == (0, 0, 0, 1)
 
 
 def of_seeds(*estimates: float, noise: float = 1e-9) -> Replicated:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from leaderboard.tables.cells import interval_text
 from leaderboard.tables.long import cells_frame
 from leaderboard.tables.summary import (
     corruption_drop,
@@ -16,6 +17,7 @@ from leaderboard.tables.summary import (
 from leaderboard.tables.table import TableCell
 from leaderboard.view import Context, ProtocolView
 from protocols import Protocol, load_protocol
+from results.statistics.intervals import bootstrap_interval
 from results.store import read_run, scores_path, write_run
 from tests.fake_run import Generator, contexts, fake_samples, make_run
 
@@ -136,6 +138,53 @@ def test_the_table_shows_what_the_protocol_states(context: Context) -> None:
     assert list(shown(context))[:4] == [
         "seen", "area under severity", "relative robustness", "mean drop under damage",
     ]  # fmt: skip
+
+
+def test_numbers_over_damage_have_intervals_of_the_same_resamples(context: Context) -> None:
+    found = shown(context, 1)
+    for name in ("area under severity", "relative robustness", "mean drop under damage"):
+        cell = found[name]
+        covered, interval = cell.detail.split("; ")
+        assert covered.count("/") == 1
+        low, high = (float(end) for end in interval.split("\N{EN DASH}"))
+        assert cell.raw is not None
+        assert low < cell.raw < high
+    joint, view = context.bootstrap.of(context.view.name), context.view
+    heights = [
+        joint.replicates(r.model.id, r.cell, view.metric)
+        for condition in (view.base, *view.damaged)
+        for r in view.of(view.contenders[1], condition, view.level)
+        if r.cell.headline and r.model
+    ]
+    clean, *damaged = np.array(heights).reshape(13, 6, -1)
+    drops = (clean - np.array(damaged)).mean(axis=(0, 1))
+    expected = bootstrap_interval(
+        found["mean drop under damage"].raw or 0.0, drops, 28, bounds=(-np.inf, np.inf)
+    )
+    low_high = found["mean drop under damage"].detail.split("; ")[1]
+    assert low_high == interval_text(expected.low, expected.high)
+
+
+def test_the_drop_and_the_worst_have_intervals_and_the_worst_is_not_believed(
+    tmp_path: Path,
+) -> None:
+    samples = fake_samples(GENERATORS, {"one": 110, "two": 110})
+    run = make_run(tmp_path, samples=samples, protocols=["cross-generator"], detectors=DETECTORS)
+    (context,) = contexts(run)
+    found = shown(context)
+    drop, worst = found["drop from seen to unseen"], found["worst unseen"]
+    for cell in (drop, worst):
+        low, high = (float(end) for end in cell.detail.split("; ")[-1].split("\N{EN DASH}"))
+        assert cell.raw is not None
+        assert low < cell.raw < high
+    view = context.view
+    cells = list(view.of(view.contenders[0], view.base, "image", seen=False))
+    alone = min((r for r in cells if r.cell.headline), key=lambda r: r.value("AUC").value or 1)
+    value = alone.value("AUC")
+    assert value.low is not None
+    assert low < value.low, "the worst of several is the worst by bad luck too"
+    (table,) = summary_tables(context)
+    assert any("partly the worst by bad luck" in note for note in table.notes)
 
 
 def test_a_detector_that_lacks_a_cell_has_no_mean(run: Path, tmp_path: Path) -> None:

@@ -40,6 +40,9 @@ def compare(
         int, typer.Option("--resamples", min=100, help="How many the intervals are from.")
     ] = 1000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the resamples.")] = 0,
+    within: Annotated[
+        float, typer.Option("--within", help="An AUC that differs by less is as good as equal.")
+    ] = 0.01,
     force: ForceOption = False,
 ) -> None:
     """Compare the AUC of two detectors on the same samples, cell by cell."""
@@ -55,18 +58,25 @@ def compare(
         trainings=read_list(train_on),
         resamples=resamples,
         seed=seed,
+        margin=within,
     )
     seeds = sorted({each.seeds for each in found.cells})
     said = "; ".join(
         f"training seeds {_numbers(a)} of {found.left}, {_numbers(b)} of {found.right}"
         for a, b in seeds
     )
-    note = f"{said}; {resamples} resamples of clusters, seed {seed}. Holm: p adjusted for all rows."
+    note = (
+        f"{said}; {resamples} resamples of clusters, seed {seed}. Holm: p adjusted for all rows. "
+    )
+    note += (
+        f"Within: p of a difference of {within:g} or more, below 0.05 where they are shown to be "
+        "closer. Seen from: the least difference that such samples show in 80 % of cases."
+    )
     if found.without:
         note += f" Neither has a model of {', '.join(found.without)}."
     say(f"AUC of {found.left} minus {found.right}: A minus B")
     for title, rows in _alike(found.cells):
-        columns = ["cell", "A", "B", "A minus B, 95 %", "p", "Holm"]
+        columns = ["cell", "A", "B", "A minus B, 95 %", "p\nHolm\nwithin"]
         print_table(title, columns, rows, whole=False)
     say(note)
     if out is not None:
@@ -106,8 +116,8 @@ def _facts(each: "Compared") -> list[str]:
     """Say what a cell of both detectors is about."""
     cell = each.cell
     counts = f"{each.n_real} real + {each.n_fake} forged"
-    counts += f" ({each.clusters_real} + {each.clusters_fake} clusters)"
-    return [f"test {cell.test.name}", cell.condition.label, f"level {cell.level}", counts]
+    clusters = f"{each.clusters_real} + {each.clusters_fake} clusters"
+    return [f"test {cell.test.name}", cell.condition.label, f"level {cell.level}", counts, clusters]
 
 
 def _compared_row(each: "Compared") -> list[str]:
@@ -116,11 +126,12 @@ def _compared_row(each: "Compared") -> list[str]:
 
     values = ["" if value is None else rounded(value) for value in (each.left, each.right)]
     if each.difference is None:
-        return [*values, each.reason or "", "", ""]
-    value, low, high, p = each.difference
+        return [*values, each.reason or "", ""]
+    value, low, high, p = each.difference[:4]
     signs = [signed(number, minus="-") for number in (value, low, high)]
-    comparison = ["{}\n{} to {}".format(*signs), f"{p:.2g}", f"{each.adjusted:.2g}"]
-    return [*values, *comparison]
+    seen = f"seen from {rounded(each.detectable or 0.0)}"
+    p_values = "\n".join(f"{number:.2g}" for number in (p, each.adjusted, each.equivalent))
+    return [*values, "{}\n{} to {}".format(*signs) + f"\n{seen}", p_values]
 
 
 def _numbers(seeds: tuple[int, ...]) -> str:

@@ -172,5 +172,10 @@ def _interval_notes(results: Iterable[Result], metric: str) -> list[str]:
             "In parentheses: 95 % interval by resampling clusters (videos, persons, pairs), for "
             "these trained models and thresholds; cells that share real images share their luck"
         )
+    if any(value.value in (value.low, value.high) for value in values if value.low is not None):
+        notes.append(
+            "An interval that ends at its value is one-sided: all clusters were judged rightly, "
+            "and their number bounds what else could have been"
+        )
     notes += dict.fromkeys(f"No interval: {v.no_interval}" for v in values if v.no_interval)
     return notes

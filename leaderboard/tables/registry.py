@@ -19,6 +19,7 @@ from leaderboard.tables.seeds import seeds_tables
 from leaderboard.tables.subgroups import subgroup_tables
 from leaderboard.tables.summary import summary_tables
 from leaderboard.tables.table import Table
+from leaderboard.tables.test_sets import test_set_tables
 from leaderboard.tables.thresholds import pooled_auc_tables
 from leaderboard.view import Context, ProtocolView
 
@@ -90,6 +91,7 @@ TABLES = (
         applies=lambda context: context.view.is_matrix,
     ),
     TableEntry("AUC of all sets together", pooled_auc_tables, "folded"),
+    TableEntry("a further test set", test_set_tables, "folded"),
     TableEntry("worst subgroups", subgroup_tables, "folded"),
     TableEntry(
         "transposed matrices",

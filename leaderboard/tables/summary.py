@@ -6,6 +6,7 @@ ones. A detector that lacks one of them has no mean, so that a hole never helps.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from leaderboard.tables.cells import (
     UNKNOWN,
     difference_cell,
+    interval_text,
     number_range,
     summary_cell,
     worst_cell,
@@ -22,15 +24,19 @@ from leaderboard.view import (
     Contender,
     Context,
     ProtocolView,
+    Result,
     Summary,
     headline_results,
     is_better,
     summarise,
 )
-from protocols import ELSEWHERE, Condition
+from protocols import ELSEWHERE, Cell, Condition
+from results.errors import UndefinedError
+from results.metrics.checking import Floats
 from results.metrics.registry import Metric
 from results.rounding import rounded, signed
 from results.schema import ModelFacts
+from results.statistics.intervals import Interval, bootstrap_interval
 
 # Less of the way from chance to the best value is too little for a share of it to mean anything.
 TELLING = 0.3
@@ -44,6 +50,10 @@ _TITLES = {
     "corruption-drop": "mean drop under damage",
 }
 _ELSEWHERE = "mean, trained elsewhere"
+_UNBOUNDED = (-math.inf, math.inf)
+# A number, or its resamples of any shape; None where there is none.
+Term = float | Floats | None
+Height = Callable[[Result], Term]
 
 
 class Damage(NamedTuple):
@@ -66,7 +76,7 @@ def summary_tables(context: Context) -> Iterator[Table]:
     shown = [name for name in view.protocol.summaries if _applies(name, view)]
     rows = []
     for contender in view.contenders:
-        cells = [_summary(name, view, contender) for name in shown]
+        cells = [_summary(name, context, contender) for name in shown]
         if view.elsewhere:
             cells.append(_whole(view, contender))
         cells += _facts_cells([m for (c, _), m in view.models.items() if c == contender])
@@ -90,9 +100,26 @@ def summary_tables(context: Context) -> Iterator[Table]:
             "In parentheses: cells in the number / cells. Only cells count whose real images are "
             "of the sources of their forged ones; a detector that lacks one of them has no number",
             *((_damage_notes(view.headline),) if view.damaged else ()),
+            *_interval_notes(shown),
             *_track_notes(view),
         ),
     )
+
+
+def _interval_notes(shown: Sequence[str]) -> list[str]:
+    """Say what the intervals are, where numbers have some."""
+    notes = []
+    if {"worst-unseen", "seen-unseen-drop", *_TERMS} & set(shown):
+        notes.append(
+            "Ranges in parentheses are 95 % intervals by resampling clusters, for these trained "
+            "models and these cells"
+        )
+    if "worst-unseen" in shown:
+        notes.append(
+            "The worst of several is partly the worst by bad luck, and its value too low: its "
+            "interval holds for all unseen cells at once"
+        )
+    return notes
 
 
 def _track_notes(view: ProtocolView) -> list[str]:
@@ -114,17 +141,23 @@ def severity_area(view: ProtocolView, contender: Contender) -> Damage:
     The trapezoidal area of each perturbation and cell is divided by its last severity, so that a
     detector that loses nothing has its clean value.
     """
-    areas = []
+    return _mean(_areas(view, contender, _of(view.metric)))
+
+
+def _areas(view: ProtocolView, contender: Contender, height: Height) -> list[Term]:
+    """Give the area under each curve."""
+    areas: list[Term] = []
     for name in dict.fromkeys(condition.name for condition in view.damaged):
         conditions = [c for c in view.damaged if c.name == name]
         severities = [0, *(condition.severity for condition in conditions)]
         for cell in _curves(view, contender, conditions):
+            heights = [height(result) for result in cell]
             area = None
-            if all(value is not None for value in cell):
-                heights = np.array(cell, dtype=np.float64)
-                area = float(np.trapezoid(heights, severities) / severities[-1])
+            if all(each is not None for each in heights):
+                curve = np.array(heights, dtype=np.float64)
+                area = np.trapezoid(curve, severities, axis=0) / severities[-1]
             areas.append(area)
-    return _mean(areas)
+    return areas
 
 
 def relative_robustness(view: ProtocolView, contender: Contender) -> Damage:
@@ -133,18 +166,29 @@ def relative_robustness(view: ProtocolView, contender: Contender) -> Damage:
     That is 30 % of the way from chance to the metric's best value: an AUC of 0.65. A metric whose
     chance has no one value has none of it.
     """
-    chance, least = view.headline.chance, telling(view.headline)
-    if chance is None or least is None:
+    if view.headline.chance is None or telling(view.headline) is None:
         return Damage(None, 0, 0)
-    shares: list[float | None] = []
-    total = 0
+    total = sum(len(cell) - 1 for cell in _curves(view, contender, view.damaged))
+    return _mean(_shares(view, contender, _of(view.metric)))._replace(total=total)
+
+
+def _shares(view: ProtocolView, contender: Contender, height: Height) -> list[Term]:
+    """Give the share that is left of each cell that tells much when clean."""
+    chance, least = view.headline.chance, telling(view.headline)
+    assert chance is not None
+    assert least is not None
+    shares: list[Term] = []
     for clean, *damaged in _curves(view, contender, view.damaged):
-        total += len(damaged)
-        if clean is None:
+        value, of_clean = clean.value(view.metric).value, height(clean)
+        if value is None or of_clean is None:
             shares.append(None)
-        elif clean == least or is_better(view.metric, clean, least):
-            shares += [None if v is None else (v - chance) / (clean - chance) for v in damaged]
-    return _mean(shares)._replace(total=total)
+        elif value == least or is_better(view.metric, value, least):
+            of_damaged = [height(result) for result in damaged]
+            shares += [
+                None if each is None else (each - chance) / (of_clean - chance)
+                for each in of_damaged
+            ]
+    return shares
 
 
 def telling(metric: Metric) -> float | None:
@@ -156,12 +200,24 @@ def telling(metric: Metric) -> float | None:
 
 def corruption_drop(view: ProtocolView, contender: Contender) -> Damage:
     """Average what a cell loses from clean to a damaged condition."""
-    drops: list[float | None] = []
+    return _mean(_drops(view, contender, _of(view.metric)))
+
+
+def _drops(view: ProtocolView, contender: Contender, height: Height) -> list[Term]:
+    """Give what each cell loses to each damaged condition."""
+    drops: list[Term] = []
     for clean, *damaged in _curves(view, contender, view.damaged):
-        drops += [None if v is None or clean is None else clean - v for v in damaged]
-    return _mean(drops)
+        of_clean = height(clean)
+        of_damaged = [height(result) for result in damaged]
+        drops += [None if v is None or of_clean is None else of_clean - v for v in of_damaged]
+    return drops
 
 
+_TERMS: dict[str, Callable[[ProtocolView, Contender, Height], list[Term]]] = {
+    "severity-area": _areas,
+    "relative-robustness": _shares,
+    "corruption-drop": _drops,
+}
 _DAMAGE: dict[str, Callable[[ProtocolView, Contender], Damage]] = {
     "severity-area": severity_area,
     "relative-robustness": relative_robustness,
@@ -177,22 +233,29 @@ def _applies(name: str, view: ProtocolView) -> bool:
     return all(view.has(seen) for seen in sides)
 
 
-def _summary(name: str, view: ProtocolView, contender: Contender) -> TableCell:
+def _summary(name: str, context: Context, contender: Contender) -> TableCell:
     """Compute one summary of one contender."""
+    view = context.view
     if name in _DAMAGE:
         small = any(
             result.small
             for condition in (view.base, *view.damaged)
             for result in headline_results(view.of(contender, condition, view.level))
         )
-        return _damage_cell(name, _DAMAGE[name](view, contender), view.headline, small=small)
+        damage = _DAMAGE[name](view, contender)
+        cell = _damage_cell(name, damage, view.headline, small=small)
+        return _with_interval(cell, lambda: _damage_interval(context, contender, name, damage))
     if view.is_elsewhere(contender):
         return TableCell(DASH, reason=UNKNOWN)
     seen, unseen = (_side(view, contender, seen=seen) for seen in (True, False))
     if name == "seen-unseen-drop":
-        return difference_cell(seen, unseen)
+        return _with_interval(
+            difference_cell(seen, unseen), lambda: _drop_interval(context, contender)
+        )
     if name == "worst-unseen":
-        return worst_cell(unseen, view.metric)
+        return _with_interval(
+            worst_cell(unseen, view.metric), lambda: _worst_interval(context, contender)
+        )
     return summary_cell(seen if name == "mean-seen" else unseen)
 
 
@@ -203,6 +266,72 @@ def _whole(view: ProtocolView, contender: Contender) -> TableCell:
     return summary_cell(summarise(view.of(contender, view.base, view.level), view.metric))
 
 
+def _with_interval(cell: TableCell, interval: Callable[[], Interval]) -> TableCell:
+    """Add its interval to a number that there is, or why it has none."""
+    if cell.raw is None:
+        return cell
+    try:
+        low, high, _ = interval()
+    except UndefinedError as error:
+        return replace(cell, title=f"no interval: {error}")
+    details = [cell.detail, interval_text(low, high)]
+    return replace(cell, detail="; ".join(detail for detail in details if detail))
+
+
+def _counted(context: Context, contender: Contender, *, seen: bool) -> list[tuple[str, Cell]]:
+    """Give models and cells that a mean of seen or unseen cells is over."""
+    view = context.view
+    results = view.of(contender, view.base, view.level, seen)
+    return [(r.model.id, r.cell) for r in results if r.cell.headline and r.model]
+
+
+def _drop_interval(context: Context, contender: Contender) -> Interval:
+    """Give the interval of the drop from seen to unseen cells."""
+    view, joint = context.view, context.bootstrap.of(context.view.name)
+    sides = [_counted(context, contender, seen=seen) for seen in (True, False)]
+    seen, unseen = (
+        np.mean([joint.replicates(*each, view.metric) for each in side], axis=0) for side in sides
+    )
+    clusters = min(joint.fewest(cell, view.metric) for side in sides for _, cell in side)
+    of_seen, of_unseen = (_side(view, contender, seen=seen).value for seen in (True, False))
+    assert of_seen is not None
+    assert of_unseen is not None
+    return bootstrap_interval(of_seen - of_unseen, seen - unseen, clusters, bounds=_UNBOUNDED)
+
+
+def _worst_interval(context: Context, contender: Contender) -> Interval:
+    """Give the interval of the worst unseen cell, whichever it is in truth."""
+    view, joint = context.view, context.bootstrap.of(context.view.name)
+    cells = _counted(context, contender, seen=False)
+    results = view.of(contender, view.base, view.level, seen=False)
+    values = [r.value(view.metric).value or 0.0 for r in results if r.cell.headline and r.model]
+    lows, highs = joint.simultaneous(cells, view.metric, values)
+    worst = np.min if view.headline.higher_is_better else np.max
+    return Interval(float(worst(lows)), float(worst(highs)), "cluster bootstrap")
+
+
+def _damage_interval(context: Context, contender: Contender, name: str, damage: Damage) -> Interval:
+    """Give the interval of a number over the damaged conditions."""
+    view, joint = context.view, context.bootstrap.of(context.view.name)
+    met: list[Cell] = []
+
+    def height(result: Result) -> Term:
+        if result.model is None:
+            return None
+        met.append(result.cell)
+        return joint.replicates(result.model.id, result.cell, view.metric)
+
+    terms = np.array(_TERMS[name](view, contender, height), dtype=np.float64)
+    clusters = min(joint.fewest(cell, view.metric) for cell in met)
+    bounds = view.headline.bounds if name == "severity-area" else _UNBOUNDED
+    return bootstrap_interval(damage.value or 0.0, terms.mean(axis=0), clusters, bounds=bounds)
+
+
+def _of(metric: str) -> Height:
+    """Give the value of a metric of each result, where there is one."""
+    return lambda result: result.value(metric).value
+
+
 def _side(view: ProtocolView, contender: Contender, *, seen: bool) -> Summary:
     """Average the seen or unseen cells under the base condition."""
     return summarise(view.of(contender, view.base, view.level, seen), view.metric)
@@ -210,21 +339,24 @@ def _side(view: ProtocolView, contender: Contender, *, seen: bool) -> Summary:
 
 def _curves(
     view: ProtocolView, contender: Contender, conditions: Sequence[Condition]
-) -> list[list[float | None]]:
-    """Give the values of each cell that counts: clean, then under the conditions."""
-    by_cell: dict[tuple[str, object], list[float | None]] = {}
+) -> list[list[Result]]:
+    """Give the results of each cell that counts: clean, then under the conditions."""
+    by_cell: dict[tuple[str, object], list[Result]] = {}
     for condition in (view.base, *conditions):
         for result in headline_results(view.of(contender, condition, view.level)):
-            values = by_cell.setdefault((result.cell.training, result.test), [])
-            values.append(result.value(view.metric).value)
+            by_cell.setdefault((result.cell.training, result.test), []).append(result)
     return list(by_cell.values())
 
 
-def _mean(values: Sequence[float | None]) -> Damage:
+def _mean(values: Sequence[Term]) -> Damage:
     """Average where nothing is missing."""
     known = [value for value in values if value is not None]
     whole = bool(known) and len(known) == len(values)
-    return Damage(float(np.mean(known)) if whole else None, len(known), len(values))
+    return Damage(
+        float(np.mean(np.array(known, dtype=np.float64))) if whole else None,
+        len(known),
+        len(values),
+    )
 
 
 def _at_least(metric: Metric) -> str:

@@ -34,6 +34,7 @@ METRICS = (
         computed=Ranks(Ranked.auc),
         needs=BOTH,
         chance=0.5,
+        counted=True,
         beside=True,
         hub="roc_auc",
     ),

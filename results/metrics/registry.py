@@ -71,6 +71,8 @@ class Metric:
         bounds: Its least and its greatest value; intervals keep within finite ones.
         chance: Its value where scores know nothing of the class; None where there is no one value.
         not_resampled: Why resamples do not tell how sure it is; None: they do.
+        counted: Whether at an end of its range all of some independent chances went one way, so
+            that their number bounds it.
         beside: Whether a record has it of every undamaged cell, whatever its protocol lists.
         note: What a table of several metrics says of it; "" where the name says all.
         hub: What the Hugging Face Hub calls it; None: it has no name for it.
@@ -87,6 +89,7 @@ class Metric:
     bounds: tuple[float, float] = (0.0, 1.0)
     chance: float | None = None
     not_resampled: str | None = None
+    counted: bool = False
     beside: bool = False
     note: str = ""
     hub: str | None = None

@@ -40,6 +40,11 @@ class ClusterWays(NamedTuple):
         ways = [way for way in (self.target, self.donor) if way is not None]
         return min(count_clusters(way[part]) for way in ways)
 
+    def at(self, rows: Counts) -> "ClusterWays":
+        """Give the clusters of some samples by their positions, shape (m,) each."""
+        donor, both = (None if way is None else way[rows] for way in (self.donor, self.both))
+        return ClusterWays(self.target[rows], donor, both)
+
     def of(self, part: Bools | Counts) -> Counts:
         """Give all clusters that samples are in, by either way, each by a number of its own."""
         if self.donor is None:

@@ -22,7 +22,9 @@ from results.statistics.intervals import (
     OverSeeds,
     Replicated,
     bootstrap_interval,
+    bound_at_end,
     over_seeds,
+    simultaneous_intervals,
 )
 from results.statistics.ranking import Ranking, over_cells, ranking
 from results.statistics.seeds import SeedSpread, seed_spread
@@ -108,7 +110,27 @@ class Joint:
         """
         replicates: Floats = np.mean([self.replicates(*each, name) for each in cells], axis=0)
         clusters = min(self.fewest(cell, name) for _, cell in cells)
-        return bootstrap_interval(value, replicates, clusters, bounds=METRICS[name].bounds)
+        return self._interval(name, value, replicates, clusters)
+
+    def simultaneous(
+        self, cells: Sequence[tuple[str, Cell]], name: str, values: Sequence[float]
+    ) -> tuple[Floats, Floats]:
+        """Give ``simultaneous_intervals`` of a metric of some cells.
+
+        Args:
+            cells: Models' ids and cells, at least one.
+            name: One of ``results.metrics.METRICS``.
+            values: Its value in each.
+
+        Raises:
+            UndefinedError: A cell has no replicates, or how sure it is cannot be told.
+        """
+        return simultaneous_intervals(
+            np.array(values),
+            np.array([self.replicates(*each, name) for each in cells]),
+            np.array([self.fewest(cell, name) for _, cell in cells]),
+            bounds=METRICS[name].bounds,
+        )
 
     def over_seeds(
         self, models: Models, cell: Cell, name: str, spread: SeedSpread | None = None
@@ -213,11 +235,17 @@ class Joint:
         try:
             if isinstance(found, str):
                 raise UndefinedError(found)
-            clusters, bounds = self.fewest(cell, name), METRICS[name].bounds
-            low, high, _ = bootstrap_interval(value.value, found, clusters, bounds=bounds)
+            low, high, _ = self._interval(name, value.value, found, self.fewest(cell, name))
         except UndefinedError as error:
             return value.model_copy(update={"no_interval": str(error)})
         return value.model_copy(update={"low": low, "high": high})
+
+    def _interval(self, name: str, value: float, replicates: Floats, clusters: int) -> Interval:
+        """Give the interval of a value or a mean, one-sided where it is at an end of its range."""
+        metric = METRICS[name]
+        if metric.counted and value in metric.bounds:
+            return bound_at_end(value, clusters, metric.bounds)
+        return bootstrap_interval(value, replicates, clusters, bounds=metric.bounds)
 
     def _measured(self, model: str, cell: Cell) -> Measured:
         """Give what the metrics of a cell are computed of."""

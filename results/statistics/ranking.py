@@ -16,7 +16,8 @@ from scipy import stats
 
 from results.errors import ResultError, UndefinedError
 from results.metrics.checking import Bools, Floats
-from results.statistics.intervals import LEVEL, Difference, Replicated, compare_replicates, holm
+from results.statistics.differences import Difference, compare_replicates, holm
+from results.statistics.intervals import LEVEL, Replicated
 from results.statistics.seeds import SeedSpread, seed_spread
 
 FEWEST_BLOCKS = 8
