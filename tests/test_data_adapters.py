@@ -272,6 +272,12 @@ def test_gend(lay: Callable[..., Path]) -> None:
     assert described.ignored == {"file that is no part of the dataset": 1}
 
 
+def test_frames_in_lmdb_are_refused_by_name(lay: Callable[..., Path]) -> None:
+    folder = lay("lmdb/FaceForensics++_lmdb/data.mdb", "a.json")
+    with pytest.raises(ManifestError, match=r"data\.mdb: frames in LMDB are not read; index the"):
+        read("deepfakebench", folder)
+
+
 def test_a_copy_is_held_against_what_was_published(lay: Callable[..., Path]) -> None:
     ends = {"real": "", "fake": "_fake"}
     paths = [f"{label}/{n:04d}{end}.mp4" for label, end in ends.items() for n in range(49)]

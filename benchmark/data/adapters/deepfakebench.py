@@ -53,6 +53,12 @@ def read(folder: Path, options: Options) -> Described:
     Raises:
         ManifestError: There is none, one is damaged, or none of its frames is here.
     """
+    database = next(folder.rglob("data.mdb"), None)
+    if database is not None:
+        raise ManifestError(
+            f"{database}: frames in LMDB are not read; index the folder of frames (rgb/) that it "
+            "was made of"
+        )
     listing = list_images(folder, links=options.links)
     there = set(listing.images)
     files = [options.table] if options.table else sorted(folder.rglob("*.json"))
