@@ -282,7 +282,9 @@ def _compared(
     lacking = next(filter(None, (contents.unscored(model, cell) for model in models)), None)
     seeds = (tuple(sides[0]), tuple(sides[1]))
     if lacking:
-        return Compared(protocol, cell, seeds, 0, 0, None, None, None, None, lacking)
+        return Compared(
+            protocol, cell, seeds, 0, 0, 0, 0, None, None, None, None, None, None, lacking
+        )
     scored = [
         {seed: contents.scored(model, cell) for seed, model in side.items()} for side in sides
     ]

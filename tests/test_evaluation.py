@@ -176,7 +176,7 @@ def test_metrics_have_an_interval_or_the_reason_why_not(tmp_path: Path) -> None:
 def test_without_videos_the_interval_is_nearly_that_of_delong(tmp_path: Path) -> None:
     samples = fake_samples([Generator("G", "EFS", "GAN", "src", 150)], {"src": 150})
     samples["group"] = samples["sample_id"]
-    run = make_run(tmp_path, samples=samples, protocols=["cross-generator"], detectors=["mfclip"])
+    run = make_run(tmp_path, samples=samples, protocols=["cross-generator"], detectors=["spectrum"])
     (cell,) = evaluate(run)[0].cells
     contents = RunContents(run)
     scored = contents.scored(

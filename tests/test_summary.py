@@ -7,13 +7,9 @@ import pandas as pd
 import pytest
 
 from leaderboard.tables.cells import interval_text
+from leaderboard.tables.damage import corruption_drop, relative_robustness, severity_area
 from leaderboard.tables.long import cells_frame
-from leaderboard.tables.summary import (
-    corruption_drop,
-    relative_robustness,
-    severity_area,
-    summary_tables,
-)
+from leaderboard.tables.summary import summary_tables
 from leaderboard.tables.table import TableCell
 from leaderboard.view import Context, ProtocolView
 from protocols import Protocol, load_protocol

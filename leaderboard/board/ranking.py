@@ -16,7 +16,7 @@ import numpy as np
 from leaderboard.board.schema import STATES, BoardEntry, EntryCell
 from results.metrics.checking import Floats
 from results.metrics.registry import METRICS
-from results.statistics.intervals import holm
+from results.statistics.differences import holm
 
 _ALPHA = 0.05
 _NORMAL_95 = 1.959964

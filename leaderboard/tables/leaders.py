@@ -8,7 +8,8 @@ from leaderboard.tables.ranks import RankedOver, rankings
 from leaderboard.tables.table import DASH, Section, Table, TableCell
 from leaderboard.view import Context, ProtocolView
 from results.rounding import rounded, signed
-from results.statistics.intervals import Difference, OverSeeds
+from results.statistics.differences import Difference
+from results.statistics.intervals import OverSeeds
 
 _COLUMNS = ("leads", "mean", "ahead of", "by", "how surely", "over")
 _FEWEST_P = 0.001

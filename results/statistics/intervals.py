@@ -29,6 +29,8 @@ from results.statistics.clusters import count_clusters
 from results.statistics.seeds import SeedSpread, seed_spread
 
 LEVEL = 0.95
+# How much longer than the other one arm of an interval may be: more covered no more.
+LONGEST = 0.4
 Bounds = tuple[float, float]
 UNIT: Bounds = (0.0, 1.0)
 
@@ -134,10 +136,10 @@ def bootstrap_interval(
 
     Student's t with the bootstrap's variance, on the scale of the logit: it stays within the
     bounds, and near them it covers more nearly what it says than percentiles do. Its arm on the
-    side to which resamples are skewed is longer by their skewness, times (2 x - 1) ** 4 where x is
-    how far the metric is from one bound to the other: near a bound few clusters carry the
-    variance, and samples that lack one of them look better and surer than they should. By
-    simulation: ``performance/coverage.py``.
+    side to which resamples are skewed is longer by their skewness, 0.4 at most, times
+    (2 x - 1) ** 4 where x is how far the metric is from one bound to the other: near a bound few
+    clusters carry the variance, and samples that lack one of them look better and surer than they
+    should. Both numbers are from simulation: ``performance/coverage.py``.
 
     Args:
         estimate: The metric of the samples as they are.
@@ -366,7 +368,7 @@ def _ends(
     if not bounded:
         return value - reach, value + reach
     share = (value - least) / width
-    skewness *= (2 * share - 1) ** 4
+    skewness = float(np.clip(skewness, -LONGEST, LONGEST)) * (2 * share - 1) ** 4
     steps = reach / width * np.array([-1 - max(-skewness, 0.0), 1 + max(skewness, 0.0)])
     low, high = least + width * expit(logit(share) + steps / (share * (1 - share)))
     return float(low), float(high)
