@@ -25,6 +25,7 @@ from results.literature import Literature, is_here, read_literature
 from results.run import RunContents
 from results.statistics.joint import Bootstrap
 from results.store import write_record
+from results.verifying import refuse_faults
 
 DERIVED = ("records", "tables", "figures")
 PAGE = "index.html"
@@ -48,7 +49,7 @@ def report(run: str | Path, *, paper: bool = False) -> Path:
 
     Raises:
         LeaderboardError: The run has no detector.
-        ResultError: A file of the run is missing or wrong.
+        ResultError: A file of the run is missing or wrong, or the run is not what it was sealed as.
         ProtocolError: A protocol of the run does not fit its samples.
     """
     with paper_figures() if paper else nullcontext():
@@ -60,6 +61,7 @@ def _report(run: Path) -> Path:
     contents = RunContents(run)
     if not contents.facts.entries:
         raise LeaderboardError(f"{run}: the run has no detector, so there is nothing to report")
+    refuse_faults(contents)
     bootstrap = Bootstrap(contents)
     made = evaluate_contents(contents, bootstrap)
     for left_over in run.glob(f"{_PREFIX}*"):

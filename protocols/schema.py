@@ -35,6 +35,7 @@ __all__ = [
     "Reals",
     "Selection",
     "Summary",
+    "changed_from_shipped",
     "load_protocol",
     "protocol_names",
 ]
@@ -225,6 +226,15 @@ class Protocol(BaseModel):
                 for severity in entry.severities
             )
         return tuple(found)
+
+
+def changed_from_shipped(protocol: Protocol) -> Protocol | None:
+    """Give the protocol that ships under the same name and version, where it is another one."""
+    if protocol.name not in protocol_names():
+        return None
+    shipped = load_protocol(protocol.name)
+    same_version = shipped.version == protocol.version
+    return shipped if same_version and shipped.hash != protocol.hash else None
 
 
 def protocol_names() -> list[str]:

@@ -26,6 +26,7 @@ from results.statistics.differences import (
 )
 from results.statistics.intervals import replicate
 from results.statistics.seeds import SeedSpread, seed_spread
+from results.verifying import refuse_faults
 
 # AUCs closer than this are called as good as equal, where no other margin is asked for.
 MARGIN = 0.01
@@ -113,9 +114,13 @@ def compare_detectors(
 
     Raises:
         ResultError: A name is unknown; the margin is not above 0; the two do not have the same
-            cells; a score is missing.
+            cells; a score is missing; or the run is not what it was sealed as.
     """
-    contents = run if isinstance(run, RunContents) else RunContents(run)
+    if isinstance(run, RunContents):
+        contents = run
+    else:
+        contents = RunContents(run)
+        refuse_faults(contents)
     names = (_detector(contents, left), _detector(contents, right))
     if names[0] == names[1]:
         raise ResultError(f"'{left}' and '{right}' are one detector: name two")

@@ -7,8 +7,10 @@ from typing import Any, get_args, get_origin
 import pandas as pd
 
 from results.errors import ResultError
+from results.run import RunContents
 from results.schema import CellRecord, Entry, Record, RunFacts, Value
 from results.store import read_run, records
+from results.verifying import refuse_faults, refuse_stale
 
 # What a cell says of itself beside its numbers, and what a number says of itself.
 _CELL = tuple(n for n, f in CellRecord.model_fields.items() if get_origin(f.annotation) is not dict)
@@ -36,7 +38,8 @@ def cells(runs: Path | str | Sequence[Path | str]) -> pd.DataFrame:
         training set without a model has one row with the reason alone.
 
     Raises:
-        ResultError: No run is given, one is given twice, or a file is missing or wrong.
+        ResultError: No run is given, one is given twice, a file is missing or wrong, or a run is
+            not what it was sealed as.
     """
     folders = [Path(runs)] if isinstance(runs, str | Path) else [Path(run) for run in runs]
     if not folders:
@@ -46,8 +49,12 @@ def cells(runs: Path | str | Sequence[Path | str]) -> pd.DataFrame:
         raise ResultError(f"{again} is given twice")
     rows: list[dict[str, Any]] = []
     for folder in folders:
+        contents = RunContents(folder)
+        refuse_faults(contents)
         facts = read_run(folder)
         found = records(folder) if any(entry.model for entry in facts.entries) else []
+        for record in found:
+            refuse_stale(contents, record)
         for record in found:
             rows += _rows(folder, facts, record)
         rows += [_gap(folder, entry, facts) for entry in facts.entries if entry.model is None]

@@ -78,7 +78,8 @@ class ModelScores:
         self._path = scores_path(run, model)
         self._samples = samples
         table = read_scores(run, model)
-        self.hash = score_hash(table)
+        # What is stated was compared as the scores were read.
+        self.hash = read_model(run, model).scores or score_hash(table)
         at = _places(table, positions)
         if (at < 0).any():
             row = table.iloc[int((at < 0).argmax())]

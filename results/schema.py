@@ -112,6 +112,7 @@ class ModelFacts(_Strict):
         catalog: Whether it is a detector of the catalog, and no user's own; None where it was not
             taken down.
         imported: Where its scores come from, if they were not made here.
+        scores: ``results.store.score_hash`` of its scores in the run; None until it is scored.
     """
 
     schema_: Literal[2] = Field(default=SCHEMA, alias="schema")
@@ -147,6 +148,7 @@ class ModelFacts(_Strict):
     card: CardFacts | None = None
     catalog: bool | None = None
     imported: Imported | None = None
+    scores: str | None = None
 
 
 class Entry(_Strict):
@@ -186,6 +188,23 @@ class Dataset(_Strict):
     synthetic: bool
 
 
+class Seal(_Strict):
+    """Hashes of what a run was made of when scoring ended; ``results.sealing`` computes them.
+
+    Attributes:
+        run: Of ``run.json`` but for the seal and ``reference``; ``entries`` of its entries alone.
+        samples: ``content_hash`` of the whole samples table, labels and groups among it.
+        selections: By protocol, of the samples that train, validate and test.
+        models: By id, of ``models/<id>.json``, which states the hash of the model's scores.
+    """
+
+    run: str
+    entries: str
+    samples: str
+    selections: dict[str, str]
+    models: dict[str, str]
+
+
 class RunFacts(_Strict):
     """A run, as ``run.json`` states it: everything the report needs beside scores and samples.
 
@@ -198,6 +217,7 @@ class RunFacts(_Strict):
         versions: Versions of the packages that trained and scored, by name; part of it too.
         reference: The detector that an ablation compares the others with, or None.
         unbound: Roles that were left without a dataset on purpose; what needs them is a gap.
+        seal: What it was when scoring ended; None while it is under way.
     """
 
     schema_: Literal[2] = Field(default=SCHEMA, alias="schema")
@@ -210,6 +230,7 @@ class RunFacts(_Strict):
     versions: dict[str, str] = Field(default_factory=dict)
     reference: str | None = None
     unbound: list[str] = Field(default_factory=list)
+    seal: Seal | None = None
 
 
 class Value(_Strict):

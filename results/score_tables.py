@@ -7,7 +7,9 @@ import pandas as pd
 
 from results.errors import ResultError
 from results.metrics.functions import probability
-from results.store import read_model, read_run, read_samples, read_scores, scores_path
+from results.run import RunContents
+from results.store import read_model, read_run, read_scores, scores_path
+from results.verifying import refuse_faults
 
 _OF_SAMPLE = ("label", "forgery", "family", "generator", "source", "split", "group")
 _OF_VIDEO = ("model", "detector", "title", "training", "seed", "dataset", "group", "condition")
@@ -37,7 +39,8 @@ def score_tables(run: str | Path, model: str | None = None) -> ScoreTables:
         model: Id of a model; None: all that have scores.
 
     Raises:
-        ResultError: There is no such model, none has scores, or a file is missing or wrong.
+        ResultError: There is no such model, none has scores, a file is missing or wrong, or the run
+            is not what it was sealed as.
     """
     entries = {entry.model: entry for entry in reversed(read_run(run).entries) if entry.model}
     if model is not None and model not in entries:
@@ -47,7 +50,9 @@ def score_tables(run: str | Path, model: str | None = None) -> ScoreTables:
     wanted = [model] if model else [each for each in entries if scores_path(run, each).is_file()]
     if not wanted:
         raise ResultError(f"{run}: no model has scores yet")
-    samples = read_samples(run).set_index(["dataset", "sample_id"])[list(_OF_SAMPLE)]
+    contents = RunContents(run)
+    refuse_faults(contents)
+    samples = contents.samples.set_index(["dataset", "sample_id"])[list(_OF_SAMPLE)]
     tables = []
     for name in reversed(wanted):
         facts, entry = read_model(run, name), entries[name]

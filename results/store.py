@@ -10,7 +10,6 @@ Parquet is written with an explicit schema, no metadata and fixed row groups. It
 on the writer's version, so equality is judged by ``content_hash``.
 """
 
-import hashlib
 import io
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,13 +18,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ValidationError
 
 from protocols.samples import COLUMNS
 from results.errors import ResultError
 from results.files import atomic_write, json_text, own_file, read_json
+from results.hashing import content_hash, text_hash
 from results.parquet import read_table
 from results.schema import SCHEMA, ModelFacts, Record, RunFacts, schema_of, upgraded
 
@@ -86,20 +85,34 @@ def write_record(run: str | Path, record: Record) -> None:
     """Write ``records/<protocol>/<model id>.json``; one of an older schema is made anew."""
     folder = own_file(Path(run) / "records", record.protocol, "")
     path = own_file(folder, record.model, ".json")
-    atomic_write(path, json_text(record.model_dump(mode="json", by_alias=True), str(path)))
+    stated = record.model_dump(mode="json", by_alias=True)
+    sealed = {**stated, "seal": text_hash(stated, str(path))}
+    atomic_write(path, json_text(sealed, str(path)))
 
 
 def records(run: str | Path) -> list[Record]:
     """Read every record of a run, sorted by protocol and model.
 
     Raises:
-        ResultError: There is none, or one cannot be read.
+        ResultError: There is none, one cannot be read, or one is not as a report wrote it.
     """
     folder = Path(run) / "records"
     paths = sorted(folder.glob("*/*.json"))
     if not paths:
         raise ResultError(f"{folder}: there are no records; make them: forgerybench report")
-    return [read_facts(path, Record) for path in paths]
+    return [_read_record(path) for path in paths]
+
+
+def _read_record(path: Path) -> Record:
+    """Read a record whose content is the one that was written; older schemas have no seal."""
+    raw = _read_object(path)
+    seal = raw.pop("seal", None)
+    if schema_of(raw, str(path)) == SCHEMA and seal != text_hash(raw, str(path)):
+        raise ResultError(
+            f"{path}: is not as it was written (its seal does not fit): make the records anew: "
+            "forgerybench report"
+        )
+    return _validated(path, raw, Record)
 
 
 def write_samples(run: str | Path, samples: pd.DataFrame) -> None:
@@ -136,6 +149,8 @@ def read_samples(run: str | Path) -> pd.DataFrame:
 def write_scores(run: str | Path, model: str, scores: pd.DataFrame) -> None:
     """Write ``scores/<model id>.parquet``, sorted by dataset, condition and sample.
 
+    The model's file, if it is there, states their hash from then on.
+
     Args:
         run: The run's folder.
         model: Id of the model.
@@ -148,6 +163,10 @@ def write_scores(run: str | Path, model: str, scores: pd.DataFrame) -> None:
     path = scores_path(run, model)
     _check_scores(path, scores)
     write_parquet(path, scores, SCORE_SCHEMA, list(SCORE_KEY))
+    if own_file(Path(run) / "models", model, ".json").is_file():
+        facts = read_model(run, model)
+        stated = {"scores": content_hash(read_parquet(path))}
+        write_model(run, facts.model_copy(update=stated))
 
 
 def read_scores(run: str | Path, model: str) -> pd.DataFrame:
@@ -158,10 +177,12 @@ def read_scores(run: str | Path, model: str) -> pd.DataFrame:
 
     Raises:
         ResultError: The file is not there, not Parquet, or breaks the schema; a logit is not
-            ``plausible``; a score stands there twice.
+            ``plausible``; a score stands there twice; or they are not those whose hash the model's
+            file states.
     """
     path = scores_path(run, model)
     table = read_parquet(path)
+    _compare_scores(run, model, table)
     if not table.schema.equals(SCORE_SCHEMA):
         found = ", ".join(f"{field.name} {field.type}" for field in table.schema)
         wanted = ", ".join(f"{field.name} {field.type}" for field in SCORE_SCHEMA)
@@ -188,6 +209,34 @@ def load_scores(run: str | Path) -> pd.DataFrame:
     return pd.concat(tables, names=["model"]).reset_index(level="model").reset_index(drop=True)
 
 
+def check_scores(run: str | Path, model: str) -> None:
+    """Compare the scores of a model with the hash that its file states; faster than reading them.
+
+    Raises:
+        ResultError: They differ, the file states none, or one of the two cannot be read.
+    """
+    if read_model(run, model).scores is None:
+        path = own_file(Path(run) / "models", model, ".json")
+        raise ResultError(
+            f"{path}: states no hash of its scores; the same forgerybench run scores them again"
+        )
+    _compare_scores(run, model, read_parquet(scores_path(run, model)))
+
+
+def _compare_scores(run: str | Path, model: str, table: pa.Table) -> None:
+    """Raise ResultError where scores are not those whose hash the model's file states, if any."""
+    path = own_file(Path(run) / "models", model, ".json")
+    stated = read_model(run, model).scores if path.is_file() else None
+    if stated is None or content_hash(table) == stated:
+        return
+    if table.schema.equals(SCORE_SCHEMA) and score_hash(table.to_pandas()) == stated:
+        return  # the same rows in another order
+    raise ResultError(
+        f"{scores_path(run, model)}: the scores are not those whose hash {path.name} states: they "
+        "were changed or damaged; the same forgerybench run scores them again"
+    )
+
+
 def scores_path(run: str | Path, model: str) -> Path:
     """Tell where the scores of a model stand."""
     return own_file(Path(run) / "scores", model, ".parquet")
@@ -197,36 +246,6 @@ def plausible(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
     """Tell which logits are finite and within ``MOST_LOGIT`` of 0; shape as given."""
     within: npt.NDArray[np.bool_] = np.abs(logits) <= MOST_LOGIT  # of a NaN this is false
     return within
-
-
-def content_hash(table: pd.DataFrame) -> str:
-    """Name a table by its columns and rows in order, whatever file it came from.
-
-    Args:
-        table: Columns of text or numbers without missing values; the index does not count.
-
-    Returns:
-        sha256 in hexadecimal.
-    """
-    digest = hashlib.sha256(f"{len(table)}".encode())
-    for name in table.columns:
-        column = table[name]
-        if pd.api.types.is_numeric_dtype(column.dtype):
-            values = column.to_numpy()
-            kind, parts = values.dtype.name, [values.astype(values.dtype.newbyteorder("<"))]
-            data = b"".join(part.tobytes() for part in parts)
-        else:
-            text = pa.array(column, pa.large_string())
-            if isinstance(text, pa.ChunkedArray):  # as text is that came from several tables
-                text = text.combine_chunks()
-            whole = pa.ListArray.from_arrays([0, len(text)], text)
-            joined = pc.binary_join(whole, pa.scalar("", pa.large_string()))[0]
-            # Lengths beside the joined text: no separator that a name could hold.
-            lengths = pc.binary_length(text).to_numpy().astype("<i8")
-            kind, data = "text", lengths.tobytes() + joined.as_buffer().to_pybytes()
-        digest.update(f"\n{name}\n{kind}\n{len(data)}\n".encode())
-        digest.update(data)
-    return digest.hexdigest()
 
 
 def score_hash(scores: pd.DataFrame) -> str:
@@ -251,9 +270,19 @@ def read_facts(path: str | Path, kind: type[Facts]) -> Facts:
     Raises:
         ResultError: It is not there, not JSON, of a newer schema, or breaks its own.
     """
+    return _validated(path, _read_object(path), kind)
+
+
+def _read_object(path: str | Path) -> dict[str, Any]:
+    """Read a JSON object."""
     raw: Any = read_json(path)
     if not isinstance(raw, dict):
         raise ResultError(f"{path}: an object is expected, found {type(raw).__name__}")
+    return raw
+
+
+def _validated(path: str | Path, raw: dict[str, Any], kind: type[Facts]) -> Facts:
+    """Take what a file says as ``kind``, upgraded if it is of an older schema."""
     try:
         return kind.model_validate(upgraded(raw, kind.__name__, str(path)))
     except ValidationError as error:

@@ -13,6 +13,7 @@ from results.evaluation import evaluate_contents
 from results.literature import Literature
 from results.run import RunContents
 from results.schema import Dataset, Entry, ModelFacts, RunFacts
+from results.sealing import seal_run
 from results.statistics.joint import Bootstrap
 from results.store import write_model, write_run, write_samples, write_scores
 
@@ -133,6 +134,7 @@ def make_run(
     for number, entry in enumerate(entries):
         if entry.model:
             _write_model(folder, by_name[entry.protocol], entry, samples, number)
+    seal_run(folder)
     return folder
 
 

@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark.synthetic.generate import SetSizes, generate
-from results.store import content_hash, load_scores
+from results.hashing import content_hash
+from results.store import load_scores
 
 ROOT = Path(__file__).parents[1]
 STUDY = """\

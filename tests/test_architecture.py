@@ -41,11 +41,19 @@ FLOORS: dict[str, list[set[str]]] = {
     ],
     "results": [
         {"errors", "files", "rounding"},
-        {"metrics", "parquet"},
+        {"metrics", "parquet", "hashing"},
         {"schema"},
         {"store", "attacks", "embeddings", "overlays", "literature"},
-        {"measured", "run", "statistics"},
-        {"evaluation", "comparing", "subgroups", "exports", "query", "score_tables"},
+        {"measured", "run", "statistics", "sealing"},
+        {
+            "evaluation",
+            "verifying",
+            "comparing",
+            "subgroups",
+            "exports",
+            "query",
+            "score_tables",
+        },
     ],
 }
 # The engine is loaded when it is first used: ``benchmark.run`` is a name of the package.

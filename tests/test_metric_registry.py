@@ -219,7 +219,8 @@ def test_a_new_metric_is_one_file(youden: Path, tmp_path: Path) -> None:
     names = list(METRICS)
     assert names.index("AP-balanced") < names.index("J") < names.index("EER")
     changes = {"metrics": ("J", "AUC"), "summaries": ("mean-seen", "relative-robustness")}
-    protocol = load_protocol("robustness-basic").model_copy(update=changes)
+    stated = load_protocol("robustness-basic")
+    protocol = stated.model_copy(update={**changes, "name": "robustness-own"})
     check_metrics(protocol)
     run = make_run(tmp_path / "run", protocols=[protocol, "cross-forgery"], detectors=["mfclip"])
     report(run)
@@ -232,7 +233,7 @@ def test_a_new_metric_is_one_file(youden: Path, tmp_path: Path) -> None:
     assert rates["J"].to_numpy() == pytest.approx((2 * rates["BACC"] - 1).to_numpy())
     matrix = (run / "tables" / "cross-forgery-beside.md").read_text(encoding="utf-8")
     assert "J: TPR - FPR" in matrix
-    summary = (run / "tables" / "robustness-basic-summary.md").read_text(encoding="utf-8")
+    summary = (run / "tables" / "robustness-own-summary.md").read_text(encoding="utf-8")
     assert "share of the clean J above chance that is left, where that is at least 0.3" in summary
     page = with_table((ROOT / "docs" / "metrics.md").read_text(encoding="utf-8"))
     assert "| `J` | TPR - FPR (Youden, 1950) | -1 to 1, higher | 0 | both classes |" in page

@@ -16,7 +16,7 @@ from detectors.errors import DetectorError, UnknownDetectorError
 from protocols.examples import example_samples
 from protocols.expansion import TrainingSet, expand
 from protocols.schema import load_protocol
-from results.store import content_hash
+from results.hashing import content_hash
 from tests.own_detector import TAXA, Write, detector, edit, identity_of
 
 

@@ -8,6 +8,7 @@ from leaderboard.report import report
 from leaderboard.tables.summary import summary_tables
 from leaderboard.tables.table import DASH
 from results.run import RunContents
+from results.sealing import seal_run
 from results.store import read_model, read_run, write_model, write_run
 from tests.fake_run import Generator, contexts, fake_samples, make_run
 
@@ -113,6 +114,7 @@ def test_a_random_start_is_no_warning_where_the_published_detector_has_one_too(
     told = {"mfclip": "none", "xception": "ImageNet-1k", "clip-linear": "ImageNet-1k"}
     for model in RunContents(run).models.values():
         write_model(run, model.model_copy(update={"pretraining": told[model.detector]}))
+    seal_run(run)
     text = report(run).read_text(encoding="utf-8")
     told_once = (
         "Xception, CLIP linear (published with pretrained weights: ImageNet-1k) started from"
@@ -129,6 +131,7 @@ def test_a_run_with_a_part_of_the_training_sets_says_which(tmp_path: Path) -> No
     facts = read_run(run)
     kept = [entry for entry in facts.entries if entry.training != "AM"]
     write_run(run, facts.model_copy(update={"entries": kept}))
+    seal_run(run)
     text = report(run).read_text(encoding="utf-8")
     assert "2 of the protocol&#39;s 3 training sets: EFS, FS." in text
 
@@ -144,6 +147,7 @@ def test_what_is_not_trained_in_steps_has_no_recipe(tmp_path: Path) -> None:
     run = make_run(tmp_path, protocols=["cross-forgery"], detectors=["spectrum"])
     for model in RunContents(run).models.values():
         write_model(run, model.model_copy(update={"recipe": "none", "recipe_values": {}}))
+    seal_run(run)
     text = report(run).read_text(encoding="utf-8")
     assert "Recipe none" not in text
     assert "<td>0.0</td>" not in text, "and no epochs"
@@ -165,6 +169,7 @@ def test_only_the_catalogs_networks_are_said_to_be_no_published_ones(tmp_path: P
         facts = read_model(run, str(entry.model))
         own = {"detector": "my.module:Net", "catalog": False, "pretraining": "ImageNet"}
         write_model(run, facts.model_copy(update=own if entry.detector == "mine" else {}))
+    seal_run(run)
     text = report(run).read_text(encoding="utf-8")
     banner = re.search(r"Not the published networks:</b>(.*?)</li>", text, re.DOTALL)
     assert banner

@@ -10,6 +10,7 @@ import pytest
 from leaderboard.report import report
 from results.run import RunContents
 from results.schema import CardFacts
+from results.sealing import seal_run
 from results.store import write_model
 from tests.browser import column, faults, needs_browser, opened
 from tests.fake_run import make_run
@@ -33,6 +34,7 @@ def page_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
             licence="Apache-2.0", fidelity="the paper's",
         )  # fmt: skip
         write_model(run, model.model_copy(update={"card": card}))
+    seal_run(run)
     return report(run)
 
 

@@ -9,6 +9,7 @@ import pytest
 from results.errors import ResultError
 from results.evaluation import evaluate
 from results.query import cells
+from results.sealing import seal_run
 from results.store import records, write_record
 from tests.fake_run import make_run
 
@@ -88,4 +89,5 @@ def test_a_run_of_gaps_alone_is_a_table_of_gaps(tmp_path: Path) -> None:
     for entry in facts["entries"]:
         entry |= {"model": None, "gap": "out of time"}
     (run / "run.json").write_text(json.dumps(facts))
+    seal_run(run)
     assert set(cells(run)["reason"]) == {"no model: out of time"}

@@ -19,7 +19,8 @@ import leaderboard.report
 from leaderboard.errors import LeaderboardError
 from leaderboard.report import report
 from results.errors import ResultError
-from results.store import records
+from results.sealing import seal_run
+from results.store import read_run, records
 from tests.fake_run import make_run
 
 
@@ -51,6 +52,8 @@ def test_a_run_under_way_is_reported_with_its_gaps(tmp_path: Path) -> None:
     run = make_run(tmp_path, protocols=["cross-forgery"], detectors=["mfclip"])
     for path in [*run.glob("scores/*-FS-*"), *run.glob("models/*-FS-*")]:
         path.unlink()
+    seal_run(run)  # which a run under way is not
+    assert read_run(run).seal is None
     report(run)
     assert len(records(run)) == 2
     assert "not scored yet: the same forgerybench run goes on" in (run / "index.html").read_text()
@@ -104,6 +107,7 @@ def test_a_run_in_which_no_model_could_be_trained_is_reported_as_gaps(tmp_path: 
     for entry in raw["entries"]:
         entry |= {"model": None, "gap": "needs landmarks"}
     (run / "run.json").write_text(json.dumps(raw))
+    seal_run(run)
     text = report(run).read_text()
     assert "AM (all detectors): needs landmarks" in text
     assert "no model: needs landmarks" in text

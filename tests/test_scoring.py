@@ -23,7 +23,8 @@ from benchmark.training.engine import Engine
 from benchmark.training.store import ModelStore
 from detectors.errors import DetectorError
 from protocols.conditions import CLEAN, Condition, condition
-from results.store import content_hash, load_scores
+from results.hashing import content_hash
+from results.store import load_scores
 from tests.small_data import Small, write_dataset
 
 JPEG = condition("real-world/jpeg", 3, "crop", "test")

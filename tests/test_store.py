@@ -17,10 +17,10 @@ from results.embeddings import embedded_models, read_embeddings, write_embedding
 from results.errors import ResultError
 from results.evaluation import evaluate
 from results.files import atomic_write, json_text
+from results.hashing import content_hash
 from results.schema import SCHEMA
 from results.store import (
     SCORE_SCHEMA,
-    content_hash,
     load_scores,
     read_model,
     read_run,

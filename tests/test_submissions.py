@@ -29,7 +29,8 @@ from leaderboard.submissions.checking import check_archive
 from leaderboard.submissions.keeper import Keeper, make_keeper
 from leaderboard.submissions.packing import pack
 from leaderboard.submissions.verdicts import Checked
-from results.store import SCORE_SCHEMA, content_hash
+from results.hashing import content_hash
+from results.store import SCORE_SCHEMA
 from tests.fake_run import make_run
 
 TODAY = date(2026, 11, 27)

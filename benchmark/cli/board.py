@@ -49,7 +49,10 @@ def enter(
     """Compute a run's entries and append them: for the keeper's own runs."""
     from leaderboard.board.entries import run_entries
     from leaderboard.board.schema import add_entry
+    from results.run import RunContents
+    from results.verifying import refuse_faults
 
+    refuse_faults(RunContents(run))
     for entry in run_entries(run):
         _say_file("Entry", add_entry(entries, entry))
 

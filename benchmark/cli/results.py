@@ -1,12 +1,20 @@
 """The commands on what runs have found: comparing and exporting."""
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from benchmark.cli.console import out_console, print_table, reports_errors, say
+from benchmark.cli.console import (
+    EXIT_ERROR,
+    fail,
+    out_console,
+    print_table,
+    reports_errors,
+    say,
+)
 from benchmark.cli.options import read_data, read_list
 from benchmark.errors import BenchmarkError
 
@@ -137,6 +145,35 @@ def _compared_row(each: "Compared") -> list[str]:
 def _numbers(seeds: tuple[int, ...]) -> str:
     """Show training seeds."""
     return ", ".join(map(str, seeds))
+
+
+@results_app.command()
+@reports_errors
+def verify(
+    run: RunArgument,
+    store: Annotated[
+        Path | None,
+        typer.Option("--store", help="Trained models to compare.", show_default="the cache folder"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check that a run is what it was sealed as, and that its records follow from its scores."""
+    from benchmark.training.store import default_store
+    from results.verifying import verify as carry_out
+
+    found = carry_out(run, store or default_store())
+    if as_json:
+        faults = [fault._asdict() for fault in found.faults]
+        say(json.dumps({"run": str(run), "faults": faults, "notes": found.notes}, indent=1))
+    else:
+        for fault in found.faults:
+            fail(str(fault))
+        for note in found.notes:
+            say(f"not compared: {note}")
+        if not found.faults:
+            say(f"{run}: is what it was sealed as")
+    if found.faults:
+        raise typer.Exit(EXIT_ERROR)
 
 
 @results_app.command()

@@ -12,9 +12,10 @@ import pyarrow as pa
 from benchmark.scoring.units import Unit
 from results.errors import ResultError
 from results.files import own_file
+from results.hashing import content_hash
 from results.store import (
     SCORE_SCHEMA,
-    content_hash,
+    check_scores,
     plausible,
     read_parquet,
     read_scores,
@@ -37,11 +38,8 @@ class ScoreStore:
 
     def done(self, models: Sequence[str]) -> pd.DataFrame:
         """Read the scores there are of ``models``, units included that are as they were written."""
-        tables = [
-            read_scores(self._run, model).assign(model=model)
-            for model in models
-            if scores_path(self._run, model).is_file()
-        ]
+        found = {model: self._finished(model) for model in models}
+        tables = [table.assign(model=model) for model, table in found.items() if table is not None]
         tables += [table for table in map(_read_unit, self._unit_paths()) if table is not None]
         if not tables:
             return pd.DataFrame({name: [] for name in _UNIT_SCHEMA.names})
@@ -56,9 +54,22 @@ class ScoreStore:
         stem = f"{unit.dataset}-{unit.shard:05d}-{name}-{_unit_hash(scores)}"
         write_parquet(own_file(self._units, stem, ".parquet"), scores, _UNIT_SCHEMA, _UNIT_KEY)
 
-    def damaged(self) -> list[Path]:
-        """List the units that are not as they were written: they are computed again."""
-        return [path for path in self._unit_paths() if _read_unit(path) is None]
+    def damaged(self, models: Sequence[str]) -> list[Path]:
+        """List scores of ``models`` and units that are not as they were written: they are no use.
+
+        They count as not computed yet.
+        """
+        paths = {model: scores_path(self._run, model) for model in models}
+        scores = [p for m, p in paths.items() if p.is_file() and self._finished(m) is None]
+        return scores + [path for path in self._unit_paths() if _read_unit(path) is None]
+
+    def _finished(self, model: str) -> pd.DataFrame | None:
+        """Read the scores of a finished model; None if there are none, or not those it states."""
+        try:
+            check_scores(self._run, model)
+            return read_scores(self._run, model)
+        except ResultError:
+            return None
 
     def merge(self, models: Sequence[str]) -> None:
         """Put the units of ``models`` into one sorted file each, then drop all units."""

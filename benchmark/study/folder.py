@@ -75,7 +75,11 @@ def run_facts(out: Path, plan: Plan, *, batch_size: int, versions: dict[str, str
     if len(entries) == len(plan.entries):
         entries = {_key(entry): entry for entry in plan.entries}  # the same study: in its order
     return before.model_copy(
-        update={"protocols": list(named.values()), "entries": list(entries.values())}
+        update={
+            "protocols": list(named.values()),
+            "entries": list(entries.values()),
+            "seal": None,  # until scoring ends
+        }
     )
 
 

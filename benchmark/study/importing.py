@@ -27,12 +27,13 @@ from leaderboard.report import report
 from protocols import ELSEWHERE, Protocol, expand, load_protocol
 from protocols.samples import COLUMNS
 from results.files import atomic_write, csv_table, file_hash, own_file
+from results.hashing import content_hash
 from results.metrics.registry import check_metrics
 from results.run import protocols_of
 from results.schema import Entry, Imported, ModelFacts, RunFacts
+from results.sealing import seal_run
 from results.store import (
     SCORE_COLUMNS,
-    content_hash,
     read_run,
     read_samples,
     write_model,
@@ -280,8 +281,8 @@ def _write(settings: ImportSettings, run: _Run, table: pd.DataFrame, told: Impor
     )  # fmt: skip
     if run.is_new:
         write_samples(out, run.samples)
-    write_scores(out, model, table)
     write_model(out, facts)
+    write_scores(out, model, table)
     entries = [
         *(entry for entry in run.facts.entries if entry.detector != name),
         *(
@@ -297,6 +298,7 @@ def _write(settings: ImportSettings, run: _Run, table: pd.DataFrame, told: Impor
         ),
     ]
     write_run(out, run.facts.model_copy(update={"entries": entries}))
+    seal_run(out)
     return model
 
 

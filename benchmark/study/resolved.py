@@ -25,7 +25,7 @@ from detectors.catalog import is_trained_elsewhere
 from protocols.conditions import perturbations
 from protocols.expansion import Expansion, TrainingSet, expand
 from protocols.overlaps import overlaps
-from protocols.schema import Aligned, Protocol
+from protocols.schema import Aligned, Protocol, changed_from_shipped
 from protocols.sets import TRAINED_ELSEWHERE
 from results.schema import Dataset
 
@@ -225,6 +225,11 @@ def _expand(
     elsewhere: Sequence[bool],
 ) -> Expansion:
     """Expand a protocol; ``elsewhere`` tells of each detector whether it was trained elsewhere."""
+    if changed_from_shipped(protocol) is not None:
+        raise BenchmarkError(
+            f"{protocol.name}: version {protocol.version} of it ships and is another "
+            f"({protocol.hash} here): give a protocol that was changed a name of its own"
+        )
     unbound = set(protocol.roles) - set(manifests)
     expansion = expand(
         protocol, samples, unbound, trained=not all(elsewhere), elsewhere=any(elsewhere)

@@ -39,7 +39,8 @@ from leaderboard.report import PAGE, report
 from protocols.gaps import Gap
 from results.files import atomic_write, json_text, read_json
 from results.schema import RunFacts
-from results.store import write_model, write_run, write_samples
+from results.sealing import seal_run
+from results.store import read_model, write_model, write_run, write_samples
 
 BATCH_SIZE = 48
 CHECKPOINT_SECONDS = 60.0
@@ -189,6 +190,7 @@ def _lead(resolved: ResolvedStudy, settings: Settings, make_engine: "partial[Eng
     write_samples(out, samples)
     write_run(out, facts)
     gaps = _work(plan, facts, engine, settings)
+    seal_run(out)
     progress.phase("report", 1)
     page: Path = report(out)
     refuse_left_out(plan, gaps, str(page))
@@ -218,7 +220,7 @@ def _work(plan: Plan, facts: RunFacts, engine: Engine, settings: Settings) -> di
     write_run(out, facts)
     _state_models(out, facts, plan, engine.models)
     scores = ScoreStore(out)
-    for path in scores.damaged():
+    for path in scores.damaged(list(plan.jobs)):
         engine.progress.note(f"{path} was damaged: what it held is scored again")
     groups = left_to_score(out, plan)
     engine.progress.phase("score", len(groups))
@@ -247,16 +249,29 @@ def _is_work_left(out: Path, plan: Plan, models: ModelStore) -> bool:
 
 
 def _state_models(out: Path, facts: RunFacts, plan: Plan, models: ModelStore) -> None:
-    """Write ``models/<id>.json`` of this plan's models, under the names this run knows them by."""
+    """Write ``models/<id>.json`` of this plan's models, under the names this run knows them by.
+
+    Raises:
+        BenchmarkError: The run has scores of other weights than the store's.
+    """
     first = {entry.model: entry.training for entry in reversed(facts.entries)}
     for job in plan.jobs.values():
-        named = {
+        named: dict[str, str | None] = {
             "training": first[job.id],
             "reals": job.training.statement,
             "encoding": plan.resolved.encoding_name,
             "track": job.track,
         }
-        write_model(out, models.facts(job.id).model_copy(update=named))
+        stored = models.facts(job.id)
+        if (out / "models" / f"{job.id}.json").is_file():
+            before = read_model(out, job.id)
+            if before.scores is not None and before.weights not in (None, stored.weights):
+                raise BenchmarkError(
+                    f"{out} has scores of {job.id} whose weights were others than those in "
+                    f"{models.root}: name the --store that they are in, or choose another --out"
+                )
+            named["scores"] = before.scores
+        write_model(out, stored.model_copy(update=named))
 
 
 class _Clock:

@@ -18,7 +18,7 @@ from detectors.loading import is_saved
 from detectors.weights import CONFIG, TENSORS
 from protocols.expansion import TrainingSet
 from protocols.samples import TAXONOMY, taxa
-from results.store import content_hash
+from results.hashing import content_hash
 
 # Raised by every change of the trainer that can change what is learnt.
 TRAINING_VERSION = 1

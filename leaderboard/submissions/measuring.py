@@ -13,9 +13,10 @@ from leaderboard.submissions.verdicts import Checked, told_of
 from protocols import CLEAN, Cell
 from protocols.errors import ProtocolError
 from results.errors import ResultError
+from results.hashing import content_hash
 from results.run import RunContents
 from results.schema import Record
-from results.store import content_hash, read_run, read_scores, records
+from results.store import read_run, read_scores, records
 
 TOLERANCE = 1e-6
 _MOST_TOLD = 5

@@ -10,16 +10,10 @@ from leaderboard.submissions.archive import write_archive
 from leaderboard.submissions.schema import Submission
 from results.evaluation import evaluate
 from results.files import atomic_write, json_text
+from results.hashing import content_hash
 from results.run import RunContents
 from results.schema import CardFacts
-from results.store import (
-    content_hash,
-    read_scores,
-    scores_path,
-    write_model,
-    write_record,
-    write_run,
-)
+from results.store import read_scores, scores_path, write_model, write_record, write_run
 
 _MISSING = "a card says {}; give what is missing (--paper, --code, --licence, --fidelity)"
 
@@ -75,9 +69,10 @@ def pack(
     )
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        write_run(folder, contents.facts.model_copy(update={"entries": entries}))
+        write_run(folder, contents.facts.model_copy(update={"entries": entries, "seal": None}))
         for model in ids:
-            write_model(folder, contents.models[model])
+            # submission.json states the hashes of the scores, and has rules of its own for them.
+            write_model(folder, contents.models[model].model_copy(update={"scores": None}))
             scores_path(folder, model).parent.mkdir(exist_ok=True)
             shutil.copyfile(scores_path(run, model), scores_path(folder, model))
         for record in evaluate(run):
