@@ -64,11 +64,15 @@ class PatchCraft(NetworkDetector):
             Two (B, 3, g p, g p): g x g patches of side p, row by row from the most extreme one.
         """
         places = self.cutter.places(inputs, training=self.training)
-        order = texture(inputs, places, self.cutter.side).argsort(dim=1, stable=True)
-        count = self.grid**2
-        image = torch.arange(len(inputs), device=inputs.device)[:, None]
-        chosen = (order.flip(1)[:, :count], order[:, :count])
-        rich, poor = (self._laid_out(inputs, places[image, which]) for which in chosen)
+        found, count = texture(inputs, places, self.cutter.side), self.grid**2
+        # No two are equal: of equal textures, the one that was drawn later counts as richer.
+        number = torch.arange(self.cutter.count, device=inputs.device)
+        ranked = found * self.cutter.count + number
+        chosen = [ranked.topk(count, largest=largest).indices for largest in (True, False)]
+        rich, poor = (
+            self._laid_out(inputs, places.gather(1, which[..., None].expand(-1, -1, 2)))
+            for which in chosen
+        )
         return rich, poor
 
     def features(self, inputs: Tensor) -> Tensor:
@@ -80,7 +84,7 @@ class PatchCraft(NetworkDetector):
     def _laid_out(self, inputs: Tensor, places: Tensor) -> Tensor:
         """Cut patches at (B, g * g, 2) places and lay them out as one image."""
         patches = self.cutter.cut(inputs, places)  # (B, g * g, 3, p, p)
-        grid = patches.reshape(len(inputs), self.grid, self.grid, *patches.shape[2:])
+        grid = patches.reshape(inputs.shape[0], self.grid, self.grid, *patches.shape[2:])
         rows = grid.permute(0, 3, 1, 4, 2, 5)  # (B, 3, g, p, g, p)
         return rows.flatten(4).flatten(2, 3)
 

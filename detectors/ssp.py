@@ -65,8 +65,8 @@ class SSP(TimmDetector):
         """Cut the patch of least texture out of each image: (B, 3, S, S) to (B, 3, p, p)."""
         places = self.cutter.places(inputs, training=self.training)
         least = texture(inputs, places, self.cutter.side).argmin(dim=1)
-        image = torch.arange(len(inputs), device=inputs.device)
-        return self.cutter.cut(inputs, places[image, least][:, None])[:, 0]
+        corners = places.gather(1, least[:, None, None].expand(-1, -1, 2))  # (B, 1, 2)
+        return self.cutter.cut(inputs, corners)[:, 0]
 
     def residual(self, patches: Tensor) -> Tensor:
         """Give the (B, 3, E, E) noise of patches in [0, 1], enlarged; E is 256, 64 for tiny."""

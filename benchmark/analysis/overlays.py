@@ -175,7 +175,17 @@ def _table(detector: Detector, source: ImageSource, rows: Rows) -> pd.DataFrame:
 
 def _png(image: Tensor) -> bytes:
     """Write a (3, S, S) image in [0, 1]."""
+    return png_of(as_picture(image))
+
+
+def as_picture(image: Tensor) -> Image.Image:
+    """Give a (3, S, S) image in [0, 1] in 8 bits."""
     pixels = (image[:3] * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    return Image.fromarray(pixels)
+
+
+def png_of(picture: Image.Image) -> bytes:
+    """Give the bytes of a PNG."""
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG")
+    picture.save(buffer, format="PNG")
     return buffer.getvalue()

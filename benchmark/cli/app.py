@@ -12,10 +12,8 @@ from rich.markup import escape
 from benchmark.cli.bench import bench_app, show_app
 from benchmark.cli.board import board_app
 from benchmark.cli.console import (
-    EXIT_ERROR,
     doing,
     error_console,
-    fail,
     out_console,
     print_table,
     reports_errors,
@@ -27,6 +25,7 @@ from benchmark.cli.data import data_app, draw_embedded
 from benchmark.cli.imports import import_app
 from benchmark.cli.limits import DATA_ONLY, read_data_only
 from benchmark.cli.list import list_app
+from benchmark.cli.models import models_app
 from benchmark.cli.options import (
     CheckpointOption,
     CodeOption,
@@ -71,6 +70,7 @@ app.add_typer(bench_app, name="bench")
 app.add_typer(board_app, name="board")
 app.add_typer(results_app)
 app.add_typer(import_app)
+app.add_typer(models_app)
 
 
 def main() -> None:
@@ -315,42 +315,6 @@ def overlay(
         allow_code=allowed,
     )
     _tell_report(page)
-
-
-@app.command()
-@reports_errors
-def score(
-    paths: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
-    model: Annotated[
-        str,
-        typer.Option(
-            "--model", help="A trained detector: its id in the store, a folder or Hub name."
-        ),
-    ],
-    store: StoreOption = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Also write a CSV file.")] = None,
-    device: DeviceOption = "auto",
-    allow_code: CodeOption = None,
-) -> None:
-    """Score images with a trained detector."""
-    from benchmark.training.store import ModelStore, default_store
-
-    check_device(device)
-    allowed = read_code(allow_code)
-    ModelStore(store or default_store()).check_named(model)
-    with doing("Loading the detector"):  # torch takes a while to load
-        from benchmark.scoring.files import score_paths
-
-        scored = score_paths(
-            paths, model=model, store=store, out=out, device=device, allow_code=allowed
-        )
-    rows = [[row.path, f"{row.logit:+.3f}", f"{row.p_fake:.4f}"] for row in scored.scores]
-    if rows:
-        print_table(f"P(fake) by {scored.detector}", ["image", "logit", "P(fake)"], rows)
-    for problem in scored.problems:
-        fail(problem)
-    if scored.problems:
-        raise typer.Exit(EXIT_ERROR)
 
 
 def _show_left(left: Any, took: Any) -> None:

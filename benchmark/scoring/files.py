@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -56,6 +56,7 @@ def score_paths(
     out: Path | None = None,
     device: str = "auto",
     allow_code: Collection[str] = (),
+    each: Callable[[Path, Detector, Tensor], None] | None = None,
 ) -> ScoredFiles:
     """Score images, one at a time, so that no image changes another's score.
 
@@ -66,6 +67,7 @@ def score_paths(
         out: A CSV file to write too: path, logit, p_fake. It must not be there yet.
         device: ``auto``, ``cpu`` or ``cuda``.
         allow_code: Modules of one's own that a model's facts may name.
+        each: Is given every image that was scored: its path, the detector, (3, h, w) in [0, 1].
 
     Raises:
         BenchmarkError: There is no image or no such model, or ``out`` is there already.
@@ -78,7 +80,7 @@ def score_paths(
     if not found:
         raise BenchmarkError(f"no images in {', '.join(map(str, paths))}")
     models = ModelStore(store or default_store())
-    detector = _load(model, models, allow_code).to(resolve_device(device))
+    detector = trained_detector(model, models, allow_code).to(resolve_device(device))
     scores, problems = [], []
     loaded = load(
         ([path] for path in found),
@@ -99,12 +101,14 @@ def score_paths(
                 )
                 continue
             scores.append(ImageScore(path=str(path), logit=logit))
+            if each is not None:
+                each(path, detector, file.image)
     if out is not None:
         atomic_write(out, _csv(scores))
     return ScoredFiles(detector=detector.card.title, scores=tuple(scores), problems=tuple(problems))
 
 
-def _load(model: str, store: ModelStore, allowed: Collection[str]) -> Detector:
+def trained_detector(model: str, store: ModelStore, allowed: Collection[str]) -> Detector:
     """Load a model of the store by its id, or a detector by its folder or Hub name."""
     store.check_named(model)
     folder = store.root / model if store.has(model) else Path(model)

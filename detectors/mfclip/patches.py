@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from detectors.errors import DetectorError
 from detectors.parts.filters import TRUNCATION, NoiseResidual
+from detectors.parts.textures import cut_squares
 
 BLACK = 4  # of 255; JPEG leaves a black border a little above 0
 BORDER_SHARE = 0.05
@@ -48,7 +49,7 @@ def grey_homogeneity(grey: Tensor, patch: int) -> Tensor:
     steps = cells.diff(dim=-1).abs()
     table = torch.arange(256, device=grey.device, dtype=torch.float64)
     table = (_UNIT / (1 + table**2)).round().long()
-    total = table[steps].sum(dim=(2, 4)).flatten(1)  # (B, N)
+    total = table[steps.long()].sum(dim=(2, 4)).flatten(1)  # (B, N)
     return total.double() / (_UNIT * patch * (patch - 1))
 
 
@@ -110,7 +111,13 @@ def choose(images: Tensor, patch: int, k: int, choice: Choice) -> Tensor:
         order = _lot(images, patch)
     else:
         order = _from_middle(images, patch)
-    return (order + 2 * bordered(images, patch)).argsort(dim=1, stable=True)[:, :k]
+    order = order + 2 * bordered(images, patch)
+    found = []
+    # One after the other, each the first of equals: ONNX has no sort that keeps their order.
+    for _ in range(k):
+        found.append(order.argmin(dim=1, keepdim=True))
+        order = order.scatter(1, found[-1], torch.inf)
+    return torch.cat(found, dim=1)
 
 
 class Residuals(nn.Module):
@@ -162,7 +169,7 @@ def _from_middle(images: Tensor, patch: int) -> Tensor:
     down = torch.arange(rows, dtype=torch.float64, device=images.device) - (rows - 1) / 2
     across = torch.arange(columns, dtype=torch.float64, device=images.device) - (columns - 1) / 2
     distance = (down[:, None] ** 2 + across**2).flatten()
-    return (distance / (rows**2 + columns**2)).expand(len(images), -1)
+    return (distance / (rows**2 + columns**2)).expand(images.shape[0], -1)
 
 
 def cut_patches(
@@ -173,10 +180,8 @@ def cut_patches(
     Returns:
         (B, k, 3, patch + 2 halo, patch + 2 halo).
     """
-    window = patch + 2 * halo
-    windows = images.unfold(2, window, patch).unfold(3, window, patch)
-    image = torch.arange(len(images), device=images.device)[:, None]
-    return windows[image, :, chosen // columns, chosen % columns]
+    top, left = patch * (chosen // columns), patch * (chosen % columns)
+    return cut_squares(images, top, left, patch + 2 * halo)
 
 
 def _bytes(images: Tensor) -> Tensor:

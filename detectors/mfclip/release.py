@@ -204,9 +204,9 @@ class ReleaseVision(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Encode (B, 3, S, S) RGB in [0, 1], B <= 24, as (B, width)."""
-        if len(inputs) > PLACES:
+        if inputs.shape[0] > PLACES:
             raise InputError(
-                f"mfclip-release has positions for {PLACES} images a batch, not {len(inputs)}"
+                f"mfclip-release has positions for {PLACES} images a batch, not {inputs.shape[0]}"
             )
         inputs = nearest_level(inputs)
         image = self.image(255 * inputs.transpose(2, 3))
@@ -248,7 +248,7 @@ class ReleaseBranch(nn.Module):
         """Encode (B, 3, s, s) as (B, width)."""
         token = self.enter(self.cnn.tokens(images).flatten(1))[:, None]  # (B, 1, width)
         cls = self.cls.expand_as(token)
-        x = torch.cat([cls, token], dim=1) + self.positions[: len(token)]  # (B, 2, width)
+        x = torch.cat([cls, token], dim=1) + self.positions[: token.shape[0]]  # (B, 2, width)
         return self.blocks(x)[:, 0]  # type: ignore[no-any-return]
 
 

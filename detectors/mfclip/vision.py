@@ -106,8 +106,8 @@ class PatchSummary(nn.Module):
         Raises:
             InputError: Positions are those of rows, and there are more images than rows.
         """
-        cls = self.cls.expand(len(tokens), 1, -1)
-        places = self.positions if self.rows is None else self._of_rows(len(tokens))
+        cls = self.cls.expand(tokens.shape[0], 1, -1)
+        places = self.positions if self.rows is None else self._of_rows(tokens.shape[0])
         x = torch.cat([cls, self.enter(tokens)], dim=1) + places  # (B, 1 + N, width)
         return self.norm(self.blocks(x)[:, 0])  # type: ignore[no-any-return]
 
@@ -235,7 +235,7 @@ class NoiseEncoder(nn.Module):
         """Encode (B, 3, S, S) RGB in [0, 1] as (B, width)."""
         residual = self.residuals(images, self.places(images))
         each = self.summary(self.cnn.tokens(residual.flatten(0, 1)))  # (B k, width)
-        each = each.unflatten(0, (len(images), self.k))
+        each = each.unflatten(0, (images.shape[0], self.k))
         if self.attention is None:
             return each[:, 0]  # type: ignore[no-any-return]
         with torch.autocast(each.device.type, enabled=False):
@@ -251,7 +251,7 @@ class NoiseEncoder(nn.Module):
     def places(self, images: Tensor) -> Tensor:
         """Give the (B, k) places of the patches that are looked at, row by row."""
         if self.choice == "whole":
-            return torch.zeros(len(images), 1, dtype=torch.long, device=images.device)
+            return torch.zeros(images.shape[0], 1, dtype=torch.long, device=images.device)
         return choose(images, self.patch, self.k, self.choice)
 
 

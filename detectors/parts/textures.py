@@ -1,18 +1,19 @@
 """Small patches of a face, and how much texture each holds."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from detectors.errors import DetectorError
 from detectors.parts.host import moved
 
 
-class Cutter:
+class Cutter(nn.Module):
     """Cuts square patches at places drawn at random.
 
     In training each image gets places of its own, from torch's generator. Otherwise all images get
-    the same ones, drawn once: a score then repeats and does not depend on the batch.
+    the same ones, drawn once for images of a side and kept: a score then repeats and does not
+    depend on the batch, and an exported network holds them instead of drawing its own.
 
     Args:
         side: Of a patch, in pixels.
@@ -23,10 +24,15 @@ class Cutter:
         DetectorError: The patch has no pixel.
     """
 
+    fixed: Tensor | None
+
     def __init__(self, side: int, count: int, *, detector: str) -> None:
+        super().__init__()
         if side < 1:
             raise DetectorError(f"{detector}: a patch has 1 pixel or more a side, not {side}")
         self.side, self.count, self.detector = side, count, detector
+        self.rooms: list[int] = []
+        self.register_buffer("fixed", None, persistent=False)
 
     def places(self, images: Tensor, *, training: bool) -> Tensor:
         """Give (B, count, 2) int64, the top and left of each patch of (B, C, H, W) images.
@@ -41,20 +47,33 @@ class Cutter:
                 f"{tuple(images.shape[-2:])} px"
             )
         if training:
-            shape = (len(images), self.count)
+            shape = (images.shape[0], self.count)
             drawn = [torch.randint(room, shape, device="cpu") for room in rooms]
-        else:
-            fixed = torch.Generator("cpu").manual_seed(0)
+            return moved(torch.stack(drawn, dim=-1), images.device)
+        if self.fixed is None or self.rooms != rooms:
+            seeded = torch.Generator("cpu").manual_seed(0)
             shape = (1, self.count)
-            drawn = [torch.randint(room, shape, generator=fixed, device="cpu") for room in rooms]
-        places = moved(torch.stack(drawn, dim=-1), images.device)
-        return places.expand(len(images), -1, -1)
+            drawn = [torch.randint(room, shape, generator=seeded, device="cpu") for room in rooms]
+            self.rooms, self.fixed = rooms, moved(torch.stack(drawn, dim=-1), images.device)
+        return self.fixed.expand(images.shape[0], -1, -1)
 
     def cut(self, images: Tensor, places: Tensor) -> Tensor:
         """Give the (B, n, C, side, side) patches of (B, C, H, W) images at (B, n, 2) places."""
-        windows = images.unfold(2, self.side, 1).unfold(3, self.side, 1)
-        image = torch.arange(len(images), device=images.device)[:, None]
-        return windows[image, :, places[..., 0], places[..., 1]]
+        return cut_squares(images, places[..., 0], places[..., 1], self.side)
+
+
+def cut_squares(images: Tensor, top: Tensor, left: Tensor, side: int) -> Tensor:
+    """Give the (B, n, C, side, side) squares of (B, C, H, W) images at (B, n) corners.
+
+    By the number of each pixel: an index of images would fix their number in an exported network.
+    """
+    line = torch.arange(side, device=images.device)
+    rows = top[..., None] + line  # (B, n, side)
+    columns = left[..., None] + line
+    pixels = rows[..., :, None] * images.shape[3] + columns[..., None, :]  # (B, n, side, side)
+    wanted = pixels.flatten(1)[:, None].expand(-1, images.shape[1], -1)
+    found = images.flatten(2).gather(2, wanted)  # (B, C, n side^2)
+    return found.reshape(*images.shape[:2], *pixels.shape[1:]).transpose(1, 2)
 
 
 @torch.no_grad()
@@ -92,7 +111,7 @@ def _boxes(maps: Tensor, places: Tensor, box: tuple[int, int]) -> Tensor:
     """Sum (B, H, W) maps over boxes of (height, width) at (B, n, 2) places."""
     # Sums of everything above and to the left: a box is then four look-ups, whatever its size.
     sums = F.pad(maps.cumsum(dim=1).cumsum(dim=2), [1, 0, 1, 0])
-    image = torch.arange(len(maps), device=maps.device)[:, None]
+    image = torch.arange(maps.shape[0], device=maps.device)[:, None]
     top, left = places.unbind(dim=-1)
     bottom, right = top + box[0], left + box[1]
     outer = sums[image, bottom, right] + sums[image, top, left]
