@@ -10,9 +10,9 @@ from benchmark.cli.options import (
     CodeOption,
     DeviceOption,
     StoreOption,
-    check_device,
     read_code,
 )
+from benchmark.environment import check_device
 
 # Nothing here may import torch at the top: --help and the lists stay light.
 models_app = typer.Typer()

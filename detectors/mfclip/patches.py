@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from detectors.errors import DetectorError
 from detectors.parts.filters import TRUNCATION, NoiseResidual
-from detectors.parts.textures import cut_squares
+from detectors.parts.squares import cut_squares
 
 BLACK = 4  # of 255; JPEG leaves a black border a little above 0
 BORDER_SHARE = 0.05

@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from detectors.errors import DetectorError
 from detectors.parts.host import moved
+from detectors.parts.squares import cut_squares
 
 
 class Cutter(nn.Module):
@@ -60,20 +61,6 @@ class Cutter(nn.Module):
     def cut(self, images: Tensor, places: Tensor) -> Tensor:
         """Give the (B, n, C, side, side) patches of (B, C, H, W) images at (B, n, 2) places."""
         return cut_squares(images, places[..., 0], places[..., 1], self.side)
-
-
-def cut_squares(images: Tensor, top: Tensor, left: Tensor, side: int) -> Tensor:
-    """Give the (B, n, C, side, side) squares of (B, C, H, W) images at (B, n) corners.
-
-    By the number of each pixel: an index of images would fix their number in an exported network.
-    """
-    line = torch.arange(side, device=images.device)
-    rows = top[..., None] + line  # (B, n, side)
-    columns = left[..., None] + line
-    pixels = rows[..., :, None] * images.shape[3] + columns[..., None, :]  # (B, n, side, side)
-    wanted = pixels.flatten(1)[:, None].expand(-1, images.shape[1], -1)
-    found = images.flatten(2).gather(2, wanted)  # (B, C, n side^2)
-    return found.reshape(*images.shape[:2], *pixels.shape[1:]).transpose(1, 2)
 
 
 @torch.no_grad()
