@@ -24,7 +24,7 @@ from results.files import atomic_write, csv_table
 from results.literature import Literature, is_here, read_literature
 from results.run import RunContents
 from results.statistics.joint import Bootstrap
-from results.store import write_record
+from results.store import read_run, write_record
 from results.verifying import refuse_faults
 
 DERIVED = ("records", "tables", "figures")
@@ -58,9 +58,9 @@ def report(run: str | Path, *, paper: bool = False) -> Path:
 
 def _report(run: Path) -> Path:
     """Build everything that follows from a run's scores."""
-    contents = RunContents(run)
-    if not contents.facts.entries:
+    if not read_run(run).entries:
         raise LeaderboardError(f"{run}: the run has no detector, so there is nothing to report")
+    contents = RunContents(run)
     refuse_faults(contents)
     bootstrap = Bootstrap(contents)
     made = evaluate_contents(contents, bootstrap)

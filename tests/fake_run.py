@@ -90,7 +90,9 @@ def make_run(
     samples = fake_samples() if samples is None else samples
     loaded = [load_protocol(p) if isinstance(p, str) else p for p in protocols]
     expansions = [
-        expand(protocol, samples, trained=bool(detectors), elsewhere=bool(elsewhere))
+        expand(
+            protocol, samples, trained=bool(detectors) or not elsewhere, elsewhere=bool(elsewhere)
+        )
         for protocol in loaded
     ]
     entries = []
