@@ -2,6 +2,7 @@ import json
 from importlib.resources import files
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -11,6 +12,7 @@ from protocols.diagram import diagram
 from protocols.errors import ProtocolError, UnknownNameError
 from protocols.examples import example_samples
 from protocols.expansion import expand
+from protocols.samples import validate
 from protocols.schema import Protocol, load_protocol, protocol_names
 from tests.protocol_hashes import HASHES
 
@@ -247,3 +249,13 @@ def test_levels_are_the_published_ones() -> None:
     assert table["real-world/resize"].levels == (0.9, 0.75, 0.5, 0.35, 0.25)
     assert table["deeperforensics/gaussian-blur"].levels == (7, 9, 13, 17, 21)
     assert table["deeperforensics/gaussian-noise"].levels == (0.001, 0.002, 0.005, 0.01, 0.05)
+
+
+@pytest.mark.parametrize("name", protocol_names())
+def test_example_samples_are_as_validation_leaves_them(name: str) -> None:
+    samples = example_samples(load_protocol(name), count=2)
+    for role, rows in samples.groupby("dataset"):
+        table = rows.drop(columns=["dataset", "problem"]).reset_index(drop=True)
+        pd.testing.assert_frame_equal(validate(table, str(role)), table, check_dtype=False)
+    keys = list(zip(samples["dataset"], samples["sample_id"], strict=True))
+    assert keys == sorted(set(keys))
