@@ -104,7 +104,7 @@ def test_a_video_may_count_by_the_greatest_of_each_frames_faces(tmp_path: Path) 
     samples["sample_id"] = ids + "&xywh=" + (number % 2).astype(str) + ",0,9,9"
     samples = samples.sort_values("sample_id", ignore_index=True)
     levels = VIDEO.model_copy(update={"levels": ("video", "video-max")})
-    run = make_run(tmp_path, samples=samples, protocols=[levels], detectors=["mfclip"])
+    run = make_run(tmp_path, samples=samples, protocols=[levels], detectors=["spectrum"])
     record = only(evaluate(run), "FS")
     cells = {c.level: c for c in record.cells if c.test == "FS"}
     logits = read_scores(run, record.model).set_index("sample_id")["logit"]

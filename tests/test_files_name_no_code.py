@@ -26,6 +26,7 @@ from benchmark.training.checksums import write_checksums
 from benchmark.training.store import ModelStore
 from detectors import CATALOG, CodeError, UnknownDetectorError, detector_class
 from detectors.catalog import check_stated
+from results.files import file_hash
 from results.store import read_run
 from tests.own_detector import Write, detector
 from tests.small_data import write_dataset, write_recipe
@@ -235,11 +236,12 @@ def test_facts_that_name_a_checkpoint_fetch_nothing(
     folder = store / model
     monkeypatch.setattr("huggingface_hub.snapshot_download", None)  # a call is a TypeError
     facts, config = folder / "facts.json", folder / "config.json"
-    facts.write_text(json.dumps(json.loads(facts.read_text()) | {"detector": "hf:some/where"}))
     options = {"checkpoint": "some/where", "labels": {"real": [0], "fake": [1]}}
     config.write_text(
         json.dumps({"format": 1, "detector": "huggingface", "init": "none", "options": options})
     )
+    stated = {"detector": "hf:some/where", "config": file_hash(config)}
+    facts.write_text(json.dumps(json.loads(facts.read_text()) | stated))
     image = manifest.parent / "one" / "real" / "test0.png"
     done = call("score", image, "--model", model, "--store", store)
     assert "a saved detector fetches nothing, and its options ask for 'some/where'" in error(done)

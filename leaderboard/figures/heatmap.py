@@ -57,7 +57,7 @@ def heat_map_pictures(context: Context) -> list[Picture]:
     columns = _matrix_columns(view, len(drawn))
     with new_figure() as figure:
         keys = _matrix_keys(view)
-        width, lines = _size_matrices(figure, view, drawn, columns, len(keys))
+        width, lines = _size_matrices(figure, view, drawn, columns, keys)
         grid = figure.subplots(math.ceil(len(drawn) / columns), columns, squeeze=False)
         axes = list(grid.ravel())
         spots: list[Spot] = []
@@ -135,7 +135,7 @@ def _matrix_columns(view: ProtocolView, number: int) -> int:
 
 
 def _size_matrices(
-    figure: Figure, view: ProtocolView, drawn: Sequence[_Panel], columns: int, n_keys: int
+    figure: Figure, view: ProtocolView, drawn: Sequence[_Panel], columns: int, keys: Sequence[Patch]
 ) -> tuple[float, int]:
     """Make the figure as large as its cells need, no larger.
 
@@ -152,9 +152,17 @@ def _size_matrices(
     longest = max(len(shorten(test.label)) for test in view.tests)
     below = (0.085 if len(view.tests) > 8 else 0.06) * longest + 0.5
     width = max(6.5, min(WIDTH, columns * len(view.tests) * side * 1.05 + names + 1))
-    lines = 1 if n_keys < 3 or (width > 9 and n_keys < 4) else 2
+    fits = (n for n in range(1, len(keys)) if _legend_width(keys, n) < width)
+    lines = next(fits, len(keys))
     figure.set_size_inches(width, rows * height + below + 0.25 * lines + 0.3)
     return side, lines
+
+
+def _legend_width(keys: Sequence[Patch], lines: int) -> float:
+    """Estimate the width in inches of a legend that is filled column by column."""
+    lengths = [len(str(key.get_label())) for key in keys]
+    longest = [max(lengths[start : start + lines]) for start in range(0, len(lengths), lines)]
+    return sum(0.075 * length + 0.6 for length in longest)
 
 
 def _matrix(axis: Axes, view: ProtocolView, drawn: _Panel, colours: ScalarMappable) -> list[Spot]:
