@@ -51,7 +51,7 @@ def test_growth_covers_batch_patches_and_side(tmp_path: Path) -> None:
     rows = run(tmp_path, "growth")
     shapes = [(row["batch"], row["patches"], row["side"]) for row in rows]
     assert shapes == [
-        (1, 2, 128), (2, 2, 128), (4, 2, 128), (2, 4, 128), (2, 16, 128), (2, 2, 192), (2, 2, 256)
+        (1, 1, 128), (2, 1, 128), (4, 1, 128), (2, 4, 128), (2, 16, 128), (2, 1, 192), (2, 1, 256)
     ]  # fmt: skip
 
 
