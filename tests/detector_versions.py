@@ -2,10 +2,11 @@
 
     python -m tests.detector_versions
 
-Models of the catalog's detectors are known by ``Card.version``, and by ``CONTRACT_VERSION`` for
-what all detectors share. Whoever changes their code raises one of the two, so that no model of the
-old code is taken for one of the new. A change that moves no number (a rename, say) may keep the
-version: its entry is deleted from the file by hand, written anew, and the commit says why.
+Models of the catalog's detectors are known by ``Card.version``, by ``CONTRACT_VERSION`` for what
+all detectors share, and by ``TRAINING_VERSION`` for the trainer. Whoever changes their code raises
+one of them, so that no model of the old code is taken for one of the new. A change that moves no
+number (a rename, say) may keep the version: its entry is deleted from the file by hand, written
+anew, and the commit says why.
 """
 
 import hashlib
@@ -15,14 +16,21 @@ from pathlib import Path
 from typing import TypedDict
 
 from benchmark.training.identity import of_card
-from benchmark.training.sources import contract_sources, shipped_hash, shipped_sources
+from benchmark.training.jobs import TRAINING_VERSION
+from benchmark.training.sources import (
+    contract_sources,
+    shipped_hash,
+    shipped_sources,
+    trainer_sources,
+)
 from detectors.card import CONTRACT_VERSION
 from detectors.cards import CARDS, CATALOG
 from detectors.cards.foundation import HUGGINGFACE
 from detectors.catalog import CHECKPOINT, catalog_target
 
 VERSIONS = Path(__file__).with_suffix(".json")
-CONTRACT = "contract"
+CONTRACT, TRAINING = "contract", "training"
+_CONSTANTS = {CONTRACT: "CONTRACT_VERSION", TRAINING: "TRAINING_VERSION"}
 RUN = "run: python -m tests.detector_versions"
 
 
@@ -36,7 +44,8 @@ def found() -> dict[str, Entry]:
     cards = {target: CARDS[name] for name, target in CATALOG.items()}
     cards[catalog_target(f"{CHECKPOINT}any")] = HUGGINGFACE
     entries = {
-        CONTRACT: Entry(version=CONTRACT_VERSION, hash=shipped_hash(contract_sources())[:12])
+        CONTRACT: Entry(version=CONTRACT_VERSION, hash=shipped_hash(contract_sources())[:12]),
+        TRAINING: Entry(version=TRAINING_VERSION, hash=shipped_hash(trainer_sources())[:12]),
     }
     for target, card in cards.items():
         module, _, name = target.partition(":")
@@ -52,14 +61,12 @@ def refusals(known: Mapping[str, Entry], now: Mapping[str, Entry]) -> list[str]:
     told = []
     for name in sorted(known.keys() & now.keys()):
         before, entry = known[name], now[name]
-        raised = contract or entry["version"] > before["version"]
+        raised = (contract and name != TRAINING) or entry["version"] > before["version"]
         if entry["version"] < before["version"]:
             told.append(f"the version of {name} was lowered to {entry['version']}")
         elif entry["hash"] != before["hash"] and not raised:
-            of = "" if name == CONTRACT else f"Card.version of {name} (or "
-            told.append(
-                f"{name} was changed: raise {of}CONTRACT_VERSION{')' if of else ''}, then {RUN}"
-            )
+            version = _CONSTANTS.get(name, f"Card.version of {name} (or CONTRACT_VERSION)")
+            told.append(f"{name} was changed: raise {version}, then {RUN}")
     return told
 
 

@@ -7,10 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.training.sources import Source, contract_sources, shipped_hash
+from benchmark.training.sources import (
+    TRAINER,
+    Source,
+    contract_sources,
+    shipped_hash,
+    trainer_sources,
+)
 from detectors.cards import CATALOG
 from tests import detector_versions
-from tests.detector_versions import CONTRACT, VERSIONS, Entry, found, refusals
+from tests.detector_versions import CONTRACT, TRAINING, VERSIONS, Entry, found, refusals
 
 FOLDER = Path(__file__).parents[1] / "detectors"
 
@@ -68,8 +74,8 @@ def test_a_version_that_is_written_down_is_never_changed() -> None:
     assert known == now, detector_versions.RUN
 
 
-def test_every_detector_and_the_contract_have_a_version() -> None:
-    assert set(found()) == {*CATALOG, "huggingface", CONTRACT}
+def test_every_detector_the_contract_and_the_trainer_have_a_version() -> None:
+    assert set(found()) == {*CATALOG, "huggingface", CONTRACT, TRAINING}
 
 
 def test_comments_docstrings_and_layout_change_no_hash(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +192,11 @@ def test_packages_of_detectors_only_pass_names_on() -> None:
             assert all(ast.unparse(node).startswith(passed_on) for node in left), path
 
 
-KNOWN = {CONTRACT: Entry(version=1, hash="c"), "npr": Entry(version=2, hash="a")}
+KNOWN = {
+    CONTRACT: Entry(version=1, hash="c"),
+    TRAINING: Entry(version=1, hash="t"),
+    "npr": Entry(version=2, hash="a"),
+}
 
 
 @pytest.mark.parametrize(
@@ -208,6 +218,12 @@ KNOWN = {CONTRACT: Entry(version=1, hash="c"), "npr": Entry(version=2, hash="a")
             ["contract was changed: raise CONTRACT_VERSION, then run: "
              "python -m tests.detector_versions"],
         ),
+        (
+            TRAINING, 1, "u",
+            ["training was changed: raise TRAINING_VERSION, then run: "
+             "python -m tests.detector_versions"],
+        ),
+        (TRAINING, 2, "u", []),
     ],
 )  # fmt: skip
 def test_a_changed_hash_needs_a_higher_version(
@@ -219,6 +235,17 @@ def test_a_changed_hash_needs_a_higher_version(
 def test_a_raised_contract_stands_for_all() -> None:
     now = {CONTRACT: Entry(version=2, hash="d"), "npr": Entry(version=2, hash="b")}
     assert refusals(KNOWN, now) == []
+    # How a model is trained is no detector's.
+    (refused,) = refusals(KNOWN, now | {TRAINING: Entry(version=1, hash="u")})
+    assert "raise TRAINING_VERSION" in refused
+
+
+def test_a_changed_trainer_is_noticed_and_is_no_detectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert trainer_sources().keys() == set(TRAINER)
+    new = "\n\nADDED = 1\n"
+    assert changed(monkeypatch, lambda text: text + new, "benchmark/training/sampling") == {
+        TRAINING
+    }
 
 
 def test_nothing_is_written_over_a_version_that_stands(

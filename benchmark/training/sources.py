@@ -20,6 +20,14 @@ from benchmark.training.syntax import dump, imported, parsed, parts
 CONTRACT = (
     *("base", "catalog", "fetching", "inference", "loading", "pretrained", "transform", "weights"),
 )
+# What a model learns rests on these too: how images are read and the trainer takes its steps.
+TRAINER = (
+    *(f"benchmark.data.{name}" for name in ("encoding", "images", "source", "video")),
+    *(
+        f"benchmark.training.{name}"
+        for name in ("augmentation", "batches", "gradient", "optim", "recipe", "sampling", "train")
+    ),
+)
 # Of these no line can move a number but what ``identity.of_card`` takes from a card.
 _INERT = ("detectors.card", "detectors.cards", "detectors.errors")
 _OURS = ("benchmark", "detectors", "forgerybench.py", "leaderboard", "protocols", "results")
@@ -87,6 +95,11 @@ def contract_sources() -> dict[str, Source]:
     """Read the modules of ``detectors`` that all detectors share, by name."""
     roots = [f"detectors.{name}" for name in CONTRACT]
     return _followed(roots, lambda name, _: _counts(name), packages=False)
+
+
+def trainer_sources() -> dict[str, Source]:
+    """Read the modules of ``TRAINER``, and none that they import, by name."""
+    return _followed(TRAINER, lambda name, _: name in TRAINER, packages=False)
 
 
 def own_hash(sources: Mapping[str, Source]) -> str:
