@@ -283,7 +283,8 @@ def _weight_faults(
 ) -> tuple[Sequence[Fault], Sequence[str]]:
     """Compare trained models with the sha256 that the run states, where they are at hand."""
     faults, absent = [], []
-    for model, facts in contents.models.items():
+    trained = {name: facts for name, facts in contents.models.items() if facts.imported is None}
+    for model, facts in trained.items():
         for name, stated in (
             ("model.safetensors", facts.weights),
             ("config.json", facts.config),
@@ -295,5 +296,5 @@ def _weight_faults(
                 told = f"has the sha256 {found[:12]}, and the run's model {stated[:12]}"
                 faults.append(Fault("weights", f"{path}: {told}"))
     missing = len(set(absent))
-    notes = [f"the weights of {missing} of {len(contents.models)} models are not at hand"]
+    notes = [f"the weights of {missing} of {len(trained)} models are not at hand"]
     return faults, notes if missing else []

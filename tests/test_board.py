@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmark.cli.app import app
+from benchmark.study.importing import ImportSettings, import_scores
 from leaderboard.board.build import build_board, gather
 from leaderboard.board.entries import run_entries, slug
 from leaderboard.board.ranking import Slice, lead_of, slices
@@ -27,6 +28,7 @@ from leaderboard.board.schema import (
 from leaderboard.errors import LeaderboardError
 from results.comparing import compare_detectors
 from results.literature import Literature, Name, Reported
+from results.store import read_samples
 from tests.fake_board import make_entry
 from tests.fake_run import make_run
 
@@ -176,6 +178,62 @@ def test_only_unseen_cells_count_and_the_lead_has_an_interval() -> None:
     assert high is not None
     assert low < value < high
     assert value == pytest.approx(0.1, abs=0.02)
+
+
+def test_cells_that_are_too_small_rank_nobody(tmp_path: Path) -> None:
+    def small(entry: BoardEntry) -> BoardEntry:
+        cells = [cell.model_copy(update={"headline": False}) for cell in entry.cells]
+        return entry.model_copy(update={"cells": tuple(cells)})
+
+    entries = [small(make_entry("a", strength=0.9)), small(make_entry("b", strength=0.6))]
+    found = only(entries)
+    assert found.counting == ()
+    assert [(row.rank, row.mean, row.borda, row.covered) for row in found.rows] == [
+        (None, None, None, 0), (None, None, None, 0),
+    ]  # fmt: skip
+    assert lead_of(found) is None
+    page = build_board(entries, tmp_path / "site").read_text(encoding="utf-8")
+    assert "Nobody leads Cross Forgery: no cell counts" in page
+
+
+def test_what_was_measured_opens_a_board() -> None:
+    entries = [
+        make_entry("paper", state="reported", protocol="a-protocol"),
+        make_entry("ours", protocol="b-protocol"),
+    ]
+    assert [each.protocol for each in slices(entries) if each.is_headline] == [
+        "b-protocol", "a-protocol",
+    ]  # fmt: skip
+
+
+def test_imported_scores_stand_in_a_table_of_their_own_and_leave_gaps(tmp_path: Path) -> None:
+    made = make_run(tmp_path / "run", protocols=["cross-generator"], detectors=["xception"])
+    samples = read_samples(made)
+    tests = samples[samples["split"] == "test"]
+    given = tests[["sample_id"]].assign(prob_fake=np.linspace(0.1, 0.9, len(tests)))
+    lacking = given[given["sample_id"] != tests[tests["label"] == "fake"]["sample_id"].iloc[0]]
+    alone = build_board(run_entries(made), tmp_path / "alone").read_text(encoding="utf-8")
+    for name, table in (("Whole", given), ("Gaps", lacking)):
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+        import_scores(
+            ImportSettings(
+                file=tmp_path / f"{name}.csv", detector=name, out=made, data=None, protocols=()
+            )
+        )
+    entries = run_entries(made)
+    tables = {each.place: each for each in slices(entries) if each.is_headline}
+    assert list(tables) == ["cross-generator-v1", "cross-generator-v1-elsewhere"]
+    own, elsewhere = tables.values()
+    assert [row.entry.detector for row in own.rows] == ["xception"]
+    assert {row.entry.detector: row.rank for row in elsewhere.rows} == {"Whole": 1, "Gaps": None}
+    short = next(row for row in elsewhere.rows if row.entry.detector == "Gaps")
+    assert 0 < short.covered < len(elsewhere.counting)
+    page = build_board(entries, tmp_path / "site").read_text(encoding="utf-8")
+    lead = re.compile(r'<p class="answer".*?</p>', re.DOTALL)
+    assert lead.findall(page) == lead.findall(alone)
+    inner = (tmp_path / "site/protocols/cross-generator-v1-elsewhere.html").read_text("utf-8")
+    assert "trained elsewhere</h1>" in inner
+    assert "<td>?</td>" in inner
 
 
 def test_published_numbers_of_the_same_cells_are_entries_of_their_own(

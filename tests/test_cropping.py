@@ -360,9 +360,14 @@ def test_the_command_prints_counts_and_the_manifest(tmp_path: Path) -> None:
     policies(tmp_path / "in")
     arguments = ["data", "crop", str(tmp_path / "in" / "manifest.csv"), "--recipe", "deepfakebench"]
     arguments += ["--detector", "red", "-o", str(tmp_path / "out")]
-    done = CliRunner().invoke(app, arguments)
+    done = CliRunner().invoke(app, arguments, env={"COLUMNS": "80"})
     assert done.exit_code == 0, done.output
-    assert "test real: camera (one)" in done.stdout
+    assert "test real:" in done.stdout
+    assert "camera (one)" in done.stdout
+    heads = done.stdout.splitlines()[2]
+    assert [head.strip() for head in heads.split("┃")[2:-1]] == [
+        "pictures", "no face", "several", "left out", "crops", "outside",
+    ]  # fmt: skip
     assert f"Manifest: {tmp_path / 'out' / 'manifest.csv'} (3 crops)" in done.stdout
     assert "Cutting out faces" in done.stderr
     wrong = CliRunner().invoke(app, [*arguments, "--outside", "refuse"])

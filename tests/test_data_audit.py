@@ -1,7 +1,9 @@
 """The audit: every planted fault is found and named, and none is invented where there is none."""
 
 import json
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -261,6 +263,15 @@ def test_names_of_strangers_act_on_nobody(clean: Path, tmp_path: Path) -> None:
     page = write_audit(audited(changed(clean, plant)), tmp_path / "page")
     assert "<script>alert" not in page.read_text()
     assert "&lt;script&gt;" in page.read_text()
+
+
+def test_clues_that_tell_stand_first_on_the_page(clean: Path, tmp_path: Path) -> None:
+    found = audited(clean)
+    told = found.shortcuts[-1]._replace(subject="what tells", auc=0.99, low=0.98, high=1.0)
+    page = write_audit(replace(found, shortcuts=(*found.shortcuts, told)), tmp_path / "page")
+    rows = re.findall(r'<tr><th scope="row">(.*?)</th>', page.read_text(encoding="utf-8"))
+    assert rows[0] == "what tells"
+    assert len(rows) == len(found.shortcuts) + 1
 
 
 @pytest.mark.slow

@@ -17,9 +17,13 @@ from benchmark.data.matching import AMBIGUOUS, UNKNOWN, Matcher, normalised
 from benchmark.data.outside import read_outside
 from benchmark.errors import BenchmarkError
 from benchmark.study.importing import ImportedRun, ImportSettings, import_scores
+from leaderboard.errors import LeaderboardError
+from leaderboard.figures.hardest import find_cell
 from protocols import ELSEWHERE
 from results.comparing import compare_detectors
+from results.run import RunContents
 from results.store import read_model, read_run, read_samples, read_scores, records
+from results.verifying import verify
 from tests.fake_run import make_run
 from tests.small_data import write_dataset
 
@@ -103,6 +107,33 @@ def test_they_stand_beside_detectors_of_a_run_and_are_compared(tmp_path: Path) -
     found = compare_detectors(run, "My net", "xception", resamples=100)
     assert len(found.cells) == 36
     assert all(each.left is not None for each in found.cells)
+
+
+def test_what_was_imported_has_no_weights_and_cells_of_its_own(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", protocols=["cross-generator"], detectors=["xception"])
+    samples = read_samples(run)
+    tests = samples[samples["split"] == "test"].iloc[1:]
+    scores = tests[["sample_id"]].assign(logit_fake=np.arange(len(tests)) % 7)
+    scores.to_csv(tmp_path / "scores.csv", index=False)
+    found = imported(tmp_path / "scores.csv", run, None)
+    assert verify(run).notes == ("the weights of 6 of 6 models are not at hand",)
+    page = found.page.read_text(encoding="utf-8")
+    assert "Its scores were imported: there is no card." in page
+    contents = RunContents(run)
+    trained = next(t for t in contents.trainings("cross-generator") if t != ELSEWHERE)
+    cells = [f"cross-generator/{{}}/{test}" for test in dict.fromkeys(
+        cell.test.name for cell in contents.expansions["cross-generator"].cells
+    )]  # fmt: skip
+    with pytest.raises(LeaderboardError, match=f"name a cell like cross-generator/{ELSEWHERE}/"):
+        find_cell(contents, cells[0].format(trained), "My net")
+    told = {}
+    for cell in cells:
+        try:
+            told[cell] = find_cell(contents, cell.format(ELSEWHERE), "My net")[0].detector
+        except LeaderboardError as error:
+            told[cell] = str(error)
+    assert "My net" in told.values()
+    assert any("1 of its" in each and "were not given" in each for each in told.values())
 
 
 @pytest.mark.parametrize("form", ["csv", "semicolons", "parquet", "jsonl", "npz"])
@@ -349,6 +380,8 @@ def test_the_command_tells_coverage_by_its_exit_code(
     done = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
     assert done.exit_code == 1, done.output
     assert "114 of the 120 scores that are needed" in done.output
+    assert "Probabilities, greater means fake" in done.output
+    assert "under 1 condition (clean 6); a column 'condition' says" in done.output
     assert "coverage is 0.9500, below --min-coverage 1" in done.output
     done = CliRunner().invoke(app, [*arguments, "--min-coverage", "0.9"], env={"COLUMNS": "200"})
     assert done.exit_code == 0, done.output

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from leaderboard.tables import paper
 from leaderboard.tables.paper import ONE_COLUMN, TWO_COLUMNS, to_paper, width_of
 from leaderboard.tables.registry import TABLES
 from leaderboard.tables.table import BEST, SEEN, Section, Table, TableCell, to_latex
@@ -101,6 +102,12 @@ def test_no_size_leaks_from_a_table() -> None:
             assert depth + line.partition("\\footnotesize")[0].count("{") > 0
         depth += line.count("{") - line.count("}")
     assert depth == 0
+
+
+def test_reading_the_font_says_nothing_on_the_terminal(caplog: pytest.LogCaptureFixture) -> None:
+    paper._widths.cache_clear()
+    assert width_of("0") > 0
+    assert caplog.messages == []
 
 
 def test_widths_are_those_of_the_font() -> None:

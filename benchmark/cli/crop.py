@@ -89,5 +89,6 @@ def _tell_cropped(name: str, cropped: "Cropped") -> None:
         [*rows, ["all", *map(str, numbers.sum())]],
         f"several: more than one face; outside: crops that leave their picture; {LEFT_OUT} "
         "lists the pictures without a crop",
+        whole=False,  # the heads of the numbers are not folded for it
     )
     say(f"Manifest: {cropped.manifest} ({numbers['crops'].sum()} crops)")

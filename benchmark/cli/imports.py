@@ -1,16 +1,20 @@
 """The command that brings scores in which were made elsewhere."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from benchmark.cli.console import EXIT_ERROR, doing, error_console, fail, reports_errors, say
 from benchmark.cli.options import read_data
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 # Nothing here may import torch at the top: --help stays light.
 import_app = typer.Typer()
 _NAMED = 5  # rows of each kind that are named on the terminal
+_KINDS = {"logit": "Logits", "probability": "Probabilities"}
 
 
 @import_app.command("import")
@@ -67,7 +71,7 @@ def import_command(
     """Add scores of your own code to a run, or begin one: its tables, intervals, comparisons."""
     with doing("Reading scores"):
         from benchmark.data.columns import Stated
-        from benchmark.study.importing import ImportSettings, import_scores
+        from benchmark.study.importing import MISSING, UNDER, ImportSettings, import_scores
 
         stated = Stated(
             id=id_column, score=score, fake=fake, real=real, kind=kind, positive=positive
@@ -86,7 +90,7 @@ def import_command(
         )
     told = found.facts
     say(f"{detector} ({found.model}): {told.given} of the {told.needed} scores that are needed")
-    say(f"{told.kind}s, {told.direction}")
+    say(f"{_KINDS[told.kind]}, {told.direction}")
     if "nobody stated" in told.direction:
         error_console.print(
             "[yellow]warning:[/] the direction was taken from the labels of these very samples: "
@@ -98,9 +102,25 @@ def import_command(
     for what, rows in found.problems.groupby(found.problems["why"].str.split(":").str[0]):
         named = ", ".join(rows["id"].head(_NAMED))
         say(f"{what}: {len(rows)} ({named}{', ...' if len(rows) > _NAMED else ''})")
+        if what == MISSING:
+            say(_conditions(rows["why"].str.partition(UNDER)[2]))
     if found.rows_file is not None:
         say(f"All of these, row by row: {found.rows_file}")
     say(f"Report: {found.page}")
     if told.coverage < min_coverage:
-        fail(f"coverage is {told.coverage:.4f}, below --min-coverage {min_coverage:g}")
+        fail(
+            f"coverage is {told.coverage:.4f}, below --min-coverage {min_coverage:g}: the scores "
+            "are in the run, and cells that lack one have no numbers"
+        )
         raise typer.Exit(EXIT_ERROR)
+
+
+def _conditions(keys: "pd.Series[str]") -> str:
+    """Say under which conditions scores are missing: often a file has the clean images alone."""
+    counts = keys.value_counts(sort=False)
+    named = ", ".join(f"{key} {number}" for key, number in counts.head(_NAMED).items())
+    more = ", ..." if len(counts) > _NAMED else ""
+    return (
+        f"  under {len(counts)} condition{'s' if len(counts) != 1 else ''} ({named}{more}); "
+        "a column 'condition' says which one a row is of, without it all are of undamaged images"
+    )

@@ -45,6 +45,7 @@ from results.store import (
 Unscored = Literal["gap", "wrong"]
 _BATCH_SIZE = 48  # of a run that is begun here: a later sitting goes on with it
 _WORKERS = 4
+MISSING, UNDER = "missing", "not scored under "  # how a sample without a score is listed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -320,7 +321,7 @@ def _problems(
             found.append((row, name, f"status: {given.status[number]}"))
     ids = samples["sample_id"].to_numpy()
     for key, at in missing.items():
-        found += [("", str(ids[place]), f"missing: not scored under {key}") for place in at]
+        found += [("", str(ids[place]), f"{MISSING}: {UNDER}{key}") for place in at]
     return pd.DataFrame(found, columns=["row", "id", "why"])
 
 

@@ -151,7 +151,7 @@ def _cell(result: Result, view: ProtocolView, joint: Joint) -> EntryCell:
         n_real=record.n_real,
         n_fake=record.n_fake,
         metrics={name: number for name, number in metrics.items() if number is not None},
-        replicates=_replicates(result, view, joint),
+        replicates=None if metrics[view.metric] is None else _replicates(result, view, joint),
     )
 
 

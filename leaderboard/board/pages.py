@@ -17,6 +17,7 @@ from leaderboard.board.payload import (
 )
 from leaderboard.board.ranking import Lead, Slice, lead_of, slices
 from leaderboard.board.schema import BoardEntry, DatasetFacts, newest
+from leaderboard.errors import LeaderboardError
 from leaderboard.site.templating import environment, json_block, safe_address, sealed
 from protocols import ELSEWHERE
 from results.rounding import rounded, signed
@@ -32,6 +33,7 @@ MENU = (
     ("Submit", "submit.html"),
 )
 DOWNLOADS = ("board.json", "board.csv", "board.parquet")
+_SIDES = {True: "■", False: "□", None: "?"}  # seen in training, not, not known
 _LEDES = {
     "robustness": (
         "The headline metric, mean over the cells that count, as images are damaged more and more. "
@@ -71,6 +73,8 @@ class Pages:
         self._entries = newest(entries)
         self._slices = slices(self._entries)
         self._found = [self._with_lead(each) for each in headlines(self._slices)]
+        if not self._found:
+            raise LeaderboardError("no entry has a number, so there is no board to make")
         self._systems = systems_of(self._entries)
         self._titles = {who: entry.title for who, entry in self._systems.items()}
         self._environment = environment()
@@ -89,8 +93,7 @@ class Pages:
         yield "history.html", self._page("history", "History", versions=self._versions())
         yield "submit.html", self._page("submit", "How to submit")
         for found in self._found:
-            name = f"protocols/{found.slice.protocol}-v{found.slice.version}.html"
-            yield name, self._protocol(found)
+            yield f"protocols/{found.slice.place}.html", self._protocol(found)
         for who in self._systems:
             yield f"detectors/{who}.html", self._detector(who)
 
@@ -115,10 +118,9 @@ class Pages:
 
     def _with_lead(self, found: Slice) -> Found:
         """Find who leads a slice."""
-        title = found.rows[0].entry.protocol_title
         sides = {found.columns[at].seen for at in found.counting}
         said = "unseen" if False in sides else "seen" if True in sides else ELSEWHERE
-        return Found(found, title, said, lead_of(found))
+        return Found(found, found.title, said, lead_of(found))
 
     def _front(self) -> str:
         """Make the front page."""
@@ -153,20 +155,16 @@ class Pages:
     def _protocol(self, found: Found) -> str:
         """Make a protocol's page."""
         entry = found.slice.rows[0].entry
-        same = [
-            each
-            for each in self._slices
-            if (each.protocol, each.version) == (found.slice.protocol, found.slice.version)
-        ]
+        same = [each for each in self._slices if each.place == found.slice.place]
         tests = list(dict.fromkeys(column.test for column in found.slice.columns))
         marks: dict[str, dict[str, str]] = {}
         for column in found.slice.columns:
-            mark = "·" if not column.headline else "■" if column.seen else "□"
+            mark = _SIDES[column.seen] if column.headline else "·"
             marks.setdefault(column.training, {})[column.test] = mark
         data = {role: fact for row in found.slice.rows for role, fact in row.entry.data.items()}
         return self._page(
             "protocol",
-            entry.protocol_title,
+            found.title,
             is_inner=True,
             found=found,
             entry=entry,
@@ -181,16 +179,14 @@ class Pages:
         entries = [entry for entry in self._entries if entry.entry == who]
         parts = []
         for entry in entries:
-            found = next(
-                f.slice
-                for f in self._found
-                if (f.slice.protocol, f.slice.version) == (entry.protocol, entry.protocol_version)
-            )
-            row = next((row for row in found.rows if row.entry is entry), None)
+            # A table has no row where its entry has no number.
+            found = next((f.slice for f in self._found if f.slice.place == entry.place), None)
+            rows = found.rows if found else ()
+            row = next((row for row in rows if row.entry is entry), None)
             parts.append(
                 {
-                    "entry": entry, "row": row, "metric": found.metric,
-                    "counting": len(found.counting),
+                    "entry": entry, "row": row, "metric": entry.metrics[0],
+                    "counting": len(found.counting) if found else 0,
                 }
             )  # fmt: skip
         entry = entries[0]

@@ -22,7 +22,6 @@ def front_payload(entries: Sequence[BoardEntry], laid_out: Sequence[Slice]) -> d
     """Give all slices for the table of the front page: numbers in thousandths, holes null."""
     systems = systems_of(entries)
     places = {name: at for at, name in enumerate(systems)}
-    titles = {(entry.protocol, entry.protocol_version): entry.protocol_title for entry in entries}
     return {
         "systems": [
             {
@@ -39,8 +38,8 @@ def front_payload(entries: Sequence[BoardEntry], laid_out: Sequence[Slice]) -> d
         ],
         "slices": [
             {
-                "protocol": f"{each.protocol}-v{each.version}",
-                "title": titles[each.protocol, each.version],
+                "protocol": each.place,
+                "title": each.title,
                 "level": each.level,
                 "metric": each.metric,
                 "condition": each.condition,
@@ -89,7 +88,7 @@ def compare_payload(laid_out: Sequence[Slice]) -> list[dict[str, Any]]:
     """Give what two entries are compared by: headline metrics, cell by cell, with resamples."""
     return [
         {
-            "protocol": f"{each.protocol}-v{each.version}",
+            "protocol": each.place,
             "level": each.level,
             "metric": each.metric,
             "condition": each.condition,
@@ -133,7 +132,7 @@ def robustness_payload(laid_out: Sequence[Slice]) -> list[dict[str, Any]]:
                         series.setdefault(row.entry.entry, []).append(point)
             groups.append(
                 {
-                    "title": f"{headline.protocol}: {name}",
+                    "title": f"{headline.title}: {name}",
                     "x": "severity",
                     "y": f"{headline.metric} by {headline.level}",
                     "series": [[who, line] for who, line in series.items() if len(line) > 1],
@@ -143,13 +142,8 @@ def robustness_payload(laid_out: Sequence[Slice]) -> list[dict[str, Any]]:
 
 
 def _of_one_curve(one: Slice, headline: Slice) -> bool:
-    """Tell whether a slice is of the protocol, level and metric of a headline."""
-    return (one.protocol, one.version, one.level, one.metric) == (
-        headline.protocol,
-        headline.version,
-        headline.level,
-        headline.metric,
-    )
+    """Tell whether a slice is of the table, level and metric of a headline."""
+    return (one.place, one.level, one.metric) == (headline.place, headline.level, headline.metric)
 
 
 def cost_payload(laid_out: Sequence[Slice]) -> list[dict[str, Any]]:
@@ -164,7 +158,7 @@ def cost_payload(laid_out: Sequence[Slice]) -> list[dict[str, Any]]:
         if points:
             groups.append(
                 {
-                    "title": each.protocol,
+                    "title": each.title,
                     "x": "parameters",
                     "y": f"mean {each.metric}",
                     "log": True,
@@ -214,7 +208,7 @@ def seen_payload(laid_out: Sequence[Slice]) -> list[dict[str, Any]]:
         if series:
             groups.append(
                 {
-                    "title": each.protocol,
+                    "title": each.title,
                     "x": f"mean {each.metric}, forgeries seen in training",
                     "y": f"mean {each.metric}, forgeries not seen",
                     "series": series,
@@ -224,10 +218,10 @@ def seen_payload(laid_out: Sequence[Slice]) -> list[dict[str, Any]]:
 
 
 def headlines(laid_out: Sequence[Slice]) -> list[Slice]:
-    """List the first slice of each protocol version: headline metric, level and condition."""
-    found: dict[tuple[str, int], Slice] = {}
+    """List the first slice of each table: headline metric, level and condition."""
+    found: dict[str, Slice] = {}
     for each in laid_out:
-        found.setdefault((each.protocol, each.version), each)
+        found.setdefault(each.place, each)
     return list(found.values())
 
 

@@ -73,7 +73,7 @@ class Slice:
     Attributes:
         columns: All cells that an entry has, in the order they are met.
         counting: Positions of the columns that means are over: unseen headline cells; the seen
-            ones where there are no others.
+            ones where there are no others. Empty where each is small or not comparable.
         rows: By state from the best known to the least, ranked ones first.
     """
 
@@ -94,6 +94,16 @@ class Slice:
         return self.rows[0].entry.metrics[0] == self.metric
 
     @property
+    def place(self) -> str:
+        """The table that it is a view of; ``title`` is its heading."""
+        return self.rows[0].entry.place
+
+    @property
+    def title(self) -> str:
+        """The heading of its table."""
+        return self.rows[0].entry.place_title
+
+    @property
     def chance(self) -> float | None:
         """What guessing gives."""
         known = METRICS.get(self.metric)
@@ -101,16 +111,24 @@ class Slice:
 
 
 def slices(entries: Sequence[BoardEntry]) -> list[Slice]:
-    """Lay out all slices of some entries: the first of each protocol is its headline.
+    """Lay out all slices of some entries: the first of each table is its headline.
+
+    Models that were trained elsewhere have cells of their own, and so a table of their own.
 
     Args:
         entries: The newest versions.
     """
-    protocols: dict[tuple[str, int], list[BoardEntry]] = {}
+    protocols: dict[tuple[str, int, bool], list[BoardEntry]] = {}
     for entry in entries:
-        protocols.setdefault((entry.protocol, entry.protocol_version), []).append(entry)
+        key = (entry.protocol, entry.protocol_version, entry.is_elsewhere)
+        protocols.setdefault(key, []).append(entry)
     found = []
-    for (name, version), some in sorted(protocols.items(), key=lambda item: item[0]):
+    # What was measured comes first: a board of one's own opens with one's own numbers.
+    in_order = sorted(
+        protocols.items(),
+        key=lambda item: (not any(entry.is_measured for entry in item[1]), item[0]),
+    )
+    for (name, version, _), some in in_order:
         first = max(some, key=lambda entry: len(entry.cells))
         conditions: dict[str, tuple[str, int]] = {}
         for entry in (first, *some):
@@ -164,7 +182,6 @@ def _slice(
     shown = list(columns.values())
     unseen = [at for at, c in enumerate(shown) if c.headline and c.seen is False]
     counting = unseen or [at for at, c in enumerate(shown) if c.headline]
-    counting = counting or list(range(len(shown)))
     cells = [tuple(mine.get(key) for key in columns) for mine in of_entry]
     rows: list[Row] = []
     for state in reversed(STATES):
@@ -188,7 +205,7 @@ def _ranked(
     values = values.reshape(len(entries), len(counting))
     known = METRICS.get(metric)
     sign = 1.0 if known is None or known.higher_is_better else -1.0
-    whole = np.isfinite(values).all(axis=1)
+    whole = np.isfinite(values).all(axis=1) & bool(counting)
     means = [float(row.mean()) if full else None for row, full in zip(values, whole, strict=True)]
     draws = [
         _mean_draws(entry, row, metric, counting) if full else None
@@ -307,9 +324,12 @@ def p_of(difference: float, spread: float) -> float:
 
 
 def _borda(values: Floats) -> list[float | None]:
-    """Give the share of comparisons that each row wins; greater is better, NaN loses."""
+    """Give the share of comparisons that each row wins; greater is better, NaN loses.
+
+    None where there is nothing to compare: one row, or no column.
+    """
     number = len(values)
-    if number < 2:
+    if number < 2 or not values.shape[1]:
         return [None] * number
     filled = np.where(np.isfinite(values), values, -np.inf)
     wins = np.zeros(number)

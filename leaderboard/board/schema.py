@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from leaderboard.errors import LeaderboardError
+from protocols import ELSEWHERE
 from results.errors import ResultError
 from results.files import atomic_write, json_text, own_file, read_json
 from results.metrics.checking import Floats
@@ -183,6 +184,22 @@ class BoardEntry(_Strict):
     def file(self) -> str:
         """Its place in a folder of entries."""
         return f"{self.protocol}-v{self.protocol_version}/{self.entry}-{self.version}.json"
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it was trained elsewhere, so that what it has seen is not known."""
+        return bool(self.cells) and all(cell.training == ELSEWHERE for cell in self.cells)
+
+    @property
+    def place(self) -> str:
+        """The table that it stands in: of its protocol version, of what was trained alike."""
+        trained = "-elsewhere" if self.is_elsewhere else ""
+        return f"{self.protocol}-v{self.protocol_version}{trained}"
+
+    @property
+    def place_title(self) -> str:
+        """The heading of that table."""
+        return f"{self.protocol_title}, {ELSEWHERE}" if self.is_elsewhere else self.protocol_title
 
     @property
     def is_measured(self) -> bool:

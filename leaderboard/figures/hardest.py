@@ -85,8 +85,16 @@ def find_cell(
     )
     if cell is None:
         raise LeaderboardError(f"{protocol} does not test {training} on {test}: {condition.label}")
-    entries = [entry for entry in contents.entries(protocol) if entry.training == training]
-    return _chosen(entries, detector, seed), cell
+    every = contents.entries(protocol)
+    own = list(dict.fromkeys(each.training for each in every if each.detector == detector))
+    if own and training not in own:
+        raise LeaderboardError(
+            f"{detector} has no model of '{training}': name a cell like {protocol}/{own[0]}/{test}"
+        )
+    chosen = _chosen([each for each in every if each.training == training], detector, seed)
+    if chosen.model is not None and (lacking := contents.unscored(chosen.model, cell)):
+        raise LeaderboardError(f"{chosen.detector} has no numbers in {name}: {lacking}")
+    return chosen, cell
 
 
 def hardest(contents: RunContents, entry: Entry, cell: Cell, most: int) -> Errors:

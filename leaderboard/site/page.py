@@ -115,6 +115,7 @@ class CardRow:
         anchor: Its place on the page.
         code: Address of its code where it is one that may be linked to.
         card: None where the run took none down.
+        is_imported: Whether its scores were made elsewhere.
     """
 
     anchor: str
@@ -122,6 +123,7 @@ class CardRow:
     pretraining: str
     code: str
     card: CardFacts | None
+    is_imported: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,6 +216,7 @@ def _card_rows(sections: Sequence[ProtocolSection]) -> list[CardRow]:
             pretraining=(model.pretraining if model else None) or "not taken down",
             code=safe_address(model.card.code) if model and model.card else "",
             card=model.card if model else None,
+            is_imported=bool(model and model.imported),
         )
         for number, (name, model) in enumerate(found.items(), 1)
     ]

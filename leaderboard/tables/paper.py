@@ -6,6 +6,7 @@ split between detectors, and columns where even two columns of text do not hold 
 changes sizes stands inside the float.
 """
 
+import struct
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -27,6 +28,7 @@ from leaderboard.tables.table import (
 from protocols.text import printable
 
 ONE_COLUMN, TWO_COLUMNS = 243.0, 506.0  # points
+_EM_OFFSET = 18  # bytes into a font's table 'head'
 MOST_LINES = 54  # of a float: a page holds no more
 _SIZE, _DETAIL_SIZE = 8.0, 5.0  # of \\footnotesize and \\tiny in points, where text has 10
 _SPACE = 3.0  # \\tabcolsep
@@ -81,12 +83,23 @@ def width_of(text: str, size: float = _SIZE, *, bold: bool = False) -> float:
     return plain * (_BOLD if bold else 1)
 
 
+def _units(font: TTFont) -> int:
+    """Give the units of a font's em.
+
+    They are read where the format has them: fontTools would decode the whole table and warn of
+    this font's dates on the terminal.
+    """
+    assert font.reader is not None
+    (units,) = struct.unpack_from(">H", font.reader["head"], _EM_OFFSET)
+    return int(units)
+
+
 @cache
 def _widths() -> dict[str, float]:
     """Give the width of each letter of the font as a share of its size."""
     path = Path(mpl.get_data_path(), "fonts", "ttf", _FONT)
     with TTFont(path) as font:
-        unit, metrics = font["head"].unitsPerEm, font["hmtx"]
+        unit, metrics = _units(font), font["hmtx"]
         names = font.getBestCmap()
         found = {chr(code): metrics[name][0] / unit for code, name in names.items() if code < 127}
     # The font has no space and no dashes of its own at these places.

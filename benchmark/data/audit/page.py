@@ -49,7 +49,8 @@ def _render(audit: Audit) -> str:
                 (each, [[thumbs(sample) for sample in row] for row in each.examples[:_SHOWN]])
                 for each in audit.findings
             ],
-            shortcuts=audit.shortcuts,
+            # What tells comes first: the table is long, and its box scrolls.
+            shortcuts=sorted(audit.shortcuts, key=lambda each: not each.tells),
             unstated=audit.unstated,
             rows=_samples(audit.manifest.samples, thumbs),
         )
