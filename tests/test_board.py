@@ -234,6 +234,7 @@ def test_imported_scores_stand_in_a_table_of_their_own_and_leave_gaps(tmp_path: 
     inner = (tmp_path / "site/protocols/cross-generator-v1-elsewhere.html").read_text("utf-8")
     assert "trained elsewhere</h1>" in inner
     assert "<td>?</td>" in inner
+    assert re.search(r"over \d cells?[,.]", inner), "no side is named that nobody knows"
 
 
 def test_published_numbers_of_the_same_cells_are_entries_of_their_own(

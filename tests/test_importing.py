@@ -19,6 +19,7 @@ from benchmark.errors import BenchmarkError
 from benchmark.study.importing import ImportedRun, ImportSettings, import_scores
 from leaderboard.errors import LeaderboardError
 from leaderboard.figures.hardest import find_cell
+from leaderboard.submissions.packing import pack
 from protocols import ELSEWHERE
 from results.comparing import compare_detectors
 from results.run import RunContents
@@ -117,8 +118,14 @@ def test_what_was_imported_has_no_weights_and_cells_of_its_own(tmp_path: Path) -
     scores.to_csv(tmp_path / "scores.csv", index=False)
     found = imported(tmp_path / "scores.csv", run, None)
     assert verify(run).notes == ("the weights of 6 of 6 models are not at hand",)
+    with pytest.raises(LeaderboardError, match="the scores of 'My net' were imported"):
+        pack(run, tmp_path / "m.zip", submitter="us", training_data="these", detector="My net")
+    assert not (tmp_path / "m.zip").exists()
     page = found.page.read_text(encoding="utf-8")
     assert "Its scores were imported: there is no card." in page
+    said = CliRunner().invoke(app, ["compare", str(run), "xception", "My net"]).stdout
+    assert "were not given" in said
+    assert "0 real" not in said
     contents = RunContents(run)
     trained = next(t for t in contents.trainings("cross-generator") if t != ELSEWHERE)
     cells = [f"cross-generator/{{}}/{test}" for test in dict.fromkeys(

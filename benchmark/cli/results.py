@@ -113,7 +113,8 @@ def _alike(cells: Sequence["Compared"]) -> Iterator[tuple[str, list[list[str]]]]
         facts = [_facts(each) for each in some]
         shared = [found[0] for found in zip(*facts, strict=True) if len(set(found)) == 1]
         shared = shared if len(some) > 1 else shared[1:]  # a row has a name
-        names = [[fact for fact in found if fact not in shared] for found in facts]
+        shared = [fact for fact in shared if fact]
+        names = [[fact for fact in found if fact and fact not in shared] for found in facts]
         rows = [
             ["\n".join(name), *_compared_row(each)] for name, each in zip(names, some, strict=True)
         ]
@@ -123,8 +124,10 @@ def _alike(cells: Sequence["Compared"]) -> Iterator[tuple[str, list[list[str]]]]
 def _facts(each: "Compared") -> list[str]:
     """Say what a cell of both detectors is about."""
     cell = each.cell
-    counts = f"{each.n_real} real + {each.n_fake} forged"
-    clusters = f"{each.clusters_real} + {each.clusters_fake} clusters"
+    counts = clusters = ""  # nothing was compared, for the reason that stands in the row
+    if each.n_real or each.n_fake:
+        counts = f"{each.n_real} real + {each.n_fake} forged"
+        clusters = f"{each.clusters_real} + {each.clusters_fake} clusters"
     return [f"test {cell.test.name}", cell.condition.label, f"level {cell.level}", counts, clusters]
 
 

@@ -19,7 +19,6 @@ from leaderboard.board.ranking import Lead, Slice, lead_of, slices
 from leaderboard.board.schema import BoardEntry, DatasetFacts, newest
 from leaderboard.errors import LeaderboardError
 from leaderboard.site.templating import environment, json_block, safe_address, sealed
-from protocols import ELSEWHERE
 from results.rounding import rounded, signed
 
 MENU = (
@@ -51,7 +50,7 @@ _LEDES = {
 
 
 class Found(NamedTuple):
-    """A slice with who leads it; ``side`` says which cells count."""
+    """A slice with who leads it; ``side`` says which cells count, "" where that is not known."""
 
     slice: Slice
     title: str
@@ -119,7 +118,7 @@ class Pages:
     def _with_lead(self, found: Slice) -> Found:
         """Find who leads a slice."""
         sides = {found.columns[at].seen for at in found.counting}
-        said = "unseen" if False in sides else "seen" if True in sides else ELSEWHERE
+        said = "unseen" if False in sides else "seen" if True in sides else ""
         return Found(found, found.title, said, lead_of(found))
 
     def _front(self) -> str:

@@ -42,7 +42,8 @@ def pack(
         What the submission says of itself.
 
     Raises:
-        LeaderboardError: The run has several detectors and none is named, or the card has holes.
+        LeaderboardError: The run has several detectors and none is named, the card has holes, or
+            the scores were imported.
         ResultError: A file of the run is missing or wrong.
     """
     contents = RunContents(run)
@@ -57,6 +58,11 @@ def pack(
     if not ids:
         raise LeaderboardError(f"{run}: '{chosen}' has no model")
     first = contents.models[ids[0]]
+    if first.imported is not None:
+        raise LeaderboardError(
+            f"{run}: the scores of '{chosen}' were imported, and a submission is of models of the "
+            "protocol's own training sets; 'board build' and 'board enter' take its run as it is"
+        )
     submission = Submission(
         name=slug(f"{submitter} {chosen}"),
         title=first.title,
