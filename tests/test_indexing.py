@@ -170,6 +170,9 @@ def test_the_source_is_stated_for_all_or_by_generator(tree: Callable[..., Path])
     found = rows(index_folder(folder, source={"G": "FFHQ"}))
     assert [row["source"] for row in found.values()] == ["FFHQ", "unknown", "unknown"]
     (folder / "manifest.csv").unlink()
+    found = rows(index_folder(folder, source={"G": "FFHQ", "camera": "CelebA"}))
+    assert [row["source"] for row in found.values()] == ["FFHQ", "unknown", "CelebA"]
+    (folder / "manifest.csv").unlink()
     found = rows(index_folder(folder, source="FFHQ"))
     assert {row["source"] for row in found.values()} == {"FFHQ"}
     (folder / "manifest.csv").unlink()

@@ -207,28 +207,28 @@ def _fill_taxonomy(rows: Rows, column: str, stated: ByGenerator) -> None:
 
 
 def _fill_source(rows: Rows, source: ByGenerator | None) -> None:
-    """Put the stated source in the place of the folders'."""
+    """Put the stated source in the place of the folders'; real images are of ``camera``."""
     if source is None:
         return
     if isinstance(source, Mapping):
-        _check_generators(rows, set(source))
+        _check_generators(rows, set(source), with_real=True)
 
     def filled(row: Row) -> Row:
         if isinstance(source, str):
             row["source"] = source
-        elif row["label"] == "fake":
+        else:
             row["source"] = source.get(row["generator"], row["source"])
         return row
 
     rows.change(filled)
 
 
-def _check_generators(rows: Rows, named: set[str]) -> None:
-    """Refuse a generator that no forged image has."""
+def _check_generators(rows: Rows, named: set[str], *, with_real: bool = False) -> None:
+    """Refuse a generator that no forged image has, or no image at all."""
     if not named:
         return
     each = zip(rows.column("generator"), rows.column("label"), strict=True)
-    generators = {generator for generator, label in each if label == "fake"}
+    generators = {generator for generator, label in each if with_real or label == "fake"}
     missing = sorted(named - generators)
     if missing:
         raise ManifestError(
