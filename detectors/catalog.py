@@ -323,6 +323,11 @@ def _attribute(name: str, target: str) -> object:
         raise UnknownDetectorError(
             f"detector '{name}': there is no module '{module}' on the import path"
         ) from error
+    except (SyntaxError, SystemExit) as error:
+        raise DetectorError(
+            f"detector '{name}': module '{module}' cannot be imported "
+            f"({type(error).__name__}: {error})"
+        ) from error
     except AttributeError as error:
         raise UnknownDetectorError(
             f"detector '{name}': module '{module}' has no '{attribute}'"

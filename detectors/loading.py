@@ -98,7 +98,15 @@ def read_tensors(files: Iterable[Path]) -> dict[str, Tensor]:
             tensors.update(load_file(path))
         except (OSError, SafetensorError) as error:
             raise WeightsError(f"{path}: cannot be read as safetensors ({error})") from error
+        refuse_complex(tensors, path)
     return tensors
+
+
+def refuse_complex(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Raise WeightsError for complex numbers, of which a network would take the real part."""
+    found = next((name for name, tensor in tensors.items() if tensor.is_complex()), None)
+    if found is not None:
+        raise WeightsError(f"{path}: '{found}' holds complex numbers, and no network here has any")
 
 
 def check_fit(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], source: object) -> None:

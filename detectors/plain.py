@@ -69,6 +69,8 @@ class PlainDetector(AnySideDetector):
                 f"{name}: its network takes other arguments ({error}); give them as the option "
                 "network, or a subclass with a constructor that needs none"
             ) from error
+        except SystemExit as error:
+            raise DetectorError(f"{name}: its network ends the program ({error})") from error
         register_statistics(self, *_STATISTICS[normalise])
         if self.start is not None:
             tensors, digest = read_weights(self.start, name)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from detectors.errors import WeightsError
 from detectors.fetching import is_rebuilding
-from detectors.loading import read_json, read_tensors
+from detectors.loading import read_json, read_tensors, refuse_complex
 from detectors.weights import hub_folder
 
 Pretrained = bool | str | Path | None
@@ -186,6 +186,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         found = found.get(key, found) if isinstance(found, dict) else None
     if not isinstance(found, dict) or not all(isinstance(t, Tensor) for t in found.values()):
         raise WeightsError(f"{path}: holds no state dict, nor a dict with one as 'state_dict'")
+    refuse_complex(found, path)
     return found
 
 

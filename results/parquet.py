@@ -34,11 +34,11 @@ def read_table(path: str | Path) -> pa.Table:
             file = pq.ParquetFile(handle)
             schema = file.schema_arrow
             _check_columns(path, schema, file.metadata.num_columns)
-            _refuse_bomb(path, size, _at_least(file.metadata))
+            refuse_bomb(path, size, _at_least(file.metadata))
             texts = [f.name for f in schema if any(is_text(f.type) for is_text in _TEXTS)]
             # Texts stay with their dictionary, which may stand for more, until it is counted.
             kept = pq.ParquetFile(handle, read_dictionary=texts).read(use_threads=True)
-            _refuse_bomb(path, size, sum(_decoded(column) for column in kept.columns))
+            refuse_bomb(path, size, sum(_decoded(column) for column in kept.columns))
             return kept.cast(schema.remove_metadata()).replace_schema_metadata(None)
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         reason = " ".join(str(error).split())
@@ -82,8 +82,14 @@ def _decoded(column: pa.ChunkedArray) -> int:
     return total
 
 
-def _refuse_bomb(path: str | Path, size: int, decoded: int) -> None:
-    """Refuse a file that takes far more memory than disk."""
+def refuse_bomb(path: str | Path, size: int, decoded: int) -> None:
+    """Raise ResultError for a file that takes far more memory than disk.
+
+    Args:
+        path: What the error names.
+        size: Its bytes.
+        decoded: Bytes that it takes, or has taken so far, once it is read.
+    """
     if decoded > max(HARMLESS_BYTES, MOST_TIMES * size):
         raise ResultError(
             f"{path}: its {size} bytes would take {decoded >> 20} MiB in memory, which no honest "

@@ -11,6 +11,7 @@ import pandas as pd
 
 from protocols import CLEAN, ELSEWHERE, Cell, Expansion, ImageSet, Protocol, expand
 from protocols.pool import FACE_BOX
+from protocols.reading import parse
 from results.errors import ResultError, UndefinedError
 from results.measured import Measured
 from results.metrics.checking import Counts
@@ -138,9 +139,9 @@ def protocols_of(facts: RunFacts) -> list[Protocol]:
     """Give the protocols that a run states.
 
     Raises:
-        ProtocolError: One lists a metric that does not exist.
+        ProtocolError: One is none, or lists a metric that does not exist.
     """
-    protocols = [Protocol.model_validate(raw) for raw in facts.protocols]
+    protocols = [parse(Protocol, raw, "a protocol of the run") for raw in facts.protocols]
     for protocol in protocols:
         check_metrics(protocol)
     return protocols

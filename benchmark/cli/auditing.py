@@ -25,14 +25,17 @@ ManifestArgument = Annotated[Path, typer.Argument(help="A manifest file.")]
 def data_audit(
     manifest: ManifestArgument,
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder of index.html and audit.json.")],
-    seed: Annotated[int, typer.Option("--seed", help="Of folds and draws.", min=0)] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", help="Of folds and draws.", min=0, max=2**32 - 1)
+    ] = 0,
 ) -> None:
     """Look for overlaps, shortcuts, wrong labels and broken files; exit code 1 if there are any."""
     from benchmark.cli.display import Display
     from benchmark.data.audit.audit import audit
-    from benchmark.data.audit.page import write_audit
+    from benchmark.data.audit.page import check_place, write_audit
     from benchmark.data.manifest import read_manifest
 
+    check_place(out)
     found = read_manifest(manifest)
     with Display(error_console) as display:
         display.phase("check", 1)

@@ -120,6 +120,7 @@ def check(archive: ArchiveArgument, keeper: KeeperOption, json: JsonOption = Non
     """Check a submission rule by rule; the exit code tells."""
     from leaderboard.submissions.checking import check_archive
 
+    _refuse_written(json)
     checked = check_archive(archive, keeper, datetime.now(UTC).date())
     _tell(checked, json)
 
@@ -138,11 +139,18 @@ def add(
     """Check a submission and append its entries; an entry that is there is never changed."""
     from leaderboard.submissions.adding import add_submission
 
+    _refuse_written(json)
     day = datetime.now(UTC).date()
     checked, added = add_submission(archive, keeper, entries, day, reason=reason)
     for path in added:
         _say_file("Entry", path)
     _tell(checked, json)
+
+
+def _refuse_written(verdicts: Path | None) -> None:
+    """Refuse a file of verdicts that is there, before anything is checked or added."""
+    if verdicts is not None and verdicts.exists():
+        raise BenchmarkError(f"{verdicts} exists already: choose another file for --json")
 
 
 def _tell(checked: "Checked", file: Path | None) -> None:

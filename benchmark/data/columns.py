@@ -14,6 +14,7 @@ import numpy.typing as npt
 from benchmark.data.outside import OutsideTable
 from benchmark.errors import BenchmarkError
 from protocols.text import printable
+from results.store import MOST_LOGIT
 
 Kind = Literal["logit", "probability"]
 Positive = Literal["fake", "real", "prove"]
@@ -34,6 +35,7 @@ _WORDS = {"logit": "logit", "logits": "logit", "prob": "probability", "p": "prob
 _WORDS |= {"probs": "probability", "probability": "probability", "softmax": "probability"}
 # A probability of 0 or 1 has no logit: it is taken as this far from it, or closer if others are.
 _EDGE = 1e-9
+_TOO_LARGE = f"is no logit within {MOST_LOGIT:g} of 0"
 _SUM = 0.01  # what two rounded probabilities may be off 1
 
 
@@ -243,7 +245,10 @@ def _logits(
     values = _numbers(first, given, named.path, first_row)
     other = None if second is None else _numbers(second, given, named.path, first_row)
     if kind == "logit":
-        return values if other is None else values - other, told, 0
+        with np.errstate(over="ignore"):  # what overflows is refused
+            logits = values if other is None else values - other
+        _refuse(given & ~(np.abs(logits) <= MOST_LOGIT), logits, _TOO_LARGE, named, first_row)
+        return logits, told, 0
     for each in (values, *(() if other is None else (other,))):
         _refuse(given & ~((each >= 0) & (each <= 1)), each, "is no probability", named, first_row)
     if other is not None:
@@ -287,5 +292,5 @@ def _refuse(
         at = int(wrong.argmax())
         raise BenchmarkError(
             f"{named.path}, row {at + first_row}: {values[at]:g} {what} ({int(wrong.sum())} such "
-            "rows); if these are logits, say --kind logit"
+            "rows)" + ("" if what == _TOO_LARGE else "; if these are logits, say --kind logit")
         )

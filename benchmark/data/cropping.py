@@ -142,6 +142,10 @@ def _begin(out: Path, passport: dict[str, object]) -> Path | None:
         raise BenchmarkError(f"{out}: holds something else; choose another folder or remove it")
     finished = next((path for path in _manifests(out) if path.is_file()), None)
     found = read_json(out / PASSPORT)
+    if not isinstance(found, dict):
+        raise BenchmarkError(
+            f"{out / PASSPORT}: states nothing of crops; choose another folder or remove it"
+        )
     for key, value in passport.items():
         if found.get(key) != value and not (finished and key == "opencv"):
             raise BenchmarkError(

@@ -1,5 +1,6 @@
 """Frames of videos as files: the same pixels, read again without decoding what lies before."""
 
+import hashlib
 import io
 import os
 from collections.abc import Callable, Iterator
@@ -14,7 +15,10 @@ from benchmark.data.images import FRAME, OpenFile, by_file, frames_of, locate, w
 from benchmark.data.loader import FILES_AHEAD, default_workers, load
 from benchmark.data.manifest import Manifest, check_target, from_columns, write_manifest
 from benchmark.errors import BenchmarkError, ImageError
+from protocols.files import read_bytes
 from results.files import atomic_write
+
+_NOTE = ".extracting"  # what the frames that lie there are of, while some lack
 
 
 def extract(
@@ -49,6 +53,7 @@ def extract(
     out.mkdir(parents=True, exist_ok=True)
     target = out / "manifest.csv"
     check_target(target)
+    _begin(out, ids, manifest.root)
 
     def one(place: int, file: OpenFile) -> None:
         where = locate(manifest.root, ids[place])
@@ -82,6 +87,20 @@ def extract(
     return _write(manifest, target, workers)
 
 
+def _begin(out: Path, ids: list[str], root: Path) -> None:
+    """Begin a folder, or see that what lies there was begun of the same frames.
+
+    Raises:
+        BenchmarkError: It holds something else, whose files would pass for frames.
+    """
+    stated = hashlib.sha256("\n".join([str(root.resolve()), *ids]).encode()).hexdigest() + "\n"
+    note = out / _NOTE
+    if not any(out.iterdir()):
+        atomic_write(note, stated)
+    elif not (note.is_file() and read_bytes(note) == stated.encode()):
+        raise BenchmarkError(f"{out}: holds something else; choose another folder or remove it")
+
+
 def _name(sample_id: str) -> str:
     """Name the file of a frame: VIDEO/NUMBER.png, the number so that text sorts it."""
     (video, _), number = whereabouts(sample_id)
@@ -108,4 +127,5 @@ def _write(manifest: Manifest, target: Path, workers: int | None) -> Path:
         columns[name] = found[name].astype(str).tolist()
     write_facts(target, manifest.facts.of_copy())
     write_manifest(columns, target)
+    (target.parent / _NOTE).unlink(missing_ok=True)
     return target

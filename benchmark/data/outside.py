@@ -7,33 +7,24 @@ pickles of DeepfakeBench's, of which nothing but arrays, lists and texts is read
 import csv
 import hashlib
 import io
-import pickle
-import zipfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmark.data.arrays import MOST_BYTES, read_npz, read_pickle
 from benchmark.errors import BenchmarkError
-from protocols.files import FileError, parse_json, read_bytes, read_text
+from protocols.files import FileError, parse_json, read_text
+from protocols.text import printable
 from results.errors import ResultError
 from results.files import file_hash
-from results.parquet import read_table
+from results.parquet import MOST_COLUMNS, read_table
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl", ".npz", ".pickle")
-_MOST_BYTES = 1 << 30
 # What DeepfakeBench's evaluation writes for each test set.
 _METRICS, _FILES = "metric_dict_best.pickle", "data_dict_test.pickle"
-_ARRAYS = {
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy.core.multiarray", "scalar"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "scalar"),
-    ("_codecs", "encode"),
-}
 
 
 class OutsideTable(NamedTuple):
@@ -84,7 +75,7 @@ def read_outside(path: Path) -> OutsideTable:
 
 def _csv(path: Path) -> OutsideTable:
     """Read CSV: separated by commas, semicolons or tabs, whichever its first line has most of."""
-    text = read_text(path, _MOST_BYTES)
+    text = read_text(path, MOST_BYTES)
     head = text.split("\n", 1)[0]
     separator = max(",;\t", key=head.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
@@ -124,7 +115,7 @@ def _parquet(path: Path) -> OutsideTable:
 def _json_lines(path: Path) -> OutsideTable:
     """Read an object a line; a key that a line lacks is an empty cell."""
     objects: list[dict[str, Any]] = []
-    for number, line in enumerate(read_text(path, _MOST_BYTES).split("\n"), start=1):
+    for number, line in enumerate(read_text(path, MOST_BYTES).split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -135,24 +126,19 @@ def _json_lines(path: Path) -> OutsideTable:
             raise BenchmarkError(f"{path}, line {number}: an object is expected, as {{...}}")
         objects.append(value)
     names = list(dict.fromkeys(name for each in objects for name in each))
+    if len(names) > MOST_COLUMNS:  # before each line has a cell for each
+        raise BenchmarkError(f"{path}: {len(names)} keys; at most {MOST_COLUMNS} are read")
     columns = [[_text(each.get(name)) for each in objects] for name in names]
     return OutsideTable(_named(path, names, columns), 1)
 
 
 def _npz(path: Path) -> OutsideTable:
     """Read arrays of one length; a two-dimensional one is a column each, NAME_0, NAME_1, ..."""
-    try:
-        if sum(item.file_size for item in zipfile.ZipFile(path).infolist()) > _MOST_BYTES:
-            raise BenchmarkError(f"{path}: larger than {_MOST_BYTES >> 20} MiB when unpacked")
-        with np.load(path, allow_pickle=False) as held:
-            arrays = {name: held[name] for name in held.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise BenchmarkError(f"{path}: cannot be read as npz ({error})") from error
     columns: dict[str, list[str]] = {}
-    for name, array in arrays.items():
+    for name, array in read_npz(path).items():
         if array.ndim == 2:
             columns |= {f"{name}_{at}": _texts(array[:, at]) for at in range(array.shape[1])}
-        elif array.ndim == 1:
+        else:
             columns[name] = _texts(array)
     return OutsideTable(_named(path, list(columns), list(columns.values())), 1)
 
@@ -160,45 +146,38 @@ def _npz(path: Path) -> OutsideTable:
 def _deepfakebench(folder: Path) -> OutsideTable:
     """Read P(fake) and the frames that it is of, which DeepfakeBench writes apart, in one order."""
     found, frames = (_plain(folder / name) for name in (_METRICS, _FILES))
-    scores, names = found.get("pred"), frames.get("image")
-    if scores is None or names is None or len(scores) != len(names):
+    scores: Any = found.get("pred")
+    names: Any = frames.get("image")
+    numbers = (isinstance(scores, np.ndarray) and scores.ndim == 1) or _all(scores, (int, float))
+    if not numbers or not _all(names, str) or len(scores) != len(names):
         raise BenchmarkError(
-            f"{folder}: 'pred' of {_METRICS} and 'image' of {_FILES} must be there and of one "
-            "length: both are of one evaluation"
+            f"{folder}: 'pred' of {_METRICS} and 'image' of {_FILES} must be there, numbers and "
+            "texts, and of one length: both are of one evaluation"
         )
-    columns = {"path": [str(name) for name in names], "prob_fake": _texts(np.asarray(scores))}
+    columns = {"path": names, "prob_fake": _texts(scores)}
     return OutsideTable(columns, 1, "DeepfakeBench")
 
 
-class _Plain(pickle.Unpickler):
-    """Reads a pickle of arrays and nothing else: whatever it names is refused."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Give what arrays are made with."""
-        if (module, name) not in _ARRAYS:
-            raise pickle.UnpicklingError(f"it names {module}.{name}, which could run code")
-        return super().find_class(module, name)
+def _all(values: Any, kind: type | tuple[type, ...]) -> bool:
+    """Tell whether something is a list of one kind."""
+    return isinstance(values, list) and all(isinstance(each, kind) for each in values)
 
 
 def _plain(path: Path) -> dict[str, Any]:
-    """Read a dictionary of arrays and lists out of a pickle."""
+    """Read one of DeepfakeBench's pickles."""
     try:
-        found = _Plain(io.BytesIO(read_bytes(path, _MOST_BYTES))).load()
+        return read_pickle(path)
     except FileError as error:
         raise BenchmarkError(f"{error} (DeepfakeBench writes {_METRICS} and {_FILES})") from error
-    except Exception as error:  # a broken pickle may raise anything, and names no code here
-        reason = str(error) or type(error).__name__
-        raise BenchmarkError(f"{path}: cannot be read as arrays: {reason}") from error
-    if not isinstance(found, dict):
-        raise BenchmarkError(f"{path}: holds no dictionary")
-    return found
 
 
 def _named(path: Path, names: Sequence[str], columns: Sequence[list[str]]) -> dict[str, list[str]]:
     """Put columns under their names, which differ, and which are of one length."""
-    twice = next((name for name in names if list(names).count(name) > 1), None)
+    if len(names) > MOST_COLUMNS:
+        raise BenchmarkError(f"{path}: {len(names)} columns; at most {MOST_COLUMNS} are read")
+    twice = next((name for name, number in Counter(names).items() if number > 1), None)
     if twice is not None or "" in names:
-        what = f"'{twice}' stands there twice" if twice else "one has no name"
+        what = f"'{printable(twice)}' stands there twice" if twice else "one has no name"
         raise BenchmarkError(f"{path}: columns need names that differ: {what}")
     if len({len(column) for column in columns}) > 1:
         told = ", ".join(f"{n} {len(c)}" for n, c in zip(names, columns, strict=True))

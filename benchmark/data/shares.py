@@ -5,9 +5,17 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from benchmark.errors import ManifestError
 from results.statistics.clusters import clusters
 
 Shares = tuple[float, float, float]
+_ROUNDING = 1e-9
+
+
+def check_shares(shares: Shares) -> None:
+    """Raise ManifestError unless shares are none below 0 and sum to 1; a NaN does neither."""
+    if not (min(shares) >= 0 and abs(sum(shares) - 1) <= _ROUNDING):
+        raise ManifestError(f"the shares of train, val and test must sum to 1, got {shares}")
 
 
 def split_of(name: str, shares: Shares) -> str:

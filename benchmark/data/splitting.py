@@ -12,7 +12,7 @@ from benchmark.data.audit.measuring import Measures
 from benchmark.data.facts import write_facts
 from benchmark.data.manifest import Manifest, check_target, from_columns, write_manifest
 from benchmark.data.roots import LinkedRoot, stated_root
-from benchmark.data.shares import Shares
+from benchmark.data.shares import Shares, check_shares
 from benchmark.errors import ManifestError
 from protocols.samples import SPLITS
 from results.statistics.clusters import clusters
@@ -42,8 +42,7 @@ def divided(
     Raises:
         ManifestError: The shares are none, or there are fewer sets than splits.
     """
-    if min(shares) < 0 or abs(sum(shares) - 1) > 1e-9:
-        raise ManifestError(f"the shares of train, val and test must sum to 1, got {shares}")
+    check_shares(shares)
     sets = together(samples, measures)
     wanted = [k for k in range(len(SPLITS)) if shares[k] > 0]
     if sets.max(initial=-1) + 1 < len(wanted):

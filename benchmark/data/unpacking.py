@@ -14,10 +14,13 @@ from benchmark.data.layouts.records import as_text
 from benchmark.errors import BenchmarkError
 from results.errors import ResultError
 from results.files import atomic_write, check_regular, csv_text
+from results.parquet import refuse_bomb
 
 TABLE = "metadata.csv"
 HUB = "hub:"
 _ROWS = 64  # that are read at once
+_MOST_READ = 1 << 30  # bytes of these
+_LONGEST = 100_000  # signs of a cell: readers of CSV take 131,072 bytes
 _MOST_GROUP_BYTES = 4 << 30  # of a row group: the Hub's have a few hundred MB
 _A_FOLDER = 10_000
 _BEGINNINGS = {
@@ -83,8 +86,9 @@ def unpack(
     problems, count, names = dict[str, str](), 0, list[str]()
     dropped: dict[str, None] = {}
     out.mkdir(parents=True, exist_ok=True)
+    draft.unlink(missing_ok=True)  # of a stopped attempt, or a link to a file of somebody's
     try:
-        with draft.open("w", encoding="utf-8", newline="") as file:
+        with draft.open("x", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             for number, (where, row) in enumerate(rows):
                 if not names:
@@ -110,11 +114,12 @@ def unpack(
 
 
 def _cell(value: Any, name: str, dropped: dict[str, None]) -> str:
-    """Write a value for the table; what is no text or number is dropped, and that is told."""
-    if isinstance(value, list | dict | bytes):
+    """Write a value for the table; what is no text or number, or endless, is dropped and told."""
+    text = "" if isinstance(value, list | dict | bytes) else csv_text(as_text(value))
+    if isinstance(value, list | dict | bytes) or len(text) > _LONGEST:
         dropped[name] = None
         return ""
-    return csv_text(as_text(value))
+    return text
 
 
 def _write(out: Path, number: int, value: Any) -> str:
@@ -129,7 +134,7 @@ def _write(out: Path, number: int, value: Any) -> str:
         raise BenchmarkError("not a JPEG, PNG, WEBP, BMP or TIFF image")
     name = f"images/{number // _A_FOLDER:04d}/{number:08d}{suffix}"
     path = out / name
-    if not (path.is_file() and path.stat().st_size == len(data)):
+    if not (path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data):
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, data)
     return name
@@ -142,18 +147,32 @@ def _of_parquet(source: Path, image: str) -> Iterator[tuple[str, Row]]:
         raise BenchmarkError(f"{source}: no Parquet file in it")
     for path in files:
         try:
-            check_regular(path)
+            size = check_regular(path)
             with path.open("rb") as handle:
                 file = pq.ParquetFile(handle)
                 _check(path, file, image)
-                number = 0
-                for batch in file.iter_batches(batch_size=_ROWS):
+                number, decoded = 0, 0
+                for batch in file.iter_batches(batch_size=_rows_at_once(file)):
+                    decoded += batch.nbytes
+                    refuse_bomb(path, size, decoded)
                     for row in batch.to_pylist():
                         yield f"{path.name}, row {number + 1}", row
                         number += 1
-        except (pa.ArrowException, OSError, ValueError, ResultError) as error:
+        except (pa.ArrowException, OSError, ValueError, OverflowError, ResultError) as error:
             reason = " ".join(str(error).split())
             raise BenchmarkError(f"{path}: cannot be read as Parquet: {reason}") from error
+
+
+def _rows_at_once(file: pq.ParquetFile) -> int:
+    """Give how many rows are read at once: each may be as large as its row group, stored once."""
+    rows: int = _MOST_READ // max(_group_bytes(file), 1)
+    return min(max(rows, 1), _ROWS)
+
+
+def _group_bytes(file: pq.ParquetFile) -> int:
+    """Give the bytes of the largest row group, as it says."""
+    groups = (file.metadata.row_group(i).total_byte_size for i in range(file.num_row_groups))
+    return int(max(groups, default=0))
 
 
 def _check(path: Path, file: pq.ParquetFile, image: str) -> None:
@@ -164,9 +183,8 @@ def _check(path: Path, file: pq.ParquetFile, image: str) -> None:
             f"{path}: column '{image}' is missing; there are {', '.join(names[:20])}; name the "
             "images' with --image"
         )
-    groups = [file.metadata.row_group(i).total_byte_size for i in range(file.num_row_groups)]
-    if max(groups, default=0) > _MOST_GROUP_BYTES:
-        raise BenchmarkError(f"{path}: a row group of {max(groups)} bytes is not read")
+    if _group_bytes(file) > _MOST_GROUP_BYTES:
+        raise BenchmarkError(f"{path}: a row group of {_group_bytes(file)} bytes is not read")
 
 
 def _of_hub(name: str, split: str, image: str) -> Iterator[tuple[str, Row]]:

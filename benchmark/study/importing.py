@@ -26,6 +26,7 @@ from benchmark.study.samples import MISSING_HASH, dataset_facts, stated_samples
 from leaderboard.report import report
 from protocols import ELSEWHERE, Protocol, expand, load_protocol
 from protocols.samples import COLUMNS
+from protocols.text import printable
 from results.files import atomic_write, csv_table, file_hash, own_file
 from results.hashing import content_hash
 from results.metrics.registry import check_metrics
@@ -46,6 +47,7 @@ Unscored = Literal["gap", "wrong"]
 _BATCH_SIZE = 48  # of a run that is begun here: a later sitting goes on with it
 _WORKERS = 4
 MISSING, UNDER = "missing", "not scored under "  # how a sample without a score is listed
+_LONGEST_NAME = 200  # it names files too
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +112,7 @@ def import_scores(settings: ImportSettings) -> ImportedRun:
             sample differ; no row is of a sample; the run has another model of that name.
         ManifestError, ProtocolError, ResultError: Likewise, for their parts.
     """
+    check_name(settings.detector)
     given = scores_of(read_outside(settings.file), settings.stated, settings.file)
     with locked(settings.out):
         run = _run_of(settings)
@@ -145,6 +148,16 @@ def import_scores(settings: ImportSettings) -> ImportedRun:
         return ImportedRun(report(settings.out), model, told, problems, rows_file)
 
 
+def check_name(detector: str) -> None:
+    """Raise BenchmarkError for what nobody could read in a table: nothing, or no text."""
+    readable = detector.strip() and not any("\ud800" <= sign <= "\udfff" for sign in detector)
+    if not readable or len(detector) > _LONGEST_NAME:
+        raise BenchmarkError(
+            f"'{printable(detector)[:40]}' names no detector: choose a --detector of 1 to "
+            f"{_LONGEST_NAME} signs in UTF-8"
+        )
+
+
 def _run_of(settings: ImportSettings) -> _Run:
     """Read the run, or begin one."""
     out = settings.out
@@ -173,7 +186,8 @@ def _begun(settings: ImportSettings) -> _Run:
         )
     from benchmark.environment import environment, resolve_device
 
-    protocols = [load_protocol(name) for name in settings.protocols]
+    # One that is named twice is one; two of one name are refused where the run is read.
+    protocols = [load_protocol(name) for name in dict.fromkeys(settings.protocols)]
     for protocol in protocols:
         check_metrics(protocol)
     manifests = bind(protocols, settings.data, allow_missing=True)

@@ -6,6 +6,7 @@ study - and however (another crop, a mirror, a perturbation) is told apart by co
 """
 
 import hashlib
+import os
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterator
@@ -38,8 +39,14 @@ class FrozenFeatures:
     """
 
     def __init__(self, folder: Path | str) -> None:
-        """Use ``folder``, which is made with the first row."""
+        """Use ``folder``, which is made with the first row.
+
+        Raises:
+            WeightsError: Something else is there.
+        """
         self.folder = Path(folder)
+        if os.path.lexists(self.folder) and not self.folder.is_dir():
+            raise WeightsError(f"{self.folder}: no folder, so no features can be kept in it")
         self._open: dict[str, sqlite3.Connection] = {}
         self._names: dict[int, tuple[Any, str]] = {}
 
@@ -114,7 +121,8 @@ class FrozenFeatures:
             marks = ",".join("?" * len(part))
             query = f"SELECT input, sum, row FROM features WHERE input IN ({marks})"  # noqa: S608
             for key, checksum, row in connection.execute(query, part):
-                if len(row) == 4 * width and zlib.crc32(key + row) == checksum:
+                whole = isinstance(row, bytes) and len(row) == 4 * width
+                if whole and zlib.crc32(key + row) == checksum:
                     found[key] = np.frombuffer(row, dtype="<f4")
         return found
 
@@ -137,6 +145,11 @@ class FrozenFeatures:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
             connection.execute(_TABLE)
+            # A trigger or a view in a file from anywhere would have its own statements run.
+            held = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+            if held != [("table", "features", _TABLE.replace("IF NOT EXISTS ", ""))]:
+                connection.close()
+                raise sqlite3.DatabaseError("it holds something else than rows of features")
             self._open[str(file)] = connection
         return self._open[str(file)]
 

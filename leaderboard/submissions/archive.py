@@ -4,6 +4,9 @@ Only files of these names are in it, each once: ``submission.json``, ``run.json`
 ``models/<id>.json``, ``scores/<id>.parquet`` and ``records/<protocol>/<id>.json``.
 """
 
+import errno
+import lzma
+import os
 import re
 import stat
 import zipfile
@@ -13,7 +16,8 @@ from pathlib import Path
 
 from leaderboard.errors import LeaderboardError
 from protocols.text import printable
-from results.files import atomic_write
+from results.errors import ResultError
+from results.files import atomic_write, check_regular
 from results.schema import MODEL_ID
 
 MOST_FILES = 2_000
@@ -26,6 +30,11 @@ _NAME = re.compile(
 )
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _CHUNK = 1 << 20
+# What a broken archive makes of each of its compressions, and of names that are no text.
+_BROKEN = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, OSError, ValueError,
+    OverflowError,
+)  # fmt: skip
 
 
 class ArchiveError(LeaderboardError):
@@ -70,15 +79,19 @@ def read_archive(path: Path, folder: Path) -> list[str]:
         ArchiveError: It breaks a rule; what was written before stays in ``folder``.
     """
     try:
+        check_regular(path)  # a device is read without end, a pipe waited for
+    except ResultError as error:
+        if not path.exists() and not path.is_symlink():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from error
+        raise ArchiveError("archive-readable", str(error)) from error
+    try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
             _check_members(members)
             for member in members:
                 _unpack(archive, member, folder)
             return [member.filename for member in members]
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
+    except _BROKEN as error:
         raise ArchiveError("archive-readable", f"it is no whole zip file: {error}") from error
 
 

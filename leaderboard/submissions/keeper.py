@@ -17,6 +17,7 @@ import pandas as pd
 from leaderboard.errors import LeaderboardError
 from leaderboard.submissions.schema import KeeperFacts, read_facts
 from protocols import Protocol
+from protocols.reading import parse
 from results.files import atomic_write, csv_table, json_text
 from results.run import RunContents, protocols_of
 from results.schema import RunFacts
@@ -46,9 +47,9 @@ class Keeper:
                 "forgerybench board keep"
             )
         self.facts = read_facts(self.folder / _FACTS, KeeperFacts)
-        self.protocols: dict[str, Protocol] = {
-            raw["name"]: Protocol.model_validate(raw) for raw in self.facts.protocols
-        }
+        where = f"{self.folder / _FACTS}, a protocol"
+        stated = [parse(Protocol, raw, where) for raw in self.facts.protocols]
+        self.protocols: dict[str, Protocol] = {each.name: each for each in stated}
 
     def samples(self) -> pd.DataFrame:
         """Read the samples with their labels."""

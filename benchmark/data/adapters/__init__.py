@@ -11,6 +11,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import NamedTuple
 
+from benchmark.data.shares import check_shares
 from benchmark.errors import ManifestError
 from protocols.errors import UnknownNameError
 from protocols.samples import FAMILIES, FORGERIES, LABELS
@@ -56,10 +57,8 @@ class Options:
         for name, label in self.labels.items():
             if label not in LABELS:
                 raise ManifestError(f"class '{name}' is '{label}', not one of {', '.join(LABELS)}")
-        if self.splits is not None and (min(self.splits) < 0 or abs(sum(self.splits) - 1) > 1e-9):
-            raise ManifestError(
-                f"the shares of train, val and test must sum to 1, got {self.splits}"
-            )
+        if self.splits is not None:
+            check_shares(self.splits)
         if self.frames is not None and self.frames < 1:
             raise ManifestError(f"{self.frames} frames of a video: ask for at least 1")
         _check_taxonomy("forgery", self.forgery, FORGERIES)

@@ -149,7 +149,8 @@ def _videos(file: Path) -> Iterator[_Video]:
 def _of_split(above: _Video, videos: Any, file: Path) -> Iterator[_Video]:
     """Give the videos of a split; those of FF++ stand under their compression."""
     for name, video in _items(videos, file):
-        if not above.compression and name in _COMPRESSIONS and "frames" not in video:
+        below = isinstance(video, Mapping) and "frames" not in video
+        if below and not above.compression and name in _COMPRESSIONS:
             yield from _of_split(above._replace(compression=name), video, file)
             continue
         frames = video.get("frames") if isinstance(video, Mapping) else None

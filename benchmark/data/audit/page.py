@@ -11,14 +11,26 @@ from PIL import Image
 
 from benchmark.data.audit.audit import Audit
 from benchmark.data.images import read
-from benchmark.errors import ImageError
+from benchmark.errors import BenchmarkError, ImageError
 from leaderboard.site.templating import environment, sealed
 from protocols.text import printable
 from results.files import atomic_write, json_text
 
+_PAGE, _FACTS = "index.html", "audit.json"
 _SIDE = 112
 _SHOWN = 6  # examples of a finding, and samples of a class and source
 _MOST_SOURCES = 12
+
+
+def check_place(folder: Path) -> None:
+    """Raise BenchmarkError where a page could not be put, before an image is read.
+
+    An audit that is there is replaced; a page of something else is not.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise BenchmarkError(f"{folder}: a file; name a folder")
+    if (folder / _PAGE).exists() and not (folder / _FACTS).is_file():
+        raise BenchmarkError(f"{folder / _PAGE}: a page of something else; choose another folder")
 
 
 def write_audit(audit: Audit, folder: Path) -> Path:
@@ -28,8 +40,8 @@ def write_audit(audit: Audit, folder: Path) -> Path:
         audit: What was found.
         folder: It is made if it is not there.
     """
-    atomic_write(folder / "audit.json", json_text(audit.as_json(), "audit.json"))
-    page = folder / "index.html"
+    atomic_write(folder / _FACTS, json_text(audit.as_json(), _FACTS))
+    page = folder / _PAGE
     atomic_write(page, _render(audit))
     return page
 

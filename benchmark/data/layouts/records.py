@@ -3,12 +3,14 @@
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmark.errors import ManifestError
 from protocols.files import FileError, parse_json, read_json, read_text
+from protocols.text import printable
 from results.errors import ResultError
 from results.parquet import read_table
 
@@ -41,6 +43,9 @@ def read_records(path: Path) -> list[Record]:
         return [_of_line(line, number, path) for number, line in _lines(text)]
     if suffix in (".csv", ".tsv"):
         header, *rows = _split(text, path)
+        twice = [name for name, number in Counter(header).items() if number > 1 and name]
+        if twice:
+            raise ManifestError(f"{path}: column '{printable(twice[0])}' stands there twice")
         return [dict(zip(header, row, strict=True)) for row in rows]
     raise ManifestError(f"{path}: tables are .csv, .tsv, .jsonl, .json or .parquet files")
 
@@ -102,7 +107,8 @@ def plain_path(text: str) -> str:
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
     """Give the lines that are not empty, with their numbers."""
-    for number, line in enumerate(text.splitlines(), 1):
+    # Not splitlines: a line of JSON may hold other signs that part lines, as U+2028.
+    for number, line in enumerate(re.split(r"\r\n|\n|\r", text), 1):
         if line.strip():
             yield number, line
 
