@@ -272,7 +272,10 @@ def load_detector(name: Path | str) -> "Detector":
         WeightsError: There is no such detector, it is none of the catalog's, or its tensors do not
             fit, each one named.
     """
-    return detector_class(_saved_name(str(name))).from_pretrained(name)
+    from detectors.weights import saved_folder
+
+    folder = saved_folder(str(name))
+    return detector_class(_saved_name(str(folder))).from_pretrained(folder)
 
 
 def _loaded(

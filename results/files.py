@@ -53,7 +53,7 @@ def refuse_existing(*paths: str | Path, force: bool = False) -> None:
     there = next((path for path in paths if Path(path).exists()), None)
     if there is not None and not force:
         raise ResultError(
-            f"{there} exists already: choose another place, or replace it with --force"
+            f"{there} exists already: choose another file, or replace it with --force"
         )
 
 

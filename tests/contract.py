@@ -21,6 +21,8 @@ NAMES = sorted(name for name, card in CARDS.items() if not card.sanity)
 EVERY = pytest.mark.parametrize("name", NAMES)
 TOLERANCE = 1e-5
 STEPS = 30
+# Running statistics of its batch norms follow the weights more slowly than the weights learn.
+STEPS_OF = {"multitask": 60}
 TAXA = (
     ("real", "real", "real", "real"),
     ("fake", "EFS", "GAN", "StyleGAN"),
@@ -99,7 +101,7 @@ def train(detector: Detector, steps: int) -> Detector:
 @functools.cache
 def timed_training(name: str) -> tuple[Detector, float]:
     start = time.process_time()
-    return train(build(name), STEPS), time.process_time() - start
+    return train(build(name), STEPS_OF.get(name, STEPS)), time.process_time() - start
 
 
 def briefly_trained(name: str) -> Detector:

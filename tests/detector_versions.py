@@ -27,6 +27,7 @@ from detectors.card import CONTRACT_VERSION
 from detectors.cards import CARDS, CATALOG
 from detectors.cards.foundation import HUGGINGFACE
 from detectors.catalog import CHECKPOINT, catalog_target
+from detectors.plain import timm_detector
 
 VERSIONS = Path(__file__).with_suffix(".json")
 CONTRACT, TRAINING = "contract", "training"
@@ -47,6 +48,7 @@ def found() -> dict[str, Entry]:
         CONTRACT: Entry(version=CONTRACT_VERSION, hash=shipped_hash(contract_sources())[:12]),
         TRAINING: Entry(version=TRAINING_VERSION, hash=shipped_hash(trainer_sources())[:12]),
     }
+    cards["detectors.plain:timm_detector"] = timm_detector("timm:resnet18").card
     for target, card in cards.items():
         module, _, name = target.partition(":")
         told = json.dumps([name, of_card(card), shipped_hash(shipped_sources([module]))])

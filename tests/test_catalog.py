@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 CONTRACT = {"base", "card", "catalog", "errors", "files", "loading", "pretrained", "transform"}
 CONTRACT |= {"weights", "counting", "fetching", "inference"}
 # Detectors that are no names of the catalog: they are made of what a user has.
-OF_A_USER = {"estimator", "huggingface", "plain"}
+OF_A_USER = {"estimator", "exporting", "huggingface", "plain"}
 
 OWN = """
 from detectors.base import Detector

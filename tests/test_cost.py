@@ -288,7 +288,7 @@ def test_no_file_of_the_users_is_replaced_by_costs(tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert "costs.csv exists already" in " ".join(done.stderr.split())
     assert "Measuring" not in done.stderr
-    with pytest.raises(ResultError, match=r"costs\.csv exists already: choose another place"):
+    with pytest.raises(ResultError, match=r"costs\.csv exists already: choose another file"):
         write_costs(tmp_path, [], {})
     assert (tmp_path / "costs.csv").read_text() == "mine"
     cost = Cost(detector="forest", group="own", parameters=0, trained=0, input_size=32)

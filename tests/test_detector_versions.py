@@ -75,7 +75,7 @@ def test_a_version_that_is_written_down_is_never_changed() -> None:
 
 
 def test_every_detector_the_contract_and_the_trainer_have_a_version() -> None:
-    assert set(found()) == {*CATALOG, "huggingface", CONTRACT, TRAINING}
+    assert set(found()) == {*CATALOG, "huggingface", "timm:resnet18", CONTRACT, TRAINING}
 
 
 def test_comments_docstrings_and_layout_change_no_hash(monkeypatch: pytest.MonkeyPatch) -> None:

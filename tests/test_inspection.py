@@ -113,7 +113,7 @@ def test_images_are_shown_apart_from_the_run(run: Path, tmp_path: Path) -> None:
 def test_no_file_of_the_users_is_replaced_unless_he_says_so(fake: Path, tmp_path: Path) -> None:
     (tmp_path / "hardest.csv").write_text("mine")
     cell = "cross-forgery/EFS/FS"
-    said = r"hardest\.csv exists already: choose another place, or replace it with --force"
+    said = r"hardest\.csv exists already: choose another file, or replace it with --force"
     with pytest.raises(ResultError, match=said):
         inspect(fake, cell, detector="xception", out=tmp_path)
     arguments = ["inspect", str(fake), cell, "--detector", "xception", "--out", str(tmp_path)]

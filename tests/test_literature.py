@@ -224,7 +224,7 @@ def test_a_page_shows_reported_numbers_marked_and_says_so(
     run = make_run(tmp_path, protocols=["cross-forgery"], detectors=["mfclip"])
     monkeypatch.setattr("leaderboard.report.read_literature", literature_of)
     page = report(run).read_text()
-    assert '<td class="reported" title="Meso, fs to efs: S, 1">' in page
-    assert "0.7250</span>†" in page
+    assert '<td class="reported" data-value="0.725" title="Meso, fs to efs: S, 1">' in page
+    assert '0.7250</span><abbr title="† reported' in page
     assert "Numbers marked † are others" in page
     assert (run / "tables" / "cross-forgery-AUC-image-reported.csv").is_file()

@@ -67,7 +67,7 @@ def test_a_detector_states_its_layers_and_its_features_alone(tmp_path: Path) -> 
 
 
 def test_a_constructor_that_passes_options_on_takes_them() -> None:
-    assert option_names(Small) == {"width", "pretrained", "input_size"}
+    assert option_names(Small) == {"width", "pretrained", "last_layer", "input_size"}
     assert takes_input_size(Small)
     assert not takes_input_size(Fixed)
     assert [Small(size=size).transform.size for size in ("tiny", "base")] == [16, 32]

@@ -118,7 +118,7 @@ def test_an_entry_is_all_that_a_table_and_a_figure_need_to_stand_on_the_page(
     monkeypatch.setattr(leaderboard.report, "TABLES", tables)
     monkeypatch.setattr(leaderboard.report, "FIGURES", figures)
     page = report(run).read_text(encoding="utf-8")
-    assert page.count("A new table") == 1
+    assert page.count("A new table</") == 1
     assert (run / "tables" / "cross-forgery-new.csv").is_file()
     assert (run / "figures" / "cross-forgery-new.pdf").is_file()
     assert "<h3>A new figure</h3>" in page

@@ -30,6 +30,8 @@ TRAINER = (
 )
 # Of these no line can move a number but what ``identity.of_card`` takes from a card.
 _INERT = ("detectors.card", "detectors.cards", "detectors.errors")
+# The catalog loads it for a network without a card of its own, and no other rests on it.
+_BY_NAME = ("detectors.plain",)
 _OURS = ("benchmark", "detectors", "forgerybench.py", "leaderboard", "protocols", "results")
 _HOME = Path(__file__).resolve().parents[2]
 _INSTALLED = {"site-packages", "dist-packages"}
@@ -94,7 +96,7 @@ def shipped_sources(roots: Iterable[str]) -> dict[str, Source]:
 def contract_sources() -> dict[str, Source]:
     """Read the modules of ``detectors`` that all detectors share, by name."""
     roots = [f"detectors.{name}" for name in CONTRACT]
-    return _followed(roots, lambda name, _: _counts(name), packages=False)
+    return _followed(roots, lambda name, _: _counts(name) and name not in _BY_NAME, packages=False)
 
 
 def trainer_sources() -> dict[str, Source]:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 
 from benchmark.errors import BenchmarkError
-from benchmark.training.jobs import TrainJob
 from results.files import atomic_write, file_hash, read_json
 from results.schema import MODEL_ID, ModelFacts
 from results.store import read_facts
 
 if TYPE_CHECKING:
+    from benchmark.training.jobs import TrainJob
     from detectors.base import Detector
 
 FACTS, HOST = "facts.json", "host.json"
@@ -61,7 +61,7 @@ class ModelStore:
         host: dict[str, Any] = read_json(self.root / model / HOST)
         return host
 
-    def load(self, job: TrainJob) -> "Detector":
+    def load(self, job: "TrainJob") -> "Detector":
         """Load the trained detector of ``job``.
 
         Raises:
