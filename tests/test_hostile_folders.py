@@ -232,3 +232,9 @@ def test_verdicts_never_replace_a_file(command: str, tmp_path: Path) -> None:
     assert (code, mine.read_text()) == (1, "mine")
     assert "mine.json exists already: choose another file for --json" in said
     assert not (tmp_path / "e").exists()
+
+
+@pytest.mark.parametrize("name", ["hub:", "hub: "])
+def test_a_dataset_of_the_hub_needs_a_name(name: str, tmp_path: Path) -> None:
+    with pytest.raises(BenchmarkError, match="names no dataset: write hub:OWNER/NAME"):
+        unpack(name, tmp_path / "out")

@@ -189,6 +189,8 @@ def _check(path: Path, file: pq.ParquetFile, image: str) -> None:
 
 def _of_hub(name: str, split: str, image: str) -> Iterator[tuple[str, Row]]:
     """Stream a dataset of the Hub, or a folder that ``datasets`` reads; nothing of it is run."""
+    if not name.strip():
+        raise BenchmarkError(f"'{HUB}' names no dataset: write {HUB}OWNER/NAME")
     import datasets
 
     try:
