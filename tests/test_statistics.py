@@ -64,21 +64,21 @@ def test_intervals_of_frames_cover_only_if_videos_are_the_unit() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("draw", "truth", "least"),
+    ("draw", "truth", "least", "most"),
     [
-        (videos, stats.norm.cdf(1.5 / 2), 0.925),
-        (lambda rng: videos(rng, 8, 16), stats.norm.cdf(1.5 / 2), 0.925),
-        (swaps, stats.norm.cdf(1 / 2), 0.925),
-        (lambda rng: swaps(rng, 10), stats.norm.cdf(1 / 2), 0.925),
-        # Near 1, where few clusters overlap, nothing covers quite.
-        (lambda rng: swaps(rng, 20, 3.5), stats.norm.cdf(3.5 / 2), 0.90),
+        (videos, stats.norm.cdf(1.5 / 2), 0.925, 0.985),
+        (lambda rng: videos(rng, 8, 16), stats.norm.cdf(1.5 / 2), 0.925, 0.985),
+        (swaps, stats.norm.cdf(1 / 2), 0.925, 0.985),
+        (lambda rng: swaps(rng, 10), stats.norm.cdf(1 / 2), 0.925, 0.985),
+        # Near 1 the longer arm errs on the wide side; without it .90 is covered.
+        (lambda rng: swaps(rng, 20, 3.5), stats.norm.cdf(3.5 / 2), 0.93, 0.992),
     ],
     ids=["videos", "few-videos", "swaps", "few-swaps", "nearly-perfect"],
 )
 def test_bootstrap_intervals_cover(
-    draw: Callable[[np.random.Generator], Drawn], truth: float, least: float
+    draw: Callable[[np.random.Generator], Drawn], truth: float, least: float, most: float
 ) -> None:
-    assert least <= share_covered(draw, clustered, truth, 600) <= 0.985
+    assert least <= share_covered(draw, clustered, truth, 600) <= most
 
 
 @pytest.mark.slow
