@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark.errors import BenchmarkError
+from benchmark.timing import timed
 
 if TYPE_CHECKING:
     import torch
@@ -161,7 +162,8 @@ class _Window(Generic[S, K, T]):
         with self._lock:
             self._due += 1
         self._plan_again()
-        found = [self._result(ask) for ask in asks]
+        with timed("idle"):
+            found = [self._result(ask) for ask in asks]
         self._plan_again()  # there is room now, and time while the batch is computed on
         return found
 

@@ -25,6 +25,7 @@ from benchmark.data.images import (
 )
 from benchmark.data.loader import AHEAD, MOST_WAITING_BYTES, load
 from benchmark.data.originals import Originals
+from benchmark.timing import timed
 from detectors.base import Detector, Known
 from detectors.files import FACTS
 from detectors.sanity import is_told_labels
@@ -163,22 +164,28 @@ class ImageSource:
     def decoded(self, row: int, file: OpenFile) -> Pixels:
         """Cut the sample at ``row`` out of its file's picture, in the study's encoding."""
         place = locate(self.roots[self._datasets[row]], self.ids[row])
-        picture = file.picture(place, self._hashes[row])
-        return self._encoded(row, cut(picture, place))
+        with timed("decode", count=1):
+            picture = cut(file.picture(place, self._hashes[row]), place)
+        return self._encoded(row, picture)
 
     def changed(self, row: int, file: OpenFile, change: Callable[[Pixels], Pixels]) -> Pixels:
         """Do as ``decoded``, after a change of the whole picture that the sample is a part of."""
         original = self._originals.of(row)
         if original is None:
             place = locate(self.roots[self._datasets[row]], self.ids[row])
-            picture = file.picture(place, self._hashes[row])
+            with timed("decode", count=1):
+                picture = file.picture(place, self._hashes[row])
             return self._encoded(row, cut(change(picture), place))
-        picture = file.picture(self._originals.locate(row, original), original.sha256)
+        with timed("decode", count=1):
+            picture = file.picture(self._originals.locate(row, original), original.sha256)
         return self._encoded(row, apply_cut(original.cut, change(picture)))
 
     def _encoded(self, row: int, pixels: Pixels) -> Pixels:
         """Give an image in the study's encoding."""
-        return pixels if self.encoding is None else self.encoding(pixels, self.ids[row])
+        if self.encoding is None:
+            return pixels
+        with timed("perturb", count=1):
+            return self.encoding(pixels, self.ids[row])
 
     def _where(self, wanted: WantedImage[T]) -> tuple[_File, int]:
         """Tell which file a sample lies in, and its frame."""
@@ -218,7 +225,10 @@ class ImageSource:
         kept = self._kept.get(key)
         if kept is not None:
             return kept
-        return self._keep(key, transform(image_tensor(sample.array())))
+        pixels = sample.array()
+        with timed("prepare", count=1):
+            image = transform(image_tensor(pixels))
+        return self._keep(key, image)
 
     def pixels(self, sample: Sample) -> Tensor:
         """Give a clean sample as (3, h, w) uint8, for a device that resizes itself."""

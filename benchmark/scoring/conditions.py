@@ -15,6 +15,7 @@ from benchmark.data.images import MAX_PIXELS, Pixels
 from benchmark.data.source import ImageSource, Opener, Sample, WantedImage, nbytes
 from benchmark.perturbations import apply
 from benchmark.perturbations.videos import reencoding
+from benchmark.timing import timed
 from protocols.conditions import Condition
 
 T = TypeVar("T")
@@ -45,7 +46,8 @@ def wanted_image(
     sample_id = source.ids[row]
 
     def change(pixels: Pixels) -> Pixels:
-        return apply(condition, pixels, noise_seed=noise_seed, sample_id=sample_id)
+        with timed("perturb", count=1):
+            return apply(condition, pixels, noise_seed=noise_seed, sample_id=sample_id)
 
     if condition.stage == "frame":
         return WantedImage(row, lambda sample: make(sample.changed(change)), whole=True)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from benchmark.errors import BenchmarkError
 from benchmark.progress import Progress
+from benchmark.timing import timed
 from detectors.base import Detector, Known
 from detectors.catalog import is_of_catalog
 
@@ -83,11 +84,12 @@ def pinned(detector: Detector) -> int | None:
 
 def _answer(detector: Detector, inputs: Sequence[Tensor], known: Known) -> Tensor | None:
     """Give the logits of a batch on the device, shape (b,); None if memory did not suffice."""
-    batch = torch.stack(list(inputs))
-    if detector.device.type == "cuda":  # from pinned memory the copy does not wait for the device
-        batch = batch.pin_memory()
     try:
-        moved = batch.to(detector.device, non_blocking=True)
+        with timed("transfer", count=len(inputs)):
+            batch = torch.stack(list(inputs))
+            if detector.device.type == "cuda":  # from pinned memory the copy waits for nothing
+                batch = batch.pin_memory()
+            moved = batch.to(detector.device, non_blocking=True)
         return detector.answer(moved, known.to(detector.device)).float()
     except RuntimeError as error:
         if isinstance(error, torch.OutOfMemoryError) or _NO_MEMORY in str(error):

@@ -19,6 +19,7 @@ from benchmark.scoring.conditions import wanted_image
 from benchmark.scoring.forward import Forward, pinned
 from benchmark.scoring.store import ScoreStore
 from benchmark.scoring.units import Group, Surrogates, Unit
+from benchmark.timing import timed
 from benchmark.training.engine import Engine
 from detectors.base import Detector, Known
 from detectors.errors import DetectorError
@@ -72,7 +73,7 @@ def score(
         needed = dict.fromkeys((*group.models, *_surrogates(group, surrogates)))
         models = {model: load(model).to(engine.device).eval() for model in needed}
         title = f"{len(group.models)} models" + (f", group {number}" if len(groups) > 1 else "")
-        engine.progress.job(title, group.scores)
+        engine.progress.job(title, group.scores, models=group.models)
         scorer = _Scorer(
             group,
             engine,
@@ -84,7 +85,9 @@ def score(
         )
         with closing(scorer.scored()) as scored:
             for unit, table in scored:
-                store.add(unit, table)
+                with timed("write", count=len(table)):
+                    store.add(unit, table)
+                engine.progress.unit(unit.title)
                 engine.progress.advance(len(table))
         engine.progress.finish()
         for model in group.models:
@@ -160,8 +163,9 @@ class _Scorer:
         transforms = {self._models[model].transform for model in unit.rows}
 
         def make(pixels: Pixels) -> Prepared:
-            image = image_tensor(pixels)
-            return {transform: transform(image) for transform in transforms}
+            with timed("prepare", count=1):
+                image = image_tensor(pixels)
+                return {transform: transform(image) for transform in transforms}
 
         rows = [] if _is_attack(unit) else unit.images.tolist()
         return [
@@ -226,14 +230,15 @@ class _Scorer:
         found: dict[Transform, list[Tensor]] = {transform: [] for transform in transforms}
         with closing(self._load(batches, nbytes)) as loaded:
             for part, images in zip(parts, loaded, strict=True):
-                moved = attacked(
-                    condition,
-                    images,
-                    self._fake[part].tolist(),
-                    detector,
-                    noise_seed=self._noise_seed,
-                    sample_ids=self._ids[part].tolist(),
-                )
+                with timed("attack", count=len(part)):
+                    moved = attacked(
+                        condition,
+                        images,
+                        self._fake[part].tolist(),
+                        detector,
+                        noise_seed=self._noise_seed,
+                        sample_ids=self._ids[part].tolist(),
+                    )
                 for pixels, transform in product(moved, transforms):
                     found[transform].append(transform(image_tensor(pixels)))
         return found
@@ -242,7 +247,7 @@ class _Scorer:
         """Give a model's scores of prepared images; one that is no number is the model's gap."""
         detector = self._models[model]
         known = self._source.known(rows.tolist(), detector)
-        with frozen_features(self._features(detector)):
+        with frozen_features(self._features(detector)), timed("forward", model, len(rows)):
             logits = self._forward.logits(detector, inputs, known)
         good = plausible(logits)
         if good.all():

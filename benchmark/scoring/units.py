@@ -42,6 +42,11 @@ class Unit:
     rows: Mapping[str, Rows]
 
     @property
+    def title(self) -> str:
+        """Name it in a log: dataset, shard and condition."""
+        return f"{self.dataset}/{self.shard:05d}/{self.condition.key}"
+
+    @property
     def images(self) -> Rows:
         """Rows that any of the models needs."""
         return np.unique(np.concatenate(list(self.rows.values())))

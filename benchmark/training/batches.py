@@ -11,6 +11,7 @@ from torch import Tensor
 
 from benchmark.data.loader import Rows
 from benchmark.data.source import ImageSource, Sample, WantedImage, nbytes, prepare_on
+from benchmark.timing import timed
 from benchmark.training.augmentation import augmented, is_mirrored, only_mirrors
 from benchmark.training.jobs import TrainJob
 from benchmark.training.recipe import Augmentation, Recipe
@@ -124,13 +125,16 @@ class TrainingData:
     def _changed(self, change: Augmentation, seed: int, step: int, sample: Sample) -> Tensor:
         """Prepare an image on the CPU as it is at a step."""
         sample_id = str(self._ids[sample.row])
-        return augmented(self._prepared(sample), sample_id, change, seed=seed, step=step)
+        prepared = self._prepared(sample)
+        with timed("perturb", count=1):
+            return augmented(prepared, sample_id, change, seed=seed, step=step)
 
     def _inputs(self, images: Sequence[Tensor]) -> Tensor:
         """Put loaded images on the device, resized there if they are not yet."""
-        if images[0].dtype == torch.uint8:
-            return prepare_on(self._device, images, self._transform)
-        return self._on_device(torch.stack(list(images)))
+        with timed("transfer", count=len(images)):
+            if images[0].dtype == torch.uint8:
+                return prepare_on(self._device, images, self._transform)
+            return self._on_device(torch.stack(list(images)))
 
     def _mirrored(
         self, inputs: Tensor, rows: Rows, change: Augmentation, seed: int, step: int

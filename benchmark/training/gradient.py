@@ -19,6 +19,7 @@ from torch import Tensor
 
 from benchmark.data.loader import Rows
 from benchmark.errors import BenchmarkError, ModelGapError
+from benchmark.timing import timed
 from benchmark.training.augmentation import only_mirrors
 from benchmark.training.batches import Batches, TrainingData
 from benchmark.training.checksums import broken, write_checksums
@@ -126,11 +127,12 @@ class GradientTraining:
         """Train until the steps are used up or the validation AUC no longer rises."""
         self._resume()
         state, recipe = self._state, self._recipe
-        self._progress.job(self._job.title, recipe.steps, state.step)
+        self._progress.job(self._job.title, recipe.steps, state.step, [self._job.id])
         saved = time.monotonic()
         with closing(self.batches()) as batches:
             while not state.stopped:
-                losses = self.one_step(batches)
+                with timed("step", self._job.id, 1):
+                    losses = self.one_step(batches)
                 state.step += 1
                 if state.step % recipe.evaluate_every and state.step < recipe.steps:
                     self._progress.advance(1, loss=losses["total"])
@@ -139,7 +141,8 @@ class GradientTraining:
                 self._progress.advance(1, loss=losses["total"], val_auc=state.val_auc or 0.0)
                 due = time.monotonic() - saved >= self._checkpoint_seconds
                 if self._agreed(not state.stopped and due):
-                    self._save()
+                    with timed("write"):
+                        self._save()
                     saved = time.monotonic()
         self._detector.load_state_dict(self._best)
         self._detector.to(memory_format=torch.contiguous_format)
@@ -348,7 +351,7 @@ def validation_auc(detector: Detector, data: TrainingData, step: int) -> float |
 def logits(detector: Detector, data: TrainingData, rows: Rows) -> npt.NDArray[np.float32]:
     """Give float32 logits of ``rows`` in evaluation mode."""
     detector.eval()
-    with torch.inference_mode():
+    with torch.inference_mode(), timed("forward", count=len(rows)):
         parts = [
             detector.answer(batch.inputs, batch.known_to(detector.card)).float().cpu()
             for batch in data.chunks(rows)

@@ -15,6 +15,7 @@ from benchmark.environment import (
 )
 from benchmark.errors import BenchmarkError, ModelGapError
 from benchmark.progress import Progress
+from benchmark.timing import timed
 from benchmark.training.batches import TrainingData
 from benchmark.training.engine import Engine
 from benchmark.training.gradient import GradientTraining, TrainingOutcome, validation_auc
@@ -71,7 +72,8 @@ def _train(job: TrainJob, engine: Engine) -> ModelFacts:
     detector.trained.fill_(True)
     facts = _facts(job, detector, data, outcome)
     if process_rank() == 0:
-        engine.models.add(detector, facts, _told(engine, started, meter))
+        with timed("write"):
+            engine.models.add(detector, facts, _told(engine, started, meter))
     return facts
 
 
@@ -108,8 +110,9 @@ def _fit_estimator(
     job: TrainJob, detector: Detector, data: TrainingData, progress: Progress
 ) -> TrainingOutcome:
     """Fit in one call and measure once."""
-    progress.job(job.title, 1)
-    figures = detector.fit(data.chunks(data.train), data.chunks(data.val))
+    progress.job(job.title, 1, models=[job.id])
+    with timed("step", job.id, 1):
+        figures = detector.fit(data.chunks(data.train), data.chunks(data.val))
     measured = validation_auc(detector, data, step=1)
     if isinstance(measured, ScoreOutOfRange):
         raise ModelGapError(job.title, measured)
