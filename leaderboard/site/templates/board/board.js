@@ -3,10 +3,12 @@
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const DASH = "\u2013";
 const table = document.getElementById("board-table");
-const FIXED = ["detector", "rank", "mean", "Borda", "coverage", "state", "size", "track", "parameters"];
+const FIXED = ["detector", "rank", "mean", "Borda", "coverage", "state", "size", "track", "params"];
+const [MEAN, STATE, PARAMETERS] = ["mean", "state", "params"].map((name) => FIXED.indexOf(name));
+const HINTS = Object.fromEntries([...table.tHead.querySelectorAll("th[title]")].map((head) => [head.textContent, head.title]));
 const DEFAULTS = {slice: "0", q: "", states: "", size: "", track: "", columns: "all", sort: "", down: ""};
 const choice = {...DEFAULTS};
-let rows = [];
+let rows = [], places = [];
 
 function readAddress() {
   const given = new URLSearchParams(location.hash.slice(1));
@@ -35,6 +37,9 @@ function writeAddress() {
 const shown = (thousandths) => thousandths === null ? DASH
   : `${thousandths < 0 ? "\u2212" : ""}${(Math.abs(thousandths) / 1000).toFixed(3)}`;
 
+const compact = (count) => count === null ? DASH
+  : count >= 1e6 ? `${(count / 1e6).toFixed(1)}M` : count >= 1e3 ? `${(count / 1e3).toFixed(1)}k` : String(count);
+
 function cellOf(tag, text, name) {
   const cell = document.createElement(tag);
   cell.textContent = text;
@@ -42,16 +47,23 @@ function cellOf(tag, text, name) {
   return cell;
 }
 
-// A row lays its cells out by given widths, and only where it is in view: no order or filter makes
+// Columns have given widths and a row is laid out only where it is in view: no order or filter makes
 // the browser measure 20,000 cells. A column is as wide as the longest word of any heading.
-const WIDTHS = [170, 64, 176, 76, 92, 132, 76, 92, 116];
+const WIDTHS = [62, 164, 74, 88, 126, 62, 86, 84];
+const LETTER = 7.4; // pixels
 const ROLES = {THEAD: "rowgroup", TBODY: "rowgroup", TR: "row", TD: "cell"};
+const MOST_PRINTED = 6;
+let hiddenColumns = {};
 
 function setWidths(slice) {
   const words = slice.columns.flatMap(([label]) => label.split(/[\s-]+/));
   const each = Math.max(70, 7 * Math.max(0, ...words.map((word) => word.length)) + 18);
   const left = slice.columns.filter((_, at) => !hiddenColumns[at]).length;
-  const sum = WIDTHS.reduce((total, width) => total + width, 0) + left * each;
+  const longest = Math.max(0, ...rows.map((row) => row.system.title.length));
+  const widest = window.innerWidth <= 640 ? 0.38 * window.innerWidth : 280;
+  const name = Math.min(widest, Math.max(130, LETTER * longest + 20));
+  const sum = WIDTHS.reduce((total, width) => total + width, name) + left * each;
+  table.style.setProperty("--name", `${name}px`);
   table.style.setProperty("--cell", `${each}px`);
   table.style.setProperty("--row", `${Math.max(sum, table.parentElement.clientWidth)}px`);
 }
@@ -71,6 +83,7 @@ function drawHead(slice) {
   heads.forEach(([label, name], at) => {
     const head = cellOf("th", "", name);
     head.scope = "col";
+    if (HINTS[label] && at < FIXED.length) head.title = HINTS[label];
     const button = cellOf("button", label);
     button.type = "button";
     button.addEventListener("click", () => sortBy(at));
@@ -80,59 +93,89 @@ function drawHead(slice) {
   table.tHead.replaceChildren(line);
 }
 
-function drawRow(slice, row) {
-  const [at, state, rank, tied, mean, low, high, borda, covered, values] = row;
+// What a row shows, as texts: its keys are what it is sorted by.
+function rowOf(slice, counting, [at, state, rank, tied, mean, low, high, borda, covered, values]) {
   const system = DATA.systems[at];
+  return {
+    system, state,
+    detail: low === null ? "" : ` (${shown(low)}${DASH}${shown(high)})`,
+    texts: [system.title, rank === null ? DASH : `${rank}${tied ? "=" : ""}`, shown(mean),
+      shown(borda), `${covered}/${counting}`, state, system.size || DASH, system.track || DASH,
+      compact(system.parameters), ...values.map(shown)],
+    keys: [system.title.toLowerCase(), rank, mean, borda, covered, state, system.size,
+      system.track, system.parameters, ...values],
+    text: `${system.title} ${state} ${system.size} ${system.track} ${system.source}`.toLowerCase(),
+  };
+}
+
+// A line of the table, to be filled with a row. Another order fills the lines anew: that takes half
+// the time of moving them, since no line is styled and built again.
+function makeLine(length) {
   const line = document.createElement("tr");
-  if (state === "reported" || state === "imported") line.className = "others";
   const head = document.createElement("th");
   head.scope = "row";
-  const link = cellOf("a", system.title);
-  if (system.source) head.title = system.source;
-  link.href = `detectors/${system.id}.html`;
+  const link = document.createElement("a");
   head.append(link);
-  const average = cellOf("td", shown(mean));
-  if (low !== null) average.append(cellOf("span", ` (${shown(low)}${DASH}${shown(high)})`, "detail"));
-  const badge = document.createElement("td");
-  badge.append(cellOf("span", state, `state ${state}`));
-  const counting = slice.columns.reduce((sum, column) => sum + column[2], 0);
-  line.append(head, cellOf("td", rank === null ? DASH : `${rank}${tied ? "=" : ""}`), average,
-    cellOf("td", shown(borda)), cellOf("td", `${covered}/${counting}`), badge,
-    cellOf("td", system.size || DASH), cellOf("td", system.track || DASH),
-    cellOf("td", system.parameters === null ? DASH : system.parameters.toLocaleString("en")));
-  for (const value of values) line.append(cellOf("td", shown(value)));
-  const keys = [system.title.toLowerCase(), rank, mean, borda, covered, state, system.size,
-    system.track, system.parameters, ...values];
-  const text = `${system.title} ${state} ${system.size} ${system.track} ${system.source}`.toLowerCase();
-  return {line, keys, text, state, system};
+  const cells = Array.from({length: length - 1}, () => document.createElement("td"));
+  const badge = document.createElement("span");
+  cells[STATE - 1].append(badge);
+  line.append(head, ...cells);
+  const nodes = [link, ...cells].map((cell, at) => {
+    const node = document.createTextNode("");
+    (at === STATE ? badge : cell).append(node);
+    return node;
+  });
+  const detail = cellOf("span", "", "detail");
+  const interval = document.createTextNode("");
+  detail.append(interval);
+  cells[MEAN - 1].append(detail);
+  return {line, head, link, badge, nodes, interval, cells, row: null};
+}
+
+function fill(place, row) {
+  if (place.row === row) return;
+  place.row = row;
+  const {nodes} = place, {texts, system, state} = row;
+  for (let at = 0; at < nodes.length; at++) {
+    if (nodes[at].data !== texts[at]) nodes[at].data = texts[at];
+  }
+  place.interval.data = row.detail;
+  place.link.href = `detectors/${system.id}.html`;
+  place.head.title = [system.title, system.source].filter(Boolean).join(": ");
+  place.cells[PARAMETERS - 1].title = system.parameters === null ? "" : system.parameters.toLocaleString("en");
+  place.badge.className = `state ${state}`;
+  place.line.className = state === "reported" || state === "imported" ? "others" : "";
+}
+
+function drawBaseline(slice) {
+  const line = document.createElement("tr");
+  line.className = "baseline";
+  const head = cellOf("th", "random guess");
+  head.scope = "row";
+  line.append(head);
+  FIXED.slice(1).forEach((name) => line.append(cellOf("td", name === "mean" ? shown(slice.chance) : DASH)));
+  slice.columns.forEach(() => line.append(cellOf("td", shown(slice.chance))));
+  return line;
 }
 
 function draw() {
   const slice = DATA.slices[choice.slice];
   drawHead(slice);
-  rows = slice.rows.map((row) => drawRow(slice, row));
-  const baseline = document.createElement("tr");
-  baseline.className = "baseline";
-  if (slice.chance !== null) {
-    const head = cellOf("th", "random guess");
-    head.scope = "row";
-    baseline.append(head);
-    FIXED.slice(1).forEach((name) => baseline.append(
-      cellOf("td", name === "mean" ? shown(slice.chance) : DASH)));
-    slice.columns.forEach(() => baseline.append(cellOf("td", shown(slice.chance))));
-  }
+  const counting = slice.columns.reduce((sum, column) => sum + column[2], 0);
+  rows = slice.rows.map((row) => rowOf(slice, counting, row));
+  places = rows.map(() => makeLine(FIXED.length + slice.columns.length));
   const body = document.createElement("tbody");
-  body.append(...rows.map((row) => row.line));
+  body.append(...places.map((place) => place.line));
   const foot = document.createElement("tbody");
-  if (slice.chance !== null) foot.append(baseline);
+  if (slice.chance !== null) foot.append(drawBaseline(slice));
+  reorder();
   for (const old of [...table.tBodies]) old.remove();
   table.append(body, foot);
   table.caption.textContent = `${slice.title}: ${slice.metric} by ${slice.level}, ${slice.conditionName}`;
-  const isFirst = choice.slice === "0";
-  document.getElementById("answer").hidden = !isFirst;
+  table.classList.toggle("many", slice.columns.length > MOST_PRINTED);
+  document.getElementById("answer").hidden = choice.slice !== "0";
   nameParts();
   setWidths(slice);
-  reorder();
   filter();
 }
 
@@ -142,6 +185,7 @@ function sortBy(at) {
   choice.sort = next ? String(at) : "";
   choice.down = next;
   reorder();
+  filter();
   writeAddress();
 }
 
@@ -153,7 +197,7 @@ function reorder() {
     if (left === null || right === null) return (left === null) - (right === null);
     return sign * (typeof left === "number" ? left - right : left.localeCompare(right, "en"));
   });
-  table.tBodies[0].append(...ordered.map((row) => row.line));
+  ordered.forEach((row, place) => fill(places[place], row));
   [...table.tHead.rows[0].cells].forEach((head, place) => {
     if (place === at) head.setAttribute("aria-sort", sign < 0 ? "descending" : "ascending");
     else head.removeAttribute("aria-sort");
@@ -164,19 +208,23 @@ function filter() {
   const wanted = choice.q.trim().toLowerCase();
   const states = choice.states ? choice.states.split(".") : null;
   let left = 0;
-  for (const row of rows) {
+  for (const {line, row} of places) {
     const stays = row.text.includes(wanted) && (!states || states.includes(row.state))
       && (!choice.size || row.system.size === choice.size)
       && (!choice.track || row.system.track === choice.track);
-    row.line.hidden = !stays;
+    if (line.hidden === stays) line.hidden = !stays;
     left += stays;
   }
   document.getElementById("told").textContent = left === rows.length
     ? `${left} entries` : `${left} of ${rows.length} entries`;
-  let changed = false;
+  hideColumns(DATA.slices[choice.slice]);
+}
+
+function hideColumns(slice) {
   const hides = (column) => (choice.columns === "summary")
     || (choice.columns === "unseen" && column[1]) || (choice.columns === "counting" && !column[2]);
-  DATA.slices[choice.slice].columns.forEach((column, at) => {
+  let changed = false;
+  slice.columns.forEach((column, at) => {
     if (hides(column) === Boolean(hiddenColumns[at])) return;
     hiddenColumns[at] = hides(column);
     for (const line of table.rows) {
@@ -185,9 +233,8 @@ function filter() {
     }
     changed = true;
   });
-  if (changed) setWidths(DATA.slices[choice.slice]);
+  if (changed) setWidths(slice);
 }
-let hiddenColumns = {};
 
 function picker(name, label, options, change) {
   const box = document.createElement("label");
@@ -289,3 +336,8 @@ window.addEventListener("hashchange", () => {
   drawControls();
   draw();
 });
+window.addEventListener("resize", () => setWidths(DATA.slices[choice.slice]));
+// Names are held beside what is scrolled sideways, and only then: 200 names that are held all the
+// time cost a third of every frame.
+const box = table.parentElement;
+box.addEventListener("scroll", () => table.classList.toggle("moved", box.scrollLeft > 0), {passive: true});
