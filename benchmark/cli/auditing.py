@@ -108,6 +108,54 @@ def data_split(
 
 
 @reports_errors
+def data_select(
+    manifest: ManifestArgument,
+    out: Annotated[Path, typer.Option("-o", "--out", help="A new .csv or .parquet file.")],
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", help="COLUMN=VALUE that stays; may be repeated.", metavar="C=V"),
+    ] = None,
+    at_most: Annotated[
+        int | None, typer.Option("--at-most", help="So many of each kind, drawn by --seed.", min=1)
+    ] = None,
+    per: Annotated[str, typer.Option("--per", help="Columns that make a kind.")] = "split,label",
+    among: Annotated[
+        list[str] | None,
+        typer.Option("--among", help="COLUMN=VALUE: only these are thinned.", metavar="C=V"),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of the draw.", min=0)] = 0,
+) -> None:
+    """Write the manifest of part of a dataset: some sources, or so many images of each kind."""
+    from benchmark.data.manifest import read_manifest
+    from benchmark.data.selecting import select_manifest
+
+    if among and at_most is None:
+        raise BenchmarkError("--among says which images --at-most is of: give both")
+    found = read_manifest(manifest)
+    written = select_manifest(
+        found,
+        out,
+        _values(where, "--where"),
+        at_most=at_most,
+        per=[name.strip() for name in per.split(",")],
+        among=_values(among, "--among"),
+        seed=seed,
+    )
+    say(f"Manifest: {out} ({len(written.samples)} of {len(found.samples)} samples)")
+
+
+def _values(options: list[str] | None, name: str) -> dict[str, list[str]]:
+    """Read COLUMN=VALUE options; a value may hold another '='."""
+    values: dict[str, list[str]] = {}
+    for option in options or []:
+        column, equals, value = option.partition("=")
+        if not equals or not column:
+            raise BenchmarkError(f"{name} '{option}': write COLUMN=VALUE, such as source=FFHQ")
+        values.setdefault(column, []).append(value)
+    return values
+
+
+@reports_errors
 def data_extract(
     manifest: ManifestArgument,
     out: Annotated[Path, typer.Argument(help="The folder; continued if it is there.")],

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from benchmark.cli.auditing import data_audit, data_extract, data_split, data_unpack
+from benchmark.cli.auditing import data_audit, data_extract, data_select, data_split, data_unpack
 from benchmark.cli.console import (
     EXIT_ERROR,
     error_console,
@@ -26,6 +26,7 @@ data_app.command("adapters")(data_adapters)
 data_app.command("verify")(data_verify)
 data_app.command("audit")(data_audit)
 data_app.command("split")(data_split)
+data_app.command("select")(data_select)
 data_app.command("extract")(data_extract)
 data_app.command("crop")(data_crop)
 data_app.command("unpack")(data_unpack)

@@ -119,12 +119,30 @@ def split_manifest(
     """
     check_target(out)
     table = divided(manifest.samples, shares, seed=seed, measures=measures)
-    table = table.rename(columns={"sample_id": "path"})
+    return write_changed(manifest, table, out)
+
+
+def write_changed(manifest: Manifest, samples: pd.DataFrame, out: Path) -> Manifest:
+    """Write changed rows of a manifest as another one of the same images.
+
+    Args:
+        manifest: What they are of.
+        samples: Its samples or some of them, with values of their own.
+        out: A file that is not there yet.
+
+    Raises:
+        ManifestError: It cannot be written.
+    """
+    table = samples.rename(columns={"sample_id": "path"})
     columns = {str(name): table[name].astype(str).tolist() for name in table.columns}
     root = stated_root(Path(manifest.root), out)
     links = isinstance(manifest.root, LinkedRoot)
-    facts = manifest.facts.model_copy(update={"root": root, "links": links})
-    written = from_columns(dict(columns), out, facts=facts)
+    pictures = manifest.facts.pictures
+    if pictures is not None:  # a relative one starts from the manifest's own folder
+        pictures = stated_root(manifest.path.parent / pictures, out) or "."
+    changes = {"root": root, "links": links, "pictures": pictures}
+    facts = manifest.facts.model_copy(update=changes)
+    written = from_columns(columns, out, facts=facts)
     write_facts(out, facts)
     write_manifest(columns, out)
     return written
