@@ -365,7 +365,7 @@ def plain_facts(manifest: Manifest, sample_id: str, stated: str) -> tuple[object
     place = locate(manifest.root, sample_id)
     if not place.path.exists():
         return ("missing", "", 0, 0, "", 0)
-    data = read_image_bytes(place.path)
+    data = read_image_bytes(place)
     digest = hashlib.sha256(data).hexdigest()
     differs = f"content differs from the manifest's sha256 ({digest[:12]}, not {stated[:12]})"
     problem = differs if stated not in ("", digest) else ""

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from benchmark.analysis.embedding import load_model
 from benchmark.data.content import check_large_content
-from benchmark.data.images import OpenFile, decode, frames_of, locate, stored_facts
+from benchmark.data.images import OpenFile, Place, decode, frames_of, locate, stored_facts
 from benchmark.environment import one_thread
 from benchmark.errors import BenchmarkError, ImageError
 from benchmark.progress import Progress
@@ -169,9 +169,9 @@ def test_an_image_that_is_replaced_after_the_check_is_not_read(
 
 def test_what_a_file_says_of_itself_is_of_the_checked_file_too(manifest: Path) -> None:
     image = manifest.parent / "one/real/test0.png"
-    assert stored_facts(image, stated=file_hash(image)) == stored_facts(image)
+    assert stored_facts(Place(image), stated=file_hash(image)) == stored_facts(Place(image))
     with pytest.raises(ImageError, match="has changed since it was checked"):
-        stored_facts(image, stated="0" * 64)
+        stored_facts(Place(image), stated="0" * 64)
     place = locate(manifest.parent, "one/real/test0.png")
     with OpenFile(frames_of) as file:
         assert (file.picture(place, file_hash(image)) == decode(image)).all()

@@ -1,4 +1,4 @@
-"""The commands that look at a whole dataset: ``data audit``, ``split``, ``extract``, ``unpack``."""
+"""Commands on a whole dataset: ``data audit``, ``split``, ``extract``, ``pack``, ``unpack``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -172,6 +172,33 @@ def data_extract(
         written = extract(found, out, on_progress=display.advance)
         display.finish()
     say(f"Manifest: {written}")
+
+
+@reports_errors
+def data_pack(
+    manifest: ManifestArgument,
+    out: Annotated[Path, typer.Argument(help="The folder; continued if it is there.")],
+    shard_size: Annotated[
+        int, typer.Option("--shard-size", help="MiB of images in a shard, about.", min=1)
+    ] = 512,
+) -> None:
+    """Write the images, byte for byte, into Parquet shards with a manifest of their own."""
+    from benchmark.cli.display import Display
+    from benchmark.data.manifest import read_manifest
+    from benchmark.data.packing import pack
+
+    found = read_manifest(manifest)
+    with Display(error_console) as display:
+        display.phase("check", 1)
+        display.job(f"packing {found.name}", len(found.samples))
+        packed = pack(found, out, shard_bytes=shard_size << 20, on_progress=display.advance)
+        display.finish()
+    for name in packed.left_out:
+        say(f"Left out: column '{name}', whose files are not packed")
+    say(
+        f"Manifest: {packed.manifest} ({packed.images} images in {packed.shards} shards, "
+        f"{packed.bytes / 2**20:.1f} MiB)"
+    )
 
 
 @reports_errors

@@ -6,7 +6,14 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from benchmark.cli.auditing import data_audit, data_extract, data_select, data_split, data_unpack
+from benchmark.cli.auditing import (
+    data_audit,
+    data_extract,
+    data_pack,
+    data_select,
+    data_split,
+    data_unpack,
+)
 from benchmark.cli.console import (
     EXIT_ERROR,
     error_console,
@@ -29,6 +36,7 @@ data_app.command("split")(data_split)
 data_app.command("select")(data_select)
 data_app.command("extract")(data_extract)
 data_app.command("crop")(data_crop)
+data_app.command("pack")(data_pack)
 data_app.command("unpack")(data_unpack)
 
 

@@ -267,8 +267,10 @@ def data_adapters(
 
 @reports_errors
 def data_verify(
-    name: Name,
-    folder: Annotated[Path, typer.Argument(help="The folder of your copy.")],
+    name: Annotated[str, typer.Argument(help="A dataset: see data adapters.", metavar="[NAME]")],
+    folder: Annotated[
+        Path | None, typer.Argument(help="Your copy, or a folder of data pack.", metavar="FOLDER")
+    ] = None,
     min_coverage: Annotated[
         float,
         typer.Option("--min-coverage", min=0, max=1, help="Least share of each count, or exit 1."),
@@ -276,9 +278,18 @@ def data_verify(
     only: OnlyOption = None,
     follow_links: LinksOption = False,
 ) -> None:
-    """Hold a copy of a dataset against its published counts and lists, by names alone."""
+    """Hold a copy against its dataset's published counts and lists, or a pack against its seal."""
+    from benchmark.data.packs import is_pack
     from benchmark.data.verifying import verify
 
+    if folder is None:
+        if not is_pack(Path(name)):
+            raise BenchmarkError(
+                f"{name}: is no folder that data pack wrote; of a dataset say which it is: data "
+                "verify NAME FOLDER"
+            )
+        _verify_pack(Path(name))
+        return
     with doing(f"reading {folder}"):
         found = verify(
             folder,
@@ -292,3 +303,20 @@ def data_verify(
     listed = not found.missing or min_coverage < 1
     if found.coverage < min_coverage or found.unreadable or not listed:
         raise typer.Exit(EXIT_ERROR)
+
+
+def _verify_pack(folder: Path) -> None:
+    """Name what in a pack is not as it was; exit with an error if there is anything."""
+    from benchmark.data.verifying import verify_pack
+
+    with doing(f"reading {folder}"):
+        found = verify_pack(folder)
+    for name, what in found.damaged.items():
+        fail(f"damaged: {name}: {what}")
+    for name, images in found.missing.items():
+        fail(f"missing: {name}" + (f", with {images} images" if images else ""))
+    for name in found.extra:
+        fail(f"extra: {name}: nothing names it")
+    if found.damaged or found.missing or found.extra:
+        raise typer.Exit(EXIT_ERROR)
+    say(f"The pack is what was sealed: {found.images} images")

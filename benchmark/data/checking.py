@@ -154,7 +154,7 @@ class _Examination:
         if place.frame is not None:
             return Decoded(self._file.picture(place), "video")
         if self._still is None:
-            self._still = decode_bytes(content.data, str(place.path))
+            self._still = decode_bytes(content.data, place.name)
         return self._still
 
 
@@ -166,7 +166,7 @@ def _content(place: Place) -> _Content:
     """
     path = place.path
     if place.frame is None:
-        data = read_image_bytes(path)
+        data = read_image_bytes(place)
         return _Content(hashlib.sha256(data).hexdigest(), len(data), data)
     size = check_file(path)
     try:

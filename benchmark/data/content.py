@@ -7,7 +7,7 @@ from benchmark.errors import ImageError
 from results.files import file_hash
 
 
-def check_content(path: Path, found: str, stated: str) -> None:
+def check_content(name: str, found: str, stated: str) -> None:
     """Compare the sha256 of a file's bytes with the stated one; "" states none.
 
     Raises:
@@ -15,7 +15,7 @@ def check_content(path: Path, found: str, stated: str) -> None:
     """
     if stated not in ("", found):
         raise ImageError(
-            str(path), f"has changed since it was checked (sha256 {found[:12]}, not {stated[:12]})"
+            name, f"has changed since it was checked (sha256 {found[:12]}, not {stated[:12]})"
         )
 
 
@@ -34,7 +34,7 @@ def check_large_content(path: Path, stated: str) -> None:
         digest = _hashed(path, found.st_size, found.st_mtime_ns, found.st_ino)
     except OSError as error:
         raise ImageError(str(path), f"unreadable: {error.strerror}") from error
-    check_content(path, digest, stated)
+    check_content(str(path), digest, stated)
 
 
 @lru_cache(maxsize=65536)

@@ -23,6 +23,7 @@ from benchmark.data.images import (
     file_of,
     frames_of,
     locate,
+    read_image_bytes,
     whereabouts,
 )
 from benchmark.data.manifest import Manifest
@@ -151,8 +152,8 @@ class Cropper:
         sample_id = self._ids[place]
         where = locate(self._root, sample_id)
         pixels = files.picture(where)
-        sha256 = files.sha256(where.path)
-        check_content(where.path, sha256, self._hashes[place])
+        sha256 = files.sha256(where)
+        check_content(where.name, sha256, self._hashes[place])
         mask = self._mask(place, files, pixels.shape[:2])
         faces = find_faces(
             self._detector,
@@ -300,7 +301,7 @@ class _Files:
         """Open nothing yet; ``stack`` closes what will be."""
         self._stack = stack
         self._open: dict[Path, OpenFile] = {}
-        self._hashes: dict[Path, str] = {}
+        self._hashes: dict[str, str] = {}
 
     def picture(self, where: Place) -> Pixels:
         """Give the whole picture."""
@@ -311,11 +312,15 @@ class _Files:
             self._open[where.path] = self._stack.enter_context(OpenFile(frames_of))
         return self._open[where.path].picture(where)
 
-    def sha256(self, path: Path) -> str:
-        """Hash a file."""
-        if path not in self._hashes:
-            self._hashes[path] = file_hash(path)
-        return self._hashes[path]
+    def sha256(self, where: Place) -> str:
+        """Hash the file of a picture."""
+        if where.name not in self._hashes:
+            self._hashes[where.name] = (
+                file_hash(where.path)
+                if where.span is None
+                else hashlib.sha256(read_image_bytes(where)).hexdigest()
+            )
+        return self._hashes[where.name]
 
 
 def _png(pixels: Pixels) -> bytes:

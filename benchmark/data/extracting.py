@@ -3,7 +3,7 @@
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def extract(
     out.mkdir(parents=True, exist_ok=True)
     target = out / "manifest.csv"
     check_target(target)
-    _begin(out, ids, manifest.root)
+    begin_folder(out, _NOTE, [str(manifest.root.resolve()), *ids])
 
     def one(place: int, file: OpenFile) -> None:
         where = locate(manifest.root, ids[place])
@@ -87,14 +87,22 @@ def extract(
     return _write(manifest, target, workers)
 
 
-def _begin(out: Path, ids: list[str], root: Path) -> None:
-    """Begin a folder, or see that what lies there was begun of the same frames.
+def begin_folder(out: Path, name: str, made_of: Iterable[str]) -> None:
+    """Begin a folder, or see that what lies there was begun of the same.
+
+    Args:
+        out: The folder.
+        name: Of the file in it that says what it is made of; removed when it is complete.
+        made_of: What it is made of.
 
     Raises:
-        BenchmarkError: It holds something else, whose files would pass for frames.
+        BenchmarkError: It holds something else, whose files would pass for what is made.
     """
-    stated = hashlib.sha256("\n".join([str(root.resolve()), *ids]).encode()).hexdigest() + "\n"
-    note = out / _NOTE
+    digest = hashlib.sha256()
+    for text in made_of:
+        digest.update(f"{text}\n".encode("utf-8", "surrogateescape"))
+    stated = digest.hexdigest() + "\n"
+    note = out / name
     if not any(out.iterdir()):
         atomic_write(note, stated)
     elif not (note.is_file() and read_bytes(note) == stated.encode()):

@@ -22,6 +22,7 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from benchmark.data.content import check_content, check_large_content
 from benchmark.data.foreign import foreign_kind
+from benchmark.data.packs import PackedRoot, Span, read_span
 from benchmark.data.roots import LinkedRoot
 from benchmark.errors import ImageError
 from detectors.files import file_facts, video_facts
@@ -41,6 +42,7 @@ FRAME = "#frame="
 # As media fragments name a part of a picture: left, top, width, height in pixels.
 BOX = "xywh="
 _ID = re.compile(r"(.*?)(?:#frame=([^&#]*)(?:&xywh=([^&#]*))?|#xywh=([^&#]*))?", re.DOTALL)
+_NUMBER = re.compile("[0-9]+")
 PNG_END = b"IEND\xaeB`\x82"
 # What Pillow's decoders raise on damaged files, found by fuzzing each format.
 DAMAGED = (
@@ -86,11 +88,18 @@ class Place(NamedTuple):
         path: The file.
         frame: Number of the frame if it is one of a video.
         box: The part of the picture, if it is not the whole.
+        span: Where in the file the image lies, if that is a shard of a pack.
     """
 
     path: Path
-    frame: int | None
-    box: Box | None
+    frame: int | None = None
+    box: Box | None = None
+    span: Span | None = None
+
+    @property
+    def name(self) -> str:
+        """What errors call the file."""
+        return str(self.path) if self.span is None else f"{self.path}, {self.span.name}"
 
 
 def read(root: Path, sample_id: str) -> Pixels:
@@ -109,7 +118,8 @@ def read(root: Path, sample_id: str) -> Pixels:
             box leaves the picture.
     """
     place = locate(root, sample_id)
-    return cut(decode(place.path, place.frame), place)
+    with OpenFile(frames_of) as file:
+        return cut(file.picture(place), place)
 
 
 def cut(pixels: Pixels, place: Place) -> Pixels:
@@ -125,7 +135,7 @@ def cut(pixels: Pixels, place: Place) -> Pixels:
     if part.shape[:2] != (height, width):
         whole = f"{pixels.shape[1]} x {pixels.shape[0]}"
         raise ImageError(
-            str(place.path), f"box {left} {top} {width} {height} leaves the {whole} picture"
+            place.name, f"box {left} {top} {width} {height} leaves the {whole} picture"
         )
     return part.copy()  # a view would hold the whole picture in memory
 
@@ -142,7 +152,7 @@ def whereabouts(sample_id: str) -> tuple[tuple[str, bool], int]:
     """
     name, number, _ = _parts(sample_id)
     is_video = number is not None
-    return (name, is_video), int(number) if number is not None and _is_number(number) else 0
+    return (name, is_video), int(number) if number is not None and _NUMBER.fullmatch(number) else 0
 
 
 def by_file(sample_ids: Iterable[str]) -> list[list[int]]:
@@ -164,10 +174,21 @@ def locate(root: Path, sample_id: str) -> Place:
         ImageError: There is no such file inside ``root``.
     """
     name, number, box = _parts(sample_id)
-    if number is not None and not _is_number(number):
+    if number is not None and not _NUMBER.fullmatch(number):
         raise ImageError(sample_id, f"'{number}' is no frame number; write {FRAME}17")
     if box is not None and not re.fullmatch(r"[0-9]+,[0-9]+,[1-9][0-9]*,[1-9][0-9]*", box):
         raise ImageError(sample_id, f"'{box}' is no box; write {BOX}left,top,width,height")
+    path, span = root.find(name) if isinstance(root, PackedRoot) else (_file(root, name), None)
+    return Place(
+        path,
+        None if number is None else int(number),
+        None if box is None else Box(*map(int, box.split(","))),
+        span,
+    )
+
+
+def _file(root: Path, name: str) -> Path:
+    """Find a file inside ``root``."""
     base = Path(os.path.realpath(root))
     path = root / name
     try:
@@ -179,16 +200,7 @@ def locate(root: Path, sample_id: str) -> Place:
     inside = isinstance(root, LinkedRoot) or Path(os.path.realpath(path)).is_relative_to(base)
     if ".." in PurePosixPath(name).parts or not inside:
         raise ImageError(str(path), "leads out of the manifest's folder")
-    return Place(
-        path,
-        None if number is None else int(number),
-        None if box is None else Box(*map(int, box.split(","))),
-    )
-
-
-def _is_number(text: str) -> bool:
-    """Tell whether a text is a whole number from 0."""
-    return text.isascii() and text.isdigit()
+    return path
 
 
 def _parts(sample_id: str) -> tuple[str, str | None, str | None]:
@@ -217,7 +229,7 @@ def decode(path: Path, frame: int | None = None) -> Pixels:
     if frame is not None:
         with frames_of(path) as frames:
             return frames.at(frame)
-    return decode_bytes(read_image_bytes(path), str(path)).pixels
+    return decode_bytes(read_image_bytes(Place(path)), str(path)).pixels
 
 
 def frames_of(path: Path) -> "AbstractContextManager[Frames]":
@@ -261,8 +273,8 @@ class OpenFile(ExitStack):
         """
         if place.frame is None:
             if self._still is None:
-                data = read_image_bytes(place.path, stated)
-                self._still = decode_bytes(data, str(place.path)).pixels
+                data = read_image_bytes(place, stated)
+                self._still = decode_bytes(data, place.name).pixels
             return self._still
         if self._frames is None:
             check_large_content(place.path, stated)
@@ -270,18 +282,18 @@ class OpenFile(ExitStack):
         return self._frames.at(place.frame)
 
 
-def stored_facts(path: Path, frame: int | None = None, stated: str = "") -> tuple[float, ...]:
+def stored_facts(place: Place, stated: str = "") -> tuple[float, ...]:
     """Measure what a sample's file says of itself: ``detectors.files.FACTS``.
 
     Raises:
         ImageError: The file cannot be read, or its sha256 is not ``stated``.
     """
-    if frame is not None:
-        return video_facts(check_file(path))
+    if place.frame is not None:
+        return video_facts(check_file(place.path))
     try:
-        return file_facts(read_image_bytes(path, stated))
+        return file_facts(read_image_bytes(place, stated))
     except DAMAGED as error:
-        raise ImageError(str(path), "unreadable: no image's header") from error
+        raise ImageError(place.name, "unreadable: no image's header") from error
 
 
 def image_tensor(pixels: Pixels) -> "torch.Tensor":
@@ -308,21 +320,21 @@ def check_file(path: Path) -> int:
     return size
 
 
-def read_image_bytes(path: Path, stated: str = "") -> bytes:
+def read_image_bytes(place: Place, stated: str = "") -> bytes:
     """Read an image file whole; ``stated`` is the sha256 that it must have, "" if none is known.
 
     Raises:
         ImageError: It is missing, empty, not a regular file, unreadable or above 256 MiB.
     """
-    size = check_file(path)
+    size = check_file(place.path) if place.span is None else place.span.size
     if size > MAX_BYTES:
-        raise ImageError(str(path), f"{size} bytes, more than the {MAX_BYTES} an image may have")
+        raise ImageError(place.name, f"{size} bytes, more than the {MAX_BYTES} an image may have")
     try:
-        data = path.read_bytes()
+        data = place.path.read_bytes() if place.span is None else read_span(place.path, place.span)
     except OSError as error:
-        raise ImageError(str(path), f"unreadable: {error.strerror}") from error
+        raise ImageError(place.name, f"unreadable: {error.strerror}") from error
     if stated:
-        check_content(path, hashlib.sha256(data).hexdigest(), stated)
+        check_content(place.name, hashlib.sha256(data).hexdigest(), stated)
     return data
 
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path, PosixPath
 
+from benchmark.data.packs import is_pack, open_pack
+
 
 class LinkedRoot(PosixPath):
     """A root whose links are followed wherever they lead, since its user has said so.
@@ -32,12 +34,17 @@ def stated_root(folder: Path, manifest: Path) -> str | None:
 
 
 def root_of(manifest: Path, root: str | None, *, links: bool) -> Path:
-    """Give the folder that a manifest's paths start from.
+    """Give the folder that a manifest's paths start from: a ``PackedRoot`` where that is a pack.
 
     Args:
         manifest: Its file.
         root: What is stated beside it: an absolute path, or one from its folder; None: that folder.
         links: Whether links are followed out of it.
+
+    Raises:
+        ManifestError: It is a pack, and damaged.
     """
     folder = manifest.parent if root is None else manifest.parent / root
+    if is_pack(folder):
+        return open_pack(folder, links=links)
     return LinkedRoot(folder) if links else folder

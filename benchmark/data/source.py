@@ -208,7 +208,7 @@ class ImageSource:
         for row in rows:
             if np.isnan(self._facts[row, 0]):
                 place = locate(self.roots[self._datasets[row]], self.ids[row])
-                self._facts[row] = stored_facts(place.path, place.frame, self._hashes[row])
+                self._facts[row] = stored_facts(place, self._hashes[row])
         return torch.from_numpy(self._facts[list(rows)])
 
     def known(self, rows: Sequence[int], detector: Detector) -> Known:

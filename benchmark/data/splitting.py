@@ -11,7 +11,7 @@ from benchmark.data.audit.likeness import alike
 from benchmark.data.audit.measuring import Measures
 from benchmark.data.facts import write_facts
 from benchmark.data.manifest import Manifest, check_target, from_columns, write_manifest
-from benchmark.data.roots import LinkedRoot, stated_root
+from benchmark.data.roots import stated_root
 from benchmark.data.shares import Shares, check_shares
 from benchmark.errors import ManifestError
 from protocols.samples import SPLITS
@@ -136,12 +136,10 @@ def write_changed(manifest: Manifest, samples: pd.DataFrame, out: Path) -> Manif
     table = samples.rename(columns={"sample_id": "path"})
     columns = {str(name): table[name].astype(str).tolist() for name in table.columns}
     root = stated_root(Path(manifest.root), out)
-    links = isinstance(manifest.root, LinkedRoot)
     pictures = manifest.facts.pictures
     if pictures is not None:  # a relative one starts from the manifest's own folder
         pictures = stated_root(manifest.path.parent / pictures, out) or "."
-    changes = {"root": root, "links": links, "pictures": pictures}
-    facts = manifest.facts.model_copy(update=changes)
+    facts = manifest.facts.model_copy(update={"root": root, "pictures": pictures})
     written = from_columns(columns, out, facts=facts)
     write_facts(out, facts)
     write_manifest(columns, out)

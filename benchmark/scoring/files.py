@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from benchmark.data.images import decode, image_tensor, stored_facts
+from benchmark.data.images import Place, decode, image_tensor, stored_facts
 from benchmark.data.loader import default_workers, load
 from benchmark.data.tree import IMAGE_SUFFIXES
 from benchmark.environment import resolve_device
@@ -140,7 +140,7 @@ def _known(path: Path, detector: Detector) -> Known:
     """Give what the detector needs to know of an image beside its pixels."""
     if "file" not in detector.card.needs:
         return Known()
-    return Known(facts=torch.tensor([stored_facts(path)], dtype=torch.float32))
+    return Known(facts=torch.tensor([stored_facts(Place(path))], dtype=torch.float32))
 
 
 def _images(paths: Iterable[Path]) -> Iterable[Path]:

@@ -140,15 +140,15 @@ class _File(OpenFile):
         if place.frame is not None:
             return super().picture(place, stated)
         if self._pixels is None:
-            data = read_image_bytes(place.path, stated)
-            self._pixels = decode_bytes(data, str(place.path)).pixels
+            data = read_image_bytes(place, stated)
+            self._pixels = decode_bytes(data, place.name).pixels
             self._facts = file_facts(data)
             self.sha256 = hashlib.sha256(data).hexdigest()
         return self._pixels
 
     def facts(self, place: Place) -> tuple[float, ...]:
         """Give ``detectors.files.FACTS`` of the file."""
-        return self._facts if place.frame is None else stored_facts(place.path, place.frame)
+        return self._facts if place.frame is None else stored_facts(place)
 
 
 def colours(pixels: Pixels) -> Floats:
