@@ -40,7 +40,7 @@ types: $(INSTALLED)
 
 check: lint types test ## The gate: format, lint, types, tests
 
-resume-check: $(INSTALLED) ## Kill a run 20 times and compare with an undisturbed one
+resume-check: $(INSTALLED) ## Kill runs, shards and Ray workers and compare with an undisturbed run
 	$(BIN)/python -m tests.kill_and_resume
 
 # Where the environment is there already: make gpu-results INSTALLED= FORGERYBENCH='python -m forgerybench'

@@ -51,6 +51,7 @@ def read(folder: Path, _: int) -> Callable[[], object]:
 
 def plan(folder: Path, _: int) -> Callable[[], object]:
     """Read the manifest and plan 27 detectors with 3 seeds over all its generators."""
+    from benchmark.scoring.store import ScoreStore
     from benchmark.study.planning import left_to_score, make_plan
     from benchmark.study.resolved import resolve
     from benchmark.study.schema import study_of
@@ -62,7 +63,7 @@ def plan(folder: Path, _: int) -> Callable[[], object]:
 
     def planned() -> object:
         made = make_plan(resolve(study, folder / MANIFEST))
-        return left_to_score(folder / "run", made)
+        return left_to_score(ScoreStore(folder / "run"), made)
 
     return planned
 

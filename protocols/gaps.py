@@ -181,3 +181,13 @@ class NoSurrogate(Gap):
 
     def __str__(self) -> str:
         return f"its attacks are made on {self.surrogate}, which is left out: {self.reason}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noted(Gap):
+    """Another worker of the same run met the gap, and left its wording."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmark.environment import keep_freed_memory
+
+if TYPE_CHECKING:
+    from tests.workers import Undisturbed
 
 # As the command line does: spinning threads starve each other on shared cores.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
@@ -95,6 +99,26 @@ def make_manifest(tmp_path: Path, make_image: MakeImage) -> MakeManifest:
         return tmp_path / name
 
     return make
+
+
+@pytest.fixture(scope="session")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> "Undisturbed":
+    """A run that one process made undisturbed, to compare those of several workers with."""
+    from tests.workers import make_undisturbed
+
+    return make_undisturbed(tmp_path_factory.mktemp("quiet"))
+
+
+@pytest.fixture
+def marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that tells ``tests.mortal`` when to die, here and in every child."""
+    from tests.mortal import MARKS
+
+    folder = tmp_path / "marks"
+    folder.mkdir()
+    monkeypatch.setenv(MARKS, str(folder))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    return folder
 
 
 @pytest.fixture

@@ -1,10 +1,13 @@
 """Kill a run at random times, resume it each time, and compare it with an undisturbed one.
 
     python -m tests.kill_and_resume [--seed N] [--kills 20] [--in-training 5] [--in-scoring 5]
+                                    [--ways alone,shards,ray]
 
-Every kill is SIGKILL to the whole command, at a time drawn from the seed, which is printed. Scores
-and tables must have the same content hashes as the undisturbed run's, and a unit or model that was
-finished at a kill must never be written again: that is seen from outside, by the file's identity.
+Every kill is SIGKILL, at a time drawn from the seed, which is printed: to the whole command
+(``alone``), to one of three shards that fill one run and is started again (``shards``), to a worker
+of a Ray cluster (``ray``), of which there are fewer kills. Scores and tables must have the same
+content hashes as the undisturbed run's, and a unit or model that was finished at a kill must never
+be written again: that is seen from outside, by the file's identity.
 """
 
 import argparse
@@ -17,7 +20,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from benchmark.synthetic.generate import SetSizes, generate
@@ -67,6 +73,19 @@ class Watched:
                     self.rewritten.append(path)
 
 
+@dataclass
+class Outcome:
+    """What was seen of a run that was killed again and again."""
+
+    run: Path
+    seen: Counter[str] = field(default_factory=Counter)
+    watched: Watched = field(default_factory=Watched)
+
+
+Line = Callable[[Path, Path], list[str]]
+"""Gives the command for a folder of the run and one of models."""
+
+
 def phase(run: Path, store: Path) -> str:
     """Tell from the files what a run is doing."""
     if not (run / "run.json").is_file():
@@ -108,24 +127,137 @@ def table_hashes(run: Path) -> dict[str, str]:
 
 def kill_once(line: list[str], run: Path, store: Path, wanted: str, delay: float) -> str | None:
     """Start the command and kill it ``delay`` seconds into the phase; None: it ended before."""
-    child = subprocess.Popen(
-        line, cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    started = time.monotonic()
+    child = started(line)
+    began = time.monotonic()
     before, since = marks(run, store), None
-    while child.poll() is None and time.monotonic() - started < LIMIT_SECONDS:
+    while child.poll() is None and time.monotonic() - began < LIMIT_SECONDS:
         # Files of an earlier sitting tell nothing: it is at work once it has written its own.
         if since is None and phase(run, store) == wanted and marks(run, store) - before:
             since = time.monotonic()
         if since is not None and time.monotonic() >= since + delay:
-            os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
+            ended(child)
             return phase(run, store)
         time.sleep(0.02)
-    _, errors = child.communicate()
+    finished(child)
+    return None
+
+
+def alone(options: argparse.Namespace, draw: random.Random, folder: Path, line: Line) -> Outcome:
+    """Kill the one command that works on a run, and start it again."""
+    run, store = folder / "alone", folder / "alone-store"
+    wanted = ["training"] * (options.kills // 2) + ["scoring"] * (options.kills // 2)
+    outcome = Outcome(run)
+    for number, aim in enumerate(wanted, start=1):
+        delay = draw.uniform(0, LATEST[aim])
+        hit = kill_once(line(run, store), run, store, aim, delay)
+        outcome.watched.look(store, run / "units", run / "scores")
+        if hit is None:
+            raise SystemExit(f"kill {number} came too late: the run had ended; use a larger set")
+        outcome.seen[hit] += 1
+        print(f"kill {number}: {delay:.2f} s into {aim}, hit {hit}", flush=True)
+    subprocess.run(line(run, store), cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    outcome.watched.look(store)
+    return outcome
+
+
+def shards(options: argparse.Namespace, draw: random.Random, folder: Path, line: Line) -> Outcome:
+    """Kill one of three shards that are at work at once, and start it again."""
+    run, store = folder / "shards", folder / "shards-store"
+    outcome, kills = Outcome(run), max(2, options.kills // 4)
+
+    def start(number: int) -> "subprocess.Popen[bytes]":
+        return started([*line(run, store), "--shard", f"{number}/3"])
+
+    children = {number: start(number) for number in (1, 2, 3)}
+    for kill in range(1, kills + 1):
+        before, deadline = marks(run, store), time.monotonic() + LIMIT_SECONDS
+        while not marks(run, store) - before and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(draw.uniform(0, LATEST["scoring"]))
+        outcome.watched.look(store, run / "units", run / "scores")
+        victim = draw.choice((1, 2, 3))
+        hit = phase(run, store)
+        at_work = children[victim].poll() is None
+        ended(children[victim])
+        children[victim] = start(victim)
+        outcome.seen[hit] += at_work
+        print(f"kill {kill}: shard {victim}, hit {hit if at_work else 'nothing'}", flush=True)
+    for child in children.values():
+        finished(child)
+    subprocess.run(line(run, store), cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    outcome.watched.look(store)
+    return outcome
+
+
+def ray(options: argparse.Namespace, draw: random.Random, folder: Path, line: Line) -> Outcome:
+    """Kill the workers of a Ray cluster of this machine; the command itself goes on."""
+    run, store = folder / "ray", folder / "ray-store"
+    outcome = Outcome(run)
+    child = started([*line(run, store), "--executor", "ray"])
+    for aim in ("training", "scoring"):
+        before = marks(run, store)
+        while child.poll() is None and not (
+            phase(run, store) == aim and marks(run, store) - before and workers(child.pid)
+        ):
+            time.sleep(0.02)
+        time.sleep(draw.uniform(0, LATEST["scoring"]))
+        outcome.watched.look(store, run / "units", run / "scores")
+        while not (there := workers(child.pid)) and child.poll() is None:
+            time.sleep(0.02)
+        hit = phase(run, store)
+        if not there:
+            raise SystemExit("the kill of a Ray worker came too late; use a larger set")
+        with suppress(ProcessLookupError):
+            os.kill(draw.choice(there), signal.SIGKILL)
+        outcome.seen[hit] += 1
+        print(f"kill of a Ray worker, hit {hit}", flush=True)
+    finished(child)
+    outcome.watched.look(store)
+    return outcome
+
+
+def workers(root: int) -> list[int]:
+    """List the processes below ``root`` in which Ray carries out a task."""
+    parents: dict[int, int] = {}
+    busy = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(path.name)] = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+            if (path / "cmdline").read_bytes().startswith(b"ray::_carry_out"):
+                busy.append(int(path.name))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+
+    def is_below(process: int) -> bool:
+        while process in parents and process != root:
+            process = parents[process]
+        return process == root
+
+    return sorted(process for process in busy if is_below(process))
+
+
+def started(line: list[str]) -> "subprocess.Popen[bytes]":
+    """Start a command that can be killed with all its children."""
+    return subprocess.Popen(
+        line, cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+
+
+def ended(child: "subprocess.Popen[bytes]") -> None:
+    """Kill a command, if it is still there."""
+    if child.poll() is None:
+        os.killpg(child.pid, signal.SIGKILL)
+    child.communicate()
+
+
+def finished(child: "subprocess.Popen[bytes]") -> None:
+    """Wait for a command that must succeed."""
+    _, errors = child.communicate(timeout=LIMIT_SECONDS)
     if child.returncode:
         raise SystemExit(f"the run failed by itself: {errors.decode()}")
-    return None
+
+
+WAYS = {"alone": alone, "shards": shards, "ray": ray}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -136,6 +268,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--in-training", type=int, default=5)
     parser.add_argument("--in-scoring", type=int, default=5)
+    parser.add_argument("--ways", default=",".join(WAYS))
     options = parser.parse_args(arguments)
     print(f"seed {options.seed}", flush=True)
     draw = random.Random(options.seed)
@@ -144,44 +277,32 @@ def main(arguments: list[str] | None = None) -> None:
         manifest = generate(folder / "data", counts=SetSizes(train=16, val=6, test=20))
         study = folder / "killed.yaml"
         study.write_text(STUDY)
-        quiet = command(study, manifest, folder / "quiet", folder / "quiet-store")
+        line = partial(command, study, manifest)
+        quiet = line(folder / "quiet", folder / "quiet-store")
         subprocess.run(quiet, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-        run, store = folder / "killed", folder / "killed-store"
-        line = command(study, manifest, run, store)
-        wanted = ["training"] * (options.kills // 2) + ["scoring"] * (options.kills // 2)
-        seen: Counter[str] = Counter()
-        watched = Watched()
-        for number, aim in enumerate(wanted, start=1):
-            delay = draw.uniform(0, LATEST[aim])
-            hit = kill_once(line, run, store, aim, delay)
-            watched.look(store, run / "units", run / "scores")
-            if hit is None:
-                raise SystemExit(
-                    f"kill {number} came too late: the run had ended; use a larger set"
-                )
-            seen[hit] += 1
-            print(f"kill {number}: {delay:.2f} s into {aim}, hit {hit}", flush=True)
-        subprocess.run(line, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-        watched.look(store)
-        check(options, seen, watched, table_hashes(folder / "quiet"), table_hashes(run))
+        for way in options.ways.split(","):
+            print(f"-- {way}", flush=True)
+            outcome = WAYS[way](options, draw, folder, line)
+            if way == "alone":
+                check_kills(options, outcome.seen)
+            check(outcome, table_hashes(folder / "quiet"))
 
 
-def check(
-    options: argparse.Namespace,
-    seen: Counter[str],
-    watched: Watched,
-    quiet: dict[str, str],
-    killed: dict[str, str],
-) -> None:
+def check_kills(options: argparse.Namespace, seen: Counter[str]) -> None:
+    """Hold that the kills hit what they were meant for."""
+    if seen["training"] < options.in_training or seen["scoring"] < options.in_scoring:
+        raise SystemExit(f"too few kills hit training or scoring: {dict(seen)}")
+
+
+def check(outcome: Outcome, quiet: dict[str, str]) -> None:
     """Hold what was promised, and print the counts."""
-    print(f"kills by phase: {dict(seen)}; finished files written again: {len(watched.rewritten)}")
+    rewritten, killed = outcome.watched.rewritten, table_hashes(outcome.run)
+    print(f"kills by phase: {dict(outcome.seen)}; finished files written again: {len(rewritten)}")
     differing = [name for name in quiet | killed if quiet.get(name) != killed.get(name)]
     print(f"{len(quiet)} content hashes compared, {len(differing)} differ: {differing[:5]}")
-    if seen["training"] < options.in_training or seen["scoring"] < options.in_scoring:
-        raise SystemExit("too few kills hit training or scoring")
-    if watched.rewritten or differing:
+    if rewritten or differing:
         raise SystemExit("the killed run is not the undisturbed one")
-    print("the killed run ends as the undisturbed one")
+    print("the killed run ends as the undisturbed one", flush=True)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from filelock import FileLock
 
 import benchmark
 from benchmark.errors import BenchmarkError
+from benchmark.progress import Progress
 from benchmark.study.checks import check_detectors
 from benchmark.study.schema import Study, StudyDetector, load_study, study_of
+from benchmark.study.sharing import locked, shared
 from benchmark.study.tracks import recipes_of
 from benchmark.training.recipe import load_recipe
 from protocols.errors import ProtocolError
@@ -75,13 +76,40 @@ def test_content_that_is_not_the_manifests_is_refused(
         run(tmp_path / "data" / "manifest.csv", recipe, tmp_path / "run")
 
 
-def test_a_run_in_use_is_left_alone(manifest: Path, recipe: str, tmp_path: Path) -> None:
-    (tmp_path / "run").mkdir()
-    with (
-        FileLock(tmp_path / "run" / ".lock"),
-        pytest.raises(BenchmarkError, match="is in use by another run"),
-    ):
-        run(manifest, recipe, tmp_path / "run")
+def test_a_run_in_use_is_left_alone_by_what_nobody_may_work_beside(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with shared(out, Progress()) as folder:
+        with folder.held():
+            folder.join()
+        with pytest.raises(BenchmarkError, match="is in use by another run"), locked(out):
+            pass
+        with folder.held():
+            assert folder.leave()
+        with locked(out):
+            pass
+
+
+def test_a_worker_knows_whether_he_is_the_last(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with shared(out, Progress()) as one, shared(out, Progress()) as two:
+        for folder in (one, two):
+            with folder.held():
+                folder.join()
+        with one.held_last(wait=False) as last:
+            assert not last
+        with two.held_last(wait=False) as last:
+            assert last
+    assert not out.exists(), "nothing came of it"
+
+
+def test_a_run_that_came_to_nothing_is_begun_anew_by_who_waited(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with shared(out, Progress()) as waiting:
+        with shared(out, Progress()):
+            pass
+        assert not out.exists()
+        with waiting.held():
+            assert (out / ".lock").is_file()
 
 
 def test_a_folder_with_other_files_is_left_alone(

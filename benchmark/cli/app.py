@@ -27,6 +27,7 @@ from benchmark.cli.limits import DATA_ONLY, read_data_only
 from benchmark.cli.list import list_app
 from benchmark.cli.models import models_app
 from benchmark.cli.options import (
+    AddressOption,
     CheckpointOption,
     CodeOption,
     DataOption,
@@ -37,8 +38,10 @@ from benchmark.cli.options import (
     MissingOption,
     ModelsOfOption,
     OutOption,
+    ShardOption,
     StoreOption,
     ThreadsOption,
+    WorkersOption,
     read_code,
     read_data,
     read_list,
@@ -47,13 +50,14 @@ from benchmark.cli.options import (
 from benchmark.cli.results import results_app
 from benchmark.cli.signals import stop_when_told
 from benchmark.environment import check_device, process_rank
-from benchmark.executors import check_executor
+from benchmark.executors import LOCAL, Chosen, check_executor, read_share
 from benchmark.version import __version__
 from detectors.fetching import OFFLINE, go_offline
 
 if TYPE_CHECKING:
     from benchmark.study.binding import Data
     from benchmark.study.schema import Study
+    from benchmark.study.sitting import Ended
 
 # Nothing here may import torch, pandas or numpy at the top: --help and the lists stay light.
 app = typer.Typer(
@@ -150,8 +154,14 @@ def run(
     checkpoint_seconds: CheckpointOption = 60.0,
     features: FeaturesOption = None,
     executor: ExecutorOption = "local",
+    workers: WorkersOption = None,
+    address: AddressOption = None,
+    shard: ShardOption = None,
 ) -> None:
-    """Train, score and report a protocol or study on your images."""
+    """Train, score and report a protocol or study on your images.
+
+    Several of these commands may fill one folder at once; see docs/executors.md.
+    """
     _run(
         study,
         _manifests(study, data),
@@ -162,7 +172,8 @@ def run(
         threads=threads,
         checkpoint_seconds=checkpoint_seconds,
         features=features,
-        executor=executor,
+        executor=Chosen(name=executor, workers=workers, address=address),
+        share=None if shard is None else read_share(shard),
     )
 
 
@@ -341,7 +352,7 @@ def _run(study: "Study", data: "Data", *, allow_missing: bool = False, **setting
     from benchmark.study.resolved import resolve
 
     check_device(settings.get("device", "auto"))
-    check_executor(settings.get("executor", "local"))
+    check_executor(settings.get("executor", LOCAL))
     check_folder(settings["out"])
 
     # Of several processes the first one reads and speaks.
@@ -350,13 +361,27 @@ def _run(study: "Study", data: "Data", *, allow_missing: bool = False, **setting
         warn_of_overlaps(resolved.expansions, resolved.samples)
     with doing("Loading the engine"):  # torch takes a while
         from benchmark.cli.display import Display
-        from benchmark.study.run import Settings, carry_out, join
+        from benchmark.study.run import carry_out, join
+        from benchmark.study.settings import Settings
+        from benchmark.study.sitting import Ended
 
     with Display(error_console) as display:
         how = Settings(progress=display, **settings)
-        page = join(how) if resolved is None else carry_out(resolved, how)
-    if resolved is not None:
-        _tell_report(page)
+        ended = join(how) if resolved is None else carry_out(resolved, how)
+    if isinstance(ended, Ended):
+        _tell_end(ended)
+
+
+def _tell_end(ended: "Ended") -> None:
+    """Say where the report is, or who will write it."""
+    if ended.whole:
+        _tell_report(ended.page)
+    else:
+        say(
+            "This shard is done: all that is left is being done by others, and the last of them "
+            f"writes {ended.page}. Should they be stopped, the same command goes on, with --shard "
+            "or without."
+        )
 
 
 def _tell_report(page: Path) -> None:

@@ -102,7 +102,36 @@ FeaturesOption = Annotated[
     ),
 ]
 ExecutorOption = Annotated[
-    str, typer.Option("--executor", help="Who does the work: local.", show_default=True)
+    str,
+    typer.Option(
+        "--executor", help="Who does the work: local, processes or ray.", show_default=True
+    ),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        help="Processes at once, for --executor processes.",
+        show_default="one a GPU, or on a CPU one for so many --threads",
+    ),
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        help="Of a Ray cluster, or auto for the one of this machine.",
+        show_default="one is started that this machine alone can reach",
+    ),
+]
+ShardOption = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="I/N",
+        help="Be worker I of N who fill one --out together; end when all the rest is others'.",
+        show_default="stay until the run is whole",
+    ),
 ]
 
 

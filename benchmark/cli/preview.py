@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.data.images import file_of
+from benchmark.scoring.store import ScoreStore
 from benchmark.study.checks import check_detectors
 from benchmark.study.planning import Plan, left_to_score, make_plan, nothing_to_train
 from benchmark.study.resolved import ResolvedStudy
@@ -226,7 +227,7 @@ def _overlap_tables(found: Sequence[Overlap], title: str) -> list[PlanTable]:
 def _work_table(plan: Plan, models: ModelStore, out: Path | None) -> PlanTable:
     """Show what is left to do."""
     there = [model for model in plan.jobs if models.has(model)]
-    groups = left_to_score(out or Path("nowhere-yet"), plan)
+    groups = left_to_score(ScoreStore(out or Path("nowhere-yet")), plan)
     scores = sum(group.scores for group in groups)
     decodes = sum(group.decodes for group in groups)
     pairs = sum(len(rows) for wanted in plan.needs.values() for rows in wanted.values())

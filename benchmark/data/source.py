@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -120,17 +120,32 @@ class ImageSource:
             encoding: The study's.
             pictures: The folder of the pictures of each dataset of crops that has them.
         """
-        self._originals = Originals(samples, pictures or {})
+        self._originals, self._pictures = Originals(samples, pictures or {}), pictures
         self.samples, self.roots, self.encoding = samples, roots, encoding
         self._datasets = samples["dataset"].tolist()
         self.ids: list[str] = samples["sample_id"].tolist()
         # What is read is what was checked: images may be replaced while a run goes on.
         hashes = samples["sha256"].tolist() if "sha256" in samples else [""] * len(samples)
         self._hashes: list[str] = hashes
-        self._left = budget_bytes
+        self._budget = self._left = budget_bytes
         self._kept: dict[tuple[int, str], Tensor] = {}
         self._facts: npt.NDArray[np.float32] | None = None
         self._lock = Lock()
+
+    def abroad(self, share: int) -> "ImageSource":
+        """Give the same source for another process, wherever that works; no image is kept yet.
+
+        Args:
+            share: How many such processes share this machine's memory.
+        """
+        roots = {role: root.resolve() for role, root in self.roots.items()}
+        pictures = {role: root.resolve() for role, root in (self._pictures or {}).items()}
+        return ImageSource(self.samples, roots, self._budget // share, self.encoding, pictures)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it be sent to another process, without the images that are kept here."""
+        arguments = (self.samples, self.roots, self._budget, self.encoding, self._pictures)
+        return ImageSource, arguments
 
     def load(
         self,

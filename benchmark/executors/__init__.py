@@ -1,69 +1,139 @@
 """Who carries out what a plan has left to do: a table of names, each loaded when it is chosen."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, cast
+from importlib.util import find_spec
+from types import TracebackType
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeVar, cast
 
+from benchmark.errors import BenchmarkError
 from protocols.errors import UnknownNameError
 
 if TYPE_CHECKING:
-    from benchmark.scoring.store import ScoreStore
-    from benchmark.scoring.units import Group, Surrogates
-    from benchmark.training.engine import Engine
-    from benchmark.training.jobs import TrainJob
-    from protocols.gaps import Gap
+    from benchmark.executors.tasks import Done, Task, Work
 
-EXECUTORS = {"local": "benchmark.executors.local:LocalExecutor"}
-"""Name -> ``module:Class`` of an ``Executor``."""
+EXECUTORS = {
+    "local": "benchmark.executors.local:LocalExecutor",
+    "processes": "benchmark.executors.processes:ProcessExecutor",
+    "ray": "benchmark.executors.ray:RayExecutor",
+}
+"""Name -> ``module:Class`` of an ``Executor``, which is made of ``Work`` and ``Chosen``."""
+
+T = TypeVar("T")
+
+
+class Share(NamedTuple):
+    """Which worker of how many this is: ``--shard 2/3`` is the second of three.
+
+    It says where to begin. What the others have not begun by then is done too.
+    """
+
+    number: int
+    of: int
+
+    def ordered(self, items: Sequence[T]) -> list[T]:
+        """Give every item, one's own first, then those of the next worker, and so on."""
+        own = self.number - 1
+        places = sorted(range(len(items)), key=lambda place: ((place - own) % self.of, place))
+        return [items[place] for place in places]
+
+
+WHOLE = Share(1, 1)
+"""Of one worker."""
+
+
+def read_share(text: str) -> Share:
+    """Read ``2/3`` as the second of three.
+
+    Raises:
+        BenchmarkError: It is none.
+    """
+    number, slash, of = text.partition("/")
+    if not (slash and number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
+        raise BenchmarkError(
+            f"--shard is one of n, counted from 1, as 1/3, 2/3 and 3/3; not '{text}'"
+        )
+    return Share(int(number), int(of))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """Who is to do the work, as the user names it; no number depends on it.
+
+    Attributes:
+        name: In ``EXECUTORS``.
+        workers: Tasks that may be under way at once, for ``processes``; None: one a GPU, or on a
+            CPU as many as its cores have room for.
+        address: Of the cluster, for ``ray``; None: one of this machine alone, ended with the run.
+    """
+
+    name: str = "local"
+    workers: int | None = None
+    address: str | None = None
+
+
+LOCAL = Chosen()
+"""This process alone."""
 
 
 class Executor(Protocol):
-    """Carries out training jobs and score units; whoever does it, the same bytes come out."""
+    """Carries tasks out; whoever does it, the same bytes come out. Used as a context.
 
-    def train(self, jobs: Sequence["TrainJob"], engine: "Engine") -> "dict[str, Gap]":
-        """Train jobs whose models the engine's store does not have, and put them there.
+    Attributes:
+        lost: What a task's future raises if its worker went before the task was done.
+    """
 
-        Returns:
-            By model id, why there is no model: the others are trained all the same.
-        """
+    lost: tuple[type[Exception], ...]
 
-    def score(
+    @property
+    def size(self) -> int:
+        """How many tasks may be under way at once."""
+
+    def submit(self, task: "Task") -> "Future[Done]":
+        """Begin a task."""
+
+    def __enter__(self) -> Self:
+        """Begin."""
+
+    def __exit__(
         self,
-        groups: Sequence["Group"],
-        engine: "Engine",
-        scores: "ScoreStore",
-        jobs: Mapping[str, "TrainJob"],
-        *,
-        noise_seed: int,
-        surrogates: "Surrogates",
-    ) -> "dict[str, Gap]":
-        """Compute every unit of ``groups`` and put it into ``scores``.
-
-        Args:
-            groups: From ``benchmark.scoring.units.plan_groups``.
-            engine: The images, the trained models and the device.
-            scores: Where finished units go.
-            jobs: What each model id stands for.
-            noise_seed: Seed of the perturbed pixels, from the protocol.
-            surrogates: On which models the attacks of conditions with a surrogate are made.
-
-        Returns:
-            By model id, why it has no scores: the others are scored all the same.
-        """
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End; what is under way then is dropped."""
 
 
-def create_executor(name: str) -> Executor:
-    """Build the executor called ``name``.
+def create_executor(chosen: Chosen, work: "Work") -> Executor:
+    """Build an executor.
 
     Raises:
-        UnknownNameError: There is none of that name.
+        UnknownNameError, BenchmarkError: As ``check_executor``.
     """
-    check_executor(name)
-    module, _, attribute = EXECUTORS[name].partition(":")
-    return cast(Callable[[], Executor], getattr(import_module(module), attribute))()
+    check_executor(chosen)
+    module, _, attribute = EXECUTORS[chosen.name].partition(":")
+    make = cast("Callable[[Work, Chosen], Executor]", getattr(import_module(module), attribute))
+    return make(work, chosen)
 
 
-def check_executor(name: str) -> None:
-    """Raise UnknownNameError unless there is an executor called ``name``; none is loaded."""
-    if name not in EXECUTORS:
-        raise UnknownNameError("executor", name, EXECUTORS)
+def check_executor(chosen: Chosen) -> None:
+    """Refuse a choice that cannot be; no executor is loaded.
+
+    Raises:
+        UnknownNameError: There is no executor of that name.
+        BenchmarkError: It does not take what is said beside its name, or is not installed.
+    """
+    if chosen.name not in EXECUTORS:
+        raise UnknownNameError("executor", chosen.name, EXECUTORS)
+    for option, of, value in (
+        ("--workers", "processes", chosen.workers),
+        ("--address", "ray", chosen.address),
+    ):
+        if value is not None and chosen.name != of:
+            raise BenchmarkError(f"{option} is for --executor {of}, not {chosen.name}")
+    if chosen.name == "ray" and find_spec("ray") is None:
+        raise BenchmarkError(
+            "--executor ray needs Ray, which is not installed: pip install 'forgerybench[ray]'"
+        )

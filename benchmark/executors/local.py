@@ -1,18 +1,12 @@
-"""This machine: one model after the other, in this process and those launched beside it."""
+"""This process: one task after the other, here and in those launched beside it."""
 
-from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Self
 
-from filelock import FileLock
-
-from benchmark.errors import ModelGapError
-from benchmark.scoring.score import score
-from benchmark.scoring.store import ScoreStore
-from benchmark.scoring.units import Group, Surrogates
+from benchmark.executors import Chosen
+from benchmark.executors.tasks import Done, Task, TrainTask, Work, Worker
 from benchmark.training.distributed import Leader
-from benchmark.training.engine import Engine
-from benchmark.training.jobs import TrainJob
-from benchmark.training.train import train
-from protocols.gaps import Gap
 
 
 class LocalExecutor:
@@ -22,40 +16,39 @@ class LocalExecutor:
     first of them scores.
     """
 
-    def train(self, jobs: Sequence[TrainJob], engine: Engine) -> dict[str, Gap]:
-        """Train jobs one after the other; what another run trains meanwhile is waited for."""
-        models = engine.models
-        models.root.mkdir(parents=True, exist_ok=True)
-        leader = Leader(engine)
-        gaps: dict[str, Gap] = {}
-        for job in jobs:
-            with FileLock(models.root / f".{job.id}.lock"):
-                if not models.has(job.id):  # another run may have trained it while this one waited
-                    leader.announce(job)
-                    try:
-                        train(job, engine)
-                    except ModelGapError as error:
-                        gaps[job.id] = error.gap
-                        engine.progress.note(f"{error}; it is left out, the others go on")
-        leader.dismiss()
-        return gaps
+    lost: tuple[type[Exception], ...] = ()
+    size = 1
 
-    def score(
+    def __init__(self, work: Work, chosen: Chosen) -> None:
+        """Work with ``work``; there is nothing to choose."""
+        self._leader = Leader(work.engine)
+        self._leads = True
+        self._worker = Worker(work, work.engine.progress, self._leader.announce)
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(
         self,
-        groups: Sequence[Group],
-        engine: Engine,
-        scores: ScoreStore,
-        jobs: Mapping[str, TrainJob],
-        *,
-        noise_seed: int,
-        surrogates: Surrogates,
-    ) -> dict[str, Gap]:
-        """Score group after group."""
-        return score(
-            groups,
-            engine,
-            scores,
-            lambda model: engine.models.load(jobs[model]),
-            noise_seed=noise_seed,
-            surrogates=surrogates,
-        )
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Let the other processes go, unless an error ends them all."""
+        if kind is None:
+            self._dismiss()
+
+    def submit(self, task: Task) -> Future[Done]:
+        """Do a task at once; what it raises is raised here."""
+        if not isinstance(task, TrainTask):
+            self._dismiss()
+        done: Future[Done] = Future()
+        done.set_result(self._worker.carry_out(task))
+        return done
+
+    def _dismiss(self) -> None:
+        """Tell the other processes, once, that nothing is left to train."""
+        if self._leads:
+            self._leads = False
+            self._leader.dismiss()

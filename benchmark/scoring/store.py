@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import os
+import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -25,6 +27,7 @@ from results.store import (
 )
 
 _UNIT_SCHEMA = pa.schema([("model", pa.string()), *SCORE_SCHEMA])
+_UNIT_FILE = re.compile(r"[^.].*\.parquet")
 _UNIT_KEY = ["model", "dataset", "condition", "sample_id"]
 
 
@@ -35,9 +38,11 @@ class ScoreStore:
         """Use the run at ``run``."""
         self._run = run
         self._units = run / "units"
+        self._known: frozenset[str] = frozenset()
 
     def done(self, models: Sequence[str]) -> pd.DataFrame:
         """Read the scores there are of ``models``, units included that are as they were written."""
+        self._known = self._names()
         found = {model: self._finished(model) for model in models}
         tables = [table.assign(model=model) for model, table in found.items() if table is not None]
         tables += [table for table in map(_read_unit, self._unit_paths()) if table is not None]
@@ -48,11 +53,31 @@ class ScoreStore:
 
     def add(self, unit: Unit, scores: pd.DataFrame) -> None:
         """Write a finished unit."""
-        parts = {model: rows.tolist() for model, rows in unit.rows.items()}
-        named = json.dumps([unit.condition.key, parts], sort_keys=True)
-        name = hashlib.sha256(named.encode()).hexdigest()[:16]
-        stem = f"{unit.dataset}-{unit.shard:05d}-{name}-{_unit_hash(scores)}"
+        stem = f"{_unit_name(unit)}-{_unit_hash(scores)}"
         write_parquet(own_file(self._units, stem, ".parquet"), scores, _UNIT_SCHEMA, _UNIT_KEY)
+
+    def written(self) -> frozenset[str]:
+        """Name the units that were written, each by its models, rows and condition."""
+        return frozenset(name.rpartition("-")[0] for name in self._names())
+
+    def is_among(self, unit: Unit, written: Collection[str]) -> bool:
+        """Tell whether a unit is one of those that were ``written``."""
+        return _unit_name(unit) in written
+
+    def scored_since(self, dataset: str, shard: int) -> dict[tuple[str, str], frozenset[str]]:
+        """Tell what was scored of a shard since ``done`` was called last, by whatever worker.
+
+        Returns:
+            The ids of the samples, by model and key of the condition.
+        """
+        begin = f"{_shard_name(dataset, shard)}-"
+        new = sorted(name for name in self._names() - self._known if name.startswith(begin))
+        tables = [table for table in (_read_unit(self._units / name) for name in new)
+                  if table is not None]  # fmt: skip
+        if not tables:
+            return {}
+        by_key = pd.concat(tables).groupby(["model", "condition"], sort=False)["sample_id"]
+        return {(str(model), str(key)): frozenset(ids) for (model, key), ids in by_key}
 
     def damaged(self, models: Sequence[str]) -> list[Path]:
         """List scores of ``models`` and units that are not as they were written: they are no use.
@@ -82,8 +107,30 @@ class ScoreStore:
             write_scores(self._run, str(model), part[SCORE_SCHEMA.names])
         shutil.rmtree(self._units)
 
+    def _names(self) -> frozenset[str]:
+        """List the files of units."""
+        try:
+            with os.scandir(self._units) as entries:
+                found = [entry.name for entry in entries]
+        except FileNotFoundError:
+            return frozenset()
+        return frozenset(name for name in found if _UNIT_FILE.fullmatch(name))
+
     def _unit_paths(self) -> list[Path]:
         return sorted(self._units.glob("*.parquet"))
+
+
+def _shard_name(dataset: str, shard: int) -> str:
+    """Begin the name of every unit of a shard."""
+    return f"{dataset}-{shard:05d}"
+
+
+def _unit_name(unit: Unit) -> str:
+    """Name a unit by its models, rows and condition."""
+    parts = {model: rows.tolist() for model, rows in unit.rows.items()}
+    named = json.dumps([unit.condition.key, parts], sort_keys=True)
+    digest = hashlib.sha256(named.encode()).hexdigest()[:16]
+    return f"{_shard_name(unit.dataset, unit.shard)}-{digest}"
 
 
 def _read_unit(path: Path) -> pd.DataFrame | None:

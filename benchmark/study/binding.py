@@ -129,7 +129,9 @@ def check_folder(out: Path) -> None:
         what = "a file" if above == out else f"in {above}, which is a file"
         raise BenchmarkError(f"--out {out} is {what}: choose another folder")
     if out.is_dir() and not (out / "run.json").is_file():
-        other = [p.name for p in out.iterdir() if p.name not in (".lock", "samples.parquet")]
+        # Another run may have just begun, and be writing these under names with a dot.
+        begun = (".lock", "samples.parquet", ".samples.parquet.", ".run.json.")
+        other = [path.name for path in out.iterdir() if not path.name.startswith(begun)]
         if other:
             raise BenchmarkError(
                 f"{out} holds other files ({other[0]}) and no run: choose a new folder"

@@ -1,45 +1,25 @@
-"""The folder of a run: held alone while it is worked on, begun or gone on with, never mixed."""
+"""What a run's folder says of the run: begun or gone on with, never mixed."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from benchmark.errors import BenchmarkError
-from benchmark.study.binding import check_folder
 from benchmark.study.planning import Plan
 from results.schema import SCHEMA, Dataset, Entry, RunFacts
 from results.store import read_run, scores_path
 
 
-@contextmanager
-def locked(out: Path) -> Iterator[None]:
-    """Hold the run's folder alone."""
-    check_folder(out)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BenchmarkError(
-            f"--out {out} cannot be made ({error.strerror}): choose another folder"
-        ) from error
-    lock = FileLock(out / ".lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise BenchmarkError(f"{out} is in use by another run: wait for it to end") from error
-    try:
-        yield
-    finally:
-        lock.release()
-        if not (out / "run.json").is_file():  # nothing came of it: leave nothing
-            (out / ".lock").unlink(missing_ok=True)
-            with suppress(OSError):
-                out.rmdir()
-
-
-def run_facts(out: Path, plan: Plan, *, batch_size: int, versions: dict[str, str]) -> RunFacts:
+def run_facts(
+    out: Path, plan: Plan, *, batch_size: int, versions: dict[str, str], alone: bool = True
+) -> RunFacts:
     """State the run; one that is there is added to.
+
+    Args:
+        out: Its folder.
+        plan: What is added, or gone on with.
+        batch_size: Images a forward pass.
+        versions: Of what "same bytes" depends on.
+        alone: Whether nobody else works on it: then what was begun and not finished is dropped.
 
     Raises:
         BenchmarkError: What is there was made from other data, models or versions.
@@ -63,7 +43,11 @@ def run_facts(out: Path, plan: Plan, *, batch_size: int, versions: dict[str, str
         return facts
     before = read_run(out)
     # What an earlier sitting began and never finished, for an error say, is no part of the run.
-    kept = [e for e in before.entries if e.model is None or scores_path(out, e.model).is_file()]
+    kept = [
+        entry
+        for entry in before.entries
+        if not alone or entry.model is None or scores_path(out, entry.model).is_file()
+    ]
     if not any(entry.model for entry in kept):
         return facts
     facts = facts.model_copy(update={"data": _named_as_before(facts.data, before.data)})
@@ -71,9 +55,11 @@ def run_facts(out: Path, plan: Plan, *, batch_size: int, versions: dict[str, str
     if difference:
         raise BenchmarkError(f"{out} holds a run {difference}: choose another --out")
     named = {protocol["name"]: protocol for protocol in [*before.protocols, *protocols]}
-    entries = {_key(entry): entry for entry in [*kept, *plan.entries]}
+    entries = {entry_key(entry): entry for entry in [*kept, *plan.entries]}
     if len(entries) == len(plan.entries):
-        entries = {_key(entry): entry for entry in plan.entries}  # the same study: in its order
+        entries = {
+            entry_key(entry): entry for entry in plan.entries
+        }  # the same study: in its order
     return before.model_copy(
         update={
             "protocols": list(named.values()),
@@ -108,10 +94,10 @@ def _difference(before: RunFacts, now: RunFacts) -> str:
     for protocol in now.protocols:
         if named.get(protocol["name"], protocol) != protocol:
             return f"under another version of protocol '{protocol['name']}'"
-    models = {_key(entry): entry.model for entry in before.entries}
+    models = {entry_key(entry): entry.model for entry in before.entries}
     for entry in now.entries:
         # What was a gap of a model, which could not be trained or scored, is tried again.
-        if (models.get(_key(entry)) or entry.model) != entry.model:
+        if (models.get(entry_key(entry)) or entry.model) != entry.model:
             return f"with another '{entry.detector}' (options, track, recipe, size or code differ)"
     return ""
 
@@ -134,6 +120,6 @@ def _other_data(before: RunFacts, now: RunFacts) -> str:
     return ""
 
 
-def _key(entry: Entry) -> tuple[str, str, str, int]:
+def entry_key(entry: Entry) -> tuple[str, str, str, int]:
     """What an entry stands for."""
     return entry.protocol, entry.training, entry.detector, entry.seed

@@ -20,9 +20,9 @@ from benchmark.data.manifest import Manifest
 from benchmark.data.outside import read_outside, written_hash
 from benchmark.errors import BenchmarkError
 from benchmark.study.binding import Data, bind
-from benchmark.study.folder import locked
 from benchmark.study.matched import By, Floats, MatchedRows, Positions, matched_rows, spread, turned
 from benchmark.study.samples import MISSING_HASH, dataset_facts, stated_samples
+from benchmark.study.sharing import locked
 from leaderboard.report import report
 from protocols import ELSEWHERE, Protocol, expand, load_protocol
 from protocols.samples import COLUMNS

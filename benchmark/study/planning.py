@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from itertools import product
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -149,9 +148,9 @@ def nothing_to_train(resolved: ResolvedStudy) -> list[str]:
     return told or sorted({model.gap for model in models if model.gap})
 
 
-def left_to_score(out: Path, plan: Plan) -> tuple[Group, ...]:
-    """Tell what is left to score of a plan in the run at ``out``."""
-    done = ScoreStore(out).done(list(plan.jobs))
+def left_to_score(scores: ScoreStore, plan: Plan) -> tuple[Group, ...]:
+    """Tell what is left to score of a plan in a run that has some ``scores``."""
+    done = scores.done(list(plan.jobs))
     size = GROUP_SIZE[plan.resolved.study.size]
     return plan_groups(plan.resolved.samples, plan.needs, done, size)
 

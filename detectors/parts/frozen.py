@@ -50,6 +50,10 @@ class FrozenFeatures:
         self._open: dict[str, sqlite3.Connection] = {}
         self._names: dict[int, tuple[Any, str]] = {}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it be sent to another process, which opens the files itself."""
+        return FrozenFeatures, (self.folder,)
+
     def rows(
         self,
         network: nn.Module,

@@ -1,0 +1,70 @@
+"""What is lost when workers, commands and disks give out: nothing that was done."""
+
+import errno
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+import results.files
+from tests.workers import Undisturbed, again, command, ended, hashes, session, started, until
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_command_that_is_stopped_takes_its_processes_along_and_goes_on(
+    number: signal.Signals, quiet: Undisturbed, marks: Path
+) -> None:
+    (marks / "slow").touch()
+    out = marks.parent / "run"
+    line = command(quiet, out, "--executor", "processes", "--workers", "2")
+    child = started(line)
+    until(lambda: any(out.parent.glob("store/*.resume/step-*")), child)
+    assert len(session(child.pid)) >= 3, "two processes are at work"
+    os.kill(child.pid, number)
+    said = child.communicate()[0]
+    if number == signal.SIGKILL:
+        assert child.returncode == -signal.SIGKILL
+    else:
+        assert child.returncode == 128 + number, said
+        assert "stopped; the same command goes on where it stopped" in said
+    gone(child.pid)
+    (marks / "slow").unlink()
+    ended([started(line)])
+    assert hashes(out) == hashes(quiet.out)
+
+
+def gone(leader: int) -> None:
+    """Wait for the last process of a session; nobody else ends it."""
+    deadline = time.monotonic() + 60
+    while (left := session(leader)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    for process in left:
+        os.kill(process, signal.SIGKILL)
+    assert not left, "processes outlived the command"
+
+
+@pytest.mark.parametrize("full", ["units", "scores", "run.json", "records"])
+def test_a_full_disk_is_named_and_the_run_goes_on_when_there_is_room(
+    full: str, quiet: Undisturbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = results.files._write
+    calls = 0
+
+    def fail(path: Path, data: bytes) -> None:
+        nonlocal calls
+        if full in path.parts:
+            calls += 1
+            if calls > 1 or full != "run.json":
+                raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, data)
+
+    out = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(results.files, "_write", fail)
+        with pytest.raises(OSError, match=f"No space left on device.*{full}"):
+            again(quiet, out)
+    again(quiet, out)
+    assert hashes(out) == hashes(quiet.out)
