@@ -15,7 +15,8 @@ from benchmark.executors import Chosen, Share, check_executor, read_share
 from benchmark.executors.tasks import Done, Work
 from benchmark.progress import Progress
 from protocols.errors import UnknownNameError
-from results.store import read_run
+from results.hashing import content_hash
+from results.store import load_scores, read_run
 from results.verifying import verify
 from tests.mortal import strike
 from tests.small_study import study
@@ -177,6 +178,18 @@ def test_two_commands_at_once_on_one_folder_share_the_work(
     assert len(trained(said)) == 4, "no model is trained twice"
     assert sum("Writing the report" in text for text in said) == 1
     assert hashes(out) == hashes(quiet.out)
+
+
+@pytest.mark.slow
+def test_two_commands_at_once_may_want_different_models(
+    quiet: Undisturbed, tmp_path: Path, marks: Path
+) -> None:
+    (marks / "slow").touch()
+    out = tmp_path / "run"
+    said = ended([started(command(quiet, out, "--seeds", seeds)) for seeds in ("0", "1")])
+    assert all("Report: " in text for text in said)
+    assert content_hash(load_scores(out)) == content_hash(load_scores(quiet.out))
+    assert not verify(out).faults
 
 
 def test_what_a_killed_worker_held_is_done_by_another(

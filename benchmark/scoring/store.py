@@ -5,7 +5,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -56,13 +56,14 @@ class ScoreStore:
         stem = f"{_unit_name(unit)}-{_unit_hash(scores)}"
         write_parquet(own_file(self._units, stem, ".parquet"), scores, _UNIT_SCHEMA, _UNIT_KEY)
 
-    def written(self) -> frozenset[str]:
-        """Name the units that were written, each by its models, rows and condition."""
-        return frozenset(name.rpartition("-")[0] for name in self._names())
+    def written(self) -> dict[str, str]:
+        """Name the files of units, each by its models, rows and condition."""
+        return {name.rpartition("-")[0]: name for name in sorted(self._names())}
 
-    def is_among(self, unit: Unit, written: Collection[str]) -> bool:
-        """Tell whether a unit is one of those that were ``written``."""
-        return _unit_name(unit) in written
+    def is_among(self, unit: Unit, written: Mapping[str, str]) -> bool:
+        """Tell whether a unit is one of those that were ``written``, and is as it was then."""
+        name = written.get(_unit_name(unit))
+        return name is not None and _read_unit(self._units / name) is not None
 
     def scored_since(self, dataset: str, shard: int) -> dict[tuple[str, str], frozenset[str]]:
         """Tell what was scored of a shard since ``done`` was called last, by whatever worker.
@@ -102,7 +103,7 @@ class ScoreStore:
             return
         units = [table for table in map(_read_unit, self._unit_paths()) if table is not None]
         touched = {str(model) for table in units for model in table["model"].unique()} & set(models)
-        scores = self.done(models)
+        scores = self.done(sorted(touched))
         for model, part in scores[scores["model"].isin(touched)].groupby("model", sort=True):
             write_scores(self._run, str(model), part[SCORE_SCHEMA.names])
         shutil.rmtree(self._units)

@@ -203,8 +203,10 @@ class _Sitting:
         """
         out, page = self._out, self._out / PAGE
         if read_run(out).seal is None:
-            write_run(out, with_gaps(read_run(out), self._gaps))
-            self._scores.merge(list(without(self._plan, self._gaps).jobs))
+            facts = with_gaps(read_run(out), self._gaps)
+            write_run(out, facts)
+            # Of other studies too that filled this run meanwhile: no unit is left behind.
+            self._scores.merge(list({entry.model for entry in facts.entries if entry.model}))
             seal_run(out)
         elif _is_newer(page, out / "run.json"):
             refuse_left_out(self._plan, self._all_gaps(), str(page))
