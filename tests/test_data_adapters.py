@@ -272,9 +272,9 @@ def test_gend(lay: Callable[..., Path]) -> None:
     assert described.ignored == {"file that is no part of the dataset": 1}
 
 
-def test_frames_in_lmdb_are_refused_by_name(lay: Callable[..., Path]) -> None:
+def test_frames_in_lmdb_are_to_be_unpacked(lay: Callable[..., Path]) -> None:
     folder = lay("lmdb/FaceForensics++_lmdb/data.mdb", "a.json")
-    with pytest.raises(ManifestError, match=r"data\.mdb: frames in LMDB are not read; index the"):
+    with pytest.raises(ManifestError, match=r"data\.mdb: frames in LMDB become files first: 'f"):
         read("deepfakebench", folder)
 
 
@@ -325,3 +325,30 @@ def test_published_counts_stand_beside_the_found_ones(lay: Callable[..., Path]) 
     assert "forged: what lies in fake" in told.stdout
     assert told.exit_code == 1
     assert "real/0001.mp4#frame=0: the file is empty" in told.stderr
+
+
+def test_diffusionface_by_the_ways_of_its_paper(lay: Callable[..., Path]) -> None:
+    rows, described = read(
+        "diffusionface",
+        lay(
+            "real/0001.jpg",
+            "Unconditional/ADM/1.png",
+            "Text2Img/SDv1.5/train/a/1.png",
+            "i2i/test/SDXL/1.png",
+            "val/inpaint/LDM/1.png",
+            "Swap/1.png",
+        ),
+    )
+    found = {
+        row["generator"]: (row["forgery"], row["family"], row["split"]) for row in rows.values()
+    }
+    assert found == {
+        "camera": ("real", "real", "test"),
+        "ADM": ("EFS", "diffusion", "test"),
+        "SDv1.5": ("EFS", "diffusion", "train"),
+        "SDXL": ("EFS", "diffusion", "test"),
+        "LDM": ("AM", "diffusion", "val"),
+        "Swap": ("FS", "diffusion", "test"),
+    }
+    assert {row["source"] for row in rows.values()} == {"DiffusionFace"}
+    assert any("stand in no official split" in note for note in described.notes)

@@ -174,24 +174,47 @@ def test_every_mode_with_a_stated_range_is_one_picture_everywhere(
     assert not [problem for problem in measure(indexed.manifest).problems if problem]
 
 
+HEAD = "path,label,forgery,family,generator,split"
+WINDOWS = [f"{HEAD}", "real/a.png,real,real,real,camera,test", "b.png,fake,EFS,GAN,G,test"]
+
+
+@pytest.mark.parametrize("sign", [",", ";", "\t"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_manifest_of_any_spreadsheet_is_read(
+    sign: str, mark: bytes, end: str, tmp_path: Path
+) -> None:
+    text = end.join(WINDOWS).replace(",", sign) + end
+    (tmp_path / "m.csv").write_bytes(mark + text.encode())
+    samples = read_manifest(tmp_path / "m.csv").samples
+    assert samples["sample_id"].tolist() == ["b.png", "real/a.png"]
+    assert samples["generator"].tolist() == ["G", "camera"]
+
+
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("row", "said"),
     [
-        ("path;label;forgery;family;generator;split\n", "columns are separated by commas"),
-        (
-            "path,label,forgery,family,generator,split\r\na\\b.png,real,real,real,c,test\r\n",
-            "with /",
-        ),
-        (
-            "path,label,forgery,family,generator,split\nC:/a.png,1,real,real,c,test\n",
-            "'label' is '1'",
-        ),
+        ("a\\b.png,real,real,real,camera,test", "row 2: paths are relative, with /; 'forgerybench"),
+        ("C:/a.png,real,real,real,camera,test", "row 2: paths are relative, with /; 'forgerybench"),
+        ("a.png,1,,,G,test", "labels 0 and 1 is forged is not guessed: .* --label 1=fake --label"),
     ],
 )
-def test_a_manifest_from_windows_is_told_what_to_change(
-    text: str, said: str, tmp_path: Path
-) -> None:
-    (tmp_path / "m.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
+def test_a_manifest_from_windows_is_told_what_reads_it(row: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_bytes(f"{HEAD}\r\n{row}\r\n".encode("utf-8-sig"))
     with pytest.raises(ManifestError, match=said) as caught:
         read_manifest(tmp_path / "m.csv")
     assert "\n" not in str(caught.value)
+
+
+def test_the_command_that_is_told_reads_a_table_of_windows(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    for seed, name in enumerate(("a", "b")):
+        Image.fromarray(draw(seed=seed)).save(tmp_path / "sub" / f"{name}.png")
+    text = "path;label;generator;split\r\nC:\\sub\\a.png;0;;test\r\n.\\sub\\b.png;1;G;test\r\n"
+    (tmp_path / "m.csv").write_bytes(text.encode("utf-8-sig"))
+    command = ["data", "index", "table", str(tmp_path), "--table", str(tmp_path / "m.csv"), "-o"]
+    options = [str(tmp_path / "new.csv"), "--label", "1=fake", "--label", "0=real"]
+    done = CliRunner().invoke(app, [*command, *options])
+    assert done.exit_code == 0, done.output
+    samples = read_manifest(tmp_path / "new.csv").samples.set_index("sample_id")
+    assert samples["label"].to_dict() == {"sub/a.png": "real", "sub/b.png": "fake"}

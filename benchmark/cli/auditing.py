@@ -203,15 +203,21 @@ def data_pack(
 
 @reports_errors
 def data_unpack(
-    source: Annotated[str, typer.Argument(help="Parquet, a folder of it, or hub:OWNER/NAME.")],
+    source: Annotated[
+        str, typer.Argument(help="Parquet, a folder of it, hub:OWNER/NAME, or a folder of LMDB.")
+    ],
     out: Annotated[Path, typer.Argument(help="The folder; continued if it is there.")],
     image: Annotated[str, typer.Option("--image", help="The images' column.")] = "image",
     split: Annotated[str, typer.Option("--split", help="Of a dataset of the Hub.")] = "train",
 ) -> None:
-    """Write images that lie in Parquet files, or on the Hub, as files with a metadata.csv."""
+    """Write images that lie in Parquet files, on the Hub or in LMDB as files."""
     from benchmark.cli.display import Display
+    from benchmark.data.lmdb import DATABASE
     from benchmark.data.unpacking import unpack
 
+    if (Path(source) / DATABASE).exists():
+        _unpack_database(Path(source), out)
+        return
     with Display(error_console) as display:
         display.phase("check", 1)
         display.job(f"unpacking {source}", 0)
@@ -222,5 +228,24 @@ def data_unpack(
     if found.dropped:
         say(f"Left out, since no table holds them: {', '.join(found.dropped)}")
     say(f"Table: {found.table} ({found.images} images)")
+    if found.problems:
+        raise typer.Exit(EXIT_ERROR)
+
+
+def _unpack_database(source: Path, out: Path) -> None:
+    """Write the images of an LMDB folder as files under their keys."""
+    from benchmark.cli.display import Display
+    from benchmark.data.lmdb import unpack_database
+
+    with Display(error_console) as display:
+        display.phase("check", 1)
+        display.job(f"unpacking {source}", 0)
+        found = unpack_database(source, out, on_progress=display.advance)
+        display.finish()
+    for where, reason in found.problems.items():
+        fail(f"{where}: {reason}")
+    for suffix, number in found.others.items():
+        say(f"Left out: {number} entries that are no images ({suffix})")
+    say(f"Folder: {out} ({found.images} images)")
     if found.problems:
         raise typer.Exit(EXIT_ERROR)

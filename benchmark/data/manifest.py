@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmark.data.facts import NOTHING_STATED, DatasetFacts, read_dataset_facts
+from benchmark.data.layouts.records import separator
 from benchmark.data.roots import root_of
 from benchmark.errors import ManifestError
 from protocols import SamplesError, validate
@@ -64,7 +65,7 @@ def read_manifest(path: Path) -> Manifest:
     empty value is no value. A frame without a ``group`` gets its video's path as one.
 
     Args:
-        path: A .csv (UTF-8, commas, one header line) or .parquet file.
+        path: A .csv (UTF-8, one header line; commas, semicolons or tabs) or .parquet file.
 
     Raises:
         ManifestError: The file cannot be read, or a column, row or value is wrong; the file, the
@@ -77,6 +78,7 @@ def read_manifest(path: Path) -> Manifest:
         columns, first_row = _read_csv(path), 2
     else:
         columns, first_row = _read_parquet(path), 1
+    _refuse_foreign(columns, path, first_row)
     return from_columns(columns, path, first_row, read_dataset_facts(path))
 
 
@@ -142,7 +144,7 @@ def _csv_rows(path: Path) -> list[list[str]]:
         text = read_text(path, _MOST_BYTES)
     except FileError as error:
         raise ManifestError(f"{path}: {error.reason}") from error
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator(text), strict=True)
     try:
         rows = list(reader)
     except csv.Error as error:
@@ -188,8 +190,10 @@ def _check_header(header: list[str], path: Path) -> None:
             raise ManifestError(f"{path}: column '{name}' stands there {count} times")
     if "path" not in header:
         found = ", ".join(header)
-        hint = "; columns are separated by commas" if re.search("[;\t]", found) else ""
-        raise ManifestError(f"{path}: column 'path' is missing; there are {found}{hint}")
+        raise ManifestError(
+            f"{path}: column 'path' is missing; there are {found}; a table of other columns is "
+            f"read by 'forgerybench data index table FOLDER --table {path.name} --column path=NAME'"
+        )
     if "sample_id" in header:
         raise ManifestError(
             f"{path}: 'sample_id' is made from 'path'; give that column another name"
@@ -219,6 +223,24 @@ def _with_ids(table: pd.DataFrame, path: Path, first_row: int) -> pd.DataFrame:
         _refuse(odd, path, first_row, "'sha256' is not 64 lower-case hexadecimal digits")
     table = table.rename(columns={"path": "sample_id"})
     return _with_parts(table, path, first_row) if {"frame", "box"} & set(table) else table
+
+
+def _refuse_foreign(columns: Columns, path: Path, first_row: int) -> None:
+    """Refuse what other programs write, with the command that reads it."""
+    command = f"forgerybench data index table FOLDER --table {path.name} -o NEW.csv"
+    label, paths = (pd.Series(columns[name], dtype=str) for name in ("label", "path"))
+    _refuse(
+        label.isin(["0", "1"]),
+        path,
+        first_row,
+        f"which of the labels 0 and 1 is forged is not guessed: '{command} --label 1=fake "
+        "--label 0=real' writes a manifest",
+    )
+    # To Linux a backslash is a sign like any other.
+    foreign = paths.str.contains(r"\\|^[A-Za-z]:/", regex=True)
+    _refuse(
+        foreign, path, first_row, f"paths are relative, with /; '{command}' reads those of Windows"
+    )
 
 
 def _with_parts(table: pd.DataFrame, path: Path, first_row: int) -> pd.DataFrame:

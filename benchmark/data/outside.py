@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmark.data.arrays import MOST_BYTES, read_npz, read_pickle
+from benchmark.data.layouts.records import separator
 from benchmark.errors import BenchmarkError
 from protocols.files import FileError, parse_json, read_text
 from protocols.text import printable
@@ -76,9 +77,8 @@ def read_outside(path: Path) -> OutsideTable:
 def _csv(path: Path) -> OutsideTable:
     """Read CSV: separated by commas, semicolons or tabs, whichever its first line has most of."""
     text = read_text(path, MOST_BYTES)
-    head = text.split("\n", 1)[0]
-    separator = max(",;\t", key=head.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    parted = separator(text)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=parted, strict=True)
     try:
         rows = [row for row in reader if row]
     except csv.Error as error:
@@ -93,7 +93,7 @@ def _csv(path: Path) -> OutsideTable:
             )
     columns = [[value.strip() for value in column] for column in zip(*lines, strict=True)]
     names = [name.strip() for name in header]
-    if separator == ";":  # where numbers are written with a comma
+    if parted == ";":  # where numbers are written with a comma
         columns = [[_point(value) for value in column] for column in columns]
     source = "GenD" if names[:3] == ["files", "labels", "prob_class_0"] else ""
     return OutsideTable(_named(path, names, columns or [[] for _ in names]), 2, source)

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmark.data.adapters import Adapter, Described, Options, Row
+from benchmark.data.layouts.masks import MASK, OF_FRAMES, Masks
 from benchmark.data.layouts.records import plain_path
+from benchmark.data.lmdb import DATABASE
 from benchmark.data.naming import tie
 from benchmark.data.rows import Rows
 from benchmark.data.tree import list_images
@@ -53,11 +55,11 @@ def read(folder: Path, options: Options) -> Described:
     Raises:
         ManifestError: There is none, one is damaged, or none of its frames is here.
     """
-    database = next(folder.rglob("data.mdb"), None)
+    database = next(folder.rglob(DATABASE), None)
     if database is not None:
         raise ManifestError(
-            f"{database}: frames in LMDB are not read; index the folder of frames (rgb/) that it "
-            "was made of"
+            f"{database}: frames in LMDB become files first: 'forgerybench data unpack "
+            f"{database.parent} FRAMES', then index that folder with --table FILE.json"
         )
     listing = list_images(folder, links=options.links)
     there = set(listing.images)
@@ -67,7 +69,7 @@ def read(folder: Path, options: Options) -> Described:
             f"{folder}: no JSON file of DeepfakeBench in it; name one with --table, or index the "
             "dataset that was preprocessed by its own name"
         )
-    reading = _Reading(there)
+    reading = _Reading(there, Masks(folder, (OF_FRAMES,)))
     for file in files:
         for video in _videos(file):
             reading.take(video, file)
@@ -95,8 +97,8 @@ def read(folder: Path, options: Options) -> Described:
 class _Reading:
     """Videos of JSON files, found among the files that are here."""
 
-    def __init__(self, there: set[str]) -> None:
-        self._there = there
+    def __init__(self, there: set[str], masks: Masks) -> None:
+        self._there, self._masks = there, masks
         self._begin: dict[str, str] = {}  # beginning of stated paths -> what stands here for it
         self.rows = Rows((*REQUIRED[1:], *OPTIONAL))
         self.missing: set[str] = set()
@@ -116,9 +118,10 @@ class _Reading:
             if known and known["split"] != row["split"]:
                 self.several += 1
                 split = min(known["split"], row["split"], key=_SPLITS.index)
-                self.rows.put(path, row | {"split": split})
+                self.rows.put(path, known | row | {"split": split})
                 continue
-            self.rows.put(path, row)
+            mask = self._masks.of(path) if row["label"] == "fake" else ""
+            self.rows.put(path, row | ({MASK: mask} if mask else {}))
 
     def _find(self, stated: str) -> str | None:
         """Find a frame here: its path may begin with folders of another machine, or lack some."""
@@ -201,5 +204,5 @@ ADAPTER = Adapter(
     read=read,
     forged="labels other than ..._real; by its label table 1",
     licence="that of each dataset",
-    obtain="preprocess each dataset with DeepfakeBench, or take its frames; LMDB is not read",
+    obtain="preprocess each dataset with DeepfakeBench, or take its frames; LMDB: data unpack",
 )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.data.adapters import Published, Row
+from benchmark.data.layouts.masks import OF_FRAMES
 from benchmark.data.layouts.rules import FAKE, REAL, Lists, Rule, Tree, dataset
 from benchmark.errors import ManifestError
 from protocols.files import FileError, read_json
@@ -87,6 +88,8 @@ _TREE = Tree(
         "DeepFakeDetection": ("FS", "autoencoder"),
     },
     columns={"source": "FF++"},
+    # As the authors lay masks of videos, and DeepfakeBench those of frames.
+    masks=((r"/(?:raw|c23|c40)/videos/", "/masks/videos/"), OF_FRAMES),
     wanted="train.json, val.json and test.json of the authors are not in the folder; lay them "
     "there for the official 720 / 140 / 140",
 )

@@ -13,6 +13,7 @@ _TREE = Tree(
     ),
     kinds={"FFIW": ("FS", "unknown")},
     columns={"source": "FFIW"},
+    masks=((r"(^|/)target/", r"\1target_mask/"),),
 )
 
 ADAPTER = dataset(

@@ -113,11 +113,14 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
             yield number, line
 
 
+def separator(text: str) -> str:
+    """Tell what parts the values of CSV text: comma, semicolon or tab, as its first line does."""
+    return max(",;\t", key=re.split("[\r\n]", text, maxsplit=1)[0].count)
+
+
 def _split(text: str, path: Path) -> list[list[str]]:
     """Split CSV text at whichever sign its first line is parted by."""
-    first = text.partition("\n")[0]
-    sign = max(",;\t", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=sign, strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator(text), strict=True)
     try:
         rows = [row for row in reader if row]
     except csv.Error as error:

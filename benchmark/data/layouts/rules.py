@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmark.data.adapters import Adapter, Described, Options, Published, Row
+from benchmark.data.layouts.masks import MASK, Masks
 from benchmark.data.naming import Ties, tie, video_name
 from benchmark.data.rows import Rows
 from benchmark.data.shares import shared_out
@@ -96,6 +97,7 @@ class Tree:
         columns: Of all rows that state no other.
         lists_split: Whether ``lists`` states splits, so that what it gives none stands in none.
         ties: Whether the videos' own names say which forgery is made of which originals.
+        masks: Patterns and replacements that make the path of a forgery's mask of its own.
         wanted: What to say where the lists are not there: their names, and what then holds.
     """
 
@@ -107,6 +109,7 @@ class Tree:
     columns: Mapping[str, str] = field(default_factory=dict)
     lists_split: bool = True
     ties: bool = False
+    masks: tuple[tuple[str, str], ...] = ()
     wanted: str = ""
 
     def read(self, folder: Path, options: Options) -> Described:
@@ -165,6 +168,7 @@ class _Reading:
         self._named: set[str] = set()
         self._ties, self._tied = Ties(), dict[str, str]()
         self._free: set[str] = set()  # files of which no list speaks
+        self._masks = Masks(folder, tree.masks)
         self._notes: list[str] = list(lists.notes) if lists else []
 
     def described(self, listing: Listing, options: Options) -> Described:
@@ -217,6 +221,8 @@ class _Reading:
         if not (self._lists and rule.listed and self._tree.lists_split):
             self._free.add(path)
         self._finish(row)
+        if row["label"] == "fake" and (mask := self._masks.of(path)):
+            row[MASK] = mask
         if not rule.images:
             row["group"] = unit
         if rule.names:

@@ -80,7 +80,8 @@ def _features(files: list[Path]) -> Any:
         except (UnicodeDecodeError, csv.Error) as error:
             raise ManifestError(f"{files[0]}: the header cannot be read: {error}") from error
     if "file_name" not in header:
-        raise ManifestError(f"{files[0]}: column 'file_name' is missing; there are {header}")
+        hint = "" if len(header) != 1 else "; a table of semicolons is read by adapter 'table'"
+        raise ManifestError(f"{files[0]}: column 'file_name' is missing; there are {header}{hint}")
     text = {name: datasets.Value("string") for name in header if name != "file_name"}
     return datasets.Features({"image": datasets.Image(decode=False), **text})
 
