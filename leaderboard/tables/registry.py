@@ -21,6 +21,7 @@ from leaderboard.tables.summary import summary_tables
 from leaderboard.tables.table import Table
 from leaderboard.tables.test_sets import test_set_tables
 from leaderboard.tables.thresholds import pooled_auc_tables
+from leaderboard.tables.worst import worst_tables
 from leaderboard.view import Context, ProtocolView
 
 TablePlace = Literal["summary", "shown", "folded", "file"]
@@ -64,6 +65,7 @@ TABLES = (
         "shown",
         applies=lambda context: len(context.view.detectors) > 1,
     ),
+    TableEntry("worst test sets", worst_tables, "shown"),
     TableEntry(
         "training seeds",
         seeds_tables,
