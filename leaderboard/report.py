@@ -22,6 +22,8 @@ from results.errors import UndefinedError
 from results.evaluation import evaluate_contents
 from results.files import atomic_write, csv_table
 from results.literature import Literature, is_here, read_literature
+from results.references.citing import FILE as CITATIONS
+from results.references.citing import citations
 from results.run import RunContents
 from results.statistics.joint import Bootstrap
 from results.store import read_run, write_record
@@ -39,8 +41,8 @@ def report(run: str | Path, *, paper: bool = False) -> Path:
     when all of them are there: an error leaves the old report as it was.
 
     Args:
-        run: The run's folder; ``records/``, ``tables/``, ``figures/`` and ``index.html`` in it
-            are replaced, nothing else is touched.
+        run: The run's folder; ``records/``, ``tables/``, ``figures/``, ``CITATIONS.bib`` and
+            ``index.html`` in it are replaced, nothing else is touched.
         paper: Write every figure a second time, as wide as a column of a paper or two
             (``figures/*.paper.pdf``).
 
@@ -81,6 +83,8 @@ def _report(run: Path) -> Path:
         headline = Headline(answer=answer(contexts), leaders=leaders_table(contexts))
         _write_table(folder, headline.leaders)
         figures = _run_figures(folder, contents)
+        text = citations(contents, _statistics(contents, sections))
+        atomic_write(folder / CITATIONS, text)
         atomic_write(folder / PAGE, render(contents, headline, sections, figures))
         _swap(folder, run)
     finally:
@@ -103,6 +107,20 @@ def _section(folder: Path, context: Context) -> ProtocolSection:
         except UndefinedError as error:
             undefined[entry.name] = str(error)
     return ProtocolSection(view=context.view, tables=tables, figures=figures, undefined=undefined)
+
+
+def _statistics(contents: RunContents, sections: Sequence[ProtocolSection]) -> set[str]:
+    """Name the statistics that the report shows, as the library of references calls them."""
+    found = {"intervals"}
+    if contents.cluster_ways.donor is not None:
+        found.add("intervals of swaps, by target and by donor")
+    for section in sections:
+        tables = {table.name for some in section.tables.values() for table in some}
+        named = {"ranks": "ranks", "seeds": "training seeds", "test-sets": "a further test set"}
+        found |= {what for end, what in named.items() if f"{section.view.name}-{end}" in tables}
+        kinds = {picture.kind for some in section.figures.values() for picture in some}
+        found |= {"critical differences"} if "ranks" in kinds else set()
+    return found
 
 
 def _run_figures(folder: Path, contents: RunContents) -> dict[FigurePlace, list[Picture]]:
@@ -135,4 +153,5 @@ def _swap(new: Path, run: Path) -> None:
             (run / name).replace(new / f"old-{name}")
         if (new / name).exists():
             (new / name).replace(run / name)
-    (new / PAGE).replace(run / PAGE)
+    for name in (CITATIONS, PAGE):
+        (new / name).replace(run / name)

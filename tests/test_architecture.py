@@ -52,6 +52,7 @@ FLOORS: dict[str, list[set[str]]] = {
             "subgroups",
             "exports",
             "query",
+            "references",
             "score_tables",
         },
     ],

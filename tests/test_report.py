@@ -45,7 +45,7 @@ def test_a_report_twice_has_the_same_bytes_and_leaves_the_run_as_it_is(tmp_path:
     assert hashes(run) == first
     assert source.items() <= first.items()
     derived = {name.split("/")[0] for name in first.keys() - source.keys()}
-    assert derived == {"records", "tables", "figures", "index.html"}
+    assert derived == {"records", "tables", "figures", "CITATIONS.bib", "index.html"}
 
 
 def test_a_run_under_way_is_reported_with_its_gaps(tmp_path: Path) -> None:
