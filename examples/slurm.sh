@@ -14,7 +14,7 @@
 # Two minutes before the end of its time a job is told to stop: training states are saved by then.
 #SBATCH --signal=TERM@120
 
-set -euo pipefail
+set -eo pipefail
 
 SHARED=${SHARED:-$HOME/forgerybench}
 PROTOCOL=${PROTOCOL:-cross-generator}

@@ -1,8 +1,14 @@
+import os
+import shlex
+import subprocess
 from pathlib import Path
+
+import pytest
 
 import benchmark
 from results.store import records
 from tests.small_data import write_dataset, write_recipe
+from tests.test_documented_commands import fault
 
 ROOT = Path(__file__).parents[1]
 
@@ -38,3 +44,31 @@ def test_the_protocol_in_the_documentation_is_valid(tmp_path: Path) -> None:
     widths = load_study(str(tmp_path / "widths.yaml"), allow_code=["examples.own_detector"])
     assert len(widths.detectors) == 3
     assert "run widths.yaml --allow-code examples.own_detector " in text
+
+
+@pytest.mark.parametrize(
+    ("array", "shard"),
+    [
+        ({}, []),
+        ({"ID": "3", "MIN": "1", "COUNT": "8"}, ["--shard", "3/8"]),
+        ({"ID": "0", "MIN": "0", "COUNT": "4"}, ["--shard", "1/4"]),
+    ],
+)
+def test_the_slurm_script_gives_every_job_its_shard(
+    array: dict[str, str], shard: list[str], tmp_path: Path
+) -> None:
+    stand_in = tmp_path / "forgerybench"
+    stand_in.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    stand_in.chmod(0o755)
+    told = {f"SLURM_ARRAY_TASK_{name}": value for name, value in array.items()}
+    done = subprocess.run(
+        ["bash", str(ROOT / "examples" / "slurm.sh")],
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path), **told},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    words = done.stdout.splitlines()
+    assert words[:2] == ["run", "cross-generator"]
+    assert words[len(words) - len(shard) :] == shard
+    assert fault(shlex.join(words)) == ""

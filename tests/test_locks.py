@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -80,3 +82,16 @@ def test_a_file_that_was_removed_is_noticed(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(BenchmarkError, match=r"nowhere/\.lock: the lock file cannot be opened"):
         Locks(tmp_path / "nowhere" / ".lock")
+
+
+def test_a_file_system_without_locks_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*arguments: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "fcntl", no_locks)
+    with Locks(tmp_path / ".lock") as locks:
+        for call in (locks.take, locks.wait):
+            with pytest.raises(BenchmarkError, match=r"gives no lock there \(No locks available\)"):
+                call("a")
