@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -130,6 +131,18 @@ def faults(page: Page) -> list[str]:
     page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true })")
     found: Any = page.evaluate(_CHECKS)
     return list(found)
+
+
+def barriers(page: Page) -> list[str]:
+    """List what axe-core finds serious or critical; the page must be opened with ``evaluates``."""
+    page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true })")
+    found: Any = Axe().run(page).response["violations"]
+    return [
+        f"{each['id']}: {node['target']} {node['html'][:120]}"
+        for each in found
+        if each["impact"] in ("serious", "critical")
+        for node in each["nodes"]
+    ]
 
 
 def column(page: Page, table: str, number: int) -> list[str]:

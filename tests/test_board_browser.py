@@ -8,7 +8,7 @@ import pytest
 from leaderboard.board.build import build_board
 from leaderboard.board.schema import BoardEntry
 from leaderboard.tables.table import DASH
-from tests.browser import column, faults, needs_browser, opened
+from tests.browser import barriers, column, faults, needs_browser, opened
 from tests.fake_board import make_entry
 
 pytestmark = needs_browser
@@ -125,13 +125,20 @@ def test_two_entries_are_compared_cell_by_cell_with_paired_intervals(site: Path)
     with opened(site / "compare.html") as (page, _):
         page.select_option("#pick-a", "robust")
         page.select_option("#pick-b", "plain")
-        assert page.locator("#pair tbody tr").count() == 12
+        assert page.locator("#pair tbody:not(.counts) tr").count() == 12
+        (mean,) = page.locator("#pair tbody.counts tr").all_inner_texts()
+        assert mean.startswith("mean of the 8 cells that count")
         differences = [float(text) for text in column(page, "#pair", 3)]
         assert all(0.03 < each < 0.07 for each in differences)
         low, high = (float(n) for n in column(page, "#pair", 4)[0].split(" to "))
         assert low < differences[0] < high
         assert high - low < 0.03, "paired: what is common to both does not count"
-        assert "A is greater beyond chance in 12" in page.inner_text("#told")
+        told = "of 8 cells that count A is greater beyond chance in 8, smaller in 0; of all 12"
+        assert told in page.inner_text("#told")
+        assert page.inner_text("#pair thead th:nth-child(2)") == "A: Robust"
+        page.locator("#pair thead button").nth(3).click()
+        ordered = [float(text) for text in column(page, "#pair", 3)]
+        assert ordered == sorted(differences, reverse=True), "by value, as numbers"
         address = page.url
     with opened(address) as (page, _):
         assert page.input_value("#pick-b") == "plain"
@@ -178,6 +185,28 @@ def test_every_text_of_every_kind_of_page_can_be_read_and_reached(
         with opened(site / f"{name}.html", width=width, colours=colours) as (page, _):
             assert faults(page) == [], name
             assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+
+
+KINDS = (
+    "index", "compare", "robustness", "cost", "seen", "data", "history", "submit",
+    "protocols/cross-forgery-v1", "detectors/small",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_axe_finds_no_serious_barrier_on_any_kind_of_page(
+    site: Path, kind: str, colours: Literal["light", "dark"]
+) -> None:
+    with opened(site / f"{kind}.html", colours=colours, evaluates=True) as (page, _):
+        assert barriers(page) == []
+
+
+def test_axe_finds_a_barrier_that_is_put_there(site: Path) -> None:
+    with opened(site / "index.html", evaluates=True) as (page, _):
+        page.evaluate("document.querySelector('#pick-q').labels[0].replaceWith(pick = "
+                      "document.querySelector('#pick-q'))")  # fmt: skip
+        assert any(each.startswith("label:") for each in barriers(page))
 
 
 def test_without_scripts_the_table_is_whole(site: Path) -> None:

@@ -12,7 +12,7 @@ from results.run import RunContents
 from results.schema import CardFacts
 from results.sealing import seal_run
 from results.store import write_model
-from tests.browser import column, faults, needs_browser, opened
+from tests.browser import barriers, column, faults, needs_browser, opened
 from tests.fake_run import make_run
 
 pytestmark = needs_browser
@@ -133,6 +133,12 @@ def test_every_text_can_be_read_and_reached(
     with opened(page_path, width=width, colours=colours) as (page, _):
         assert faults(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_axe_finds_no_serious_barrier(page_path: Path, colours: Literal["light", "dark"]) -> None:
+    with opened(page_path, colours=colours, evaluates=True) as (page, _):
+        assert barriers(page) == []
 
 
 def test_it_is_whole_without_scripts_and_on_paper(page_path: Path) -> None:

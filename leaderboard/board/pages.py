@@ -36,15 +36,15 @@ _SIDES = {True: "■", False: "□", None: "?"}  # seen in training, not, not kn
 _LEDES = {
     "robustness": (
         "The headline metric, mean over the cells that count, as images are damaged more and more. "
-        "Bands are 95 % intervals; neighbouring bands share their luck."
+        "Bands are 95 % intervals, all of the same images: they rise and fall together."
     ),
     "cost": (
-        "The mean over the cells that count against the number of parameters. The front holds what "
-        "nothing smaller or as small beats; only measured entries are drawn."
+        "The mean over the cells that count against the number of parameters. On the Pareto "
+        "front (dashed) no smaller detector is as good; only measured entries are drawn."
     ),
     "seen": (
         "The mean over cells whose forgeries were seen in training against that over the others. "
-        "What lies far below the diagonal knows its training forgeries, not forgery."
+        "Far below the dotted diagonal, a detector knows its training forgeries and no others."
     ),
 }
 

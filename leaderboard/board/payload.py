@@ -88,12 +88,14 @@ def compare_payload(laid_out: Sequence[Slice]) -> list[dict[str, Any]]:
     """Give what two entries are compared by: headline metrics, cell by cell, with resamples."""
     return [
         {
-            "protocol": each.place,
+            "title": each.title,
             "level": each.level,
             "metric": each.metric,
-            "condition": each.condition,
             "conditionName": condition_label(each),
-            "columns": [[column.label, int(bool(column.seen))] for column in each.columns],
+            "columns": [
+                [column.label, int(bool(column.seen)), int(at in each.counting)]
+                for at, column in enumerate(each.columns)
+            ],
             "rows": [
                 [row.entry.entry, row.entry.draws, [_compared(c, each.metric) for c in row.cells]]
                 for row in each.rows
@@ -135,6 +137,8 @@ def robustness_payload(laid_out: Sequence[Slice]) -> list[dict[str, Any]]:
                     "title": f"{headline.title}: {name}",
                     "x": "severity",
                     "y": f"{headline.metric} by {headline.level}",
+                    "chance": headline.chance,
+                    "interval": any(row.low is not None for s in points for row in s.rows),
                     "series": [[who, line] for who, line in series.items() if len(line) > 1],
                 }
             )
@@ -162,6 +166,8 @@ def cost_payload(laid_out: Sequence[Slice]) -> list[dict[str, Any]]:
                     "x": "parameters",
                     "y": f"mean {each.metric}",
                     "log": True,
+                    "chance": each.chance,
+                    "interval": False,
                     "series": [
                         [
                             who,
@@ -211,6 +217,9 @@ def seen_payload(laid_out: Sequence[Slice]) -> list[dict[str, Any]]:
                     "title": each.title,
                     "x": f"mean {each.metric}, forgeries seen in training",
                     "y": f"mean {each.metric}, forgeries not seen",
+                    "chance": each.chance,
+                    "diagonal": True,
+                    "interval": False,
                     "series": series,
                 }
             )
@@ -227,4 +236,4 @@ def headlines(laid_out: Sequence[Slice]) -> list[Slice]:
 
 def _short(value: float | None) -> float | None:
     """Round what is drawn."""
-    return None if value is None else round(value, 4)
+    return None if value is None else round(value, 6)

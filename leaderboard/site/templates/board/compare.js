@@ -16,12 +16,38 @@ function twoSided(z) {
   return Math.min(1, Math.max(0, sum * Math.exp(-x * x)));
 }
 
-function paired(left, right) {
-  const a = drawsOf(left), b = drawsOf(right);
-  const each = a.map((value, at) => value - b[at]);
-  const mean = each.reduce((sum, value) => sum + value, 0) / each.length;
-  const spread = Math.sqrt(each.reduce((sum, v) => sum + (v - mean) ** 2, 0) / (each.length - 1));
-  return spread;
+const spreadOf = (values) => {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  return Math.sqrt(values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / (values.length - 1));
+};
+
+// The difference of two cells, and what it is in each draw: none where one has no resamples.
+function differenceOf(a, b, areShared) {
+  const draws = areShared && a.length > 1 && b.length > 1 ? [drawsOf(a), drawsOf(b)] : null;
+  return {
+    a: a[0], b: b[0], value: a[0] - b[0],
+    draws: draws && draws[0].map((value, at) => value - draws[1][at]),
+  };
+}
+
+// The mean over cells: draws are shared by the cells too, so that theirs is the mean of each draw.
+function meanOf(differences) {
+  const mean = (list) => list.reduce((sum, value) => sum + value, 0) / list.length;
+  const all = differences.map((each) => each.draws);
+  return {
+    a: mean(differences.map((each) => each.a)), b: mean(differences.map((each) => each.b)),
+    value: mean(differences.map((each) => each.value)),
+    draws: all.every(Boolean) ? all[0].map((_, at) => mean(all.map((draws) => draws[at]))) : null,
+  };
+}
+
+function tested({value, draws}) {
+  if (!draws) return null;
+  const spread = spreadOf(draws);
+  return {
+    p: spread > 0 ? twoSided(Math.abs(value) / spread) : value === 0 ? 1 : 0,
+    low: value - 1.96 * spread, high: value + 1.96 * spread,
+  };
 }
 
 function picker(name, label, options) {
@@ -48,7 +74,7 @@ function picker(name, label, options) {
 
 function setUp() {
   const slices = DATA.slices.map((each, at) =>
-    [String(at), `${each.protocol}, ${each.level}, ${each.conditionName}`]);
+    [String(at), `${each.title}, by ${each.level}, ${each.conditionName}`]);
   const slice = DATA.slices[given.get("slice") ?? 0] ?? DATA.slices[0];
   const entries = slice.rows.map(([id]) => [id, DATA.titles[id]]);
   if (!given.has("b") && entries.length > 1) given.set("b", entries[1][0]);
@@ -57,42 +83,61 @@ function setUp() {
   show();
 }
 
+function lineOf(label, difference, name) {
+  const line = document.createElement("tr");
+  line.className = name;
+  const found = difference && tested(difference);
+  const {a, b, value} = difference ?? {};
+  const cells = [[label], [a, number], [b, number], [value, signed]];
+  cells.push(found ? [found.low, () => `${signed(found.low)} to ${signed(found.high)}`] : [],
+    found ? [found.p, (p) => p < 0.001 ? "< 0.001" : number(p)] : []);
+  cells.forEach(([given, written], place) => {
+    const cell = document.createElement(place ? "td" : "th");
+    if (!place) cell.scope = "row";
+    if (place && given !== undefined) cell.dataset.value = given;
+    cell.textContent = given === undefined ? "\u2013" : place ? written(given) : given;
+    line.append(cell);
+  });
+  return line;
+}
+
+function tally(differences) {
+  const found = differences.map((each) => [tested(each), each.value]).filter(([test]) => test);
+  const beyond = found.filter(([test]) => test.p <= 0.05);
+  const greater = beyond.filter(([, value]) => value > 0).length;
+  return `greater beyond chance in ${greater}, smaller in ${beyond.length - greater}`;
+}
+
 function show() {
   const slice = DATA.slices[document.getElementById("pick-slice").value];
   const [left, right] = ["a", "b"].map((name) =>
     slice.rows.find(([id]) => id === document.getElementById(`pick-${name}`).value));
-  const body = document.querySelector("#pair tbody");
-  const same = left[1] !== "" && left[1] === right[1];
-  let wins = 0, losses = 0;
-  body.replaceChildren(...slice.columns.flatMap(([label, seen], at) => {
+  const same = left[1] !== "" && left[1] === right[1] && left !== right;
+  const cells = slice.columns.flatMap(([label, seen, counts], at) => {
     const [a, b] = [left[2][at], right[2][at]];
     if (a === null && b === null) return [];
-    const line = document.createElement("tr");
-    const texts = [label, a ? number(a[0]) : "\u2013", b ? number(b[0]) : "\u2013", "\u2013", "\u2013", "\u2013"];
-    if (a && b) {
-      const difference = a[0] - b[0];
-      texts[3] = signed(difference);
-      if (same && a.length > 1 && b.length > 1 && left !== right) {
-        const spread = paired(a, b);
-        const p = spread > 0 ? twoSided(Math.abs(difference) / spread) : difference === 0 ? 1 : 0;
-        texts[4] = `${signed(difference - 1.96 * spread)} to ${signed(difference + 1.96 * spread)}`;
-        texts[5] = p < 0.001 ? "< 0.001" : number(p);
-        wins += p <= 0.05 && difference > 0;
-        losses += p <= 0.05 && difference < 0;
-      }
-    }
-    texts.forEach((text, place) => {
-      const cell = document.createElement(place ? "td" : "th");
-      if (!place) cell.scope = "row";
-      if (!place && seen) cell.title = "the forgeries were seen in training";
-      cell.textContent = text;
-      line.append(cell);
-    });
-    return [line];
-  }));
-  document.getElementById("told").textContent = same
-    ? `${slice.metric}, ${slice.conditionName}: A is greater beyond chance in ${wins}, smaller in ${losses} of ${body.rows.length} cells.`
-    : "The two were not scored on the same images, or one has no resamples: no interval.";
+    if (a && b) return [{label, seen, counts, difference: differenceOf(a, b, same)}];
+    const alone = {a: a?.[0], b: b?.[0]};
+    return [{label, seen, counts, difference: alone}];
+  });
+  const both = cells.filter((cell) => cell.difference.value !== undefined);
+  const counting = both.filter((cell) => cell.counts).map((cell) => cell.difference);
+  const lines = cells.map((cell) => lineOf(cell.label, cell.difference,
+    `${cell.counts ? "" : "aside"}${cell.seen ? " seen" : ""}`));
+  const wanted = slice.columns.filter((column) => column[2]).length;
+  const label = `mean of the ${wanted} cell${wanted === 1 ? "" : "s"} that count`;
+  const [means, body] = document.querySelectorAll("#pair tbody");
+  means.replaceChildren(...(counting.length && counting.length === wanted
+    ? [lineOf(label, meanOf(counting), "mean")] : []));
+  body.replaceChildren(...lines);
+  const heads = document.querySelectorAll("#pair thead th button");
+  [left, right].forEach(([id], at) => { heads[at + 1].textContent = `${"AB"[at]}: ${DATA.titles[id]}`; });
+  const what = `${slice.metric}, ${slice.conditionName}`;
+  document.getElementById("told").textContent = !both.some((cell) => cell.difference.draws)
+    ? left === right ? "A and B are one entry."
+      : "The two were not scored on the same images, or one has no resamples: no interval."
+    : `${what}: of ${counting.length} cells that count A is ${tally(counting)}; `
+      + `of all ${both.length}, ${tally(both.map((cell) => cell.difference))}.`;
 }
 
 if (DATA.slices.length) setUp();

@@ -14,7 +14,10 @@ function element(name, attributes, ...children) {
 function ticks(low, high, log) {
   if (log) {
     const found = [];
-    for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++) found.push(10 ** power);
+    const steps = high / low > 100 ? [1] : [1, 2, 5];
+    for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++) {
+      found.push(...steps.map((step) => step * 10 ** power));
+    }
     return found.filter((value) => value >= low * 0.99 && value <= high * 1.01);
   }
   const step = 10 ** Math.floor(Math.log10((high - low) / 4 || 1));
@@ -24,10 +27,17 @@ function ticks(low, high, log) {
   return found;
 }
 
-function draw(group, chosen) {
-  const [width, height, left, bottom, top, right] = [760, 420, 60, 46, 14, 190];
+const MOST_NAMED = 26;
+const WIDEST = 960, NARROW = 640; // pixels
+const shorten = (name, longest) => name.length > longest ? `${name.slice(0, longest - 1)}\u2026` : name;
+
+// Curves are drawn of the chosen alone; where each has one point, the others stand behind them.
+function draw(group, chosen, room) {
+  const width = Math.min(WIDEST, Math.max(320, room)), isNarrow = width < NARROW;
+  const [height, left, bottom, top, right, longest] = [440, 60, 46, 14, isNarrow ? 120 : 260, isNarrow ? 15 : 34];
   const series = group.series.filter(([who]) => chosen.has(who));
-  const points = series.flatMap(([, each]) => each);
+  const others = group.series.filter(([who, line]) => !chosen.has(who) && line.length === 1);
+  const points = [...series, ...others].flatMap(([, each]) => each);
   const bounds = (at, more) => {
     const all = points.flatMap((point) => [point[at], ...more.map((n) => point[n] ?? point[at])]);
     const [low, high] = [Math.min(...all), Math.max(...all)];
@@ -37,7 +47,8 @@ function draw(group, chosen) {
   const svg = element("svg", {class: "plot", viewBox: `0 0 ${width} ${height}`, width, height, role: "img",
     "aria-label": `${group.title}: ${group.y} over ${group.x}`});
   if (!points.length) return svg;
-  const [xs, ys] = [bounds(0, []), bounds(1, [2, 3])];
+  let [xs, ys] = [bounds(0, []), bounds(1, [2, 3])];
+  if (group.diagonal) xs = ys = [Math.min(xs[0], ys[0]), Math.max(xs[1], ys[1])];
   const scale = group.log ? Math.log10 : (value) => value;
   const x = (value) => left + (scale(value) - scale(xs[0])) / (scale(xs[1]) - scale(xs[0])) * (width - left - right);
   const y = (value) => height - bottom - (value - ys[0]) / (ys[1] - ys[0]) * (height - bottom - top);
@@ -52,6 +63,18 @@ function draw(group, chosen) {
   svg.append(element("line", {class: "axis", x1: left, x2: width - right, y1: height - bottom, y2: height - bottom}),
     element("text", {x: (left + width - right) / 2, y: height - 8, "text-anchor": "middle"}, group.x),
     element("text", {x: 14, y: height / 2, transform: `rotate(-90 14 ${height / 2})`, "text-anchor": "middle"}, group.y));
+  if (group.diagonal) {
+    svg.append(element("line", {class: "axis", x1: x(xs[0]), y1: y(ys[0]), x2: x(xs[1]), y2: y(ys[1]), "stroke-dasharray": "2 4"}));
+  }
+  if (group.chance !== undefined && group.chance !== null && group.chance > ys[0] && group.chance < ys[1]) {
+    svg.append(element("line", {class: "axis", x1: left, x2: width - right, y1: y(group.chance), y2: y(group.chance), "stroke-dasharray": "2 4"}),
+      element("text", {x: left + 4, y: y(group.chance) - 4}, "random guess"));
+  }
+  for (const [who, [p]] of others) {
+    const circle = element("circle", {class: "other", cx: x(p[0]), cy: y(p[1]), r: 3});
+    circle.append(element("title", {}, `${DATA.titles[who]}: ${p[0].toLocaleString("en")}, ${p[1].toFixed(3)}`));
+    svg.append(circle);
+  }
   const names = [];
   series.forEach(([who, line], at) => {
     const ink = INKS[at % INKS.length];
@@ -66,18 +89,68 @@ function draw(group, chosen) {
       svg.append(circle);
     }
     const last = line[line.length - 1];
-    names.push({text: `${DATA.titles[who]}${last[4] ? " (front)" : ""}`, at: y(last[1]), ink, x: x(last[0])});
+    names.push({text: `${shorten(DATA.titles[who], longest)}${last[4] ? " (front)" : ""}`, at: y(last[1]), ink, x: x(last[0])});
   });
-  const front = series.flatMap(([, line]) => line).filter((p) => p[4]).sort((a, b) => a[0] - b[0]);
+  const front = group.series.flatMap(([, line]) => line).filter((p) => p[4]).sort((a, b) => a[0] - b[0]);
   if (front.length > 1) svg.append(element("polyline", {points: front.map((p) => `${x(p[0])},${y(p[1])}`).join(" "), fill: "none", class: "axis", "stroke-dasharray": "4 3"}));
   names.sort((a, b) => a.at - b.at);
   let lowest = top;
-  for (const name of names.slice(0, 26)) {
+  for (const name of names.slice(0, MOST_NAMED)) {
     lowest = Math.max(lowest + 15, name.at + 4);
     svg.append(element("line", {class: "grid", x1: name.x, y1: name.at, x2: width - right + 8, y2: lowest - 4}),
       element("text", {x: width - right + 12, y: lowest, fill: name.ink}, name.text));
   }
   return svg;
+}
+
+const FEW = 12;
+
+// Boxes to choose detectors by; where they are many they are folded away and searched.
+function chooser(group, chosen, changed) {
+  const there = group.series.map(([name]) => name);
+  const who = document.createElement("fieldset");
+  const legend = document.createElement("legend");
+  legend.textContent = "Detectors";
+  const labels = there.map((name) => {
+    const box = document.createElement("input");
+    box.type = "checkbox";
+    box.checked = chosen.has(name);
+    box.value = name;
+    const label = document.createElement("label");
+    label.append(box, DATA.titles[name]);
+    return label;
+  });
+  who.append(legend, ...labels);
+  const summary = document.createElement("summary");
+  const count = () => {
+    summary.textContent = `Detectors: ${there.filter((name) => chosen.has(name)).length} of ${there.length} chosen`;
+  };
+  who.addEventListener("change", ({target}) => {
+    if (target.type !== "checkbox") return;
+    if (target.checked) chosen.add(target.value); else chosen.delete(target.value);
+    count();
+    changed();
+  });
+  count();
+  if (there.length <= FEW) return who;
+  const details = document.createElement("details");
+  details.className = "chooser";
+  const search = document.createElement("label");
+  const field = document.createElement("input");
+  field.type = "search";
+  field.addEventListener("input", () => {
+    const wanted = field.value.trim().toLowerCase();
+    for (const label of labels) label.hidden = !label.textContent.toLowerCase().includes(wanted);
+  });
+  search.append("Search", field);
+  const box = document.createElement("div");
+  box.className = "box";
+  box.tabIndex = 0;
+  box.setAttribute("role", "region");
+  box.setAttribute("aria-label", "Detectors to choose");
+  box.append(who);
+  details.append(summary, search, box);
+  return details;
 }
 
 function start() {
@@ -95,36 +168,29 @@ function start() {
   label.append("Show", pick);
   pick.value = given.get("group") ?? "0";
   if (pick.selectedIndex < 0) pick.selectedIndex = 0;
-  const who = document.createElement("fieldset");
-  controls.replaceChildren(label, who);
   const chosen = new Set((given.get("who") ?? "").split(".").filter(Boolean));
-  const redraw = (write) => {
-    const group = DATA.groups[pick.value];
-    const there = group.series.map(([name]) => name);
-    if (![...chosen].some((name) => there.includes(name))) there.slice(0, 8).forEach((name) => chosen.add(name));
-    const legend = document.createElement("legend");
-    legend.textContent = "Detectors";
-    who.replaceChildren(legend, ...there.map((name) => {
-      const box = document.createElement("input");
-      box.type = "checkbox";
-      box.checked = chosen.has(name);
-      box.value = name;
-      box.addEventListener("change", () => {
-        if (box.checked) chosen.add(name); else chosen.delete(name);
-        plot.replaceChildren(draw(group, chosen));
-        keep();
-      });
-      const each = document.createElement("label");
-      each.append(box, DATA.titles[name]);
-      return each;
-    }));
-    plot.replaceChildren(draw(group, chosen));
-    if (write) keep();
-  };
   const keep = () => history.replaceState(null, "",
     `#${new URLSearchParams({group: pick.value, who: [...chosen].join(".")})}`);
-  pick.addEventListener("change", () => redraw(true));
-  redraw(false);
+  const redraw = () => {
+    const group = DATA.groups[pick.value];
+    const there = group.series.map(([name]) => name);
+    if (!there.some((name) => chosen.has(name))) {
+      const front = group.series.filter(([, line]) => line[0][4]).map(([name]) => name);
+      for (const name of [...front, ...there].slice(0, 8)) chosen.add(name);
+    }
+    controls.replaceChildren(label, chooser(group, chosen, () => {
+      show();
+      keep();
+    }));
+    show();
+  };
+  const show = () => plot.replaceChildren(draw(DATA.groups[pick.value], chosen, plot.clientWidth));
+  window.addEventListener("resize", show);
+  pick.addEventListener("change", () => {
+    redraw();
+    keep();
+  });
+  redraw();
 }
 
 start();
