@@ -1,6 +1,7 @@
 """The one progress display of a study, in a terminal or a log."""
 
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -95,7 +96,7 @@ class Display(Progress):
         self._bars.reset(self._phase, total=max(jobs, 1), visible=jobs > 1)
         self._bars.update(self._phase, description=_PHASES[name])
 
-    def job(self, title: str, total: int, done: int = 0) -> None:
+    def job(self, title: str, total: int, done: int = 0, models: Sequence[str] = ()) -> None:
         """Begin a job."""
         self._number += 1
         place = f"{self._number} of {self._jobs}: " if self._jobs > 1 else ""
