@@ -158,3 +158,15 @@ def lay(tmp_path: Path) -> Callable[..., Path]:
         return tmp_path
 
     return make
+
+
+@pytest.fixture
+def tree(tmp_path: Path, make_image: MakeImage) -> Callable[..., Path]:
+    """Make small images, all different, at the given paths of a folder."""
+
+    def make(*paths: str, name: str = "tree") -> Path:
+        for path in paths:
+            make_image(tmp_path / name / path, height=16, width=16, seed=abs(hash(path)) % 2**32)
+        return tmp_path / name
+
+    return make

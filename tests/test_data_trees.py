@@ -24,18 +24,6 @@ WIDE = {"COLUMNS": "300"}
 FFPP = {"original_sequences": "real", "manipulated_sequences": "fake"}
 
 
-@pytest.fixture
-def tree(tmp_path: Path, make_image: MakeImage) -> Callable[..., Path]:
-    """Make small images, all different, at the given paths of a folder."""
-
-    def make(*paths: str, name: str = "tree") -> Path:
-        for path in paths:
-            make_image(tmp_path / name / path, height=16, width=16, seed=abs(hash(path)) % 2**32)
-        return tmp_path / name
-
-    return make
-
-
 def column(indexed: Indexed, name: str) -> dict[str, str]:
     """Give a column of the manifest by sample."""
     return dict(indexed.manifest.samples.set_index("sample_id")[name])
@@ -96,7 +84,13 @@ def test_a_mask_beside_its_image_is_no_image(tree: Callable[..., Path]) -> None:
     assert indexed.ignored == {"mask beside its image, passed over by its name": 1}
 
 
-@pytest.mark.parametrize("kept", ["frames", "c23", "ff", "cdf", "raw", "images", "faces"])
+@pytest.mark.parametrize(
+    "kept",
+    [
+        *("frames", "c23", "ff", "cdf", "raw", "images", "faces"),
+        *("256x256", "size_256", "224px", "aligned"),
+    ],
+)
 def test_how_images_are_kept_is_no_generator(kept: str, tree: Callable[..., Path]) -> None:
     below = index_folder(tree(f"fake/BlendFace/{kept}/a.png", "real/b.png", name="below"))
     above = index_folder(

@@ -1,7 +1,7 @@
 """From a dataset on disk to its manifest: what an adapter reads, measured and written."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -239,10 +239,22 @@ def _found(adapter: Adapter, described: Described, rows: Rows, samples: pd.DataF
         counts=counts,
         published=tuple(held_against(adapter.published, rows)),
         ignored=dict(sorted(Counter(described.ignored).items())),
-        notes=described.notes,
+        notes=(*described.notes, *_alike(samples)),
         missing=described.missing,
         unreadable=described.unreadable,
     )
+
+
+def _alike(samples: pd.DataFrame) -> Iterator[str]:
+    """Say which names differ in case alone: one in two spellings counts as two."""
+    for column in ("generator", "source"):
+        spelt: dict[str, list[str]] = {}
+        for name in sorted(samples[column].unique()):
+            spelt.setdefault(name.casefold(), []).append(name)
+        for names in spelt.values():
+            if len(names) > 1:
+                each = " and ".join(f"'{name}'" for name in names)
+                yield f"the {column}s {each} differ in case alone: they are kept apart"
 
 
 def _columns(rows: Rows) -> dict[str, list[str]]:

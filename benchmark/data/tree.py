@@ -14,9 +14,15 @@ from benchmark.errors import ManifestError
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 VIDEO_SUFFIXES = tuple(CONTAINERS)
 # Images in such folders are drawings over faces, not faces: read as samples, they tell the class.
-_BESIDE = re.compile(r"(?:.*[ _-])?(?:masks?|landmarks?)", re.IGNORECASE)
+# Not so where it is the people who wear one: ``with_mask``, ``without_mask``.
+_BESIDE = re.compile(
+    r"(?!(?:.*[ _-])?(?:with|without|no|wearing)[ _-]masks?$)"
+    r"(?:.*[ _-])?(?:masks?|landmarks?)(?:[ _-]?(?:\d+|frames?|images?|imgs?|videos?))?",
+    re.IGNORECASE,
+)
 _MASK = re.compile(r"(.+)[_-]mask", re.IGNORECASE)
 
+_PASSED_OVER = "passed over by its name"
 _LINKS = (
     "a link may lead anywhere, so give the folder that it leads to, or follow links with "
     "--follow-links"
@@ -79,9 +85,11 @@ def list_images(
         suffixes = (*IMAGE_SUFFIXES, *(VIDEO_SUFFIXES if videos else ()))
         count = walk.ignored["link to a folder, not entered"]
         closed = next(iter(walk.unreadable.items()), None)
+        passed = [kind for kind in walk.ignored if kind.endswith(_PASSED_OVER)]
         raise ManifestError(
             f"{folder}: no images in it; these are read: {' '.join(suffixes)}"
             + (f"; {count} links to folders were not entered: {_LINKS}" if count else "")
+            + (f"; {', '.join(passed)}: read them with --label FOLDER=real or fake" * bool(passed))
             + (f"; {closed[0]} cannot be read: {closed[1]}" if closed else "")
         )
     walk.drop_masks()
@@ -149,7 +157,7 @@ class _Walk:
             elif entry.is_symlink() and not self._links:
                 self.ignored["link to a folder, not entered"] += 1
             elif _BESIDE.fullmatch(entry.name) and entry.name not in self._classes:
-                self.ignored[f"folder '{entry.name}', passed over by its name"] += 1
+                self.ignored[f"folder '{entry.name}', {_PASSED_OVER}"] += 1
             else:
                 yield f"{name}/"
             return
@@ -195,4 +203,4 @@ class _Walk:
             found = _MASK.fullmatch(name.rpartition(".")[0])
             if found and found[1] in stems:
                 self.images.discard(name)
-                self.ignored["mask beside its image, passed over by its name"] += 1
+                self.ignored[f"mask beside its image, {_PASSED_OVER}"] += 1

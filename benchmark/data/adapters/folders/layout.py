@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from benchmark.data.tree import is_video
 from benchmark.data.words import LABEL_WORDS, SPLIT_WORDS
 from benchmark.errors import ManifestError
 
@@ -20,9 +21,10 @@ _KEPT_IN = frozenset(
     (
         *("frames", "frame", "32_frames", "videos", "video", "images", "image", "imgs", "img"),
         *("faces", "face", "crops", "cropped_faces", "face_crops", "rgb", "png", "jpg", "jpeg"),
-        *("data", "dataset", "datasets", "raw", "c0", "c23", "c40", "hq", "lq"),
+        *("data", "dataset", "datasets", "raw", "c0", "c23", "c40", "hq", "lq", "aligned"),
     )
 )
+_SIZE = re.compile(r"(?:size|res)?[_-]?\d+(?:x\d+|px)|(?:size|res)[_-]?\d+", re.IGNORECASE)
 # Whose faces a forgery was made on: a source, never a generator.
 _DOMAINS = frozenset(
     ("ff", "ff++", "ffpp", "faceforensics", "faceforensics++", "cdf", "celebdf", "celeb-df")
@@ -79,7 +81,7 @@ def place(path: str, labels: Mapping[str, str], *, videos: bool | None = None) -
         return FolderPlace(split, "", "unknown", "unknown", group)
     here = at_label[0]
     skipped = {*at_split, *at_label}
-    numbered = [i for i, name in enumerate(folders) if _VIDEO_NAME.fullmatch(name)]
+    numbered = [i for i, name in enumerate(folders) if _has_name_of_video(name)]
     if videos is None and (odd := [i for i in numbered if i not in skipped]):
         raise ManifestError(
             f"{path}: folder '{folders[odd[0]]}' has the name of a video, not of a generator; say "
@@ -121,7 +123,8 @@ def _without_video(
     name = folders[innermost - 1] if innermost else ""
     if not videos or not name or label_of(name, labels) or _split(name):
         return folders, ""
-    return folders[: innermost - 1], "/".join(folders[:innermost])
+    stem = name.rpartition(".")[0] if is_video(name) else name
+    return folders[: innermost - 1], "/".join((*folders[: innermost - 1], stem))
 
 
 def _is_video(
@@ -135,7 +138,7 @@ def _is_video(
     name, others = folders[-1], folders[: after - 1]
     if label_of(name, labels) or _split(name):
         return False
-    if videos or _VIDEO_NAME.fullmatch(name):
+    if videos or _has_name_of_video(name):
         return True
     methods = [each for each in (*others, *folders[after:-1]) if each.lower() not in LABEL_WORDS]
     if [each for each in _named(methods) if not _split(each)]:
@@ -146,9 +149,18 @@ def _is_video(
     )
 
 
+def _has_name_of_video(name: str) -> bool:
+    """Tell whether a folder is called as videos are: ``000_003``, ``id0_0000``, ``abc.mp4``."""
+    return _VIDEO_NAME.fullmatch(name) is not None or is_video(name)
+
+
 def _named(folders: Sequence[str]) -> list[str]:
     """Leave the folders that can be a generator's or a dataset's name."""
-    return [name for name in folders if name.lower() not in _KEPT_IN | _DOMAINS]
+    return [
+        name
+        for name in folders
+        if name.lower() not in _KEPT_IN | _DOMAINS and not _SIZE.fullmatch(name)
+    ]
 
 
 def label_of(name: str, labels: Mapping[str, str]) -> str:
