@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install quickstart test test-all check format lint types resume-check gpu-results published protocol-page perturbation-page detector-page metric-page licence-page board-page site clean
+.PHONY: help install quickstart test test-all check format lint types resume-check gpu-results published protocol-page perturbation-page detector-page metric-page agreement-page licence-page board-page site clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -76,6 +76,9 @@ detector-page: $(INSTALLED) ## Count all detectors, or DETECTORS="one two", and 
 
 metric-page: $(INSTALLED) ## Write the table of metrics into docs/metrics.md
 	$(BIN)/python -m docs.scripts.metrics docs/metrics.md
+
+agreement-page: $(INSTALLED) ## Compare with others' metrics, blur and JPEG in docs/agreement.md
+	$(BIN)/python -m docs.scripts.agreement docs/agreement.md
 
 licence-page: $(INSTALLED) ## List the licences of all that is needed in docs/licences.md
 	$(BIN)/python -m docs.scripts.licences docs/licences.md
