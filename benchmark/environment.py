@@ -34,10 +34,20 @@ def versions() -> dict[str, str]:
     return {"forgerybench": __version__, "python": platform.python_version(), **found}
 
 
+PRECISIONS = ("float32", "bfloat16")
+"""In which scores may be computed."""
+
+
 def check_device(name: str) -> None:
     """Raise BenchmarkError unless ``name`` can name a device."""
     if name not in ("auto", "cpu", "cuda"):
         raise BenchmarkError(f"--device is auto, cpu or cuda, not '{name}'")
+
+
+def check_precision(name: str) -> None:
+    """Raise BenchmarkError unless ``name`` is one of ``PRECISIONS``."""
+    if name not in PRECISIONS:
+        raise BenchmarkError(f"--precision is {' or '.join(PRECISIONS)}, not '{name}'")
 
 
 def resolve_device(name: str) -> "torch.device":

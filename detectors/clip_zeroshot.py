@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Unpack
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from detectors.cards import foundation as cards
@@ -60,6 +60,10 @@ class ClipZeroshot(TowerDetector):
         self.image.requires_grad_(False)
         if self.clip is not None:
             self.mark_trained()
+
+    def deciding_layer(self) -> nn.Module:
+        """Give a layer that does nothing: texts decide."""
+        return nn.Identity()
 
     def features(self, inputs: Tensor) -> Tensor:
         """Give the (B, d) image embedding of norm 1; d is 768 for base and 96 for tiny."""

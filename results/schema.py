@@ -113,6 +113,8 @@ class ModelFacts(_Strict):
             taken down.
         imported: Where its scores come from, if they were not made here.
         scores: ``results.store.score_hash`` of its scores in the run; None until it is scored.
+        scored: In which precision and form its scores were computed, ``float32, made ready for
+            inference`` say; None where it was not taken down, and then not in the file.
     """
 
     schema_: Literal[2] = Field(default=SCHEMA, alias="schema")
@@ -149,6 +151,13 @@ class ModelFacts(_Strict):
     catalog: bool | None = None
     imported: Imported | None = None
     scores: str | None = None
+    scored: str | None = Field(default=None, exclude_if=lambda told: told is None)
+
+    @property
+    def reduced(self) -> str:
+        """The precision of its scores, where that is less than float32; else empty."""
+        precision = (self.scored or "float32").partition(",")[0]
+        return "" if precision == "float32" else precision
 
 
 class Entry(_Strict):

@@ -38,6 +38,7 @@ from benchmark.cli.options import (
     MissingOption,
     ModelsOfOption,
     OutOption,
+    PrecisionOption,
     ShardOption,
     StoreOption,
     ThreadsOption,
@@ -49,7 +50,7 @@ from benchmark.cli.options import (
 )
 from benchmark.cli.results import results_app
 from benchmark.cli.signals import stop_when_told
-from benchmark.environment import check_device, process_rank
+from benchmark.environment import check_device, check_precision, process_rank
 from benchmark.executors import LOCAL, Chosen, check_executor, read_share
 from benchmark.version import __version__
 from detectors.fetching import OFFLINE, go_offline
@@ -154,6 +155,7 @@ def run(
     checkpoint_seconds: CheckpointOption = 60.0,
     features: FeaturesOption = None,
     executor: ExecutorOption = "local",
+    precision: PrecisionOption = "float32",
     workers: WorkersOption = None,
     address: AddressOption = None,
     shard: ShardOption = None,
@@ -173,6 +175,7 @@ def run(
         checkpoint_seconds=checkpoint_seconds,
         features=features,
         executor=Chosen(name=executor, workers=workers, address=address),
+        precision=precision,
         share=None if shard is None else read_share(shard),
     )
 
@@ -352,6 +355,7 @@ def _run(study: "Study", data: "Data", *, allow_missing: bool = False, **setting
     from benchmark.study.resolved import resolve
 
     check_device(settings.get("device", "auto"))
+    check_precision(settings.get("precision", "float32"))
     check_executor(settings.get("executor", LOCAL))
     check_folder(settings["out"])
 

@@ -9,10 +9,11 @@ from benchmark.cli.console import EXIT_ERROR, doing, fail, print_table, reports_
 from benchmark.cli.options import (
     CodeOption,
     DeviceOption,
+    PrecisionOption,
     StoreOption,
     read_code,
 )
-from benchmark.environment import check_device
+from benchmark.environment import check_device, check_precision
 
 # Nothing here may import torch at the top: --help and the lists stay light.
 models_app = typer.Typer()
@@ -35,12 +36,14 @@ def score(
         typer.Option("--overlay", help="Also draw what it looks at, into this new folder."),
     ] = None,
     device: DeviceOption = "auto",
+    precision: PrecisionOption = "float32",
     allow_code: CodeOption = None,
 ) -> None:
     """Score images with a trained detector."""
     from benchmark.training.store import ModelStore, default_store
 
     check_device(device)
+    check_precision(precision)
     allowed = read_code(allow_code)
     ModelStore(store or default_store()).check_named(model)
     with doing("Loading the detector"):  # torch takes a while to load
@@ -49,11 +52,19 @@ def score(
 
         each = None if overlay is None else drawing_into(overlay)
         scored = score_paths(
-            paths, model=model, store=store, out=out, device=device, allow_code=allowed, each=each
+            paths,
+            model=model,
+            store=store,
+            out=out,
+            device=device,
+            precision=precision,
+            allow_code=allowed,
+            each=each,
         )
     rows = [[row.path, f"{row.logit:+.3f}", f"{row.p_fake:.4f}"] for row in scored.scores]
     if rows:
-        print_table(f"P(fake) by {scored.detector}", ["image", "logit", "P(fake)"], rows)
+        title = f"P(fake) by {scored.detector} ({scored.form})"
+        print_table(title, ["image", "logit", "P(fake)"], rows)
     for problem in scored.problems:
         fail(problem)
     if scored.problems:

@@ -79,6 +79,10 @@ StoreOption = Annotated[
     ),
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+PrecisionOption = Annotated[
+    str,
+    typer.Option("--precision", help="In which trained detectors score: float32 or bfloat16."),
+]
 ThreadsOption = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")]
 MissingOption = Annotated[
     bool,

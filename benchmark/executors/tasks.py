@@ -11,6 +11,8 @@ from benchmark.environment import environment
 from benchmark.errors import BenchmarkError, ModelGapError
 from benchmark.locks import Locks
 from benchmark.progress import Progress
+from benchmark.scoring.loading import attacked_on
+from benchmark.scoring.ready import Form
 from benchmark.scoring.score import score
 from benchmark.scoring.store import ScoreStore
 from benchmark.scoring.units import Group, Surrogates
@@ -135,6 +137,7 @@ class Worker:
         self._work, self._progress, self._announce = work, progress, announce
         self._scores = ScoreStore(work.out)
         self._models: dict[str, Detector] = {}
+        self._forms: dict[str, Form] = {}
 
     def carry_out(self, task: Task) -> Done:
         """Do a task; errors that a user can mend are raised."""
@@ -153,6 +156,7 @@ class Worker:
             if models.has(job.id):  # somebody else has trained it meanwhile
                 return Done()
             self._models.clear()
+            self._forms.clear()
             if self._announce is not None:
                 self._announce(job)
             try:
@@ -173,6 +177,7 @@ class Worker:
             self._loaded,
             noise_seed=self._work.noise_seed,
             surrogates=self._work.surrogates,
+            forms=self._forms,
         )
         self._keep(group)
         return Done(gaps=gaps)
@@ -185,14 +190,9 @@ class Worker:
 
     def _keep(self, group: Group) -> None:
         """Keep the models of a group, most likely the next task's too, and drop all others."""
-        surrogates = {
-            self._work.surrogates[model, unit.condition.surrogate]
-            for unit in group.units
-            if unit.condition.surrogate
-            for model in unit.rows
-        }
-        wanted = {*group.models, *surrogates}
-        self._models = {name: model for name, model in self._models.items() if name in wanted}
+        attacked = attacked_on(group, self._work.surrogates)
+        self._models = {name: self._models[name] for name in attacked if name in self._models}
+        self._forms = {name: self._forms[name] for name in group.models if name in self._forms}
 
 
 class RemoteWorker:

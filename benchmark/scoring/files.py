@@ -18,6 +18,7 @@ from benchmark.data.loader import default_workers, load
 from benchmark.data.tree import IMAGE_SUFFIXES
 from benchmark.environment import resolve_device
 from benchmark.errors import BenchmarkError, ImageError
+from benchmark.scoring.ready import scoring_form
 from benchmark.training.store import FACTS, ModelStore, check_trained, default_store
 from detectors.base import Detector, Known
 from detectors.catalog import check_stated, detector_class, load_detector
@@ -41,9 +42,16 @@ class ImageScore:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoredFiles:
-    """What became of some paths: scores of the images, and a sentence for each that is none."""
+    """What became of some paths: scores of the images, and a sentence for each that is none.
+
+    Attributes:
+        detector: Title of the detector; ``form`` the precision and form in which it scored.
+        scores: Of the images.
+        problems: Of the others.
+    """
 
     detector: str
+    form: str
     scores: tuple[ImageScore, ...]
     problems: tuple[str, ...]
 
@@ -55,6 +63,7 @@ def score_paths(
     store: Path | None = None,
     out: Path | None = None,
     device: str = "auto",
+    precision: str = "float32",
     allow_code: Collection[str] = (),
     each: Callable[[Path, Detector, Tensor], None] | None = None,
 ) -> ScoredFiles:
@@ -64,8 +73,9 @@ def score_paths(
         paths: Images, or folders whose images are taken in order of their names.
         model: Id of a model in the store, or folder or Hub name of a trained detector.
         store: The store of trained models; the user's cache folder if left out.
-        out: A CSV file to write too: path, logit, p_fake. It must not be there yet.
+        out: A CSV file to write too: path, logit, p_fake, precision. It must not be there yet.
         device: ``auto``, ``cpu`` or ``cuda``.
+        precision: ``float32`` or ``bfloat16``, as in a run.
         allow_code: Modules of one's own that a model's facts may name.
         each: Is given every image that was scored: its path, the detector, (3, h, w) in [0, 1].
 
@@ -81,6 +91,7 @@ def score_paths(
         raise BenchmarkError(f"no images in {', '.join(map(str, paths))}")
     models = ModelStore(store or default_store())
     detector = trained_detector(model, models, allow_code).to(resolve_device(device))
+    form = scoring_form(detector, precision)
     scores, problems = [], []
     loaded = load(
         ([path] for path in found),
@@ -94,7 +105,7 @@ def score_paths(
             if isinstance(file, ImageError):
                 problems.append(str(file))
                 continue
-            logit = float(detector.logits([file.image], file.known)[0])
+            logit = float(form.detector.logits([file.image], file.known)[0])
             if not math.isfinite(logit):
                 problems.append(
                     f"{path}: {detector.card.title} gives it {logit}, which is no score"
@@ -104,8 +115,13 @@ def score_paths(
             if each is not None:
                 each(path, detector, file.image)
     if out is not None:
-        atomic_write(out, _csv(scores))
-    return ScoredFiles(detector=detector.card.title, scores=tuple(scores), problems=tuple(problems))
+        atomic_write(out, _csv(scores, form.told.partition(",")[0]))
+    return ScoredFiles(
+        detector=detector.card.title,
+        form=form.told,
+        scores=tuple(scores),
+        problems=tuple(problems),
+    )
 
 
 def trained_detector(model: str, store: ModelStore, allowed: Collection[str]) -> Detector:
@@ -152,10 +168,12 @@ def _images(paths: Iterable[Path]) -> Iterable[Path]:
             yield path
 
 
-def _csv(scores: Iterable[ImageScore]) -> str:
-    """Write scores as CSV."""
+def _csv(scores: Iterable[ImageScore], precision: str) -> str:
+    """Write scores as CSV, each with the precision in which it was computed."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["path", "logit", "p_fake"])
-    writer.writerows([csv_text(row.path), repr(row.logit), repr(row.p_fake)] for row in scores)
+    writer.writerow(["path", "logit", "p_fake", "precision"])
+    writer.writerows(
+        [csv_text(row.path), repr(row.logit), repr(row.p_fake), precision] for row in scores
+    )
     return text.getvalue()

@@ -92,6 +92,11 @@ def _answer(detector: Detector, inputs: Sequence[Tensor], known: Known) -> Tenso
             moved = batch.to(detector.device, non_blocking=True)
         return detector.answer(moved, known.to(detector.device)).float()
     except RuntimeError as error:
-        if isinstance(error, torch.OutOfMemoryError) or _NO_MEMORY in str(error):
+        if is_out_of_memory(error):
             return None
         raise
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Tell whether an error says that memory did not suffice."""
+    return isinstance(error, torch.OutOfMemoryError) or _NO_MEMORY in str(error)

@@ -17,6 +17,8 @@ from benchmark.data.source import Sample, WantedImage, nbytes
 from benchmark.perturbations.attacks import attacked
 from benchmark.scoring.conditions import wanted_image
 from benchmark.scoring.forward import Forward, pinned
+from benchmark.scoring.loading import load_group, surrogate_of
+from benchmark.scoring.ready import Form
 from benchmark.scoring.store import ScoreStore
 from benchmark.scoring.units import Group, Surrogates, Unit
 from benchmark.timing import timed
@@ -33,8 +35,8 @@ from results.store import MOST_LOGIT, plausible
 # decoded once whatever the conditions, and large pictures do not take the models' memory.
 KEEP_BYTES = 1 << 30
 # What an image's logit may differ alone and in a batch, where sums are in another order and perhaps
-# of numbers of 10 bits: by a share of itself, and by as much where it is near 0.
-_ALONE = 0.02
+# of numbers of 10 bits (8 in bfloat16): by a share of itself, and by as much where it is near 0.
+_ALONE = {"float32": 0.02, "bfloat16": 0.1}
 _STRIPES = 64
 
 Prepared = dict[Transform, Tensor]
@@ -51,6 +53,7 @@ def score(
     noise_seed: int,
     surrogates: Surrogates | None = None,
     keep_bytes: int = KEEP_BYTES,
+    forms: dict[str, Form] | None = None,
 ) -> dict[str, Gap]:
     """Compute and store every unit of ``groups``.
 
@@ -63,21 +66,23 @@ def score(
         surrogates: On which models the attacks of conditions with a surrogate are made.
         keep_bytes: Of decoded images that are kept for the next conditions at most. Scores do not
             depend on it.
+        forms: In which models score, by id, if that is known; what is found out is added.
 
     Returns:
         By model id, why it is left out: a score of it, or of the model that its attacks are made
         on, is no number. Nothing of what it gives from there on is stored.
     """
     surrogates, gaps = surrogates or {}, dict[str, Gap]()
+    forms = {} if forms is None else forms
     for number, group in enumerate(groups, start=1):
-        needed = dict.fromkeys((*group.models, *_surrogates(group, surrogates)))
-        models = {model: load(model).to(engine.device).eval() for model in needed}
+        trained = load_group(group, engine, store, load, surrogates=surrogates, forms=forms)
         title = f"{len(group.models)} models" + (f", group {number}" if len(groups) > 1 else "")
         engine.progress.job(title, group.scores, models=group.models)
         scorer = _Scorer(
             group,
             engine,
-            models,
+            {model: forms[model].detector for model in group.models},
+            trained,
             surrogates=surrogates,
             noise_seed=noise_seed,
             keep_bytes=keep_bytes,
@@ -96,16 +101,6 @@ def score(
     return gaps
 
 
-def _surrogates(group: Group, surrogates: Surrogates) -> list[str]:
-    """Name the models that attacks on a group's models are made on, where they are others."""
-    return [
-        surrogates[model, unit.condition.surrogate]
-        for unit in group.units
-        if unit.condition.surrogate
-        for model in unit.rows
-    ]
-
-
 class _Scorer:
     """Scores the units of a group; images of the next unit are made ready meanwhile."""
 
@@ -114,17 +109,23 @@ class _Scorer:
         group: Group,
         engine: Engine,
         models: Mapping[str, Detector],
+        trained: Mapping[str, Detector],
         *,
         surrogates: Surrogates,
         noise_seed: int,
         keep_bytes: int,
         gaps: dict[str, Gap],
     ) -> None:
-        """Score a group; what happens to its models is added to ``gaps``."""
+        """Score a group; what happens to its models is added to ``gaps``.
+
+        ``models`` are in the form that scores, ``trained`` give gradients.
+        """
         self._gaps = gaps
         self._units, self._source, self._models = group.units, engine.source, models
+        self._trained = trained
         self._surrogates, self._noise_seed = surrogates, noise_seed
         self._batch_size, self._workers = engine.batch_size, engine.load_workers
+        self._precision = engine.precision
         self._forward = Forward(engine.batch_size, engine.progress)
         self._features = engine.features_of
         self._ids = engine.source.samples["sample_id"].to_numpy()
@@ -140,7 +141,7 @@ class _Scorer:
         wanted_image = (self._wanted(unit) for unit in self._units)
         with closing(self._load(wanted_image, _size)) as loaded:
             for unit, prepared in zip(self._units, loaded, strict=True):
-                scores = self._attacks(unit) if _is_attack(unit) else self._scores(unit, prepared)
+                scores = self._attacks(unit) if unit.is_attack else self._scores(unit, prepared)
                 good = [scores[model] for model in unit.rows if model not in self._gaps]
                 if good:
                     yield unit, pd.concat(good, ignore_index=True)
@@ -154,7 +155,7 @@ class _Scorer:
 
     def _clean(self, unit: Unit) -> list[Rows]:
         """Give the rows whose clean images a unit asks for, as often as it does."""
-        if _is_attack(unit):
+        if unit.is_attack:
             return [rows for _, rows, _ in self._victims(unit)]
         return [unit.images] if unit.condition.stage == "crop" else []
 
@@ -167,7 +168,7 @@ class _Scorer:
                 image = image_tensor(pixels)
                 return {transform: transform(image) for transform in transforms}
 
-        rows = [] if _is_attack(unit) else unit.images.tolist()
+        rows = [] if unit.is_attack else unit.images.tolist()
         return [
             wanted_image(
                 unit.condition,
@@ -203,7 +204,8 @@ class _Scorer:
             if not victims:
                 continue
             transforms = {self._models[victim].transform for victim in victims}
-            inputs = self._attacked(unit.condition, self._models[attacked_model], rows, transforms)
+            detector = self._trained[attacked_model]
+            inputs = self._attacked(unit.condition, detector, rows, transforms)
             for victim in victims:
                 prepared = inputs[self._models[victim].transform]
                 tables[victim] = self._table(unit, victim, rows, prepared)
@@ -216,8 +218,7 @@ class _Scorer:
         """
         found: dict[tuple[str, bytes], tuple[str, Rows, list[str]]] = {}
         for model, rows in unit.rows.items():
-            name = unit.condition.surrogate
-            on = self._surrogates[model, name] if name else model
+            on = surrogate_of(model, unit.condition, self._surrogates)
             found.setdefault((on, rows.tobytes()), (on, rows, []))[2].append(model)
         return list(found.values())
 
@@ -252,7 +253,15 @@ class _Scorer:
         good = plausible(logits)
         if good.all():
             middle = str(self._ids[rows[len(rows) // 2]])
-            _refuse_company(self._forward, detector, inputs, known, logits, sample_id=middle)
+            _refuse_company(
+                self._forward,
+                detector,
+                inputs,
+                known,
+                logits,
+                sample_id=middle,
+                allowed=_ALONE[self._precision],
+            )
         else:
             at = int(good.argmin())
             self._gaps[model] = ScoreOutOfRange(
@@ -314,11 +323,6 @@ class _Kept:
                 self._images[row] = pixels
 
 
-def _is_attack(unit: Unit) -> bool:
-    """Tell whether a unit's images are made with a model's gradient."""
-    return unit.condition.stage == "model"
-
-
 def _size(prepared: Prepared) -> int:
     """Give the bytes of an image that is prepared for some detectors."""
     return sum(image.nbytes for image in prepared.values())
@@ -332,6 +336,7 @@ def _refuse_company(
     logits: npt.NDArray[np.float32],
     *,
     sample_id: str,
+    allowed: float,
 ) -> None:
     """Refuse scores that depend on what else is scored: the one in the middle is scored alone too.
 
@@ -342,7 +347,7 @@ def _refuse_company(
     if pinned(detector) or len(inputs) < 2 or not np.isfinite(logits[at]):
         return
     alone = forward.logits(detector, inputs[at : at + 1], known.part(at, at + 1))[0]
-    if not abs(alone - logits[at]) <= _ALONE * (1 + abs(logits[at])):
+    if not abs(alone - logits[at]) <= allowed * (1 + abs(logits[at])):
         raise DetectorError(
             f"{detector.card.title} ({type(detector).__module__}:{type(detector).__qualname__}) "
             f"gives '{sample_id}' the logit {alone:.4g} alone and {logits[at]:.4g} among others: "

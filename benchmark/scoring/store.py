@@ -13,15 +13,17 @@ import pyarrow as pa
 
 from benchmark.scoring.units import Unit
 from results.errors import ResultError
-from results.files import own_file
+from results.files import atomic_write, own_file
 from results.hashing import content_hash
 from results.store import (
     SCORE_SCHEMA,
     check_scores,
     plausible,
+    read_model,
     read_parquet,
     read_scores,
     scores_path,
+    write_model,
     write_parquet,
     write_scores,
 )
@@ -55,6 +57,10 @@ class ScoreStore:
         """Write a finished unit."""
         stem = f"{_unit_name(unit)}-{_unit_hash(scores)}"
         write_parquet(own_file(self._units, stem, ".parquet"), scores, _UNIT_SCHEMA, _UNIT_KEY)
+
+    def tell_form(self, model: str, told: str) -> None:
+        """State in which form a model scores, the same whoever says so; ``merge`` takes it down."""
+        atomic_write(self._form(model), told)
 
     def written(self) -> dict[str, str]:
         """Name the files of units, each by its models, rows and condition."""
@@ -106,7 +112,19 @@ class ScoreStore:
         scores = self.done(sorted(touched))
         for model, part in scores[scores["model"].isin(touched)].groupby("model", sort=True):
             write_scores(self._run, str(model), part[SCORE_SCHEMA.names])
+            self._state_form(str(model))
         shutil.rmtree(self._units)
+
+    def _form(self, model: str) -> Path:
+        """Say where the form in which a model scores stands until the units are merged."""
+        return own_file(self._units, model, ".form")
+
+    def _state_form(self, model: str) -> None:
+        """Write into a model's file in which form it scored."""
+        path = own_file(self._run / "models", model, ".json")
+        if path.is_file() and self._form(model).is_file():
+            told = self._form(model).read_text(encoding="utf-8")
+            write_model(self._run, read_model(self._run, model).model_copy(update={"scored": told}))
 
     def _names(self) -> frozenset[str]:
         """List the files of units."""

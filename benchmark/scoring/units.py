@@ -42,6 +42,11 @@ class Unit:
     rows: Mapping[str, Rows]
 
     @property
+    def is_attack(self) -> bool:
+        """Whether its images are made with a model's gradient."""
+        return self.condition.stage == "model"
+
+    @property
     def title(self) -> str:
         """Name it in a log: dataset, shard and condition."""
         return f"{self.dataset}/{self.shard:05d}/{self.condition.key}"

@@ -6,7 +6,12 @@ from typing import Unpack
 
 import torch
 
-from benchmark.environment import keep_freed_memory, process_rank, resolve_device
+from benchmark.environment import (
+    check_precision,
+    keep_freed_memory,
+    process_rank,
+    resolve_device,
+)
 from benchmark.errors import BenchmarkError
 from benchmark.executors import Chosen, check_executor, read_share
 from benchmark.progress import Progress
@@ -38,6 +43,7 @@ def run(
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     features: Path | str | None = None,
     executor: str = "local",
+    precision: str = "float32",
     workers: int | None = None,
     address: str | None = None,
     shard: str | None = None,
@@ -50,7 +56,7 @@ def run(
         study: A study, or the name or file of a study or protocol.
         data: The manifest; or manifests by role.
         out: As in ``Settings``, like ``store``, ``device``, ``threads``, ``checkpoint_seconds``,
-            ``features`` and ``progress``.
+            ``features``, ``precision`` and ``progress``.
         store: See ``out``.
         device: See ``out``.
         threads: See ``out``.
@@ -59,6 +65,7 @@ def run(
         checkpoint_seconds: See ``out``.
         features: See ``out``.
         executor: Name of who does the work: ``local``, ``processes`` or ``ray``.
+        precision: See ``out``.
         workers: Processes at work at once, for ``processes``.
         address: Of the cluster, for ``ray``; None: one of this machine alone.
         shard: ``"2/3"``: be the second of three workers, which ends when nothing is left that no
@@ -85,6 +92,7 @@ def run(
         checkpoint_seconds=checkpoint_seconds,
         features=Path(features) if features is not None else None,
         executor=Chosen(name=executor, workers=workers, address=address),
+        precision=precision,
         share=None if shard is None else read_share(shard),
         progress=progress or Progress(),
     )
@@ -118,6 +126,7 @@ def join(settings: Settings) -> Path:
 
 def _engine_maker(settings: Settings) -> "partial[Engine]":
     """Prepare the process, and all of an engine but ``source`` and ``progress``."""
+    check_precision(settings.precision)
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
     device = resolve_device(settings.device)
@@ -129,6 +138,7 @@ def _engine_maker(settings: Settings) -> "partial[Engine]":
         device=device,
         batch_size=BATCH_SIZE,
         checkpoint_seconds=settings.checkpoint_seconds,
+        precision=settings.precision,
         features=None if settings.features is None else FrozenFeatures(settings.features),
     )
 

@@ -24,6 +24,7 @@ class Settings:
         features: Folder where outputs of frozen, pretrained networks are kept, by content, for all
             heads, training sets and seeds, 2 to 4 kB an image; None: they are computed each time.
         executor: Who does the work.
+        precision: In which models score, ``float32`` or ``bfloat16``; a run has one.
         share: What to begin with, as one of several workers, of whom none waits for the others;
             None: as a worker who stays until the run is whole.
         progress: Told of everything that happens.
@@ -36,5 +37,6 @@ class Settings:
     checkpoint_seconds: float = CHECKPOINT_SECONDS
     features: Path | None = None
     executor: Chosen = LOCAL
+    precision: str = "float32"
     share: Share | None = None
     progress: Progress

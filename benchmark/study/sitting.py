@@ -116,7 +116,7 @@ def _begin(
         samples, resolved.roots, encoding=resolved.encoding, pictures=resolved.pictures
     )
     engine = make_engine(source=source, progress=progress)
-    versions = environment(engine.device)
+    versions = made_with(engine)
     facts = run_facts(out, plan, batch_size=BATCH_SIZE, versions=versions, alone=alone)
     # Whoever else is at work has seen that the images are what they were.
     if alone and not fresh and _is_work_left(ScoreStore(out), plan, engine.models):
@@ -126,6 +126,11 @@ def _begin(
     write_samples(out, samples)
     write_run(out, facts)
     return plan, engine
+
+
+def made_with(engine: Engine) -> dict[str, str]:
+    """Give all that "same bytes" depends on beside data, protocols and seeds."""
+    return {**environment(engine.device), "precision of scores": engine.precision}
 
 
 class _Sitting:
@@ -289,7 +294,7 @@ def _state_models(out: Path, plan: Plan, models: ModelStore) -> None:
                     f"{out} has scores of {job.id} whose weights were others than those in "
                     f"{models.root}: name the --store that they are in, or choose another --out"
                 )
-            named["scores"] = before.scores
+            named |= {"scores": before.scores, "scored": before.scored}
         write_model(out, stored.model_copy(update=named))
 
 

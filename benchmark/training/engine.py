@@ -26,6 +26,7 @@ class Engine:
         features: Where outputs of frozen, pretrained networks are kept; None: nowhere.
         workers: Threads that load images ahead; None: as many as suit the device. No number depends
             on it.
+        precision: In which trained models score, one of ``benchmark.environment.PRECISIONS``.
     """
 
     source: ImageSource
@@ -36,6 +37,7 @@ class Engine:
     progress: Progress
     features: FrozenFeatures | None = None
     workers: int | None = None
+    precision: str = "float32"
 
     @property
     def load_workers(self) -> int:

@@ -37,6 +37,11 @@ def slug(name: str) -> str:
     return f"{plain[: _LONGEST_SLUG - 9]}-{digest}".lstrip("-")
 
 
+def titled(name: str, precision: str) -> str:
+    """Give a name with the precision of its scores, where that is less than float32."""
+    return f"{name} in {precision}" if precision else name
+
+
 def run_entries(run: str | Path, state: State = "recomputed") -> list[BoardEntry]:
     """Compute the entries of a run from its scores: one a protocol, detector and training seed.
 
@@ -70,10 +75,11 @@ def _entry(
     first = next(iter(models.values()))
     data = _data(contents, view.protocol)
     results = [r for r in view.results.values() if r.contender == contender and r.record]
+    named = f"{contender.detector}-{first.size}-{first.track}-{contender.seed}"
     return BoardEntry(
-        entry=slug(f"{contender.detector}-{first.size}-{first.track}-{contender.seed}"),
+        entry=slug(titled(named, first.reduced)),
         version=1,
-        title=contender.name,
+        title=titled(contender.name, first.reduced),
         state=state,
         **protocol_facts(view.protocol),
         data=data,
@@ -87,6 +93,7 @@ def _entry(
         pretraining=first.pretraining or "",
         card=first.card,
         source=_imported(models.values()),
+        precision=first.reduced,
         models={training: contents.scores(m.id).hash for training, m in models.items()},
         cells=tuple(_cell(result, view, joint) for result in results),
     )

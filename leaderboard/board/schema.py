@@ -149,6 +149,7 @@ class BoardEntry(_Strict):
             empty where it has none.
         detector: What the study called it; empty where others ran it.
         source: Where reported or imported numbers are from.
+        precision: In which its scores were computed, where that is less than float32.
         models: sha256 of each model's scores, by its training set.
     """
 
@@ -177,6 +178,7 @@ class BoardEntry(_Strict):
     pretraining: _Text = ""
     card: CardFacts | None = None
     source: _Text = ""
+    precision: str = Field(default="", max_length=60, exclude_if=lambda told: not told)
     models: dict[str, _Hash] = Field(default_factory=dict)
     cells: tuple[EntryCell, ...] = Field(max_length=20_000)
 

@@ -1,7 +1,7 @@
 """The page of a run: one static HTML file that needs nothing beside itself."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -177,6 +177,8 @@ def render(
             random_starts=_random_starts(rows),
             on_two_sides=_on_two_sides(contents),
             tiny=_tiny(rows),
+            reduced=_by(rows, lambda facts: facts.reduced),
+            forms=_by(rows, lambda facts: facts.scored or ""),
             imported=[(row.label, row.facts.imported) for row in rows if row.facts.imported],
             counts=_counts(contents),
             **sealed(["style.css"], ["tables.js"]),
@@ -292,6 +294,17 @@ def _tiny(rows: Sequence[TrainingRow]) -> list[str]:
     """List the detectors whose networks were cut down to a size that nobody has published."""
     cut = [row for row in rows if row.is_of_catalog and row.facts.size == "tiny"]
     return list(dict.fromkeys(row.label for row in cut if row.facts.fit == "gradient"))
+
+
+def _by(
+    rows: Sequence[TrainingRow], said: Callable[[ModelFacts], str]
+) -> list[tuple[str, list[str]]]:
+    """Give the detectors of models of which the same is said; those of which nothing is, not."""
+    found: dict[str, dict[str, None]] = {}
+    for row in rows:
+        if told := said(row.facts):
+            found.setdefault(told, {})[row.label] = None
+    return [(told, list(labels)) for told, labels in found.items()]
 
 
 def _counts(contents: RunContents) -> dict[str, int]:

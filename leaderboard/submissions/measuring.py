@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from leaderboard.board.entries import run_entries, slug
+from leaderboard.board.entries import run_entries, slug, titled
 from leaderboard.board.schema import BoardEntry, State
 from leaderboard.submissions.patterns import PATTERNS, ModelScores, copied_from
 from leaderboard.submissions.verdicts import Checked, told_of
@@ -143,8 +143,13 @@ def check_claims(checked: Checked) -> bool:
     checked.entries = [
         entry.model_copy(
             update={
-                "entry": slug(f"{submission.name}-{entry.size}-{entry.track}-{entry.seed}"),
-                "title": submission.title,
+                "entry": slug(
+                    titled(
+                        f"{submission.name}-{entry.size}-{entry.track}-{entry.seed}",
+                        entry.precision,
+                    )
+                ),
+                "title": titled(submission.title, entry.precision),
                 "card": submission.card,
                 "source": f"submitted by {submission.submitter}",
             }
