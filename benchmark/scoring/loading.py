@@ -1,4 +1,4 @@
-"""The models of a group: in the form in which they score, and as trained where they are attacked."""
+"""The models of a group: in the form that scores, and as trained where they are attacked."""
 
 from collections.abc import Callable
 
