@@ -9,9 +9,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+
+if TYPE_CHECKING:
+    from protocols import Protocol
 
 MANIFEST = "manifest.csv"
 GENERATORS = 10
@@ -19,13 +23,16 @@ DETECTORS = 27
 PER_VIDEO = 10
 
 
-def prepare(folder: Path, rows: int) -> None:
-    """Write the manifest of ``rows`` frames of videos: half of them real, ten generators."""
+def prepare(folder: Path, rows: int, splits: tuple[int, int] = (8, 9)) -> None:
+    """Write the manifest of ``rows`` frames of videos: half of them real, ten generators.
+
+    Of ten videos so many train, and so many train or validate; the others test.
+    """
     number = np.arange(rows)
     video = number // PER_VIDEO
     fake = video % 2 == 1
     generator = np.where(fake, np.char.add("generator", (video // 2 % GENERATORS).astype(str)), "")
-    split = np.array(["train", "val", "test"])[np.searchsorted([8, 9], video // 20 % 10, "right")]
+    split = np.array(["train", "val", "test"])[np.searchsorted(splits, video // 20 % 10, "right")]
     table = pd.DataFrame(
         {
             "path": [f"images/{v:06d}/{n:07d}.png" for v, n in zip(video, number, strict=True)],
@@ -111,7 +118,7 @@ def merge(folder: Path, rows: int) -> Callable[[], object]:
     everything = np.arange(rows)
     needs = {model: {CLEAN: everything} for model in ("a", "b")}
     ids = samples["sample_id"].to_numpy()
-    for group in plan_groups(samples, needs, store.done([]), 8):
+    for group in plan_groups(samples, needs, store.done(), 8):
         for unit in group.units:
             parts = [
                 pd.DataFrame(
@@ -129,7 +136,7 @@ def merge(folder: Path, rows: int) -> Callable[[], object]:
     return lambda: store.merge(["a", "b"])
 
 
-def scored_run(folder: Path) -> Path:
+def scored_run(folder: Path, protocol: "str | Protocol" = "robustness") -> Path:
     """Write a run of 27 detectors under the 36 conditions of ``robustness`` on the manifest."""
     from benchmark.data.manifest import read_manifest
     from benchmark.study.samples import stated_samples
@@ -137,7 +144,7 @@ def scored_run(folder: Path) -> Path:
 
     samples = stated_samples({"data": read_manifest(folder / MANIFEST)}).assign(problem="")
     names = [f"d{n}" for n in range(DETECTORS)]
-    return make_run(folder / "scored", samples=samples, protocols=["robustness"], detectors=names)
+    return make_run(folder / "scored", samples=samples, protocols=[protocol], detectors=names)
 
 
 def scores(folder: Path, _: int) -> Callable[[], object]:
@@ -166,6 +173,23 @@ def report(folder: Path, _: int) -> Callable[[], object]:
     return lambda: build(run)
 
 
+def large_report(folder: Path, _: int) -> Callable[[], object]:
+    """Build the report of 27 detectors under 60 conditions."""
+    from leaderboard.report import report as build
+    from protocols import Protocol, load_protocol
+    from protocols.reading import parse
+
+    stated = load_protocol("robustness").model_dump(mode="json")
+    more = [
+        {"perturbation": f"imagenet-c/{name}", "severities": [1, 2, 3, 4, 5], "stage": "crop"}
+        for name in ("gaussian-noise", "shot-noise", "impulse-noise", "speckle-noise")
+    ]
+    more.append({"perturbation": "real-world/jpeg", "severities": [1, 2, 3, 4], "stage": "crop"})
+    stated |= {"name": "sixty-conditions", "conditions": stated["conditions"] + more}
+    run = scored_run(folder, parse(Protocol, stated, "sixty conditions"))
+    return lambda: build(run)
+
+
 STAGES: dict[str, Callable[[Path, int], Callable[[], object]]] = {
     "read": read,
     "plan": plan,
@@ -174,6 +198,7 @@ STAGES: dict[str, Callable[[Path, int], Callable[[], object]]] = {
     "merge": merge,
     "scores": scores,
     "report": report,
+    "large report": large_report,
 }
 
 

@@ -7,7 +7,6 @@ compared with a plain loop in one thread that decodes and prepares each image fo
 import io
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -32,7 +31,7 @@ from benchmark.training.engine import Engine
 from benchmark.training.store import ModelStore
 from detectors.base import Detector, Known
 from detectors.card import Card
-from performance.measuring import Call, Row, paired
+from performance.measuring import Call, Row, on_the_wall, paired
 from protocols.conditions import CLEAN, Condition, condition
 
 SIDE, INPUT = 256, 224
@@ -102,13 +101,6 @@ def loading(images: int, workers: Sequence[int], rounds: int) -> list[Row]:
     return found
 
 
-def on_the_wall(call: Call, _: torch.device) -> float:
-    """Time a call whose work is that of several threads, in seconds."""
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
-
-
 def plain(root: Path, samples: pd.DataFrame, conditions: Sequence[Condition]) -> None:
     """Decode, change and prepare image by image, condition by condition."""
     transform = Zeros(untrained=True).transform
@@ -137,6 +129,6 @@ def scored(
     )
     store = ScoreStore(out)
     needs = {"zeros": dict.fromkeys(conditions, np.arange(len(samples)))}
-    groups = plan_groups(samples, needs, store.done([]), 8)
+    groups = plan_groups(samples, needs, store.done(), 8)
     score(groups, engine, store, lambda _: Zeros(untrained=True), noise_seed=0)
     shutil.rmtree(out)

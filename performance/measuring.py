@@ -4,6 +4,7 @@ Ratios are medians of pairs measured one after the other: a machine that slows d
 """
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
@@ -21,8 +22,16 @@ from benchmark.analysis.cost import (
     wait,
 )
 
-__all__ = ["Call", "Row", "hardware", "has_half_precision", "is_own_time", "markdown", "paired"]
-__all__ += ["peak_megabytes", "seconds", "wait", "write_report"]
+__all__ = [
+    "Call",
+    "Row",
+    "hardware",
+    "has_half_precision",
+    "is_own_time",
+    "markdown",
+    "on_the_wall",
+]
+__all__ += ["own_seconds", "paired", "peak_megabytes", "seconds", "wait", "write_report"]
 Row = dict[str, Any]
 
 
@@ -60,6 +69,22 @@ def paired(
         ratios = [a / b for a, b in each]
         found[name] = {"seconds": median(b for _, b in each), "ratio": median(ratios)}
     return found
+
+
+def own_seconds(call: Call, _: torch.device) -> float:
+    """Time a call by the process's own clock: all of its threads, which others hardly change."""
+    began = time.process_time()
+    call()
+    return time.process_time() - began
+
+
+def on_the_wall(call: Call, device: torch.device) -> float:
+    """Time a call by the wall's clock: what several threads do together."""
+    wait(device)
+    began = time.perf_counter()
+    call()
+    wait(device)
+    return time.perf_counter() - began
 
 
 def peak_megabytes(call: Call, device: torch.device) -> float:

@@ -53,7 +53,7 @@ def main() -> None:
                 progress=Progress(),
             )
             store = ScoreStore(folder / f"run{group_size}")
-            groups = plan_groups(samples, needs, store.done([]), group_size)
+            groups = plan_groups(samples, needs, store.done(), group_size)
             started = time.perf_counter()
             score(groups, engine, store, lambda _: detector, noise_seed=0)
             seconds[group_size] = time.perf_counter() - started

@@ -1,5 +1,7 @@
 """From scores to records: every number of a run, recomputed without torch and the images."""
 
+import os
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
 from protocols import Cell, Protocol
@@ -34,21 +36,33 @@ def evaluate_contents(contents: RunContents, bootstrap: Bootstrap | None = None)
         bootstrap: Its resamples, where others go on with them: means, ranks. None: its own.
     """
     bootstrap = bootstrap or Bootstrap(contents)
-    found: list[Record] = []
-    for name in contents.expansions:
-        trainings: dict[str, list[str]] = {}
-        for entry in contents.entries(name):
-            if entry.model:
-                trainings.setdefault(entry.model, []).append(entry.training)
-        joint = bootstrap.of(name)
-        found.extend(_record(contents, joint, name, *item) for item in trainings.items())
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="cell") as pool:
+        return [
+            _record(contents, bootstrap.of(name), name, *item, pool=pool)
+            for name in contents.expansions
+            for item in _trainings(contents, name).items()
+        ]
+
+
+def _trainings(contents: RunContents, protocol: str) -> dict[str, list[str]]:
+    """Give the training sets that each model of a protocol stands for, by its id."""
+    found: dict[str, list[str]] = {}
+    for entry in contents.entries(protocol):
+        if entry.model:
+            found.setdefault(entry.model, []).append(entry.training)
     return found
 
 
 def _record(
-    contents: RunContents, joint: Joint, name: str, model: str, trainings: list[str]
+    contents: RunContents,
+    joint: Joint,
+    name: str,
+    model: str,
+    trainings: list[str],
+    *,
+    pool: Executor,
 ) -> Record:
-    """Compute the record of one model under one protocol."""
+    """Compute the record of one model under one protocol, its cells at once: one model is read."""
     expansion, facts = contents.expansions[name], contents.models[model]
     protocol = expansion.protocol
     cells = [cell for cell in expansion.cells if cell.training in trainings]
@@ -76,17 +90,19 @@ def _record(
             if role in contents.facts.data
         },
         scores=contents.scores(model).hash,
-        cells=[
-            _cell_record(
-                contents,
-                joint,
-                protocol,
-                model,
-                cell,
-                threshold=thresholds[cell.training][cell.level],
+        cells=list(
+            pool.map(
+                lambda cell: _cell_record(
+                    contents,
+                    joint,
+                    protocol,
+                    model,
+                    cell,
+                    threshold=thresholds[cell.training][cell.level],
+                ),
+                cells,
             )
-            for cell in cells
-        ],
+        ),
         thresholds=thresholds,
     )
 

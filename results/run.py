@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from protocols import CLEAN, ELSEWHERE, Cell, Expansion, ImageSet, Protocol, exp
 from protocols.pool import FACE_BOX
 from protocols.reading import parse
 from results.errors import ResultError, UndefinedError
+from results.logits import SEPARATOR, ModelScores, sample_keys
 from results.measured import Measured
 from results.metrics.checking import Counts
 from results.metrics.confusion import best_threshold
@@ -20,7 +22,7 @@ from results.metrics.functions import group_means, probability
 from results.metrics.registry import check_metrics
 from results.schema import Entry, ModelFacts, RunFacts, Value
 from results.statistics.clusters import ClusterWays, cluster_ways
-from results.store import read_model, read_run, read_samples, read_scores, score_hash, scores_path
+from results.store import read_model, read_run, read_samples, scores_path
 
 UNFINISHED = "not scored yet: the same forgerybench run goes on"
 
@@ -42,97 +44,9 @@ class Scored(NamedTuple):
 NO_THRESHOLD = Value(value=None, reason="no threshold was carried here")
 
 
-# Between parts of a key; no name has it.
-SEPARATOR = "\x1f"
-
-
 # Of scores that are kept while others are read: 27 models under 60 conditions on 20,000 images
 # are a quarter of it.
 _MOST_KEPT_BYTES = 1 << 30
-
-
-class _Logits(NamedTuple):
-    """The scores of some samples: ascending positions in the samples table, and their logits."""
-
-    rows: npt.NDArray[np.int32]
-    logits: npt.NDArray[np.float32]
-
-
-class ModelScores:
-    """The logits of one model, by condition and position in the samples table.
-
-    They take 8 bytes a score, whatever the size of the samples table.
-
-    Attributes:
-        hash: ``score_hash`` of the file's table.
-        nbytes: Bytes of the scores in memory.
-    """
-
-    def __init__(
-        self, run: str | Path, model: str, samples: pd.DataFrame, positions: pd.Index
-    ) -> None:
-        """Read and index the scores of ``model``.
-
-        Raises:
-            ResultError: The file is missing or wrong, or scores a sample that the run lacks.
-        """
-        self._path = scores_path(run, model)
-        self._samples = samples
-        table = read_scores(run, model)
-        # What is stated was compared as the scores were read.
-        self.hash = read_model(run, model).scores or score_hash(table)
-        at = _places(table, positions)
-        if (at < 0).any():
-            row = table.iloc[int((at < 0).argmax())]
-            raise ResultError(
-                f"{self._path}: scores '{row['sample_id']}' ({row['dataset']}), which is not in "
-                "samples.parquet"
-            )
-        values = table["logit"].to_numpy()
-        conditions, names = pd.factorize(table["condition"])
-        ordered = np.lexsort((at, conditions))
-        bounds = np.searchsorted(conditions[ordered], np.arange(len(names) + 1))
-        self._logits: dict[str, _Logits] = {}
-        for name, start, stop in zip(names, bounds[:-1], bounds[1:], strict=True):
-            here = ordered[start:stop]
-            self._logits[str(name)] = _Logits(at[here].astype(np.int32), values[here])
-        self.nbytes = 8 * len(table)
-
-    def n_missing(self, condition: str, rows: npt.NDArray[np.int64]) -> int:
-        """Count the samples that were not scored under a condition."""
-        return int(np.isnan(self._found(condition, rows)).sum())
-
-    def _found(self, condition: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """Give the logits of samples, shape (n,); NaN where there is none."""
-        known = self._logits.get(condition)
-        if known is None:
-            return np.full(len(rows), np.nan, np.float32)
-        places = np.minimum(np.searchsorted(known.rows, rows), len(known.rows) - 1)
-        return np.where(known.rows[places] == rows, known.logits[places], np.float32(np.nan))
-
-    def logits(self, condition: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """Give the logits of samples under a condition.
-
-        Args:
-            condition: Key of the condition.
-            rows: Positions in the samples table, shape (n,).
-
-        Returns:
-            float32, shape (n,), in the order of ``rows``.
-
-        Raises:
-            ResultError: One of them was not scored.
-        """
-        logits = self._found(condition, rows)
-        missing = np.isnan(logits)
-        if missing.any():
-            sample = self._samples.iloc[rows[int(missing.argmax())]]
-            raise ResultError(
-                f"{self._path}: {int(missing.sum())} of {len(rows)} scores are missing under "
-                f"condition {condition}, first '{sample['sample_id']}' ({sample['dataset']}); "
-                "score the rest: the same forgerybench run again"
-            )
-        return logits
 
 
 def protocols_of(facts: RunFacts) -> list[Protocol]:
@@ -145,27 +59,6 @@ def protocols_of(facts: RunFacts) -> list[Protocol]:
     for protocol in protocols:
         check_metrics(protocol)
     return protocols
-
-
-def sample_keys(table: pd.DataFrame) -> "pd.Series[str]":
-    """Name each row's sample by dataset and id."""
-    return table["dataset"] + SEPARATOR + table["sample_id"]
-
-
-def _places(table: pd.DataFrame, positions: pd.Index) -> npt.NDArray[np.int64]:
-    """Find the position of each row's sample, -1 if there is none.
-
-    A sample is looked up once, however many conditions it has scores under.
-    """
-    datasets, dataset_names = pd.factorize(table["dataset"])
-    ids, id_names = pd.factorize(table["sample_id"])
-    pairs, distinct = pd.factorize(datasets.astype(np.int64) * max(len(id_names), 1) + ids)
-    named = {
-        "dataset": dataset_names.take(distinct // max(len(id_names), 1)),
-        "sample_id": id_names.take(distinct % max(len(id_names), 1)),
-    }
-    found: npt.NDArray[np.int64] = positions.get_indexer(pd.Index(sample_keys(pd.DataFrame(named))))
-    return found[pairs]
 
 
 class RunContents:
@@ -198,6 +91,7 @@ class RunContents:
         ids = dict.fromkeys(entry.model for entry in self.facts.entries if entry.model)
         self.models: dict[str, ModelFacts] = {model: read_model(run, model) for model in ids}
         self._scores: dict[str, ModelScores] = {}
+        self._reading = Lock()
         self._thresholds: dict[tuple[str, str, bytes], Value] = {}
         self._foreign: dict[int, bool] = {}
 
@@ -224,13 +118,14 @@ class RunContents:
 
     def scores(self, model: str) -> ModelScores:
         """Read the scores of a model; those that were last asked for are kept, up to 1 GiB."""
-        found = self._scores.pop(model, None)
-        if found is None:
-            found = ModelScores(self.run, model, self.samples, self._positions)
-        self._scores[model] = found  # behind those that were asked for before
-        while len(self._scores) > 1 and self._kept_bytes() > _MOST_KEPT_BYTES:
-            del self._scores[next(iter(self._scores))]
-        return found
+        with self._reading:  # cells are measured in threads
+            found = self._scores.pop(model, None)
+            if found is None:
+                found = ModelScores(self.run, model, self.samples, self._positions)
+            self._scores[model] = found  # behind those that were asked for before
+            while len(self._scores) > 1 and self._kept_bytes() > _MOST_KEPT_BYTES:
+                del self._scores[next(iter(self._scores))]
+            return found
 
     def _kept_bytes(self) -> int:
         return sum(scores.nbytes for scores in self._scores.values())

@@ -11,6 +11,7 @@ on the writer's version, so equality is judged by ``content_hash``.
 """
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,7 +26,7 @@ from protocols.samples import COLUMNS
 from results.errors import ResultError
 from results.files import atomic_write, json_text, own_file, read_json
 from results.hashing import content_hash, text_hash
-from results.parquet import read_table
+from results.parquet import read_table, uncoded
 from results.schema import SCHEMA, ModelFacts, Record, RunFacts, schema_of, upgraded
 
 Facts = TypeVar("Facts", bound=BaseModel)
@@ -165,7 +166,7 @@ def write_scores(run: str | Path, model: str, scores: pd.DataFrame) -> None:
     write_parquet(path, scores, SCORE_SCHEMA, list(SCORE_KEY))
     if own_file(Path(run) / "models", model, ".json").is_file():
         facts = read_model(run, model)
-        stated = {"scores": content_hash(read_parquet(path))}
+        stated = {"scores": content_hash(read_table(path, coded=True))}
         write_model(run, facts.model_copy(update=stated))
 
 
@@ -180,11 +181,20 @@ def read_scores(run: str | Path, model: str) -> pd.DataFrame:
             ``plausible``; a score stands there twice; or they are not those whose hash the model's
             file states.
     """
+    scores = read_coded_scores(run, model)
+    return scores.astype(dict.fromkeys(SCORE_KEY, "str"))
+
+
+def read_coded_scores(run: str | Path, model: str) -> pd.DataFrame:
+    """Read the scores of one model as ``read_scores`` does, text as categories.
+
+    A score takes 16 bytes, and 30 while it is read, whatever the names of its sample are.
+    """
     path = scores_path(run, model)
-    table = read_parquet(path)
+    table = read_table(path, coded=True)
     _compare_scores(run, model, table)
-    if not table.schema.equals(SCORE_SCHEMA):
-        found = ", ".join(f"{field.name} {field.type}" for field in table.schema)
+    if not uncoded(table.schema).equals(SCORE_SCHEMA):
+        found = ", ".join(f"{field.name} {field.type}" for field in uncoded(table.schema))
         wanted = ", ".join(f"{field.name} {field.type}" for field in SCORE_SCHEMA)
         raise ResultError(f"{path}: the columns must be {wanted}; there are {found}")
     scores: pd.DataFrame = table.to_pandas()
@@ -220,7 +230,7 @@ def check_scores(run: str | Path, model: str) -> None:
         raise ResultError(
             f"{path}: states no hash of its scores; the same forgerybench run scores them again"
         )
-    _compare_scores(run, model, read_parquet(scores_path(run, model)))
+    _compare_scores(run, model, read_table(scores_path(run, model), coded=True))
 
 
 def _compare_scores(run: str | Path, model: str, table: pa.Table) -> None:
@@ -229,7 +239,7 @@ def _compare_scores(run: str | Path, model: str, table: pa.Table) -> None:
     stated = read_model(run, model).scores if path.is_file() else None
     if stated is None or content_hash(table) == stated:
         return
-    if table.schema.equals(SCORE_SCHEMA) and score_hash(table.to_pandas()) == stated:
+    if uncoded(table.schema).equals(SCORE_SCHEMA) and score_hash(table.to_pandas()) == stated:
         return  # the same rows in another order
     raise ResultError(
         f"{scores_path(run, model)}: the scores are not those whose hash {path.name} states: they "
@@ -257,7 +267,7 @@ def score_hash(scores: pd.DataFrame) -> str:
     Returns:
         ``content_hash`` of the rows in the order that ``write_scores`` gives them.
     """
-    return content_hash(scores[list(SCORE_COLUMNS)].sort_values(list(SCORE_KEY), kind="stable"))
+    return content_hash(_in_order(scores[list(SCORE_COLUMNS)], SCORE_KEY))
 
 
 def read_facts(path: str | Path, kind: type[Facts]) -> Facts:
@@ -303,19 +313,29 @@ def _write_facts(path: Path, facts: BaseModel) -> None:
     atomic_write(path, json_text(facts.model_dump(mode="json", by_alias=True), str(path)))
 
 
-def write_parquet(path: str | Path, table: pd.DataFrame, schema: pa.Schema, key: list[str]) -> None:
-    """Write the columns of ``schema``, sorted by ``key``, in fixed row groups."""
-    table = table.sort_values(key, kind="stable")
-    arrow = pa.Table.from_pandas(table[schema.names], schema=schema, preserve_index=False)
+def write_parquet(
+    path: str | Path, table: pd.DataFrame, schema: pa.Schema, key: Sequence[str]
+) -> None:
+    """Write the columns of ``schema``, sorted by ``key``, in fixed row groups.
+
+    Text may be given as categories; it is written as text.
+    """
+    table = _in_order(table[schema.names], key)
     buffer = io.BytesIO()
-    pq.write_table(
-        arrow.replace_schema_metadata(None),
-        buffer,
-        row_group_size=_ROW_GROUP,
-        compression="zstd",
-        store_schema=False,
-    )
+    with pq.ParquetWriter(buffer, schema, compression="zstd", store_schema=False) as writer:
+        for at in range(0, max(len(table), 1), _ROW_GROUP):
+            part = table.iloc[at : at + _ROW_GROUP]
+            coded = {name: "str" for name in part if part[name].dtype == "category"}
+            arrow = pa.Table.from_pandas(part.astype(coded), schema=schema, preserve_index=False)
+            writer.write_table(arrow.replace_schema_metadata(None), row_group_size=_ROW_GROUP)
     atomic_write(path, buffer.getvalue())
+
+
+def _in_order(table: pd.DataFrame, key: Sequence[str]) -> pd.DataFrame:
+    """Sort a table by the names in some columns, whether they are text or categories."""
+    coded = [name for name in key if table[name].dtype == "category"]
+    named = {n: table[n].cat.reorder_categories(sorted(table[n].cat.categories)) for n in coded}
+    return table.assign(**named).sort_values(list(key), kind="stable")
 
 
 def read_parquet(path: str | Path) -> pa.Table:

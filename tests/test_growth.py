@@ -71,9 +71,11 @@ def test_a_missing_score_is_found_among_many(tmp_path: Path) -> None:
     other = pd.DataFrame({"dataset": ["data"], "sample_id": ["of another set"]})
     done = pd.concat([done, other.assign(model="a", condition=CLEAN.key)], ignore_index=True)
     needs = {"a": {CLEAN: rows}, "b": {CLEAN: rows}}
-    (group,) = plan_groups(samples, needs, done, 8)
+    done = done.astype("category")
+    (group,) = plan_groups(samples, needs, lambda _: [done], 8)
     assert all(set(unit.rows) == {"b"} for unit in group.units)
-    (group,) = plan_groups(samples, needs, done.drop(index=[len(rows) - 1]), 8)
+    lacking = done.drop(index=[len(rows) - 1])
+    (group,) = plan_groups(samples, needs, lambda _: [lacking.iloc[:9], lacking.iloc[9:]], 8)
     assert [set(unit.rows) for unit in group.units][-1] == {"a", "b"}
     assert all(set(unit.rows) == {"b"} for unit in group.units[:-1])
 

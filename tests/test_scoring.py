@@ -14,10 +14,11 @@ from benchmark.data.loader import Rows
 from benchmark.data.manifest import read_manifest
 from benchmark.data.source import ImageSource, Sample
 from benchmark.progress import Progress
+from benchmark.scoring import store as store_module
 from benchmark.scoring import units
 from benchmark.scoring.score import KEEP_BYTES, _Kept, score
 from benchmark.scoring.store import ScoreStore
-from benchmark.scoring.units import Group, Unit, plan_groups
+from benchmark.scoring.units import Group, ReadScores, Unit, plan_groups
 from benchmark.study.samples import verified_samples
 from benchmark.training.engine import Engine
 from benchmark.training.store import ModelStore
@@ -108,8 +109,8 @@ def facts_of(model: str) -> ModelFacts:
     )  # fmt: skip
 
 
-def nothing() -> pd.DataFrame:
-    return ScoreStore(Path("nowhere")).done([])
+def nothing() -> ReadScores:
+    return ScoreStore(Path("nowhere")).done()
 
 
 def merged(out: Path) -> str:
@@ -204,7 +205,7 @@ def test_a_stopped_scoring_goes_on_without_repeating_a_unit(
     run(source, tmp_path / "whole", groups)
     part = Group(models=groups[0].models, units=groups[0].units[:stop])
     run(source, tmp_path / "a", (part,))
-    done = ScoreStore(tmp_path / "a").done(list(MODELS))
+    done = ScoreStore(tmp_path / "a").done()
     left = plan_groups(source.samples, needs, done, 8)
     assert sum(len(group.units) for group in left) == len(groups[0].units) - stop
     run(source, tmp_path / "a", left)
@@ -215,10 +216,40 @@ def test_nothing_is_left_after_all_is_done(source: Counting, tmp_path: Path) -> 
     needs = needs_of(source)
     run(source, tmp_path / "a", plan_groups(source.samples, needs, nothing(), 8))
     store = ScoreStore(tmp_path / "a")
-    assert plan_groups(source.samples, needs, store.done(list(MODELS)), 8) == ()
+    assert plan_groups(source.samples, needs, store.done(), 8) == ()
     store.merge(list(MODELS))
-    assert plan_groups(source.samples, needs, store.done(list(MODELS)), 8) == ()
+    assert plan_groups(source.samples, needs, store.done(), 8) == ()
     assert not (tmp_path / "a" / "units").exists()
+
+
+def test_models_that_do_not_fit_in_memory_together_are_merged_one_after_the_other(
+    source: Counting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "ab":
+        run(source, tmp_path / name, plan_groups(source.samples, needs_of(source), nothing(), 8))
+    expected = merged(tmp_path / "a")
+    together: list[int] = []
+    gather = ScoreStore._merge_together
+
+    def counted(store: ScoreStore, models: list[str], names: list[str]) -> None:
+        together.append(len(models))
+        gather(store, models, names)
+
+    monkeypatch.setattr(ScoreStore, "_merge_together", counted)
+    monkeypatch.setattr(store_module, "_MOST_ROWS", 1)
+    monkeypatch.setattr(store_module, "_COMPACT_ROWS", 7)
+    assert merged(tmp_path / "b") == expected
+    assert together == [1] * len(MODELS)
+    paths = [sorted((tmp_path / name / "scores").iterdir()) for name in "ab"]
+    assert [p.read_bytes() for p in paths[0]] == [p.read_bytes() for p in paths[1]]
+
+
+def test_units_and_finished_models_are_read_one_at_a_time(source: Counting, tmp_path: Path) -> None:
+    run(source, tmp_path / "a", plan_groups(source.samples, needs_of(source), nothing(), 8))
+    units = len(list((tmp_path / "a" / "units").iterdir()))
+    tables = ScoreStore(tmp_path / "a").done()(list(MODELS))
+    assert iter(tables) is tables
+    assert [len(set(table["condition"])) for table in tables] == [1] * units
 
 
 def test_a_model_added_later_leaves_the_others_scores_alone(
@@ -229,7 +260,7 @@ def test_a_model_added_later_leaves_the_others_scores_alone(
     run(source, tmp_path / "a", plan_groups(source.samples, first, nothing(), 8))
     merged(tmp_path / "a")
     before = (tmp_path / "a" / "scores" / "m0.parquet").stat().st_mtime_ns
-    left = plan_groups(source.samples, needs, ScoreStore(tmp_path / "a").done(list(MODELS)), 8)
+    left = plan_groups(source.samples, needs, ScoreStore(tmp_path / "a").done(), 8)
     assert {model for group in left for unit in group.units for model in unit.rows} == {"m2"}
     run(source, tmp_path / "a", left)
     ScoreStore(tmp_path / "a").merge(list(MODELS))
@@ -255,8 +286,8 @@ def test_a_broken_image_stops_the_unit_whole(source: Counting, tmp_path: Path) -
     (tmp_path / "data" / victim).write_bytes(b"not an image")
     with pytest.raises(Exception, match=victim):
         run(source, tmp_path / "a", groups)
-    done = ScoreStore(tmp_path / "a").done(list(MODELS))
-    assert victim not in set(done["sample_id"])
+    done = ScoreStore(tmp_path / "a").done()(list(MODELS))
+    assert all(victim not in set(table["sample_id"]) for table in done)
     assert not [p for p in (tmp_path / "a" / "units").iterdir() if p.name.startswith(".")]
 
 
@@ -287,7 +318,7 @@ def test_a_score_that_depends_on_other_images_is_refused(
         DetectorError, match=f"{kind.__name__}.* gives '{middle}' the logit .* alon"
     ):
         run(source, tmp_path / "a", groups, models.__getitem__)
-    assert ScoreStore(tmp_path / "a").done(["m0"]).empty
+    assert list(ScoreStore(tmp_path / "a").done()(["m0"])) == []
 
 
 def test_an_unsorted_table_is_refused(source: Counting) -> None:

@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import results
+from results import hashing
+from results import store as store_module
 from results.embeddings import embedded_models, read_embeddings, write_embeddings
 from results.errors import ResultError
 from results.evaluation import evaluate
@@ -54,6 +56,38 @@ def test_scores_are_the_same_file_whatever_order_they_came_in(tmp_path: Path) ->
     pd.testing.assert_frame_equal(read_scores(tmp_path, "a"), scores())
     assert pq.read_schema(first).metadata is None
     assert read_scores(tmp_path, "a")["logit"].dtype == np.float32
+
+
+def test_coded_text_counts_as_what_it_stands_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = scores(50).assign(sample_id=[f"{'ü' * (i % 3)}{i}" for i in range(50)])
+    expected = content_hash(table)
+    coded = table.astype({"sample_id": "category", "condition": "category"})
+    arrow = pa.Table.from_pandas(coded, preserve_index=False)
+    assert content_hash(coded) == content_hash(arrow) == expected
+    monkeypatch.setattr(hashing, "_AT_ONCE", 7)
+    assert content_hash(pa.concat_tables([arrow[:20], arrow[20:]])) == expected
+    assert content_hash(table) == content_hash(coded) == expected
+    write_scores(tmp_path, "plain", table)
+    write_scores(tmp_path, "coded", coded.iloc[::-1])
+    first, second = (tmp_path / "scores" / f"{name}.parquet" for name in ("plain", "coded"))
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_row_groups_written_one_by_one_are_those_of_one_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "_ROW_GROUP", 4)
+    write_scores(tmp_path, "a", scores(10))
+    path = tmp_path / "scores" / "a.parquet"
+    file = pq.ParquetFile(path)
+    assert [file.metadata.row_group(n).num_rows for n in range(3)] == [4, 4, 2]
+    whole = pa.Table.from_pandas(scores(10), schema=SCORE_SCHEMA, preserve_index=False)
+    whole = whole.replace_schema_metadata(None)
+    options = {"row_group_size": 4, "compression": "zstd", "store_schema": False}
+    pq.write_table(whole, tmp_path / "whole.parquet", **options)
+    assert path.read_bytes() == (tmp_path / "whole.parquet").read_bytes()
 
 
 def test_all_scores_come_in_one_table_with_their_model(tmp_path: Path) -> None:

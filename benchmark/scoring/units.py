@@ -6,8 +6,9 @@ the sorted table of the whole dataset, so which images share a forward pass does
 was already done, on the group, or on the order: a stopped run ends with the same bytes.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +18,15 @@ from benchmark.data.loader import Rows
 from protocols.conditions import Condition
 
 SHARD = 240
+_Marks = npt.NDArray[np.uint8]
+_BITS: _Marks = np.left_shift(1, np.arange(8)).astype(np.uint8)
 
 Needs = Mapping[str, Mapping[Condition, Rows]]
 """Model id -> condition -> rows of the samples table that it must be scored on."""
+
+ReadScores = Callable[[Sequence[str]], Iterable[pd.DataFrame]]
+"""Gives the scores there are of some models, table by table: ``model``, ``dataset``,
+``sample_id`` and ``condition``, text as categories; a score may come twice."""
 
 Surrogates = Mapping[tuple[str, str], str]
 """(Model id, name of a surrogate) -> id of the model that its attacks are made on."""
@@ -89,32 +96,32 @@ def shards(samples: pd.DataFrame) -> npt.NDArray[np.int64]:
 
 
 def plan_groups(
-    samples: pd.DataFrame, needs: Needs, done: pd.DataFrame, group_size: int
+    samples: pd.DataFrame, needs: Needs, done: ReadScores, group_size: int
 ) -> tuple[Group, ...]:
-    """Tell what is left to score; pure.
+    """Tell what is left to score; pure but for what ``done`` reads.
 
     Args:
         samples: The samples table, sorted by dataset and sample id.
         needs: What must be scored.
-        done: The scores there are: ``model``, ``dataset``, ``sample_id``, ``condition``.
+        done: Gives the scores there are; it is called for one group of models at a time.
         group_size: Most models in memory at once.
 
     Returns:
         Groups in the order of ``needs``. A model's share of a shard is computed whole or not at
         all: if any of its scores is missing, all of them are left to do.
     """
-    cut = _Cut(samples)
-    have = _Scored(samples, done)
+    cut, scored = _Cut(samples), _Scored(samples)
     groups = []
     models = list(needs)
     for start in range(0, len(models), group_size):
         chosen = models[start : start + group_size]
         units: dict[tuple[str, int, Condition], dict[str, Rows]] = {}
+        have = scored.of(done(chosen))
         for model in chosen:
             for condition, rows in needs[model].items():
-                there = have.mask(model, condition)
+                there = have.get((model, condition.key))
                 for (dataset, number), part in cut.shards(rows):
-                    if there is None or not there[part].all():
+                    if there is None or not _are_marked(there, part):
                         units.setdefault((dataset, number, condition), {})[model] = part
         ordered = sorted(units.items(), key=lambda item: (item[0][0], item[0][1], item[0][2]))
         left = tuple(
@@ -152,19 +159,44 @@ class _Cut:
 
 
 class _Scored:
-    """Which rows have scores, by model and condition: 16 bytes a score."""
+    """Which rows have scores, by model and condition: a bit a row."""
 
-    def __init__(self, samples: pd.DataFrame, done: pd.DataFrame) -> None:
-        index = pd.MultiIndex.from_frame(samples[["dataset", "sample_id"]])
-        self._count = len(samples)
-        self._rows = index.get_indexer(pd.MultiIndex.from_frame(done[["dataset", "sample_id"]]))
-        self._places = done.groupby(["model", "condition"], sort=False).indices
+    def __init__(self, samples: pd.DataFrame) -> None:
+        self._samples = samples
 
-    def mask(self, model: str, condition: Condition) -> npt.NDArray[np.bool_] | None:
-        """Tell of each row whether it has a score; None: none has."""
-        places = self._places.get((model, condition.key))
-        if places is None:
-            return None
-        found = np.zeros(self._count + 1, dtype=np.bool_)  # the last stands for no row: -1
-        found[self._rows[places]] = True
-        return found[:-1]
+    def of(self, tables: Iterable[pd.DataFrame]) -> dict[tuple[str, str], _Marks]:
+        """Mark the rows of each model and condition of some tables."""
+        found: dict[tuple[str, str], _Marks] = {}
+        for table in tables:
+            rows = self._rows(table)
+            for key, places in table.groupby(["model", "condition"], observed=True).indices.items():
+                marks = found.setdefault(key, np.zeros(len(self._samples) // 8 + 1, np.uint8))
+                here = rows[places]
+                here = here[here >= 0]
+                np.bitwise_or.at(marks, here // 8, _BITS[here % 8])
+        return found
+
+    def _rows(self, table: pd.DataFrame) -> Rows:
+        """Find the row of each sample, -1 if it is none of ours; each name is looked up once."""
+        found = np.full(len(table), -1, np.int64)
+        ids = table["sample_id"].cat
+        for name, places in table.groupby("dataset", observed=True).indices.items():
+            if name in self._positions:
+                first, index = self._positions[name]
+                at = index.get_indexer(ids.categories)
+                at = np.where(at >= 0, at + first, -1)
+                found[places] = at[ids.codes.to_numpy()[places]]
+        return found
+
+    @cached_property
+    def _positions(self) -> dict[str, tuple[int, pd.Index]]:
+        """By dataset its first row, and the ids from there on: the table is sorted by both."""
+        found = {}
+        for name, places in self._samples.groupby("dataset", sort=False).indices.items():
+            found[str(name)] = int(places[0]), pd.Index(self._samples["sample_id"].iloc[places])
+        return found
+
+
+def _are_marked(marks: _Marks, rows: Rows) -> bool:
+    """Tell whether all rows are marked."""
+    return bool((marks[rows // 8] & _BITS[rows % 8]).all())

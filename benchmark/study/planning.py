@@ -150,9 +150,8 @@ def nothing_to_train(resolved: ResolvedStudy) -> list[str]:
 
 def left_to_score(scores: ScoreStore, plan: Plan) -> tuple[Group, ...]:
     """Tell what is left to score of a plan in a run that has some ``scores``."""
-    done = scores.done(list(plan.jobs))
     size = GROUP_SIZE[plan.resolved.study.size]
-    return plan_groups(plan.resolved.samples, plan.needs, done, size)
+    return plan_groups(plan.resolved.samples, plan.needs, scores.done(), size)
 
 
 def _spared(protocol: Protocol, detector: StudyDetector) -> str | None:

@@ -16,6 +16,8 @@ from results.metrics.checking import Bools, Checked, Counts, Floats, Names, two_
 
 # TPR at FPR x needs this many real samples above the threshold, or it is the noise of a few.
 EXPECTED_ABOVE = 10
+_PROBES = 32
+_SHARES = np.arange(_PROBES)
 
 
 class Roc(NamedTuple):
@@ -175,9 +177,12 @@ class Ranked:
         return np.asarray((1 + (whole - surplus - least) / (fpr - least)) / 2)
 
     def _point(self, at: Counts) -> Roc:
-        """Give the point of each curve at ``at``, shape (...)."""
-        index = self._starts + at
-        return Roc(self.false.take(index) / self.n_real, self.true.take(index) / self.n_fake)
+        """Give points of each curve at ``at``: one each, shape (...), or m, shape (..., m)."""
+        starts, n_real, n_fake = self._starts, self.n_real, self.n_fake
+        if at.ndim > starts.ndim:
+            starts, n_real, n_fake = starts[..., None], n_real[..., None], n_fake[..., None]
+        index = starts + at
+        return Roc(self.false.take(index) / n_real, self.true.take(index) / n_fake)
 
     @cached_property
     def _starts(self) -> Counts:
@@ -186,13 +191,19 @@ class Ranked:
         return np.arange(0, self.false.size, width).reshape(leading)
 
     def _first(self, holds: Callable[[Counts], Bools]) -> Counts:
-        """Find where ``holds`` begins on each curve; from there on it holds to the end."""
+        """Find where ``holds`` begins on each curve; from there on it holds to the end.
+
+        Asked at 32 points at once, 20,000 scores take three rounds: with few draws in a block the
+        rounds cost more than the points.
+        """
         shape = self.false.shape
         low, high = np.zeros(shape[:-1], np.int64), np.full(shape[:-1], shape[-1] - 1)
         while (low < high).any():
-            middle = (low + high) // 2
-            found = holds(middle)
-            low, high = np.where(found, low, middle + 1), np.where(found, middle, high)
+            width = high - low
+            probes = low[..., None] + width[..., None] * _SHARES // _PROBES
+            before = _PROBES - np.add.reduce(holds(probes), axis=-1)  # where it does not hold
+            high = np.where(before < _PROBES, low + width * before // _PROBES, high)
+            low = np.where(before > 0, low + width * (before - 1) // _PROBES + 1, low)
         return low
 
 

@@ -6,6 +6,7 @@ samples meet the same draws, which is what pairs them.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -84,6 +85,7 @@ class Draws:
         for stratum in self._strata:
             self._rescaling[stratum] = len(stratum) / (len(stratum) - 1)
         self._kept: npt.NDArray[np.uint16] | None = None
+        self._drawing = Lock()
 
     @classmethod
     def of_cell(
@@ -123,8 +125,9 @@ class Draws:
         """
         number = len(self._rescaling)
         # A count is below the number of clusters, so that it fits where all are kept.
-        if self._kept is None and number * self.resamples <= _KEPT_VALUES and number < 2**16:
-            self._kept = self._counts(0, self.resamples).astype(np.uint16)
+        with self._drawing:  # whoever comes second waits for the draws
+            if self._kept is None and number * self.resamples <= _KEPT_VALUES and number < 2**16:
+                self._kept = self._counts(0, self.resamples).astype(np.uint16)
         step = max(1, _BLOCK_VALUES // max(width, 1))
         for start in range(0, self.resamples, step):
             stop = min(start + step, self.resamples)
