@@ -44,7 +44,7 @@ FLOORS: dict[str, list[set[str]]] = {
         {"metrics", "parquet", "hashing"},
         {"schema"},
         {"store", "attacks", "embeddings", "overlays", "literature"},
-        {"measured", "run", "statistics", "sealing"},
+        {"logits", "measured", "run", "statistics", "sealing"},
         {
             "evaluation",
             "verifying",
