@@ -31,7 +31,7 @@ from benchmark.training.engine import Engine
 from benchmark.training.store import ModelStore
 from detectors.base import Detector, Known
 from detectors.card import Card
-from performance.measuring import Call, Row, on_the_wall, paired
+from performance.measuring import Call, Row, on_the_wall, own_seconds, paired
 from protocols.conditions import CLEAN, Condition, condition
 
 SIDE, INPUT = 256, 224
@@ -88,13 +88,17 @@ def loading(images: int, workers: Sequence[int], rounds: int) -> list[Row]:
             calls: dict[str, Call] = {"plain loop": partial(plain, root, samples, chosen)}
             for threads in workers:
                 calls[f"{threads} threads"] = partial(scored, root, samples, chosen, threads)
+            own = paired(calls, 1, torch.device("cpu"), timed=own_seconds)
             told = paired(calls, rounds, torch.device("cpu"), timed=on_the_wall)
+            number = images * len(chosen)
             found += [
                 {
                     "conditions": name,
                     "way": way,
-                    "scores/s": images * len(chosen) / each["seconds"],
+                    "scores/s": number / each["seconds"],
                     "times the plain loop": each["ratio"],
+                    "scores a second of a core": number / own[way]["seconds"],
+                    "16 cores at most": 16 * number / own[way]["seconds"],
                 }
                 for way, each in told.items()
             ]
