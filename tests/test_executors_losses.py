@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -46,25 +47,30 @@ def gone(leader: int) -> None:
     assert not left, "processes outlived the command"
 
 
-@pytest.mark.parametrize("full", ["units", "scores", "run.json", "records"])
 def test_a_full_disk_is_named_and_the_run_goes_on_when_there_is_room(
-    full: str, quiet: Undisturbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    quiet: Undisturbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = results.files._write
-    calls = 0
+    write, out = results.files._write, tmp_path / "run"
 
-    def fail(path: Path, data: bytes) -> None:
-        nonlocal calls
-        if full in path.parts:
-            calls += 1
-            if calls > 1 or full != "run.json":
-                raise OSError(errno.ENOSPC, "No space left on device")
-        write(path, data)
+    def full(name: str, room_for: int) -> Callable[[Path, bytes], None]:
+        """Give a disk that is full when a file of that name or folder has been written so often."""
+        left = room_for
 
-    out = tmp_path / "run"
-    with monkeypatch.context() as patch:
-        patch.setattr(results.files, "_write", fail)
-        with pytest.raises(OSError, match=f"No space left on device.*{full}"):
-            again(quiet, out)
+        def fail(path: Path, data: bytes) -> None:
+            nonlocal left
+            if name in path.parts:
+                left -= 1
+                if left < 0:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            write(path, data)
+
+        return fail
+
+    # At each the run comes a little further: into its units, to its scores, its seal, its records.
+    for name, room_for in (("units", 0), ("scores", 1), ("run.json", 2), ("records", 1)):
+        with monkeypatch.context() as patch:
+            patch.setattr(results.files, "_write", full(name, room_for))
+            with pytest.raises(OSError, match=f"No space left on device.*{name}"):
+                again(quiet, out)
     again(quiet, out)
     assert hashes(out) == hashes(quiet.out)
