@@ -112,6 +112,25 @@ def test_a_cell_of_the_heat_map_says_what_it_is(page_path: Path) -> None:
         assert page.inner_text(".tip:not([hidden])") == text
 
 
+def test_figures_are_files_beside_the_page_and_are_shown(page_path: Path) -> None:
+    with opened(page_path) as (page, _):
+        sources = page.eval_on_selector_all(
+            "figure img", "(all) => all.map((i) => i.getAttribute('src'))"
+        )
+        assert sources
+        assert all(re.fullmatch(r"figures/[A-Za-z0-9_-]+\.png", each) for each in sources)
+        page.wait_for_function(
+            "[...document.querySelectorAll('figure img')].every((each) => each.naturalWidth > 0)"
+        )
+    assert "data:image" not in page_path.read_text(encoding="utf-8")
+
+
+def test_tables_of_words_are_no_wider_than_the_page(page_path: Path) -> None:
+    with opened(page_path) as (page, _):
+        box = page.locator(".box", has_text="how surely").first
+        assert box.evaluate("(box) => box.scrollWidth <= box.clientWidth")
+
+
 def test_links_lead_to_paper_and_code_and_to_nothing_else(page_path: Path) -> None:
     with opened(page_path) as (page, _):
         addresses = set(

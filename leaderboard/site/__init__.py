@@ -1,1 +1,1 @@
-"""Pages: one static HTML file that needs nothing beside itself."""
+"""Pages: static HTML that asks no other host for anything."""

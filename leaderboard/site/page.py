@@ -1,4 +1,4 @@
-"""The page of a run: one static HTML file that needs nothing beside itself."""
+"""The page of a run: static HTML that needs nothing but the figures beside it."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -149,8 +149,8 @@ def render(
         figures: Those of the run, by where they stand.
 
     Returns:
-        HTML with figures, style and script inside; names are escaped. Its policy lets nothing
-        else run and nothing be loaded.
+        HTML with style and script inside, that shows figures of the folder beside it; names are
+        escaped. Its policy lets nothing else run, and nothing be loaded from elsewhere.
     """
     facts = contents.facts
     rows = training_rows(contents, [section.view for section in sections])

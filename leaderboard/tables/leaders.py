@@ -138,4 +138,5 @@ def answer(contexts: Sequence[Context]) -> str:
         if most == 1:
             surely = "beyond chance" if clear else "though not beyond chance"
         return f"{first[0]} has the best mean{told}, {surely}."
-    return f"{' and '.join(first)} have the best mean in {most} {of} each."
+    surely = f"{clear} of these leads beyond chance" if clear else "no lead beyond chance"
+    return f"{' and '.join(first)} have the best mean in {most} {of} each, {surely}."

@@ -11,6 +11,7 @@ from leaderboard.view import FEW_TELLS
 from protocols.text import printable
 from results.files import csv_text
 
+MOST_ON_A_LINE = 26  # letters
 DASH = "\N{EN DASH}"
 SEEN, SMALL, POOLED, BEST, SECOND = "seen", "small", "pooled", "best", "second"
 REPORTED, REPEATED, DOUBTFUL = "reported", "repeated", "doubtful"
@@ -117,6 +118,16 @@ class Table:
         """The marks that occur, in the order of the legend."""
         used = {mark for cell in self.cells() for mark in cell.marks}
         return [mark for mark in LEGEND if mark in used]
+
+    @property
+    def wordy(self) -> frozenset[int]:
+        """The columns, from 0, of which a cell holds more words than stand well on one line."""
+        rows = [cells for section in self.sections for _, cells in section.rows]
+        return frozenset(
+            at
+            for at in range(len(self.columns))
+            if any(cells[at].raw is None and len(cells[at].text) > MOST_ON_A_LINE for cells in rows)
+        )
 
     def number(self, cell: TableCell) -> int | None:
         """Give the number of a cell's footnote."""
