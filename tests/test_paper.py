@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,15 @@ def test_what_is_longer_than_a_page_is_split_between_detectors() -> None:
     assert sum(body.count("A note.") for _, body in found) == 1
 
 
+def test_a_title_that_is_wider_than_its_columns_takes_two_columns_of_text() -> None:
+    table = made(3, 4)
+    long = replace(
+        table, sections=(Section("trained on " + 12 * "a set, ", table.sections[0].rows),)
+    )
+    assert [kind for kind, _ in floats(to_paper(table))] == ["table"]
+    assert [kind for kind, _ in floats(to_paper(long))] == ["table*"]
+
+
 def test_no_size_leaks_from_a_table() -> None:
     outside = re.sub(
         r"\\begin\{(table\*?)\}.*?\\end\{\1\}", "", to_paper(made(3, 2)), flags=re.DOTALL
@@ -112,6 +122,8 @@ def test_reading_the_font_says_nothing_on_the_terminal(caplog: pytest.LogCapture
 
 def test_widths_are_those_of_the_font() -> None:
     assert width_of("0000", 10.0) == pytest.approx(20.0, abs=0.1), "a digit is half its size"
+    assert width_of("0000", 8.0) == pytest.approx(17.0, abs=0.1), "cmr8"
+    assert width_of("0000", 5.0) == pytest.approx(13.6, abs=0.1), "cmr5"
     assert width_of("m") > 2 * width_of("i")
     assert width_of("0.8", bold=True) > width_of("0.8")
 
@@ -138,9 +150,12 @@ def test_every_table_of_a_run_fits(of_run: list[Table]) -> None:
 def test_every_table_of_a_run_compiles_without_an_overfull_box(
     of_run: list[Table], tmp_path: Path
 ) -> None:
-    text = PREAMBLE + "\n".join(to_paper(table) + "\\clearpage" for table in of_run)
+    detailed = made(5, 6, sections=2, detail="DFDC-mixed to StyleGAN; 0.322-0.559")
+    after = "\\makeatletter\\typeout{SIZE \\f@size}\\makeatother\\clearpage"
+    text = PREAMBLE + "\n".join(to_paper(table) + after for table in (*of_run, detailed))
     (tmp_path / "t.tex").write_text(text + "\\end{document}\n", encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:]
     assert "Overfull \\hbox" not in done.stdout
+    assert re.findall(r"SIZE (\S+)", done.stdout) == ["10"] * (len(of_run) + 1), "no size leaks"

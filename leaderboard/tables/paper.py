@@ -35,6 +35,9 @@ _SPACE = 3.0  # \\tabcolsep
 _WIDEST_NAME = 100.0
 _FONT = "cmr10.ttf"
 _BOLD = 1.15  # of the width of plain letters: LaTeX sets bold in a wider face
+# Of the width of the same letters at 10 points: Computer Modern's small sizes are drawn wider
+# (a digit of cmr8 takes 4.25 points, one of cmr5 3.40).
+_DRAWN_WIDER = {8.0: 1.0625, 5.0: 1.361}
 _UNKNOWN = 0.75  # of its size: a sign that the font lacks is at most so wide
 
 
@@ -79,7 +82,7 @@ def width_of(text: str, size: float = _SIZE, *, bold: bool = False) -> float:
         Points.
     """
     widths = _widths()
-    plain = size * sum(widths.get(sign, _UNKNOWN) for sign in text)
+    plain = size * sum(widths.get(sign, _UNKNOWN) for sign in text) * _DRAWN_WIDER.get(size, 1.0)
     return plain * (_BOLD if bold else 1)
 
 
@@ -131,9 +134,10 @@ def _name_width(table: Table) -> float:
 
 
 def _total(table: Table, block: Sequence[int], *, with_details: bool) -> float:
-    """Measure a table of some columns."""
+    """Measure a table of some columns; a section's title stands across all of them."""
     widths = _column_widths(table, with_details=with_details)
-    return _name_width(table) + sum(widths[at] + 2 * _SPACE for at in block)
+    titles = (width_of(printable(section.title)) for section in table.sections)
+    return max(_name_width(table) + sum(widths[at] + 2 * _SPACE for at in block), *titles, 0.0)
 
 
 def _form_of(table: Table, block: Sequence[int]) -> _Form:
