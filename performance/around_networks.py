@@ -32,8 +32,8 @@ from benchmark.study.run import BATCH_SIZE
 from benchmark.study.samples import stated_samples
 from benchmark.training.engine import Engine
 from benchmark.training.store import ModelStore
-from detectors import create_detector
 from detectors.base import Detector, Known
+from detectors.counting import build_random
 from detectors.transform import Transform
 from performance.loading import Zeros
 from performance.measuring import Call, Row, on_the_wall, own_seconds, paired
@@ -43,7 +43,6 @@ from protocols.conditions import CLEAN, Condition
 # One of each side and way of preparing that the catalog has at base size, and two that share one.
 STUDY = ("xception", "efficientnet-b4", "patchcraft", "vit", "mfclip")
 _RUN = count()
-_TAXA = (("real", "real", "real", "camera"), ("fake", "EFS", "GAN", "one"))
 
 
 class Answering(Zeros):
@@ -88,7 +87,7 @@ def end_to_end(
     samples, root = chosen(manifest, images)
     found: list[Row] = []
     for name in names:
-        detector = create_detector(name, size="base", untrained=True, taxa=_TAXA).to(device).eval()
+        detector = build_random(name, "base").to(device).eval()
         inputs = [detector.transform(image_tensor(read(root, each))) for each in samples.sample_id]
         ways: dict[str, Call] = {
             "forward passes alone": partial(passes, detector, inputs),
@@ -172,4 +171,4 @@ def scored(
 
 def _transform(name: str) -> Transform:
     """Give how a detector of the catalog prepares an image at base size."""
-    return create_detector(name, size="base", untrained=True, taxa=_TAXA).transform
+    return build_random(name, "base").transform

@@ -349,12 +349,12 @@ def validation_auc(detector: Detector, data: TrainingData, step: int) -> float |
 
 
 def logits(detector: Detector, data: TrainingData, rows: Rows) -> npt.NDArray[np.float32]:
-    """Give float32 logits of ``rows`` in evaluation mode."""
+    """Give float32 logits of ``rows`` in evaluation mode; the device is waited for at the end."""
     detector.eval()
     with torch.inference_mode(), timed("forward", count=len(rows)):
         parts = [
-            detector.answer(batch.inputs, batch.known_to(detector.card)).float().cpu()
+            detector.answer(batch.inputs, batch.known_to(detector.card)).float()
             for batch in data.chunks(rows)
         ]
-    found: npt.NDArray[np.float32] = torch.cat(parts).numpy()
+        found: npt.NDArray[np.float32] = torch.cat(parts).cpu().numpy()
     return found
