@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,7 @@ def test_a_file_system_without_locks_is_refused(
 
     monkeypatch.setattr(fcntl, "fcntl", no_locks)
     with Locks(tmp_path / ".lock") as locks:
-        for call in (locks.take, locks.wait):
+        calls: list[Callable[[str], object]] = [locks.take, locks.wait]
+        for call in calls:
             with pytest.raises(BenchmarkError, match=r"gives no lock there \(No locks available\)"):
                 call("a")

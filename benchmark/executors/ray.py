@@ -105,6 +105,7 @@ def _connect(address: str | None) -> None:
         BenchmarkError: There is none at the address, or it is of another version.
     """
     import ray
+    from ray.exceptions import RayError
 
     own: dict[str, Any] = {
         "address": "local",
@@ -119,7 +120,7 @@ def _connect(address: str | None) -> None:
             log_to_driver=False,
             configure_logging=False,
         )
-    except (ConnectionError, ray.exceptions.RayError, RuntimeError, ValueError) as error:
+    except (ConnectionError, RayError, RuntimeError, ValueError) as error:
         first = next(iter(str(error).splitlines()), "")
         raise BenchmarkError(
             f"--executor ray: there is no cluster at '{address or 'this machine'}' ({first}): "
