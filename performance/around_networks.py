@@ -28,8 +28,8 @@ from benchmark.scoring.forward import Forward
 from benchmark.scoring.score import score
 from benchmark.scoring.store import ScoreStore
 from benchmark.scoring.units import plan_groups
-from benchmark.study.sitting import BATCH_SIZE
 from benchmark.study.samples import stated_samples
+from benchmark.study.sitting import BATCH_SIZE
 from benchmark.training.engine import Engine
 from benchmark.training.store import ModelStore
 from detectors.base import Detector, Known
