@@ -43,7 +43,7 @@ FLOORS: dict[str, list[set[str]]] = {
         {"errors", "files", "rounding"},
         {"metrics", "parquet", "hashing"},
         {"schema"},
-        {"store", "attacks", "embeddings", "overlays", "literature"},
+        {"store", "attacks", "costs", "embeddings", "overlays", "literature"},
         {"logits", "measured", "run", "statistics", "sealing"},
         {
             "evaluation",

@@ -19,7 +19,7 @@ import torch
 from benchmark.environment import resolve_device
 from benchmark.errors import BenchmarkError
 from benchmark.progress import Progress
-from detectors.base import Size
+from detectors.base import Detector, Size
 from detectors.cards import CARDS
 from detectors.catalog import detector_class
 from detectors.counting import build_random, count_flops, noise_batch, numbers_of
@@ -115,10 +115,20 @@ def measure_here(name: str, group: str, setting: Setting) -> tuple[Cost, str]:
     """Measure one detector in this process; give its cost and what it ran on."""
     if setting.threads is not None:
         torch.set_num_threads(setting.threads)
+    _warm(name, resolve_device(setting.device))
+    return measure_detector(name, group, setting, lambda: build_random(name, setting.size))
+
+
+def measure_detector(
+    name: str, group: str, setting: Setting, build: Callable[[], Detector]
+) -> tuple[Cost, str]:
+    """Measure what ``build`` gives, in this process; give its cost and what it ran on.
+
+    What loads libraries that it needs is better done before: they would count as its memory.
+    """
     device = resolve_device(setting.device)
-    _warm(name, device)
     before = held_bytes(device)
-    detector = build_random(name, setting.size).to(device)
+    detector = build().to(device).eval()
     batch = min(setting.batch, detector.card.batch_dependent or setting.batch)
     inputs, known = noise_batch(detector, batch)
 
@@ -135,6 +145,14 @@ def measure_here(name: str, group: str, setting: Setting) -> tuple[Cost, str]:
 
     rates = [batch * repeats / seconds(calls, device) for _ in range(setting.rounds)]
     rate = median(rates)
+    one, known_of_one = noise_batch(detector, 1)
+
+    @torch.inference_mode()
+    def alone() -> None:
+        detector.answer(one, known_of_one).float().cpu()
+
+    alone()
+    latency = median(seconds(alone, device) for _ in range(max(setting.rounds, 3)))
     parameters, trained, side = numbers_of(detector)
     cost = Cost(
         detector=name,
@@ -146,6 +164,7 @@ def measure_here(name: str, group: str, setting: Setting) -> tuple[Cost, str]:
         batch=batch,
         images_per_second=rate,
         spread=(max(rates) - min(rates)) / 2 / rate,
+        latency_seconds=latency,
         peak_bytes=peak,
     )
     return cost, hardware(device)

@@ -71,6 +71,42 @@ def bench_detectors(
             out_console.print(f"Written: {path}", highlight=False, soft_wrap=True)
 
 
+@bench_app.command("run")
+@reports_errors
+def bench_run(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    detectors: Annotated[
+        str | None,
+        typer.Option("--detectors", help="Names, separated by commas.", show_default="all"),
+    ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option("--store", help="Trained models.", show_default="the cache folder"),
+    ] = None,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Images a forward pass.")] = 8,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="How often it is timed.")] = 5,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
+    allow_code: Annotated[
+        list[str] | None,
+        typer.Option("--allow-code", metavar="MODULE", help="A module that the run may name."),
+    ] = None,
+) -> None:
+    """Measure FLOPs, rate, latency and memory of a run's models; its report shows them."""
+    names = read_list(detectors)
+    allowed = read_code(allow_code, names)
+    from benchmark.analysis.cost import Setting
+    from benchmark.analysis.run_cost import measure_run
+    from benchmark.cli.display import Display
+
+    setting = Setting(size="base", device=device, batch=batch, rounds=rounds, threads=threads)
+    with Display(error_console) as display:
+        page = measure_run(
+            run, setting, detectors=names, store=store, progress=display, allow_code=allowed
+        )
+    out_console.print(f"Report: {page}", highlight=False, soft_wrap=True)
+
+
 @show_app.command("detector")
 @reports_errors
 def show_detector(

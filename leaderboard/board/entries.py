@@ -9,12 +9,14 @@ from leaderboard.board.schema import (
     BoardEntry,
     DatasetFacts,
     EntryCell,
+    EntryCost,
     Number,
     Replicates,
     State,
     replicates_of,
 )
 from leaderboard.errors import LeaderboardError
+from leaderboard.tables.run_cost import run_costs
 from leaderboard.view import Contender, ProtocolView, Result, views
 from protocols import Protocol
 from results.errors import UndefinedError
@@ -94,8 +96,19 @@ def _entry(
         card=first.card,
         source=_imported(models.values()),
         precision=first.reduced,
+        costs=_costs(contents, contender.detector),
         models={training: contents.scores(m.id).hash for training, m in models.items()},
         cells=tuple(_cell(result, view, joint) for result in results),
+    )
+
+
+def _costs(contents: RunContents, detector: str) -> tuple[EntryCost, ...]:
+    """Give what was measured of a detector, device by device."""
+    wanted = EntryCost.model_fields.keys() - {"device"}
+    return tuple(
+        EntryCost(device=each.device, **each.detectors[detector].model_dump(include=set(wanted)))
+        for each in run_costs(contents)
+        if detector in each.detectors
     )
 
 

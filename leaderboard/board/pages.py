@@ -39,8 +39,9 @@ _LEDES = {
         "Bands are 95 % intervals, all of the same images: they rise and fall together."
     ),
     "cost": (
-        "The mean over the cells that count against the number of parameters. On the Pareto "
-        "front (dashed) no smaller detector is as good; only measured entries are drawn."
+        "The mean over the cells that count against the number of parameters and, where it was "
+        "measured, FLOPs and time of an image, a device at a time. On the Pareto front (dashed) no "
+        "cheaper detector is as good; only measured entries are drawn."
     ),
     "seen": (
         "The mean over cells whose forgeries were seen in training against that over the others. "

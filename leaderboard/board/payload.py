@@ -151,44 +151,52 @@ def _of_one_curve(one: Slice, headline: Slice) -> bool:
 
 
 def cost_payload(laid_out: Sequence[Slice]) -> list[dict[str, Any]]:
-    """Give the mean over parameters; a last value of 1 says that nothing smaller is better."""
+    """Give the mean over parameters, FLOPs and time an image, the last a device a group.
+
+    A last value of 1 says that nothing cheaper is as good. Times of two devices are in no group
+    together; FLOPs and parameters are counted, and no device's.
+    """
     groups = []
     for each in headlines(laid_out):
-        points = [
-            (row.entry.entry, row.entry.parameters, row.mean)
-            for row in each.rows
-            if row.mean is not None and row.entry.parameters and row.entry.is_measured
-        ]
-        if points:
-            groups.append(
-                {
-                    "title": each.title,
-                    "x": "parameters",
-                    "y": f"mean {each.metric}",
-                    "log": True,
-                    "chance": each.chance,
-                    "interval": False,
-                    "series": [
-                        [
-                            who,
-                            [
-                                [
-                                    cost,
-                                    _short(mean),
-                                    None,
-                                    None,
-                                    int(_leads(at, points, each.metric)),
-                                ]
-                            ],
-                        ]
-                        for at, (who, cost, mean) in enumerate(points)
-                    ],
-                }
-            )
+        rows = [row for row in each.rows if row.mean is not None and row.entry.is_measured]
+        costs: dict[str, dict[str, float]] = {"parameters": {}, "FLOPs of one image": {}}
+        for row in rows:
+            who = row.entry.entry
+            costs["parameters"][who] = row.entry.parameters or 0
+            for cost in row.entry.costs:
+                costs["FLOPs of one image"][who] = cost.flops
+                time = costs.setdefault(f"ms an image in batches, {cost.device}", {})
+                time[who] = round(1e3 / cost.images_per_second, 3)
+        for name, known in costs.items():
+            points = [
+                (row.entry.entry, known[row.entry.entry], row.mean)
+                for row in rows
+                if row.mean is not None and known.get(row.entry.entry)
+            ]
+            if points:
+                groups.append(_cost_group(each, name, points))
     return groups
 
 
-def _leads(at: int, points: Sequence[tuple[str, int, float]], metric: str) -> bool:
+def _cost_group(
+    each: Slice, name: str, points: Sequence[tuple[str, float, float]]
+) -> dict[str, Any]:
+    """Give what one plot of means over a cost is drawn from."""
+    return {
+        "title": each.title if name == "parameters" else f"{each.title}; {name}",
+        "x": name,
+        "y": f"mean {each.metric}",
+        "log": True,
+        "chance": each.chance,
+        "interval": False,
+        "series": [
+            [who, [[cost, _short(mean), None, None, int(_leads(at, points, each.metric))]]]
+            for at, (who, cost, mean) in enumerate(points)
+        ],
+    }
+
+
+def _leads(at: int, points: Sequence[tuple[str, float, float]], metric: str) -> bool:
     """Tell whether no other point is as cheap and better, or as good and cheaper."""
     _, cost, mean = points[at]
     return not any(

@@ -134,6 +134,18 @@ class DatasetFacts(_Strict):
     synthetic: bool
 
 
+class EntryCost(_Strict):
+    """What the entry's detector costs on one device, as ``results.costs.ModelCost`` has it."""
+
+    device: Name
+    input_size: int = Field(ge=1)
+    flops: int = Field(ge=0)
+    batch: int = Field(ge=1)
+    images_per_second: float = Field(gt=0)
+    latency_seconds: float = Field(gt=0)
+    peak_bytes: float
+
+
 class BoardEntry(_Strict):
     """One model under one protocol version.
 
@@ -150,6 +162,7 @@ class BoardEntry(_Strict):
         detector: What the study called it; empty where others ran it.
         source: Where reported or imported numbers are from.
         precision: In which its scores were computed, where that is less than float32.
+        costs: What was measured of it, device by device; no file has the key where nothing was.
         models: sha256 of each model's scores, by its training set.
     """
 
@@ -179,6 +192,7 @@ class BoardEntry(_Strict):
     card: CardFacts | None = None
     source: _Text = ""
     precision: str = Field(default="", max_length=60, exclude_if=lambda told: not told)
+    costs: tuple[EntryCost, ...] = Field(default=(), exclude_if=lambda told: not told)
     models: dict[str, _Hash] = Field(default_factory=dict)
     cells: tuple[EntryCell, ...] = Field(max_length=20_000)
 

@@ -17,7 +17,9 @@ from leaderboard.figures.panels import (
     name_points,
     unit_ticks,
 )
+from leaderboard.tables.run_cost import run_costs
 from leaderboard.view import Context, ProtocolView, summarise
+from results.costs import DeviceCosts
 from results.metrics.registry import Metric
 
 _KIND = FigureKind(
@@ -69,13 +71,43 @@ def tradeoff_table(view: ProtocolView, costs: pd.DataFrame | None = None) -> pd.
 
 
 def tradeoff_pictures(context: Context) -> list[Picture]:
-    """Draw ``tradeoff_table``, where it has two contenders to compare."""
-    table = tradeoff_table(context.view)
-    return [tradeoff_chart(context.view, table)] if len(table) > 1 else []
+    """Draw ``tradeoff_table``, where it has two contenders to compare.
+
+    Returns:
+        Accuracy against parameters, and a picture a device of what was measured on it.
+    """
+    view = context.view
+    table = tradeoff_table(view)
+    pictures = [tradeoff_chart(view, table)] if len(table) > 1 else []
+    for number, measured in enumerate(run_costs(context.contents), 1):
+        table = tradeoff_table(view, _measured_frame(measured)).drop(columns=PARAMETERS)
+        table = table.dropna()
+        if len(table) > 1:
+            name = f"{view.name}-cost-{number}"
+            pictures.append(tradeoff_chart(view, table, name=name, device=measured.device))
+    return pictures
 
 
-def tradeoff_chart(view: ProtocolView, table: pd.DataFrame) -> Picture:
-    """Draw ``tradeoff_table``, which has a row at least: a panel a cost, a point a contender."""
+def _measured_frame(measured: DeviceCosts) -> pd.DataFrame:
+    """Give what ``tradeoff_table`` puts beside the means."""
+    rows = {
+        name: {"FLOPs": cost.flops or None, "images per second": cost.images_per_second}
+        for name, cost in measured.detectors.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index", dtype=float)
+
+
+def tradeoff_chart(
+    view: ProtocolView, table: pd.DataFrame, *, name: str | None = None, device: str = ""
+) -> Picture:
+    """Draw ``tradeoff_table``, which has a row at least: a panel a cost, a point a contender.
+
+    Args:
+        view: The protocol's results.
+        table: The table, or some of its columns of costs.
+        name: Stem of the files; None: that of the protocol.
+        device: What the costs were measured on; empty where they are counted.
+    """
     costs = [name for name in table.columns[2:] if table[name].notna().any()]
     with new_figure() as figure:
         height = max(3.2, LABEL_HEIGHT * len(table) + 1.1)
@@ -84,9 +116,10 @@ def tradeoff_chart(view: ProtocolView, table: pd.DataFrame) -> Picture:
         for axis, cost in zip(axes, costs, strict=True):
             _panel(axis, table.dropna(subset=[cost]), cost, view.headline)
             axis.set_ylabel(view.metric)
-        alt = f"{view.protocol.title}: {view.metric} over cost, by detector"
-        title = f"{view.protocol.title}: {clean_results_text(view)}"
-        return picture(figure, f"{view.name}-cost", _KIND, title, alt)
+        where = f", measured on {device}" if device else ""
+        alt = f"{view.protocol.title}: {view.metric} over cost, by detector{where}"
+        title = f"{view.protocol.title}: {clean_results_text(view)}{where}"
+        return picture(figure, name or f"{view.name}-cost", _KIND, title, alt)
 
 
 def frontier(table: pd.DataFrame, cost: str, *, higher_is_better: bool = True) -> pd.DataFrame:

@@ -11,7 +11,16 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from leaderboard.tables.table import BEST, DASH, LEGEND, SECOND, SEEN, SIGNS, Table
+from leaderboard.tables.table import (
+    BEST,
+    DASH,
+    LEGEND,
+    SECOND,
+    SEEN,
+    SIGNS,
+    Table,
+    with_unit,
+)
 from protocols.text import printable
 from results.rounding import rounded
 
@@ -35,7 +44,7 @@ def environment() -> Environment:
     made.tests["long"] = is_long
     made.globals.update(
         LEGEND=LEGEND, SEEN=SEEN, SEEN_TEXT=SEEN_TEXT, SIGNS=SIGNS, BEST=BEST, SECOND=SECOND,
-        DASH=DASH, rounded=rounded,
+        DASH=DASH, rounded=rounded, with_unit=with_unit,
     )  # fmt: skip
     return made
 

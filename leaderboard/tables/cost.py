@@ -14,7 +14,18 @@ from tabulate import tabulate
 from leaderboard.tables.table import DASH, with_unit
 from results.files import csv_table
 
-COST_COLUMNS = ("detector", "group", "params", "trained", "input", "FLOPs", "images/s", "± %", "MB")
+COST_COLUMNS = (
+    "detector",
+    "group",
+    "params",
+    "trained",
+    "input",
+    "FLOPs",
+    "images/s",
+    "± %",
+    "ms",
+    "MB",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +42,7 @@ class Cost:
         batch: Images a forward pass when it was timed.
         images_per_second: Images scored a second, already prepared; the median of the rounds.
         spread: Half the range of the rounds' rates over their median.
+        latency_seconds: Time of scoring one prepared image alone; the median of the rounds.
         peak_bytes: Memory for weights and one forward pass, at its peak.
         reason: Why there are no numbers.
     """
@@ -44,6 +56,7 @@ class Cost:
     batch: int | None = None
     images_per_second: float | None = None
     spread: float | None = None
+    latency_seconds: float | None = None
     peak_bytes: float | None = None
     reason: str | None = None
 
@@ -58,11 +71,12 @@ def cost_rows(costs: Sequence[Cost]) -> list[list[str]]:
             rows.append([cost.detector, cost.group, mark, *[DASH] * (len(COST_COLUMNS) - 3)])
             continue
         rate, spread, peak = cost.images_per_second, cost.spread, cost.peak_bytes
+        latency = None if cost.latency_seconds is None else 1e3 * cost.latency_seconds
         rows.append(
             [cost.detector, cost.group,
              _shown(cost.parameters or None), _shown(cost.trained or None),
              str(cost.input_size), _shown(cost.flops), _shown(rate),
-             DASH if spread is None else f"{100 * spread:.0f}",
+             DASH if spread is None else f"{100 * spread:.0f}", _shown(latency),
              DASH if peak is None else f"{peak / 1e6:.0f}"]
         )  # fmt: skip
     return rows
@@ -75,7 +89,7 @@ def cost_notes(costs: Sequence[Cost], measured: Mapping[str, str]) -> list[str]:
         f"Measured: {said}.",
         "Random weights, nothing downloaded: they change no cost. Rates are of prepared inputs, "
         "reading and resizing images is not in them; they compare within this table alone. "
-        "± %: half the range of the rounds.",
+        "± %: half the range of the rounds. ms: of one image alone.",
         "FLOPs: of one image alone, a multiply-add as two; products, convolutions and attention "
         "count, Fourier transforms and element-wise operations do not. MB: weights and one forward "
         "pass at the peak; on a CPU a coarse figure, libraries' buffers included.",

@@ -15,6 +15,7 @@ from leaderboard.tables.metrics import metric_tables
 from leaderboard.tables.other_metrics import other_metrics_tables
 from leaderboard.tables.pairs import pair_tables
 from leaderboard.tables.ranks import ranks_tables
+from leaderboard.tables.run_cost import run_cost_tables
 from leaderboard.tables.seeds import seeds_tables
 from leaderboard.tables.subgroups import subgroup_tables
 from leaderboard.tables.summary import summary_tables
@@ -92,6 +93,7 @@ TABLES = (
         "folded",
         applies=lambda context: context.view.is_matrix,
     ),
+    TableEntry("costs", run_cost_tables, "shown"),
     TableEntry("AUC of all sets together", pooled_auc_tables, "folded"),
     TableEntry("a further test set", test_set_tables, "folded"),
     TableEntry("worst subgroups", subgroup_tables, "folded"),
