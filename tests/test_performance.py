@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from performance import measuring, mfclip_speed
+from benchmark.study.schema import StudyDetector
+from detectors.cards import CARDS
+from detectors.cards.counts import counts
+from performance import base_steps, measuring, mfclip_speed
 
 CPU = torch.device("cpu")
 
@@ -81,3 +84,27 @@ def test_a_part_that_does_not_exist_is_named(capsys: pytest.CaptureFixture[str])
     with pytest.raises(SystemExit):
         mfclip_speed.main(["--parts", "speed"])
     assert "there is no part 'speed'; there are cost, inference" in capsys.readouterr().err
+
+
+def test_the_steps_of_a_gpu_study_are_tried_for_every_trained_detector() -> None:
+    stated = base_steps.entries("base")
+    names = [entry.name for entry in stated]
+    assert names[:2] == ["mfclip", "mfclip-release"]
+    assert len(set(names)) == len(names)
+    trained = {name for name, card in CARDS.items() if card.fit != "none" and not card.sanity}
+    assert {entry.detector for entry in stated} == trained
+
+
+def test_a_detector_that_fails_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = StudyDetector(detector="meso4", label="wrong", options={"depth": 3})
+    (row,) = base_steps.attempts(wrong, "tiny", ["fp32"])
+    assert not row["works"]
+    assert "depth" in row["loss"]
+    (row,) = base_steps.attempts(StudyDetector(detector="meso4"), "tiny", ["bf16"])
+    assert row["works"], row
+    assert row["parameters"] == counts()["meso4"]["tiny"].parameters
+
+
+@pytest.mark.slow
+def test_every_trained_detector_takes_two_steps_at_its_published_size() -> None:
+    base_steps.main([])
