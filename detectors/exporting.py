@@ -82,7 +82,8 @@ def export_model(detector: Detector, path: Path) -> float:
             raise DetectorError(f"{there} exists already: choose another name or remove it")
     if path.suffix == ".onnx" and (lacking := [each for each in _NEEDED if not find_spec(each)]):
         raise DetectorError(
-            f"{path}: to write and check ONNX, install {', '.join(lacking)}; .pt2 needs nothing"
+            f"{path}: to write and check ONNX, install {', '.join(lacking)} "
+            "(pip install 'forgerybench[export]'); .pt2 needs nothing"
         )
     program = exported(detector)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 """SPSL: the image's phase beside its colours, and a network that sees small regions."""
 
+import math
 from typing import Any, Literal, Unpack, get_args
 
 import torch
@@ -40,13 +41,40 @@ def phase_image(images: Tensor) -> Tensor:
 
     Source: Liu et al., CVPR 2021, section 3.
     """
-    spectrum = torch.fft.fft2(images.double().mean(dim=1, keepdim=True))
+    grey = images.double().mean(dim=1, keepdim=True)
+    if torch.compiler.is_exporting():
+        return phase_by_products(grey)
+    spectrum = torch.fft.fft2(grey)
     amplitude = spectrum.abs()
     phase = torch.where(
         amplitude < _LEAST_AMPLITUDE, 0, spectrum / amplitude.clamp(min=_LEAST_AMPLITUDE)
     )
     rebuilt: Tensor = torch.fft.ifft2(phase, norm="ortho").real.float()
     return rebuilt
+
+
+def phase_by_products(grey: Tensor) -> Tensor:
+    """Compute ``phase_image`` by products of real matrices: other programs lack complex numbers.
+
+    Args:
+        grey: (B, 1, S, S) float64, the mean of the channels.
+
+    Returns:
+        (B, 1, S, S) float32; equal to the transforms' but for rounding of float64.
+    """
+    side = grey.shape[-1]
+    place = torch.arange(side, dtype=torch.float64, device=grey.device)
+    angle = 2 * math.pi / side * (place[:, None] * place).remainder(side)
+    cosine, sine = angle.cos(), angle.sin()  # symmetric (S, S)
+    even, odd = grey @ cosine, grey @ sine
+    real, imaginary = cosine @ even - sine @ odd, -(cosine @ odd + sine @ even)
+    amplitude = (real.square() + imaginary.square()).sqrt()
+    scale = torch.where(amplitude < _LEAST_AMPLITUDE, 0, 1 / amplitude.clamp(min=_LEAST_AMPLITUDE))
+    real, imaginary = real * scale, imaginary * scale
+    rebuilt = cosine @ (real @ cosine - imaginary @ sine) - sine @ (
+        real @ sine + imaginary @ cosine
+    )
+    return (rebuilt / side).float()
 
 
 class SPSL(NetworkDetector):

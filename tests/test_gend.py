@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from detectors import InputError, WeightsError
 from detectors.base import Batch
-from detectors.gend import GenD, alignment, uniformity
+from detectors.gend import GenD
+from detectors.parts.spread import alignment, uniformity
 
 
 def sphere(count: int = 6, width: int = 5) -> torch.Tensor:

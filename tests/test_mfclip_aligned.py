@@ -13,10 +13,11 @@ from torch.nn import functional as F
 from benchmark.data.images import decode, image_tensor
 from benchmark.training.optim import measured_state
 from detectors.base import Batch
+from detectors.errors import DetectorError
 from detectors.mfclip import MFCLIP
 from detectors.mfclip.aligned import prompt_cosines
 from detectors.mfclip.attention import SamplePairAttention
-from detectors.mfclip.losses import crowding
+from detectors.mfclip.losses import apart_loss, crowding
 from detectors.mfclip.vision import ScratchImage
 from tests.test_mfclip import TAXA, batch_of, build, every_taxon
 
@@ -63,6 +64,10 @@ def test_without_what_keeps_them_apart_they_fall_together() -> None:
     assert max(inseparable(lambda_apart=0.0)) > LIMIT
 
 
+def test_uniformity_keeps_them_apart_too() -> None:
+    assert max(inseparable(apart="uniformity", lambda_apart=1.0)) < LIMIT
+
+
 def test_prompts_stay_apart_on_real_faces(faces: Path) -> None:
     table = pd.read_csv(faces / "manifest.csv")
     table = table[table["source"].isin(SAME_SOURCE) & (table["split"] == "train")]
@@ -76,6 +81,15 @@ def test_prompts_stay_apart_on_real_faces(faces: Path) -> None:
     assert len(kinds) == 4
     torch.manual_seed(0)
     assert max(largest_cosines(detector, torch.stack(images), taxa, fake)) < LIMIT
+
+
+def test_uniformity_is_least_where_prompts_are_opposite_and_none_of_a_single_one() -> None:
+    pair = torch.tensor([[1.0, 0.0], [-3.0, 0.0]])
+    assert apart_loss(pair, "uniformity").item() == pytest.approx(-8)
+    assert apart_loss(torch.ones(2, 3), "uniformity").item() == pytest.approx(0, abs=1e-6)
+    assert apart_loss(pair[:1], "uniformity") == 0
+    with pytest.raises(DetectorError, match="apart"):
+        build(input_size=32, apart="far")
 
 
 def test_crowding_is_of_cosines_over_a_half() -> None:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from detectors import DetectorError, WeightsError
-from detectors.spsl import SPSL, phase_image
+from detectors.spsl import SPSL, phase_by_products, phase_image
 
 
 def images(count: int, side: int = 32) -> Tensor:
@@ -31,6 +31,13 @@ def test_each_image_is_transformed_on_its_own() -> None:
     inputs = images(3)
     alone = torch.cat([phase_image(image[None]) for image in inputs])
     torch.testing.assert_close(phase_image(inputs), alone, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("side", [32, 45])
+def test_products_of_matrices_give_the_same_phase(side: int) -> None:
+    for inputs in (images(2, side), torch.full((1, 3, side, side), 0.3)):
+        grey = inputs.double().mean(dim=1, keepdim=True)
+        torch.testing.assert_close(phase_by_products(grey), phase_image(inputs), atol=1e-6, rtol=0)
 
 
 def test_a_flat_image_has_no_phase_but_that_of_its_mean() -> None:

@@ -13,9 +13,10 @@ from detectors.errors import DetectorError
 from detectors.mfclip.attention import PairTable, SamplePairAttention, Spa
 from detectors.mfclip.language import FineGrainedLanguageEncoder
 from detectors.mfclip.losses import (
+    Apart,
     Prediction,
+    apart_loss,
     contrastive_loss,
-    crowding,
     diagonal_loss,
     prediction_loss,
 )
@@ -40,6 +41,7 @@ class AlignmentOptions(FixedSideOptions, total=False):
     lambda_cmc: float
     lambda_kl: float
     lambda_apart: float
+    apart: Apart
     kl_temperature: float
     scale_limit: float
     language_from: int
@@ -67,7 +69,9 @@ class AlignedDetector(Detector):
         lambda_ce: Weight of the cross-entropy; the release has 1.5, and 1 for the other two.
         lambda_cmc: Weight of the contrastive loss.
         lambda_kl: Weight of the prediction loss.
-        lambda_apart: Weight of what keeps different prompts apart, ``crowding``.
+        lambda_apart: Weight of what keeps different prompts apart.
+        apart: What does: ``margin`` acts on cosines over a half, ``uniformity`` (Wang and Isola,
+            ICML 2020) on all.
         kl_temperature: Temperature of ``prediction="kl"``.
         scale_limit: The most that the factor on cosines may become.
         language_from: For so many steps there is cross-entropy alone, a warm-up.
@@ -98,6 +102,7 @@ class AlignedDetector(Detector):
         lambda_cmc: float = 1.0,
         lambda_kl: float = 1.0,
         lambda_apart: float = 10.0,
+        apart: Apart = "margin",
         kl_temperature: float = 1.0,
         scale_limit: float = 100.0,
         language_from: int = 0,
@@ -105,6 +110,7 @@ class AlignedDetector(Detector):
         super().__init__(input_size=input_size, size=size, taxa=taxa, untrained=untrained)
         one_of("prediction", prediction, Prediction)
         one_of("slope", slope, Slope)
+        one_of("apart", apart, Apart)
         if not 1 <= scale_limit <= 1000:
             raise DetectorError(f"scale_limit is 1 to 1000 per cosine, not {scale_limit}")
         self.mode, self.beta, self.slope = spa, beta, slope
@@ -115,6 +121,7 @@ class AlignedDetector(Detector):
             "kl": lambda_kl,
             "apart": lambda_apart,
         }
+        self.apart: Apart = apart
         self.kl_temperature, self.scale_limit = kl_temperature, scale_limit
         self.language_from = language_from
 
@@ -179,7 +186,7 @@ class AlignedDetector(Detector):
             temperature=self.kl_temperature,
         )
         cmc = self._contrast(self.scores(vision, text), classes)
-        return {"cmc": cmc, "kl": kl, "apart": crowding(text)}
+        return {"cmc": cmc, "kl": kl, "apart": apart_loss(text, self.apart)}
 
     def _contrast(self, scores: Tensor, classes: Tensor) -> Tensor:
         """Contrast images with prompts by their (B, K) ``scores``."""

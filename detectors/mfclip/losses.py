@@ -7,7 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from detectors.parts.spread import uniformity
+
 Prediction = Literal["kl", "cosine", "release"]
+Apart = Literal["margin", "uniformity"]
 APART = 0.5  # a cosine that prompts with the same words on some levels may have
 
 
@@ -59,6 +62,19 @@ def crowding(text: Tensor) -> Tensor:
     unit = F.normalize(text, dim=1)
     over = (unit @ unit.T - APART).clamp(min=0).square()
     return (over.sum() - over.diagonal().sum()) / len(text)
+
+
+def apart_loss(text: Tensor, kind: Apart = "margin") -> Tensor:
+    """Measure how far the (K, d) features of K prompts are alike.
+
+    ``margin``: ``crowding``. ``uniformity``: ln of the mean over pairs of e^(-2 d^2), from -8
+    (opposite) to 0 (equal), which pushes prompts away from one another at any distance.
+    """
+    if kind == "margin":
+        return crowding(text)
+    if len(text) < 2:
+        return text.sum() * 0  # a single prompt has no other
+    return uniformity(F.normalize(text.float(), dim=1))
 
 
 def diagonal_loss(scores: Tensor) -> Tensor:

@@ -217,7 +217,7 @@ class ReleaseVision(nn.Module):
         """Give the (B, 3, p, p) residual of each image's patch of lowest homogeneity."""
         grey = (rgb_to_grayscale(inputs)[:, 0] * 255).byte().int()
         evenness = grey_homogeneity(grey, self.patch)
-        place = evenness.argsort(dim=1, stable=True)[:, :1]
+        place = evenness.argmin(dim=1, keepdim=True)  # of equals, the first
         patches = cut_patches(inputs, place, columns=CANDIDATES, patch=self.patch)[:, 0]
         # In units of 0..1, where the truncation never acts; zeros around the patch.
         with torch.autocast(inputs.device.type, enabled=False):
