@@ -48,7 +48,7 @@ _RUN = count()
 class Answering(Zeros):
     """Prepares images as another detector does, and answers at once."""
 
-    def __init__(self, transform: Transform | None = None, *, untrained: bool = False) -> None:
+    def __init__(self, *, transform: Transform | None = None, untrained: bool = False) -> None:
         """Take the inputs that ``transform`` makes."""
         super().__init__(untrained=untrained)
         self.transform = transform or self.transform
@@ -58,7 +58,7 @@ def study(manifest: Path, images: int, rounds: int) -> list[Row]:
     """Compare a robustness study with the plain loop, by the process's own time."""
     samples, root = chosen(manifest, images)
     conditions = load_protocol("robustness").expanded_conditions
-    detectors = {name: Answering(_transform(name), untrained=True) for name in STUDY}
+    detectors = {name: Answering(transform=_transform(name), untrained=True) for name in STUDY}
     ways: dict[str, Call] = {
         "plain loop per detector and condition": partial(
             plain, samples, root, detectors.values(), conditions
