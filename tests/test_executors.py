@@ -193,17 +193,18 @@ def test_two_commands_at_once_may_want_different_models(
 def test_what_a_killed_worker_held_is_done_by_another(
     quiet: Undisturbed, tmp_path: Path, marks: Path
 ) -> None:
-    (marks / "slow").touch()
+    (marks / "stuck").touch()
     out = tmp_path / "run"
     doomed = started(command(quiet, out))
     try:
-        until(lambda: any(out.parent.glob("store/*.resume/step-*")), doomed)
+        until(lambda: any(marks.glob("stuck-*")), doomed)
         other = started(command(quiet, out))
-        until(lambda: len(list(out.parent.glob("store/*.resume"))) > 1, other)
+        until(lambda: len(list(out.parent.glob("store/*/facts.json"))) == 3, other)
     finally:
         os.killpg(doomed.pid, signal.SIGKILL)
         doomed.communicate()
-    ended([other])
+    said = ended([other])
+    assert len(trained(said)) == 4, "three and the one that was left behind"
     assert hashes(out) == hashes(quiet.out)
 
 
