@@ -50,7 +50,7 @@ class Progress:
         """The job moved by ``amount``; ``values`` are figures to show, a loss say."""
 
     def unit(self, name: str) -> None:
-        """What the job is about to finish, in a few words: a shard under a condition, say."""
+        """The job has finished and stored a part of it: a shard under a condition, say."""
 
     def finish(self) -> None:
         """The job is done."""

@@ -11,18 +11,7 @@ from dataclasses import dataclass
 from threading import Lock, local
 from time import perf_counter
 
-STAGES = {
-    "decode": "reading and decoding images and frames",
-    "perturb": "perturbations, re-encoding and augmentation",
-    "prepare": "resizing to a network's input, on the CPU",
-    "transfer": "batches put together and handed to the device",
-    "forward": "networks in evaluation mode, with the wait for the device",
-    "step": "training: forward, backward and optimiser, with the wait for the device",
-    "attack": "attacks that follow a gradient",
-    "write": "scores, models and training states written to disk",
-    "idle": "waiting for images that are not ready",
-}
-"""Stage -> what is counted in it."""
+from results.stages import STAGES
 
 Key = tuple[str, str]
 """A stage and what it was spent on, the id of a model for one; "" if it is nobody's."""
@@ -65,7 +54,7 @@ def timed(stage: str, label: str = "", count: int = 0) -> Iterator[None]:
     """Count the time of a block.
 
     Args:
-        stage: One of ``STAGES``.
+        stage: One of ``results.stages.STAGES``.
         label: What it is spent on.
         count: How many images, scores or steps it is spent on.
     """

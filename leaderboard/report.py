@@ -12,6 +12,7 @@ from leaderboard.figures.drawing import Picture
 from leaderboard.figures.paper import paper_figures
 from leaderboard.figures.registry import FIGURES, RUN_FIGURES, FigureEntry, FigurePlace, Given
 from leaderboard.site.page import Headline, ProtocolSection, render
+from leaderboard.site.times import TIMES, render_times
 from leaderboard.tables.leaders import answer, leaders_table
 from leaderboard.tables.long import cells_frame
 from leaderboard.tables.paper import to_paper
@@ -21,6 +22,7 @@ from leaderboard.view import Context, views
 from results.errors import UndefinedError
 from results.evaluation import evaluate_contents
 from results.files import atomic_write, csv_table
+from results.host import read_sittings
 from results.literature import Literature, is_here, read_literature
 from results.references.citing import FILE as CITATIONS
 from results.references.citing import citations
@@ -41,8 +43,8 @@ def report(run: str | Path, *, paper: bool = False) -> Path:
     when all of them are there: an error leaves the old report as it was.
 
     Args:
-        run: The run's folder; ``records/``, ``tables/``, ``figures/``, ``CITATIONS.bib`` and
-            ``index.html`` in it are replaced, nothing else is touched.
+        run: The run's folder; ``records/``, ``tables/``, ``figures/``, ``CITATIONS.bib``,
+            ``index.html`` and ``time.html`` in it are replaced, nothing else is touched.
         paper: Write every figure a second time, as wide as a column of a paper or two
             (``figures/*.paper.pdf``).
 
@@ -85,7 +87,11 @@ def _report(run: Path) -> Path:
         figures = _run_figures(folder, contents)
         text = citations(contents, _statistics(contents, sections))
         atomic_write(folder / CITATIONS, text)
-        atomic_write(folder / PAGE, render(contents, headline, sections, figures))
+        sittings = read_sittings(run)
+        page = render(contents, headline, sections, figures, times=TIMES if sittings else None)
+        atomic_write(folder / PAGE, page)
+        if sittings:
+            atomic_write(folder / TIMES, render_times(contents, sittings))
         _swap(folder, run)
     finally:
         shutil.rmtree(folder)
@@ -153,5 +159,6 @@ def _swap(new: Path, run: Path) -> None:
             (run / name).replace(new / f"old-{name}")
         if (new / name).exists():
             (new / name).replace(run / name)
-    for name in (CITATIONS, PAGE):
-        (new / name).replace(run / name)
+    for name in (CITATIONS, TIMES, PAGE):
+        if (new / name).exists():
+            (new / name).replace(run / name)

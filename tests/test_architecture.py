@@ -40,10 +40,10 @@ FLOORS: dict[str, list[set[str]]] = {
         {"submissions"},
     ],
     "results": [
-        {"errors", "files", "rounding"},
+        {"errors", "files", "rounding", "stages"},
         {"metrics", "parquet", "hashing"},
         {"schema"},
-        {"store", "attacks", "costs", "embeddings", "overlays", "literature"},
+        {"store", "attacks", "costs", "embeddings", "overlays", "literature", "host"},
         {"logits", "measured", "run", "statistics", "sealing"},
         {
             "evaluation",

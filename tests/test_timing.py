@@ -39,7 +39,7 @@ def test_a_stage_inside_another_is_taken_out_of_it(monkeypatch: pytest.MonkeyPat
         "transfer": Spent(10, 5),
         "forward": Spent(11001, 7),
     }
-    assert list(by_stage(since(before))) == ["decode", "transfer", "forward"]
+    assert list(by_stage(since(before))) == ["transfer", "forward", "decode"]
     assert since(counters()) == {}
 
 

@@ -63,7 +63,7 @@ def hashes(out: Path) -> dict[str, str]:
     found = {"scores": content_hash(load_scores(out))}
     for path in sorted(out.rglob("*")):
         name = path.relative_to(out).as_posix()
-        if path.is_file() and not name.startswith((".lock", "host.json", "scores/")):
+        if path.is_file() and not name.startswith((".lock", "host.json", "time.html", "scores/")):
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
 

@@ -35,12 +35,14 @@ from benchmark.cli.options import (
     DeviceOption,
     ExecutorOption,
     FeaturesOption,
+    LogOption,
     MissingOption,
     ModelsOfOption,
     OutOption,
     PrecisionOption,
     ShardOption,
     StoreOption,
+    TensorBoardOption,
     ThreadsOption,
     WorkersOption,
     read_code,
@@ -159,6 +161,8 @@ def run(
     workers: WorkersOption = None,
     address: AddressOption = None,
     shard: ShardOption = None,
+    log: LogOption = None,
+    tensorboard: TensorBoardOption = None,
 ) -> None:
     """Train, score and report a protocol or study on your images.
 
@@ -177,6 +181,8 @@ def run(
         executor=Chosen(name=executor, workers=workers, address=address),
         precision=precision,
         share=None if shard is None else read_share(shard),
+        log=log,
+        tensorboard=tensorboard,
     )
 
 
@@ -232,6 +238,7 @@ def cross_validate_command(
     check_device(device)
     check_path(manifest)
     from benchmark.cli.display import Display
+    from benchmark.cli.telling import show_left
     from benchmark.study.crossvalidation import cross_validate
     from benchmark.training.store import default_store
 
@@ -246,7 +253,7 @@ def cross_validate_command(
             device=device,
             threads=threads,
             progress=display,
-            on_plan=_show_left,
+            on_plan=show_left,
         )
     for gap in outcome.gaps:
         out_console.print(f"[yellow]not possible:[/] {escape(gap)}", highlight=False)
@@ -331,17 +338,6 @@ def overlay(
     _tell_report(page)
 
 
-def _show_left(left: Any, took: Any) -> None:
-    """Print what is missing before anything is trained."""
-    from benchmark.study.crossvalidation import estimate
-
-    rows = []
-    for model in left:
-        seconds = estimate(model, took)
-        rows.append([model.name, "unknown" if seconds is None else f"{seconds:.0f}"])
-    print_table(f"Models without a record: {len(rows)}", ["model", "seconds, estimated"], rows)
-
-
 def _manifests(study: "Study", texts: list[str]) -> "Data":
     """Read ``--data``; where a role lacks, those of the study's protocols are named."""
     from benchmark.study.binding import load_protocols, roles_of
@@ -349,7 +345,15 @@ def _manifests(study: "Study", texts: list[str]) -> "Data":
     return read_data(texts, lambda: roles_of(load_protocols(study)))
 
 
-def _run(study: "Study", data: "Data", *, allow_missing: bool = False, **settings: Any) -> None:
+def _run(
+    study: "Study",
+    data: "Data",
+    *,
+    allow_missing: bool = False,
+    log: Path | None = None,
+    tensorboard: Path | None = None,
+    **settings: Any,
+) -> None:
     """Carry a study out behind the progress display and say where the report is."""
     from benchmark.study.binding import check_folder
     from benchmark.study.resolved import resolve
@@ -364,13 +368,13 @@ def _run(study: "Study", data: "Data", *, allow_missing: bool = False, **setting
     if resolved is not None:
         warn_of_overlaps(resolved.expansions, resolved.samples)
     with doing("Loading the engine"):  # torch takes a while
-        from benchmark.cli.display import Display
+        from benchmark.cli.telling import telling
         from benchmark.study.run import carry_out, join
         from benchmark.study.settings import Settings
         from benchmark.study.sitting import Ended
 
-    with Display(error_console) as display:
-        how = Settings(progress=display, **settings)
+    with telling(error_console, log=log, tensorboard=tensorboard) as progress:
+        how = Settings(progress=progress, **settings)
         ended = join(how) if resolved is None else carry_out(resolved, how)
     if isinstance(ended, Ended):
         _tell_end(ended)

@@ -1,7 +1,7 @@
 """The one progress display of a study, in a terminal or a log."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -21,7 +21,10 @@ from rich.progress import (
 )
 from rich.table import Column
 
-from benchmark.progress import Progress
+from benchmark.cli.tally import Tally, duration
+from benchmark.progress import ModelWork, Progress
+from benchmark.timing import PhaseTimes
+from results.stages import LOADING, PHASES, bottleneck, rest
 
 _PHASES = {
     "draw": "Embedded synthetic set",
@@ -70,6 +73,7 @@ class Display(Progress):
         self._jobs, self._number, self._total = 0, 0, 0
         self._spoke = 0.0
         self._figures: dict[str, float] = {}
+        self._tally, self._tallied = Tally(), 0.0
 
     def __enter__(self) -> Self:
         """Begin to show."""
@@ -87,17 +91,23 @@ class Display(Progress):
         if self._live:
             self._bars.stop()
 
+    def study(self, work: Mapping[str, ModelWork]) -> None:
+        """Begin to count what is done of the whole."""
+        self._tally.study(work)
+
     def phase(self, name: str, jobs: int) -> None:
         """Begin a phase."""
+        self._tally.phase(name, jobs)
         count = f": {jobs} {_UNITS.get(name, 'jobs')}" if jobs > 1 else ""
         count = count if jobs else ": nothing left to do"
         self._console.print(f"[bold]{_PHASES[name]}[/]{count}", highlight=False)
         self._jobs, self._number = jobs, 0
-        self._bars.reset(self._phase, total=max(jobs, 1), visible=jobs > 1)
+        self._bars.reset(self._phase, total=max(jobs, 1), visible=jobs > 1 or self._is_study)
         self._bars.update(self._phase, description=_PHASES[name])
 
     def job(self, title: str, total: int, done: int = 0, models: Sequence[str] = ()) -> None:
         """Begin a job."""
+        self._tally.job(title, total, done, models)
         self._number += 1
         place = f"{self._number} of {self._jobs}: " if self._jobs > 1 else ""
         self._title, self._count, self._total = f"{place}{title}", 0, total
@@ -108,16 +118,21 @@ class Display(Progress):
 
     def advance(self, amount: int = 1, **values: float) -> None:
         """Move the job on."""
+        self._tally.advance(amount, **values)
         self._count += amount
         self._figures |= values
         self._bars.update(self._job, advance=amount, rate=self._rate(), figures=self._result())
+        self._tell_whole()
         if not self._live and time.monotonic() - self._spoke > _QUIET_SECONDS:
             self._spoke = time.monotonic()
             done = f"{self._bars.tasks[1].completed:.0f}"
             self._say(f"{done} of {self._total}" if self._total else done)
+            if self._is_study:
+                self._print(f"  The whole: {self._tally.line}")
 
     def finish(self) -> None:
         """End the job with one line that stays."""
+        self._tally.finish()
         self._say()
         self._bars.update(self._job, visible=False)
         self._bars.update(self._phase, advance=1)
@@ -127,6 +142,39 @@ class Display(Progress):
         self._console.print(
             f"  [yellow]{escape(text)}[/]", highlight=False, soft_wrap=not self._live
         )
+
+    def took(self, times: PhaseTimes) -> None:
+        """Print where the time of a phase went, and what holds it up."""
+        if not times.stages:
+            return
+        spent = {name: each.seconds for name, each in times.stages.items()}
+        own = {name: seconds for name, seconds in spent.items() if name not in LOADING}
+        own["rest"] = rest(times.seconds, spent)
+        beside = [f"{name} {duration(spent[name])}" for name in LOADING if name in spent]
+        shares = ", ".join(
+            f"{name} {100 * seconds / max(times.seconds, 1e-9):.0f} %"
+            for name, seconds in sorted(own.items(), key=lambda each: -each[1])
+        )
+        loaders = f"; loader threads, all together: {', '.join(beside)}" if beside else ""
+        title = PHASES.get(times.phase, times.phase)
+        self._print(f"{title} took {duration(times.seconds)}: {shares}{loaders}")
+        self._print(f"  {bottleneck(times.seconds, spent)}")
+
+    @property
+    def _is_study(self) -> bool:
+        """Whether it is known what there is to do in all."""
+        return any(work.steps or work.scores for work in self._tally.work.values())
+
+    def _tell_whole(self) -> None:
+        """Show how far the study is, once a second: it takes a moment to add up."""
+        now = time.monotonic()
+        if self._live and self._is_study and now - self._tallied >= 1:
+            self._tallied = now
+            self._bars.update(self._phase, figures=self._tally.line)
+
+    def _print(self, line: str) -> None:
+        """Print a line of text."""
+        self._console.print(escape(line), highlight=False, soft_wrap=not self._live)
 
     def _say(self, first: str = "") -> None:
         """Print how the job stands."""

@@ -139,6 +139,26 @@ ShardOption = Annotated[
 ]
 
 
+LogOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--log",
+        metavar="FILE",
+        help="Append every event to this file, one JSON object a line.",
+        show_default="none is written",
+    ),
+]
+TensorBoardOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--tensorboard",
+        metavar="FOLDER",
+        help="Write training curves here for TensorBoard, which the extra tensorboard installs.",
+        show_default="none are written",
+    ),
+]
+
+
 def read_study(
     target: Target,
     detectors: DetectorsOption = None,

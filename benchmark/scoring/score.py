@@ -92,8 +92,8 @@ def score(
             for unit, table in scored:
                 with timed("write", count=len(table)):
                     store.add(unit, table)
-                engine.progress.unit(unit.title)
                 engine.progress.advance(len(table))
+                engine.progress.unit(unit.title)
         engine.progress.finish()
         for model in group.models:
             if model in gaps:

@@ -1,15 +1,14 @@
 """A worker's sitting at a study: he joins a run, does what no other does, and the last ends it."""
 
-import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
 from benchmark.data.source import ImageSource
-from benchmark.environment import EnergyMeter, environment, process_count, provenance
+from benchmark.environment import environment, process_count
 from benchmark.errors import BenchmarkError
 from benchmark.executors import WHOLE, Executor, create_executor
 from benchmark.executors.gaps import GapNotes
@@ -25,11 +24,16 @@ from benchmark.study.resolved import ResolvedStudy
 from benchmark.study.samples import refuse_changed, run_samples
 from benchmark.study.settings import Settings
 from benchmark.study.sharing import SharedFolder, wait_for
+from benchmark.study.speeds import keep_speeds
+from benchmark.study.stopwatch import Stopwatch
+from benchmark.study.work import work_of
 from benchmark.training.engine import Engine
 from benchmark.training.store import ModelStore
 from leaderboard.report import PAGE, report
 from protocols.gaps import Gap, Noted
+from results.errors import ResultError
 from results.files import atomic_write, json_text, read_json
+from results.host import HOST
 from results.sealing import seal_run
 from results.store import read_model, read_run, write_model, write_run, write_samples
 
@@ -83,11 +87,11 @@ def sit(
     with create_executor(settings.executor, work) as executor:
         sitting = _Sitting(plan, engine, settings, folder, executor)
         while True:
-            busy = sitting.work()
+            busy = sitting.work_or_tell()
             if busy and settings.share is None:
                 _wait(busy, settings.progress)
                 continue
-            sitting.write_host()
+            sitting.tell_host()
             with folder.held_last(wait=settings.share is None) as last:
                 if not last:
                     return Ended(settings.out / PAGE, whole=False)
@@ -157,8 +161,18 @@ class _Sitting:
             progress=settings.progress,
         )
         self._gaps: dict[str, Gap] = {}
-        self._clock, self._meter = _Clock(), EnergyMeter(engine.device)
+        self._progress.study(work_of(self._scores, plan, engine))
+        self._watch = Stopwatch(engine)
         self._again = False
+
+    def work_or_tell(self) -> list[Busy]:
+        """Do as ``work``; what a sitting took that is stopped is told too."""
+        try:
+            return self.work()
+        except BaseException:
+            with suppress(OSError, ResultError):  # the reason is told, not what that leads to
+                self.write_host(stopped=True)
+            raise
 
     def work(self) -> list[Busy]:
         """Train and score what no other worker is at; give what the others are at."""
@@ -167,9 +181,9 @@ class _Sitting:
         while in_training and process_count() > 1:
             _wait(in_training, self._progress)
             in_training = self._train()
-        self._clock.lap("train")
+        self._watch.lap("train")
         in_scoring = self._score({busy.name for busy in in_training})
-        self._clock.lap("score")
+        self._watch.lap("score")
         self._again = True
         return in_training + in_scoring
 
@@ -231,15 +245,27 @@ class _Sitting:
                 found[entry.model] = Noted(text=there.gap or "")
         return found
 
-    def write_host(self) -> None:
+    def tell_host(self) -> None:
+        """Say what the work took, and keep it."""
+        for times in self._watch.phases.values():
+            self._progress.took(times)
+        engine = self._engine
+        try:
+            keep_speeds(
+                engine.models.root,
+                engine.device,
+                self._plan.jobs,
+                self._watch.phases,
+                self._watch.spent,
+            )
+        except BenchmarkError as error:
+            self._progress.note(str(error))
+        self.write_host()
+
+    def write_host(self, *, stopped: bool = False) -> None:
         """Add this sitting to ``host.json``, where all that depends on clock and host stands."""
-        clock, models = self._clock, self._engine.models
-        sitting: dict[str, Any] = {
-            "began": clock.began, "seconds": clock.seconds, **provenance(self._engine.device)
-        }  # fmt: skip
-        if (joules := self._meter.joules()) is not None:
-            sitting["energy_joules"] = joules
-        path = self._out / "host.json"
+        models, sitting = self._engine.models, self._watch.read(stopped=stopped)
+        path = self._out / HOST
         with self._folder.held():
             empty: dict[str, Any] = {"sittings": [], "models": {}}
             told = read_json(path) if path.is_file() else empty
@@ -296,18 +322,3 @@ def _state_models(out: Path, plan: Plan, models: ModelStore) -> None:
                 )
             named |= {"scores": before.scores, "scored": before.scored}
         write_model(out, stored.model_copy(update=named))
-
-
-class _Clock:
-    """Wall time of the phases of this sitting."""
-
-    def __init__(self) -> None:
-        self.began = datetime.now(UTC).isoformat(timespec="seconds")
-        self.seconds: dict[str, float] = {}
-        self._last = time.monotonic()
-
-    def lap(self, name: str) -> None:
-        """Add the time since the last lap."""
-        now = time.monotonic()
-        self.seconds[name] = round(self.seconds.get(name, 0.0) + now - self._last, 3)
-        self._last = now

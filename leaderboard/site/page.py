@@ -139,6 +139,8 @@ def render(
     headline: Headline,
     sections: Sequence[ProtocolSection],
     figures: Mapping[FigurePlace, Sequence[Picture]],
+    *,
+    times: str | None = None,
 ) -> str:
     """Write the page.
 
@@ -147,6 +149,7 @@ def render(
         headline: Who leads.
         sections: What it shows, protocol by protocol.
         figures: Those of the run, by where they stand.
+        times: The page that says where the time went, if there is one.
 
     Returns:
         HTML with style and script inside, that shows figures of the folder beside it; names are
@@ -181,6 +184,7 @@ def render(
             forms=_by(rows, lambda facts: facts.scored or ""),
             imported=[(row.label, row.facts.imported) for row in rows if row.facts.imported],
             counts=_counts(contents),
+            times=times,
             **sealed(["style.css"], ["tables.js"]),
         )
     )
