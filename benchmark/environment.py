@@ -142,6 +142,24 @@ def keep_freed_memory() -> bool:
     return bool(kept)
 
 
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Tell whether torch raised an error for want of memory, on a card or beside it."""
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError) or _NO_MEMORY in str(error)
+
+
+_NO_MEMORY = "DefaultCPUAllocator: can't allocate memory"
+
+
+def home() -> Path:
+    """Give the folder of what runs share: models, the embedded set, copies of what was fetched."""
+    import platformdirs
+
+    named = os.environ.get("FORGERYBENCH_HOME")
+    return Path(named) if named else Path(platformdirs.user_cache_dir("forgerybench"))
+
+
 ROOT = Path(__file__).parents[1]
 DISTRIBUTION = "forgerybench"
 

@@ -14,9 +14,9 @@ import torch
 import typer
 
 from benchmark.cli.console import reports_errors
-from benchmark.cli.signals import Stopped
 from benchmark.data.indexing import index_folder
 from benchmark.errors import ManifestError
+from benchmark.stopping import Stopped
 from detectors.weights import save, writing
 from results.files import atomic_write
 from tests.small_data import write_dataset, write_recipe

@@ -13,10 +13,12 @@ from rich.console import Console
 
 from benchmark.cli.display import Display
 from benchmark.cli.log import JsonLog
+from benchmark.cli.preview import preview
 from benchmark.cli.tally import Tally, duration, memory_bytes
 from benchmark.cli.telling import telling
 from benchmark.errors import BenchmarkError
 from benchmark.progress import ModelWork, Progress, Several
+from benchmark.study.resolved import resolve
 from benchmark.timing import PhaseTimes, Spent
 from leaderboard.report import report
 from results.errors import ResultError
@@ -24,6 +26,7 @@ from results.host import read_sittings
 from results.stages import bottleneck, rest
 from tests.small_data import write_dataset, write_recipe
 from tests.small_study import run
+from tests.small_study import study as small_study
 
 WORK = {
     "a": ModelWork(title="A", steps=100, scores=30, cells=2, step_seconds=0.5, score_seconds=0.1),
@@ -369,6 +372,15 @@ def test_what_was_measured_is_known_to_the_next_study(finished: Path, tmp_path: 
         assert work.scores > 0
         assert work.step_seconds > 0
         assert work.score_seconds > 0
+    # Nothing is left in the run that is there; in another one all is left to score.
+    for out, said in ((tmp_path / "run", "about 0.0 s at most on "), (None, "s at most on cpu ")):
+        resolved = resolve(small_study(recipe), manifest)
+        *_, what = preview(resolved, out=out, store=store, device="cpu")[-1].rows
+        assert what[0] == "time"
+        assert said in what[1]
+    *_, what = preview(resolved, store=store, device="cpu", threads=63)[-1].rows
+    assert what[1].startswith("not known: none of these was trained or scored before on cpu (")
+    assert what[1].endswith(", 63 threads")
     (store / "speeds.json").write_text("[]")
     with pytest.raises(BenchmarkError, match=r"speeds\.json: holds no speeds .* remove it"):
         run(manifest, recipe, tmp_path / "other", told, store=store)

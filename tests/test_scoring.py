@@ -16,7 +16,7 @@ from benchmark.data.source import ImageSource, Sample
 from benchmark.progress import Progress
 from benchmark.scoring import store as store_module
 from benchmark.scoring import units
-from benchmark.scoring.score import KEEP_BYTES, _Kept, score
+from benchmark.scoring.score import KEEP_BYTES, PART_SECONDS, _Kept, score
 from benchmark.scoring.store import ScoreStore
 from benchmark.scoring.units import Group, ReadScores, Unit, plan_groups
 from benchmark.study.samples import verified_samples
@@ -82,6 +82,7 @@ def run(
     *,
     workers: int | None = None,
     keep_bytes: int = KEEP_BYTES,
+    part_seconds: float = PART_SECONDS,
 ) -> None:
     engine = Engine(
         source=source,
@@ -96,7 +97,15 @@ def run(
     for model in MODELS:
         if not (out / "models" / f"{model}.json").is_file():
             write_model(out, facts_of(model))
-    score(groups, engine, ScoreStore(out), load, noise_seed=7, keep_bytes=keep_bytes)  # type: ignore[arg-type]
+    score(
+        groups,
+        engine,
+        ScoreStore(out),
+        load,  # type: ignore[arg-type]
+        noise_seed=7,
+        keep_bytes=keep_bytes,
+        part_seconds=part_seconds,
+    )
 
 
 def facts_of(model: str) -> ModelFacts:
@@ -116,6 +125,27 @@ def nothing() -> ReadScores:
 def merged(out: Path) -> str:
     ScoreStore(out).merge(list(MODELS))
     return content_hash(load_scores(out))
+
+
+def test_a_unit_that_takes_long_is_stored_model_by_model_and_none_is_scored_again(
+    source: Counting, tmp_path: Path
+) -> None:
+    needs = needs_of(source)
+    groups = plan_groups(source.samples, needs, nothing(), 8)
+    run(source, tmp_path / "whole", groups)
+    run(source, tmp_path / "parts", groups, part_seconds=-1)
+    counts = {name: len(list((tmp_path / name / "units").iterdir())) for name in ("whole", "parts")}
+    units = [unit for group in groups for unit in group.units]
+    assert counts == {"whole": len(units), "parts": sum(len(unit.rows) for unit in units)}
+    assert counts["parts"] > counts["whole"]
+    # Were it killed after a part, the models that are in it are not scored again.
+    for path in sorted((tmp_path / "parts" / "units").iterdir())[1::2]:
+        path.unlink()
+    done = ScoreStore(tmp_path / "parts").done(list(MODELS))
+    left = plan_groups(source.samples, needs, done, 8)
+    assert sum(len(unit.rows) for group in left for unit in group.units) == counts["parts"] // 2
+    run(source, tmp_path / "parts", left)
+    assert merged(tmp_path / "parts") == merged(tmp_path / "whole")
 
 
 def test_what_is_needed_is_scored_and_nothing_else(source: Counting, tmp_path: Path) -> None:

@@ -135,9 +135,9 @@ def quickstart(
 ) -> None:
     """Run the whole benchmark on an embedded synthetic set: no download, a few minutes on a CPU."""
     with doing("Starting"):
+        from benchmark.environment import home
         from benchmark.study.schema import load_study
         from benchmark.synthetic.generate import EMBEDDED_VERSION
-        from benchmark.training.store import home
     manifest = draw_embedded(home() / f"embedded-{EMBEDDED_VERSION}")
     say(f"Synthetic set: {manifest}")
     _run(load_study("quickstart"), manifest, out=out, store=store, threads=threads)
@@ -197,6 +197,8 @@ def plan(
     ] = None,
     store: StoreOption = None,
     allow_missing: MissingOption = False,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
 ) -> None:
     """Print what a run would train, score and decode; do none of it."""
     from benchmark.study.binding import check_folder
@@ -209,7 +211,7 @@ def plan(
     with doing("Reading the study and its data"):  # torch takes a while to load
         from benchmark.cli.preview import preview
 
-        tables = preview(resolved, out=out, store=store)
+        tables = preview(resolved, out=out, store=store, device=device, threads=threads)
     for table in tables:
         print_table(table.title, table.columns, table.rows, table.note)
 

@@ -34,9 +34,10 @@ def data_audit(
     from benchmark.data.audit.audit import audit
     from benchmark.data.audit.page import check_place, write_audit
     from benchmark.data.manifest import read_manifest
+    from benchmark.data.remote import local_manifest
 
     check_place(out)
-    found = read_manifest(manifest)
+    found = read_manifest(local_manifest(manifest))
     with Display(error_console) as display:
         display.phase("check", 1)
         display.job(f"reading {found.name}", len(found.samples))

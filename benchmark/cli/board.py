@@ -21,7 +21,9 @@ board_app = typer.Typer(no_args_is_help=True, help="A leaderboard over runs and 
 def build(
     sources: Annotated[
         list[Path] | None,
-        typer.Argument(help="Folders of runs, folders of entries, files of entries."),
+        typer.Argument(
+            help="Folders or addresses (s3://...) of runs, folders of entries, files of entries."
+        ),
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the site.")] = Path("site"),
     name: Annotated[str, typer.Option("--name", help="The board's heading.")] = (
@@ -32,10 +34,12 @@ def build(
     ] = False,
 ) -> None:
     """Make a static site of a board: it opens from a folder and asks no other host for anything."""
+    from benchmark.data.remote import local_run
     from leaderboard.board.build import build_board, gather, with_reported
     from results.literature import read_literature
 
-    entries = with_reported(gather(sources or ()), read_literature() if reported else None)
+    here = [local_run(source) for source in sources or ()]
+    entries = with_reported(gather(here), read_literature() if reported else None)
     page = build_board(entries, out, name=name)
     out_console.print(f"Board: {page} ({len(entries)} entries)", highlight=False, soft_wrap=True)
 

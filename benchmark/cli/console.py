@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmark.cli.limits import is_refused
-from benchmark.cli.signals import Stopped
 from benchmark.errors import BenchmarkError
+from benchmark.stopping import Stopped
 from detectors.errors import DetectorError
 from leaderboard.errors import LeaderboardError
 from protocols.errors import ProtocolError

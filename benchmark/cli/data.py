@@ -48,8 +48,9 @@ def data_check(manifest: Annotated[Path, typer.Argument(help="A manifest file.")
     from benchmark.data.checking import check
     from benchmark.data.duplicates import twins
     from benchmark.data.manifest import read_manifest
+    from benchmark.data.remote import local_manifest
 
-    found = read_manifest(manifest)
+    found = read_manifest(local_manifest(manifest))
     with Display(error_console) as display:
         display.phase("check", 1)
         display.job(f"reading {found.name}", len(found.samples))
@@ -74,8 +75,9 @@ def data_show(manifest: Annotated[Path, typer.Argument(help="A manifest file.")]
     """Count a manifest's samples by source, generator and split, and warn of overlaps."""
     from benchmark.data.checking import overview
     from benchmark.data.manifest import read_manifest
+    from benchmark.data.remote import local_manifest
 
-    found = read_manifest(manifest)
+    found = read_manifest(local_manifest(manifest))
     summary = overview(found.samples)
     columns = [str(name) for name in summary.counts.columns]
     rows = [[str(value) for value in row] for row in summary.counts.itertuples(index=False)]

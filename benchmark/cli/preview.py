@@ -1,18 +1,24 @@
 """What a run would do, as tables; none of it is done."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from benchmark.cli.tally import duration
 from benchmark.data.images import file_of
+from benchmark.data.remote import RemoteRoot
+from benchmark.environment import resolve_device
+from benchmark.progress import ModelWork
 from benchmark.scoring.store import ScoreStore
 from benchmark.study.checks import check_detectors
 from benchmark.study.planning import Plan, left_to_score, make_plan, nothing_to_train
 from benchmark.study.resolved import ResolvedStudy
 from benchmark.study.samples import MISSING_HASH
+from benchmark.study.speeds import Speeds, read_speeds
+from benchmark.study.work import work_of
 from benchmark.training.store import ModelStore, default_store
 from leaderboard.tables.ablation import prompt_count
 from leaderboard.tables.cells import number_range
@@ -46,7 +52,12 @@ class PlanTable:
 
 
 def preview(
-    resolved: ResolvedStudy, *, out: Path | None = None, store: Path | None = None
+    resolved: ResolvedStudy,
+    *,
+    out: Path | None = None,
+    store: Path | None = None,
+    device: str = "auto",
+    threads: int | None = None,
 ) -> list[PlanTable]:
     """Tell what ``run`` would train, decode and score.
 
@@ -57,6 +68,9 @@ def preview(
         resolved: The study on its data.
         out: The run's folder, if it may have scores already.
         store: The store of trained models; the user's cache folder if left out.
+        device: Where it would be computed: the time it takes is estimated from what earlier runs
+            took there.
+        threads: CPU threads; None: torch's own choice.
 
     Raises:
         BenchmarkError: As in ``benchmark.run``.
@@ -72,26 +86,32 @@ def preview(
             _test_table(expansion, plan, _looked_for(plan.resolved.samples, found)),
             *_overlap_tables(found, expansion.protocol.title),
         ]
-    return [*tables, _work_table(plan, models, out)]
+    speeds = read_speeds(models.root, resolve_device(device), threads)
+    return [*tables, _work_table(plan, models, out, speeds)]
 
 
 def _unverified(resolved: ResolvedStudy) -> pd.DataFrame:
     """Take the manifests at their word, but for files that are not there; hash what is unstated."""
     samples, roots = resolved.samples, resolved.roots
-    paths = [
-        roots[dataset] / file_of(sample_id)
-        for dataset, sample_id in zip(samples["dataset"], samples["sample_id"], strict=True)
-    ]
-    there = [path.is_file() for path in paths]
+    named = zip(samples["dataset"], samples["sample_id"], samples["sha256"], strict=True)
+    paths = [_path(roots[dataset], file_of(name), stated) for dataset, name, stated in named]
+    there = [path is None or path.is_file() for path in paths]
     files = zip(paths, there, samples["sha256"], strict=True)
     with ThreadPoolExecutor(_WORKERS) as pool:
         digests = list(pool.map(lambda file: _digest(*file), files))
     return samples.assign(sha256=digests, problem=["" if found else "missing" for found in there])
 
 
-def _digest(path: Path, there: bool, stated: str) -> str:
+def _path(root: Path, name: str, stated: str) -> Path | None:
+    """Find a file; None if it is on an object store and nothing of it need be fetched."""
+    if not isinstance(root, RemoteRoot):
+        return root / name
+    return None if stated else root.find(name)
+
+
+def _digest(path: Path | None, there: bool, stated: str) -> str:
     """Give the sha256 of a file, as the manifest states it or else by reading it."""
-    return stated or (file_hash(path) if there else MISSING_HASH)
+    return stated or (file_hash(path) if path is not None and there else MISSING_HASH)
 
 
 def _training_table(expansion: Expansion, plan: Plan) -> PlanTable:
@@ -224,7 +244,7 @@ def _overlap_tables(found: Sequence[Overlap], title: str) -> list[PlanTable]:
     ]
 
 
-def _work_table(plan: Plan, models: ModelStore, out: Path | None) -> PlanTable:
+def _work_table(plan: Plan, models: ModelStore, out: Path | None, speeds: Speeds) -> PlanTable:
     """Show what is left to do."""
     there = [model for model in plan.jobs if models.has(model)]
     groups = left_to_score(ScoreStore(out or Path("nowhere-yet")), plan)
@@ -238,11 +258,32 @@ def _work_table(plan: Plan, models: ModelStore, out: Path | None) -> PlanTable:
         ["groups of models", str(len(groups))],
         ["images to decode for scoring", str(decodes)],
         ["disk for scores", f"about {_bytes(scores * _BYTES_A_SCORE)}"],
+        ["time", _expected(work_of(groups, plan, models, speeds), speeds)],
     ]
     reasons = nothing_to_train(plan.resolved)
     notes = [f"There is nothing to train, so run refuses: {'; '.join(reasons)}"] if reasons else []
     notes += plan.resolved.notes
     return PlanTable(title="Work", columns=["what", "how much"], rows=rows, note="\n".join(notes))
+
+
+def _expected(work: Mapping[str, ModelWork], speeds: Speeds) -> str:
+    """Say how long the work takes by what earlier runs took on the same device; never a guess."""
+    steps = {each.title for each in work.values() if each.steps and each.step_seconds is None}
+    scores = {each.title for each in work.values() if each.scores and each.score_seconds is None}
+    wanted = sum(bool(each.steps) + bool(each.scores) for each in work.values())
+    where = f"on {speeds.device}, by what the same kinds of models took there before"
+    if len(steps) + len(scores) == wanted and wanted:
+        return f"not known: none of these was trained or scored before on {speeds.device}"
+    known = sum(
+        each.steps * (each.step_seconds or 0) + each.scores * (each.score_seconds or 0)
+        for each in work.values()
+    )
+    if not steps and not scores:
+        return f"about {duration(known)} at most {where}"
+    first = sorted(steps | scores)[0]
+    return f"more than {duration(known)} {where}; not known: {first}" + (
+        f" and {len(steps | scores) - 1} more" if len(steps | scores) > 1 else ""
+    )
 
 
 def _bytes(number: int) -> str:

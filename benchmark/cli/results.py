@@ -28,7 +28,7 @@ results_app = typer.Typer()
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Replace what --out would write if it is there.")
 ]
-RunArgument = Annotated[Path, typer.Argument(help="Folder of a run.")]
+RunArgument = Annotated[Path, typer.Argument(help="Folder or address (s3://...) of a run.")]
 
 
 @results_app.command()
@@ -54,12 +54,13 @@ def compare(
     force: ForceOption = False,
 ) -> None:
     """Compare the AUC of two detectors on the same samples, cell by cell."""
+    from benchmark.data.remote import local_run
     from results.comparing import compare_detectors, comparison_frame
     from results.files import csv_table, refuse_existing
 
     refuse_existing(*([out] if out else []), force=force)
     found = compare_detectors(
-        run,
+        local_run(run),
         left,
         right,
         protocols=read_list(protocols),
@@ -161,10 +162,11 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check that a run is what it was sealed as, and that its records follow from its scores."""
+    from benchmark.data.remote import local_run
     from benchmark.training.store import default_store
     from results.verifying import verify as carry_out
 
-    found = carry_out(run, store or default_store())
+    found = carry_out(local_run(run), store or default_store())
     if as_json:
         faults = [fault._asdict() for fault in found.faults]
         say(json.dumps({"run": str(run), "faults": faults, "notes": found.notes}, indent=1))
@@ -204,9 +206,11 @@ def export(
     force: ForceOption = False,
 ) -> None:
     """Write a run's numbers for other tools."""
+    from benchmark.data.remote import local_run
     from results.exports import to_csv, to_eval_results, to_eval_yaml, to_json, to_model_index
     from results.files import refuse_existing
 
+    run = local_run(run)
     if form == "scores":
         _export_scores(run, out, model, force)
         return
@@ -274,10 +278,11 @@ def inspect(
 ) -> None:
     """Show the images that a detector is surest about, and wrong."""
     from benchmark.analysis.inspection import inspect as carry_out
+    from benchmark.data.remote import local_run
     from leaderboard.figures.hardest import TITLES
 
     found = carry_out(
-        run,
+        local_run(run),
         cell,
         detector=detector,
         seed=seed,

@@ -4,24 +4,13 @@ import os
 import signal
 from types import FrameType
 
-SIGNALS = ("SIGTERM", "SIGHUP")
+from benchmark.stopping import tell
 
-
-class Stopped(KeyboardInterrupt):
-    """The system told this process to stop: its queue, its terminal or its clock.
-
-    Attributes:
-        code: Exit code: 128 and the number of the signal.
-    """
-
-    def __init__(self, number: int) -> None:
-        """Say which signal it was."""
-        super().__init__()
-        self.code = 128 + number
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 def stop_when_told() -> None:
-    """Have every command end in order: what is half done is dropped, what is done stays.
+    """Have every command end in order: what is soon done is finished, what is done stays.
 
     A signal that is ignored, as under ``nohup``, stays so. Processes that this one forks end at
     once, as they would have done without this.
@@ -30,7 +19,8 @@ def stop_when_told() -> None:
 
     def stop(number: int, _: FrameType | None) -> None:
         if os.getpid() == own:
-            raise Stopped(number)
+            tell(number)
+            return
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 

@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,8 +43,8 @@ class Tally(Progress):
         self.trained, self.scores, self.cells = 0, 0, 0
         self._phase, self._models = "", tuple[str, ...]()
         self._steps: Counter[str] = Counter()
-        self._seconds: Counter[str] = Counter()  # that this study took, by phase
-        self._model_seconds: Counter[str] = Counter()  # in training
+        self._seconds: defaultdict[str, float] = defaultdict(float)  # by phase
+        self._model_seconds: defaultdict[str, float] = defaultdict(float)  # in training
         self._trained: set[str] = set()
         self._together: tuple[int, int] | None = None  # models done and in all, of one job
         self._last = 0.0
@@ -122,7 +122,7 @@ class Tally(Progress):
 
     def _own_pace(self, model: str) -> float | None:
         """Give the seconds of a step of the training under way."""
-        took = self._model_seconds[model]
+        took = self._model_seconds.get(model)
         return took / self._steps[model] if took and self._steps[model] else None
 
     def _scoring_left(self) -> float | None:

@@ -23,6 +23,7 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from benchmark.data.content import check_content, check_large_content
 from benchmark.data.foreign import foreign_kind
 from benchmark.data.packs import PackedRoot, Span, read_span
+from benchmark.data.remote import RemoteRoot
 from benchmark.data.roots import LinkedRoot
 from benchmark.errors import ImageError
 from detectors.files import file_facts, video_facts
@@ -189,6 +190,8 @@ def locate(root: Path, sample_id: str) -> Place:
 
 def _file(root: Path, name: str) -> Path:
     """Find a file inside ``root``."""
+    if isinstance(root, RemoteRoot):
+        return root.find(name)
     base = Path(os.path.realpath(root))
     path = root / name
     try:

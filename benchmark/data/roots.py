@@ -1,8 +1,10 @@
 """The folder that a manifest's paths start from, and where it stands when it lies elsewhere."""
 
-from pathlib import Path, PosixPath
+from pathlib import Path, PosixPath, PurePosixPath
 
 from benchmark.data.packs import is_pack, open_pack
+from benchmark.data.remote import RemoteRoot, address_of_root, remote_root
+from benchmark.errors import ManifestError
 
 
 class LinkedRoot(PosixPath):
@@ -44,7 +46,26 @@ def root_of(manifest: Path, root: str | None, *, links: bool) -> Path:
     Raises:
         ManifestError: It is a pack, and damaged.
     """
+    address = address_of_root(manifest)
+    if address is not None:
+        return _remote(manifest, root, address)
     folder = manifest.parent if root is None else manifest.parent / root
     if is_pack(folder):
         return open_pack(folder, links=links)
     return LinkedRoot(folder) if links else folder
+
+
+def _remote(manifest: Path, root: str | None, address: str) -> RemoteRoot:
+    """Give the root of a manifest that was fetched: its folder there, or one below it.
+
+    Raises:
+        ManifestError: The manifest names another place: nothing is fetched from there.
+    """
+    if root is None:
+        return remote_root(manifest.parent, address)
+    if root.startswith("/") or ".." in PurePosixPath(root).parts or ":" in root:
+        raise ManifestError(
+            f"{address}/{manifest.name}: states that its images lie in '{root}'; from an address "
+            "only what lies below the manifest's folder is fetched"
+        )
+    return remote_root(manifest.parent / root, f"{address}/{root}")

@@ -7,13 +7,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from benchmark.environment import is_out_of_memory
 from benchmark.errors import BenchmarkError
 from benchmark.progress import Progress
 from benchmark.timing import timed
 from detectors.base import Detector, Known
 from detectors.catalog import is_of_catalog
-
-_NO_MEMORY = "DefaultCPUAllocator: can't allocate memory"
 
 
 class Forward:

@@ -1,7 +1,9 @@
 """Scores units: images are decoded, changed and prepared once for all models of a group."""
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from itertools import product
 from threading import Lock
 from typing import TypeVar
@@ -21,6 +23,7 @@ from benchmark.scoring.loading import load_group, surrogate_of
 from benchmark.scoring.ready import Form
 from benchmark.scoring.store import ScoreStore
 from benchmark.scoring.units import Group, Surrogates, Unit
+from benchmark.stopping import finishing, stop_if_told
 from benchmark.timing import timed
 from benchmark.training.engine import Engine
 from detectors.base import Detector, Known
@@ -38,6 +41,8 @@ KEEP_BYTES = 1 << 30
 # of numbers of 10 bits (8 in bfloat16): by a share of itself, and by as much where it is near 0.
 _ALONE = {"float32": 0.02, "bfloat16": 0.1}
 _STRIPES = 64
+# What a unit takes with a few large networks on a CPU must not be lost when it is stopped.
+PART_SECONDS = 20.0
 
 Prepared = dict[Transform, Tensor]
 """One image as the input of detectors with these transforms."""
@@ -54,6 +59,7 @@ def score(
     surrogates: Surrogates | None = None,
     keep_bytes: int = KEEP_BYTES,
     forms: dict[str, Form] | None = None,
+    part_seconds: float = PART_SECONDS,
 ) -> dict[str, Gap]:
     """Compute and store every unit of ``groups``.
 
@@ -67,6 +73,7 @@ def score(
         keep_bytes: Of decoded images that are kept for the next conditions at most. Scores do not
             depend on it.
         forms: In which models score, by id, if that is known; what is found out is added.
+        part_seconds: A unit that takes longer is stored in parts, of some models each.
 
     Returns:
         By model id, why it is left out: a score of it, or of the model that its attacks are made
@@ -86,14 +93,16 @@ def score(
             surrogates=surrogates,
             noise_seed=noise_seed,
             keep_bytes=keep_bytes,
+            part_seconds=part_seconds,
             gaps=gaps,
         )
-        with closing(scorer.scored()) as scored:
+        with closing(scorer.scored()) as scored, finishing(engine.progress.note):
             for unit, table in scored:
                 with timed("write", count=len(table)):
                     store.add(unit, table)
                 engine.progress.advance(len(table))
                 engine.progress.unit(unit.title)
+                stop_if_told()
         engine.progress.finish()
         for model in group.models:
             if model in gaps:
@@ -114,13 +123,14 @@ class _Scorer:
         surrogates: Surrogates,
         noise_seed: int,
         keep_bytes: int,
+        part_seconds: float,
         gaps: dict[str, Gap],
     ) -> None:
         """Score a group; what happens to its models is added to ``gaps``.
 
         ``models`` are in the form that scores, ``trained`` give gradients.
         """
-        self._gaps = gaps
+        self._gaps, self._part_seconds = gaps, part_seconds
         self._units, self._source, self._models = group.units, engine.source, models
         self._trained = trained
         self._surrogates, self._noise_seed = surrogates, noise_seed
@@ -142,9 +152,22 @@ class _Scorer:
         with closing(self._load(wanted_image, _size)) as loaded:
             for unit, prepared in zip(self._units, loaded, strict=True):
                 scores = self._attacks(unit) if unit.is_attack else self._scores(unit, prepared)
-                good = [scores[model] for model in unit.rows if model not in self._gaps]
-                if good:
-                    yield unit, pd.concat(good, ignore_index=True)
+                yield from self._parts(unit, scores)
+
+    def _parts(
+        self, unit: Unit, scores: Iterable[tuple[str, pd.DataFrame]]
+    ) -> Iterator[tuple[Unit, pd.DataFrame]]:
+        """Give the scores of a unit whole; where that takes long, those of some models first."""
+        ready: dict[str, pd.DataFrame] = {}
+        began = time.monotonic()
+        for model, table in scores:
+            if model not in self._gaps:
+                ready[model] = table
+            if ready and time.monotonic() - began > self._part_seconds:
+                yield _of_models(unit, ready)
+                ready, began = {}, time.monotonic()
+        if ready:
+            yield _of_models(unit, ready)
 
     def _load(
         self, batches: Iterable[Sequence[WantedImage[T]]], size: Callable[[T], int]
@@ -181,21 +204,21 @@ class _Scorer:
             for row in rows
         ]
 
-    def _scores(self, unit: Unit, prepared: Sequence[Prepared]) -> dict[str, pd.DataFrame]:
+    def _scores(
+        self, unit: Unit, prepared: Sequence[Prepared]
+    ) -> Iterator[tuple[str, pd.DataFrame]]:
         """Score the images of a unit by each model."""
-        images, tables = unit.images, {}
+        images = unit.images
         for model, rows in unit.rows.items():
             if model in self._gaps:
                 continue
             transform = self._models[model].transform
             places = np.searchsorted(images, rows).tolist()
             inputs = [prepared[place][transform] for place in places]
-            tables[model] = self._table(unit, model, rows, inputs)
-        return tables
+            yield model, self._table(unit, model, rows, inputs)
 
-    def _attacks(self, unit: Unit) -> dict[str, pd.DataFrame]:
+    def _attacks(self, unit: Unit) -> Iterator[tuple[str, pd.DataFrame]]:
         """Score the images that are made against each model, or against a surrogate."""
-        tables = {}
         for attacked_model, rows, all_victims in self._victims(unit):
             if (reason := self._gaps.get(attacked_model)) is not None:
                 gap = NoSurrogate(surrogate=attacked_model, reason=reason)
@@ -208,8 +231,7 @@ class _Scorer:
             inputs = self._attacked(unit.condition, detector, rows, transforms)
             for victim in victims:
                 prepared = inputs[self._models[victim].transform]
-                tables[victim] = self._table(unit, victim, rows, prepared)
-        return tables
+                yield victim, self._table(unit, victim, rows, prepared)
 
     def _victims(self, unit: Unit) -> list[tuple[str, Rows, list[str]]]:
         """Give each model that is attacked, on which rows, and whose scores that gives.
@@ -321,6 +343,12 @@ class _Kept:
             if self._uses[row] > 0 and pixels.nbytes <= self._left:
                 self._left -= pixels.nbytes
                 self._images[row] = pixels
+
+
+def _of_models(unit: Unit, tables: Mapping[str, pd.DataFrame]) -> tuple[Unit, pd.DataFrame]:
+    """Give a unit's part of some models, with their scores."""
+    part = replace(unit, rows={model: unit.rows[model] for model in tables})
+    return part, pd.concat(list(tables.values()), ignore_index=True)
 
 
 def _size(prepared: Prepared) -> int:

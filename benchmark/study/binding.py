@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmark.data.manifest import Manifest, check_path, read_manifest
+from benchmark.data.remote import local_manifest
 from benchmark.errors import BenchmarkError
 from benchmark.study.schema import Study
 from protocols.schema import Protocol, load_protocol
@@ -68,6 +69,7 @@ def bound_paths(
     """
     roles = roles_of(protocols)
     if isinstance(data, (str, Path)):
+        data = local_manifest(data)
         if len(roles) != 1:
             raise BenchmarkError(
                 f"the roles {', '.join(roles)} need a manifest each: --data ROLE=MANIFEST"
@@ -75,6 +77,7 @@ def bound_paths(
         data = {roles[0]: data}
     elif roles == [GENERIC] and len(data) == 1:
         data = {GENERIC: next(iter(data.values()))}  # its name is the user's own word for it
+    data = {role: local_manifest(manifest) for role, manifest in data.items()}
     unknown = sorted(set(data) - set(roles))
     if unknown:
         raise BenchmarkError(f"no role is called '{unknown[0]}'; the roles are {', '.join(roles)}")

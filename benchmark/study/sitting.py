@@ -17,6 +17,7 @@ from benchmark.executors.tasks import LOCKS, Work
 from benchmark.locks import Locks
 from benchmark.progress import Progress
 from benchmark.scoring.store import ScoreStore
+from benchmark.stopping import stop_if_told
 from benchmark.study.folder import entry_key, run_facts
 from benchmark.study.gaps import refuse_left_out, with_gaps, without, without_surrogates
 from benchmark.study.planning import Plan, left_to_score, make_plan, refuse_nothing
@@ -24,7 +25,7 @@ from benchmark.study.resolved import ResolvedStudy
 from benchmark.study.samples import refuse_changed, run_samples
 from benchmark.study.settings import Settings
 from benchmark.study.sharing import SharedFolder, wait_for
-from benchmark.study.speeds import keep_speeds
+from benchmark.study.speeds import keep_speeds, read_speeds
 from benchmark.study.stopwatch import Stopwatch
 from benchmark.study.work import work_of
 from benchmark.training.engine import Engine
@@ -161,14 +162,19 @@ class _Sitting:
             progress=settings.progress,
         )
         self._gaps: dict[str, Gap] = {}
-        self._progress.study(work_of(self._scores, plan, engine))
+        speeds = read_speeds(engine.models.root, engine.device)
+        self._progress.study(
+            work_of(left_to_score(self._scores, plan), plan, engine.models, speeds)
+        )
         self._watch = Stopwatch(engine)
         self._again = False
 
     def work_or_tell(self) -> list[Busy]:
         """Do as ``work``; what a sitting took that is stopped is told too."""
         try:
-            return self.work()
+            busy = self.work()
+            stop_if_told()
+            return busy
         except BaseException:
             with suppress(OSError, ResultError):  # the reason is told, not what that leads to
                 self.write_host(stopped=True)

@@ -65,13 +65,18 @@ def kind_of(work: str, job: TrainJob) -> str:
     return f"{work} {job.detector} {job.size} {digest}"
 
 
-def read_speeds(store: Path, device: torch.device) -> Speeds:
-    """Read what was measured on a device, with as many threads as torch has now.
+def read_speeds(store: Path, device: torch.device, threads: int | None = None) -> Speeds:
+    """Read what was measured on a device.
+
+    Args:
+        store: The folder of trained models.
+        device: Where it would be computed.
+        threads: CPU threads; None: as many as torch has now.
 
     Raises:
         BenchmarkError: The file is damaged.
     """
-    name = _name(device)
+    name = _name(device, threads)
     return Speeds(name, _read(store / SPEEDS).devices.get(name, {}))
 
 
@@ -119,9 +124,10 @@ def keep_speeds(
         atomic_write(path, json_text(_File(devices=devices).model_dump(), str(path)))
 
 
-def _name(device: torch.device) -> str:
+def _name(device: torch.device, threads: int | None = None) -> str:
     """Name a device with what else its speed depends on."""
-    return f"{describe(device)}, {torch.get_num_threads()} threads"
+    number = torch.get_num_threads() if threads is None else threads
+    return f"{describe(device)}, {number} thread{'s' if number != 1 else ''}"
 
 
 def _read(path: Path) -> _File:

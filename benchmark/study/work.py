@@ -1,33 +1,37 @@
 """What is left to do for each model of a study, and how long that took before."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from benchmark.progress import ModelWork
-from benchmark.scoring.store import ScoreStore
-from benchmark.study.planning import Plan, left_to_score
-from benchmark.study.speeds import SCORE, STEP, read_speeds
-from benchmark.training.engine import Engine
+from benchmark.scoring.units import Group
+from benchmark.study.planning import Plan
+from benchmark.study.speeds import SCORE, STEP, Speeds
+from benchmark.training.store import ModelStore
 from detectors.catalog import detector_class
 from protocols.sets import TRAINED_ELSEWHERE
 
 
-def work_of(done: ScoreStore, plan: Plan, engine: Engine) -> dict[str, ModelWork]:
-    """Tell what is left to do for the models of a plan, by id, beside the scores that are done.
+def work_of(
+    groups: Iterable[Group], plan: Plan, models: ModelStore, speeds: Speeds
+) -> dict[str, ModelWork]:
+    """Tell what is left to do for the models of a plan, by id.
 
-    Raises:
-        BenchmarkError: What earlier runs measured is damaged.
+    Args:
+        groups: What is left to score, from ``left_to_score``.
+        plan: All that the study wants.
+        models: The trained models that there are.
+        speeds: What such models took before.
     """
     scores: Counter[str] = Counter()
-    for group in left_to_score(done, plan):
+    for group in groups:
         for unit in group.units:
             scores.update({model: len(rows) for model, rows in unit.rows.items()})
     cells = _cells(plan)
-    speeds = read_speeds(engine.models.root, engine.device)
     return {
         model: ModelWork(
             title=job.title,
-            steps=0 if engine.models.has(model) else _steps(plan, model),
+            steps=0 if models.has(model) else _steps(plan, model),
             scores=scores[model],
             cells=cells[model] if scores[model] else 0,
             step_seconds=speeds.of(STEP, job),

@@ -5,8 +5,9 @@ import math
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, cast
 
@@ -18,7 +19,9 @@ from accelerate.utils import broadcast_object_list
 from torch import Tensor
 
 from benchmark.data.loader import Rows
+from benchmark.environment import is_out_of_memory
 from benchmark.errors import BenchmarkError, ModelGapError
+from benchmark.stopping import finishing, is_told, stop_if_told
 from benchmark.timing import timed
 from benchmark.training.augmentation import only_mirrors
 from benchmark.training.batches import Batches, TrainingData
@@ -129,13 +132,14 @@ class GradientTraining:
         state, recipe = self._state, self._recipe
         self._progress.job(self._job.title, recipe.steps, state.step, [self._job.id])
         saved = time.monotonic()
-        with closing(self.batches()) as batches:
+        with closing(self.batches()) as batches, self._finishing():
             while not state.stopped:
                 with timed("step", self._job.id, 1):
-                    losses = self.one_step(batches)
+                    losses = self._fitting_step(batches)
                 state.step += 1
                 if state.step % recipe.evaluate_every and state.step < recipe.steps:
                     self._progress.advance(1, loss=losses["total"])
+                    self._save_if_told()
                     continue
                 self._measure(losses)
                 self._progress.advance(1, loss=losses["total"], val_auc=state.val_auc or 0.0)
@@ -144,12 +148,30 @@ class GradientTraining:
                     with timed("write"):
                         self._save()
                     saved = time.monotonic()
+                self._save_if_told()
         self._detector.load_state_dict(self._best)
         self._detector.to(memory_format=torch.contiguous_format)
         state.epochs = round(self._order.epochs(state.step), 3)
         self._accelerator.free_memory()
         self._progress.finish()
         return state
+
+    def _finishing(self) -> AbstractContextManager[None]:
+        """Take a step to its end where it is told to stop; several processes stop at once."""
+        alone = self._accelerator.num_processes == 1
+        return finishing(self._progress.note) if alone else nullcontext()
+
+    def _save_if_told(self) -> None:
+        """Save the state and stop, where it is told to; a training that has ended is kept whole.
+
+        Raises:
+            Stopped: It is told to.
+        """
+        if is_told() and not self._state.stopped:
+            if not self._state_folder.is_dir():  # it may have been due just now
+                with timed("write"):
+                    self._save()
+            stop_if_told()
 
     def batches(self) -> Batches:
         """Give every part of a batch that this process will compute, loaded ahead."""
@@ -165,6 +187,26 @@ class GradientTraining:
     def _own_parts(self) -> range:
         """Which parts of a batch are this process's."""
         return range(self._accelerator.process_index, self._parts, self._accelerator.num_processes)
+
+    def _fitting_step(self, batches: Batches) -> dict[str, float]:
+        """Take a step.
+
+        Raises:
+            BenchmarkError: A part of its batch does not fit into memory. Smaller parts would be
+                another training, so that is left to the user.
+        """
+        try:
+            return self.one_step(batches)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            images = self._recipe.batch_size // self._parts
+            raise BenchmarkError(
+                f"{self._job.title}: {images} images at once do not fit into the memory of "
+                f"{self._detector.device}: free some of it, take another --device, or a recipe "
+                f"with a smaller batch_size or more than {self._recipe.accumulate} as accumulate; "
+                "saved steps stay"
+            ) from error
 
     def one_step(self, batches: Batches) -> dict[str, float]:
         """Take one optimiser step; give its losses, averaged over the parts."""
@@ -277,9 +319,14 @@ class GradientTraining:
             return value
         return broadcast_object_list([value])[0]
 
+    @property
+    def _state_folder(self) -> Path:
+        """Where the state after this step is saved."""
+        return self._folder / f"step-{self._state.step:09d}"
+
     def _save(self) -> None:
         """Save the state beside the older one, then drop that."""
-        target = self._folder / f"step-{self._state.step:09d}"
+        target = self._state_folder
         draft = self._folder / f".{target.name}.draft"
         if self._accelerator.is_main_process:
             shutil.rmtree(draft, ignore_errors=True)

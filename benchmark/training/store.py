@@ -8,8 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import platformdirs
-
+from benchmark.environment import home
 from benchmark.errors import BenchmarkError
 from results.files import atomic_write, file_hash, read_json
 from results.schema import MODEL_ID, ModelFacts
@@ -111,9 +110,3 @@ def check_trained(folder: Path, facts: ModelFacts) -> None:
 def default_store() -> Path:
     """The store when none is named: ``$FORGERYBENCH_HOME/models``, or the user's cache folder."""
     return home() / "models"
-
-
-def home() -> Path:
-    """The folder of what is shared between runs: models and the embedded set."""
-    named = os.environ.get("FORGERYBENCH_HOME")
-    return Path(named) if named else Path(platformdirs.user_cache_dir("forgerybench"))
