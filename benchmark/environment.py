@@ -142,7 +142,7 @@ def keep_freed_memory() -> bool:
     return bool(kept)
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
     """Tell whether torch raised an error for want of memory, on a card or beside it."""
     import torch
 

@@ -94,8 +94,3 @@ def _answer(detector: Detector, inputs: Sequence[Tensor], known: Known) -> Tenso
         if is_out_of_memory(error):
             return None
         raise
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Tell whether an error says that memory did not suffice."""
-    return isinstance(error, torch.OutOfMemoryError) or _NO_MEMORY in str(error)

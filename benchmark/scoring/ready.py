@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.scoring.forward import is_out_of_memory
+from benchmark.environment import is_out_of_memory
 from detectors.base import Detector, Known
 from detectors.inference import ready_for_inference
 

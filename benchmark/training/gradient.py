@@ -162,11 +162,7 @@ class GradientTraining:
         return finishing(self._progress.note) if alone else nullcontext()
 
     def _save_if_told(self) -> None:
-        """Save the state and stop, where it is told to; a training that has ended is kept whole.
-
-        Raises:
-            Stopped: It is told to.
-        """
+        """Save the state and stop, where it is told to; a training that has ended is kept whole."""
         if is_told() and not self._state.stopped:
             if not self._state_folder.is_dir():  # it may have been due just now
                 with timed("write"):
@@ -189,12 +185,7 @@ class GradientTraining:
         return range(self._accelerator.process_index, self._parts, self._accelerator.num_processes)
 
     def _fitting_step(self, batches: Batches) -> dict[str, float]:
-        """Take a step.
-
-        Raises:
-            BenchmarkError: A part of its batch does not fit into memory. Smaller parts would be
-                another training, so that is left to the user.
-        """
+        """Take a step; smaller parts would be another training, so that is left to the user."""
         try:
             return self.one_step(batches)
         except RuntimeError as error:
