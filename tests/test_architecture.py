@@ -20,7 +20,7 @@ MAY_IMPORT = {
 # Inside a package: a room knows those of its own floor and of the floors below, never one above.
 FLOORS: dict[str, list[set[str]]] = {
     "benchmark": [
-        {"version", "errors", "progress", "locks", "timing"},
+        {"version", "errors", "progress", "locks", "stopping", "timing"},
         {"environment"},
         {"data"},
         {"perturbations", "synthetic"},
