@@ -1,7 +1,7 @@
 """What a run says of clock and host: ``host.json``, from which no number follows."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -41,8 +41,8 @@ class SittingTimes(BaseModel):
 
     began: str
     device: str = ""
-    seconds: dict[Literal["train", "score"], Seconds]
-    stages: dict[Literal["train", "score"], dict[str, StageTime]]
+    seconds: dict[str, Seconds]
+    stages: dict[str, dict[str, StageTime]]
     stopped: bool = False
 
 

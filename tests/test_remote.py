@@ -168,7 +168,7 @@ def test_a_file_names_no_place_to_fetch_from(
     store: str, tmp_path: Path, root: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_dataset(tmp_path / "faces", count=1)
-    (tmp_path / "faces" / "manifest.json").write_text(json.dumps({"root": root}))
+    (tmp_path / "faces" / "manifest.json").write_text(json.dumps({"format": 1, "root": root}))
     address = put(tmp_path / "faces", f"{store}/hostile")
     found = local_manifest(f"{address}/manifest.csv")
     with pytest.raises(ManifestError, match="only what lies below the manifest's folder"):
@@ -184,7 +184,9 @@ def test_a_manifest_on_disk_that_names_addresses_makes_nothing_be_fetched(
     path = write_dataset(tmp_path / "faces", count=1)
     monkeypatch.setattr(remote, "_opened", refuse)
     for address in ("s3://elsewhere/set", "memory://elsewhere"):
-        (tmp_path / "faces" / "manifest.json").write_text(json.dumps({"root": address}))
+        (tmp_path / "faces" / "manifest.json").write_text(
+            json.dumps({"format": 1, "root": address})
+        )
         root = read_manifest(path).root
         with pytest.raises(ImageError, match="missing"):
             read(root, "one/real/test0.png")
@@ -195,7 +197,7 @@ def test_a_manifest_on_disk_that_names_addresses_makes_nothing_be_fetched(
 def test_images_below_the_folder_may_be_stated(store: str, tmp_path: Path) -> None:
     write_dataset(tmp_path / "set" / "images", count=1)
     (tmp_path / "set" / "images" / "manifest.csv").rename(tmp_path / "set" / "m.csv")
-    (tmp_path / "set" / "m.json").write_text(json.dumps({"root": "images"}))
+    (tmp_path / "set" / "m.json").write_text(json.dumps({"format": 1, "root": "images"}))
     manifest = read_manifest(local_manifest(f"{put(tmp_path / 'set', f'{store}/set')}/m.csv"))
     wanted = decode(tmp_path / "set" / "images" / "one/real/test0.png")
     assert (read(manifest.root, "one/real/test0.png") == wanted).all()

@@ -144,7 +144,7 @@ def test_a_unit_that_takes_long_is_stored_model_by_model_and_none_is_scored_agai
     # Were it killed after a part, the models that are in it are not scored again.
     for path in stored["parts"][1::2]:
         path.unlink()
-    done = ScoreStore(tmp_path / "parts").done(list(MODELS))
+    done = ScoreStore(tmp_path / "parts").done()
     left = plan_groups(source.samples, needs, done, 8)
     assert sum(len(unit.rows) for group in left for unit in group.units) == counts["parts"] // 2
     run(source, tmp_path / "parts", left)
