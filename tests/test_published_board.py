@@ -1,10 +1,15 @@
-"""The board of this repository is what its records give."""
+"""The board of this repository is what its records give, and takes submissions of its runs."""
 
+from datetime import date
 from pathlib import Path
 
 from docs.scripts.board import board_entries, tables, with_tables
 from leaderboard.board.build import build_board
 from leaderboard.board.schema import STATES
+from leaderboard.submissions.checking import check_archive
+from leaderboard.submissions.keeper import make_keeper
+from leaderboard.submissions.packing import pack
+from results.store import read_run
 
 PAGE = Path(__file__).parents[1] / "leaderboard" / "README.md"
 
@@ -27,3 +32,17 @@ def test_every_published_number_stands_in_a_state_of_its_own_and_the_site_is_bui
     page = build_board(entries, tmp_path / "site")
     assert "reported" in page.read_text(encoding="utf-8")
     assert "## " in tables()
+
+
+def test_a_measured_run_is_accepted_by_a_keeper_who_hides_its_labels(tmp_path: Path) -> None:
+    run = PAGE.parents[1] / "results" / "published" / "faces-cpu"
+    keeper = make_keeper(run, tmp_path / "keeper", hidden_labels=True, looks=2)
+    archive = tmp_path / "mine.zip"
+    pack(
+        run, archive, submitter="Somebody", training_data="public faces",
+        detector=read_run(run).entries[0].detector,
+        said={"code": "https://example.org/code", "licence": "Apache-2.0"},
+    )  # fmt: skip
+    checked = check_archive(archive, keeper, date(2026, 1, 1))
+    assert [v for v in checked.verdicts if v.faults] == []
+    assert {entry.state for entry in checked.entries} == {"hidden-labels"}

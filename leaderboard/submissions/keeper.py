@@ -90,7 +90,8 @@ def make_keeper(
     """Make a keeper's folder of the protocols and samples of a run.
 
     Args:
-        run: The run's folder; its models and scores are not used.
+        run: The run's folder; entries need the training sets that it has. Its models and scores
+            are not used.
         folder: The new folder.
         hidden_labels: Whether submitters have never seen the test labels.
         looks: How often a submitter may be told numbers a day.
@@ -104,10 +105,14 @@ def make_keeper(
     facts: RunFacts = read_run(run)
     protocols_of(facts)
     samples = RunContents(run).samples
+    trainings: dict[str, set[str]] = {}
+    for entry in facts.entries:
+        trainings.setdefault(entry.protocol, set()).add(entry.training)
     kept = KeeperFacts(
         protocols=facts.protocols,
         data=facts.data,
         unbound=facts.unbound,
+        trainings={protocol: sorted(names) for protocol, names in trainings.items()},
         hidden_labels=hidden_labels,
         looks_a_day=looks,
     )

@@ -53,6 +53,8 @@ class KeeperFacts(_Strict):
         protocols: The protocol files, whole.
         data: The datasets by role, whose samples lie beside as ``samples.parquet``.
         unbound: Roles left without a dataset.
+        trainings: The training sets by protocol that an entry needs; a protocol that is not
+            named needs all of its own.
         hidden_labels: Whether submitters have never seen the labels of the test samples.
         looks_a_day: How often a submitter may be told numbers a day; None: as often as wanted.
     """
@@ -61,6 +63,7 @@ class KeeperFacts(_Strict):
     protocols: list[dict[str, Any]]
     data: dict[str, Dataset]
     unbound: list[str]
+    trainings: dict[str, list[str]] = Field(default_factory=dict)
     hidden_labels: bool
     looks_a_day: int | None = Field(default=None, ge=1)
 
