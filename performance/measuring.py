@@ -46,7 +46,7 @@ def paired(
 
     Args:
         calls: What is timed, by name; the first is what the others are compared with.
-        rounds: How often.
+        rounds: How often; 0: once, with no round before it, for what takes long.
         device: Its queue is emptied before and after each call.
         timed: Gives the seconds of a call; None: as ``seconds``.
 
@@ -60,10 +60,10 @@ def paired(
     for number in range(rounds + 1):
         for name, call in others:
             pair = timed(first, device), timed(call, device)
-            if number:
+            if number or not rounds:
                 pairs[name].append(pair)
     taken = [a for found_pairs in pairs.values() for a, _ in found_pairs]
-    taken = taken or [timed(first, device) for _ in range(rounds + 1)][1:]
+    taken = taken or [timed(first, device) for _ in range(rounds + 1)][bool(rounds) :]
     found: dict[str, Row] = {name_of_first: {"seconds": median(taken), "ratio": 1.0}}
     for name, each in pairs.items():
         ratios = [a / b for a, b in each]
