@@ -1,6 +1,6 @@
 """Tables for a paper: they fit their column, split where they must, and leak no size.
 
-They are compiled where pdflatex is installed; `.ci/run` installs none, since TeX is 500 MB.
+They are compiled where pdflatex is installed; `.ci/run` installs no TeX, so that it skips there.
 """
 
 import re
