@@ -96,6 +96,8 @@ def local_manifest(manifest: str | Path) -> Path:
         return Path(manifest)
     folder, _, name = address.rpartition("/")
     stem, _, _ = name.rpartition(".")
+    if not _exists(address):
+        raise ManifestError(f"{address}: there is no such file")
     files = [name, *([f"{stem}.json"] if _exists(f"{folder}/{stem}.json") else [])]
     if _exists(f"{folder}/{SEAL}"):
         raise ManifestError(
