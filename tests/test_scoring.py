@@ -279,7 +279,7 @@ def test_models_that_do_not_fit_in_memory_together_are_merged_one_after_the_othe
 
 def test_units_and_finished_models_are_read_one_at_a_time(source: Counting, tmp_path: Path) -> None:
     run(source, tmp_path / "a", plan_groups(source.samples, needs_of(source), nothing(), 8))
-    units = len(list((tmp_path / "a" / "units").iterdir()))
+    units = len(list((tmp_path / "a" / "units").glob("*.parquet")))
     tables = ScoreStore(tmp_path / "a").done()(list(MODELS))
     assert iter(tables) is tables
     assert [len(set(table["condition"])) for table in tables] == [1] * units
