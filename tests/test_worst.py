@@ -41,7 +41,7 @@ def rows(context: Context) -> dict[str, dict[str, dict[str, TableCell]]]:
     }
 
 
-def by_test(context: Context, detector: str) -> pd.Series:
+def by_test(context: Context, detector: str) -> "pd.Series[float]":
     """Average the unseen cells that count over training sets, plainly."""
     cells = cells_frame([context.view])
     here = cells[(cells["detector"] == detector) & cells["headline"] & (cells["seen"] == False)]  # noqa: E712
