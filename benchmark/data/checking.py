@@ -257,5 +257,6 @@ def _lacking(samples: pd.DataFrame) -> list[str]:
 
 
 SPLIT_REMEDY = (
-    "give it some with 'forgerybench data index --splits 0.7,0.1,0.2' or 'forgerybench data fold'"
+    "give it some with 'forgerybench data split FILE --shares 0.7,0.1,0.2 -o NEW.csv' or "
+    "'forgerybench data fold'"
 )
