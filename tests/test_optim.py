@@ -72,7 +72,12 @@ def test_a_saved_scheduler_holds_plain_values() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["mfclip", "clip-finetune", "clip-linear", "gend", "vit", "xception"]
+    "name",
+    [
+        *("c2p-clip", "clip-classes", "clip-finetune", "clip-linear", "clip-lora"),
+        *("effort", "gend", "mfclip", "multitask", "npr", "ssp", "vit", "xception"),
+        *("efficientnet-b4", "multitask-backbone", "resnet50-aug", "sbi"),
+    ],
 )
 def test_towers_have_rates_by_depth_and_matrices_alone_decay(name: str) -> None:
     stated = load_recipe("tiny").resolved(100).model_dump()
