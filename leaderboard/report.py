@@ -21,6 +21,7 @@ from leaderboard.tables.table import WRITERS, Table
 from leaderboard.view import Context, views
 from results.errors import UndefinedError
 from results.evaluation import evaluate_contents
+from results.faults import checked_contents
 from results.files import atomic_write, csv_table
 from results.host import read_sittings
 from results.literature import Literature, is_here, read_literature
@@ -29,7 +30,6 @@ from results.references.citing import citations
 from results.run import RunContents
 from results.statistics.joint import Bootstrap
 from results.store import read_run, write_record
-from results.verifying import refuse_faults
 
 DERIVED = ("records", "tables", "figures")
 PAGE = "index.html"
@@ -64,8 +64,7 @@ def _report(run: Path) -> Path:
     """Build everything that follows from a run's scores."""
     if not read_run(run).entries:
         raise LeaderboardError(f"{run}: the run has no detector, so there is nothing to report")
-    contents = RunContents(run)
-    refuse_faults(contents)
+    contents = checked_contents(run)
     bootstrap = Bootstrap(contents)
     made = evaluate_contents(contents, bootstrap)
     for left_over in run.glob(f"{_PREFIX}*"):

@@ -10,6 +10,7 @@ import pandas as pd
 
 from protocols import ELSEWHERE, Cell
 from results.errors import ResultError, UndefinedError
+from results.faults import checked_contents
 from results.metrics.checking import Floats
 from results.metrics.functions import auc
 from results.metrics.roc import Ranked
@@ -26,7 +27,6 @@ from results.statistics.differences import (
 )
 from results.statistics.intervals import replicate
 from results.statistics.seeds import SeedSpread, seed_spread
-from results.verifying import refuse_faults
 
 # AUCs closer than this are called as good as equal, where no other margin is asked for.
 MARGIN = 0.01
@@ -116,11 +116,7 @@ def compare_detectors(
         ResultError: A name is unknown; the margin is not above 0; the two do not have the same
             cells; a score is missing; or the run is not what it was sealed as.
     """
-    if isinstance(run, RunContents):
-        contents = run
-    else:
-        contents = RunContents(run)
-        refuse_faults(contents)
+    contents = run if isinstance(run, RunContents) else checked_contents(run)
     names = (_detector(contents, left), _detector(contents, right))
     if names[0] == names[1]:
         raise ResultError(f"'{left}' and '{right}' are one detector: name two")
@@ -146,13 +142,8 @@ def compare_detectors(
             sides = _sides(contents, protocol, places)
             if sides is None:
                 without.append(f"{protocol}/{training}")
-                continue
-            cells = [c for c in contents.expansions[protocol].cells if c.training == training]
-            values = _seed_values(contents, protocol, training, cells)
-            found += [
-                _compared(contents, protocol, cell, sides, drawing, spread=seed_spread(of_seeds))
-                for cell, of_seeds in zip(cells, values, strict=True)
-            ]
+            else:
+                found += _of_training(contents, protocol, training, sides, drawing)
     return Comparison(*names, tuple(_adjusted(found)), tuple(without), resamples, seed, margin)
 
 
@@ -271,6 +262,22 @@ def _auc(contents: RunContents, model: str, cell: Cell) -> float:
         return auc(scored.labels, scored.scores)
     except UndefinedError:
         return np.nan
+
+
+def _of_training(
+    contents: RunContents,
+    protocol: str,
+    training: str,
+    sides: tuple[_Side, _Side],
+    drawing: _Drawing,
+) -> list[Compared]:
+    """Compare the two in every cell of a training set."""
+    cells = [cell for cell in contents.expansions[protocol].cells if cell.training == training]
+    values = _seed_values(contents, protocol, training, cells)
+    return [
+        _compared(contents, protocol, cell, sides, drawing, spread=seed_spread(of_seeds))
+        for cell, of_seeds in zip(cells, values, strict=True)
+    ]
 
 
 def _compared(

@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from results.errors import ResultError
 from results.files import own_file
-from results.store import read_parquet, write_parquet
+from results.parquet import read_columns
+from results.store import write_parquet
 
 FOLDER = "embeddings"
 SCHEMA = pa.schema(
@@ -48,10 +49,7 @@ def read_embeddings(run: str | Path, model: str) -> tuple[pd.DataFrame, npt.NDAr
         ResultError: The file is not there, or not of this form.
     """
     path = own_file(Path(run) / FOLDER, model, ".parquet")
-    table = read_parquet(path)
-    if not table.schema.equals(SCHEMA):
-        raise ResultError(f"{path}: the columns must be {', '.join(SCHEMA.names)}")
-    frame: pd.DataFrame = table.to_pandas()
+    frame = read_columns(path, SCHEMA)
     lengths = {len(vector) for vector in frame["features"]}
     if len(lengths) != 1:
         raise ResultError(f"{path}: the vectors have the lengths {sorted(lengths)}, not one")

@@ -5,6 +5,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
 from protocols import Cell, Protocol
+from results.faults import checked_contents
 from results.measured import Measured
 from results.metrics.registry import beside
 from results.run import NO_THRESHOLD, RunContents
@@ -22,10 +23,11 @@ def evaluate(run: str | Path) -> list[Record]:
         One record a protocol and model: protocols and models in the order of ``run.json``.
 
     Raises:
-        ResultError: A file is missing or wrong, or a needed score is missing.
+        ResultError: A file is missing or wrong, a needed score is missing, or the run is not what
+            it was sealed as.
         ProtocolError: A protocol does not fit the samples.
     """
-    return evaluate_contents(RunContents(run))
+    return evaluate_contents(checked_contents(run))
 
 
 def evaluate_contents(contents: RunContents, bootstrap: Bootstrap | None = None) -> list[Record]:

@@ -97,7 +97,7 @@ class Name(_Row):
     ours: _Text
 
 
-class Matched(BaseModel):
+class MatchedNumber(BaseModel):
     """A published number under the names of one of our protocols.
 
     Attributes:
@@ -132,7 +132,7 @@ class Literature:
             parts[number.source, number.table].append(number)
         return {where: Literature(numbers, self.names) for where, numbers in parts.items()}
 
-    def under(self, protocol: str) -> list[Matched]:
+    def under(self, protocol: str) -> list[MatchedNumber]:
         """Give the numbers whose training and test set are sets of a protocol."""
         sets = {
             (name.source, name.table, name.kind, name.published): name.ours
@@ -150,7 +150,9 @@ class Literature:
             if training and test:
                 detectors = tuple(models.get((number.source, number.model), ()))
                 found.append(
-                    Matched(reported=number, training=training, test=test, detectors=detectors)
+                    MatchedNumber(
+                        reported=number, training=training, test=test, detectors=detectors
+                    )
                 )
         return found
 

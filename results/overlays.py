@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from results.errors import ResultError
 from results.files import own_file
-from results.store import read_parquet, write_parquet
+from results.parquet import read_columns
+from results.store import write_parquet
 
 FOLDER = "overlays"
 SCHEMA = pa.schema(
@@ -36,12 +36,7 @@ def read_overlays(run: str | Path, model: str) -> pd.DataFrame:
     Raises:
         ResultError: The file is not there, or not of this form.
     """
-    path = own_file(Path(run) / FOLDER, model, ".parquet")
-    table = read_parquet(path)
-    if not table.schema.equals(SCHEMA):
-        raise ResultError(f"{path}: the columns must be {', '.join(SCHEMA.names)}")
-    frame: pd.DataFrame = table.to_pandas()
-    return frame
+    return read_columns(own_file(Path(run) / FOLDER, model, ".parquet"), SCHEMA)
 
 
 def overlaid_models(run: str | Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -61,6 +62,27 @@ def uncoded(schema: pa.Schema) -> pa.Schema:
             for field in schema
         ]
     )
+
+
+def read_columns(path: str | Path, schema: pa.Schema) -> pd.DataFrame:
+    """Read a Parquet file that must have one schema.
+
+    Raises:
+        ResultError: As ``read_table``, or it has another schema.
+    """
+    table = read_table(path)
+    check_schema(path, table.schema, schema)
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
+
+
+def check_schema(path: str | Path, found: pa.Schema, wanted: pa.Schema) -> None:
+    """Raise ResultError where a table has other columns than it must, or of other types."""
+    if not found.equals(wanted):
+        must, there = (
+            ", ".join(f"{field.name} {field.type}" for field in each) for each in (wanted, found)
+        )
+        raise ResultError(f"{path}: the columns must be {must}; there are {there}")
 
 
 def _check_columns(path: str | Path, schema: pa.Schema, leaves: int) -> None:

@@ -7,10 +7,9 @@ from typing import Any, get_args, get_origin
 import pandas as pd
 
 from results.errors import ResultError
-from results.run import RunContents
+from results.faults import checked_contents, refuse_stale
 from results.schema import CellRecord, Entry, Record, RunFacts, Value
 from results.store import read_run, records
-from results.verifying import refuse_faults, refuse_stale
 
 # What a cell says of itself beside its numbers, and what a number says of itself.
 _CELL = tuple(n for n, f in CellRecord.model_fields.items() if get_origin(f.annotation) is not dict)
@@ -49,8 +48,7 @@ def cells(runs: Path | str | Sequence[Path | str]) -> pd.DataFrame:
         raise ResultError(f"{again} is given twice")
     rows: list[dict[str, Any]] = []
     for folder in folders:
-        contents = RunContents(folder)
-        refuse_faults(contents)
+        contents = checked_contents(folder)
         facts = read_run(folder)
         found = records(folder) if any(entry.model for entry in facts.entries) else []
         for record in found:

@@ -6,10 +6,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from results.errors import ResultError
+from results.faults import checked_contents
 from results.metrics.functions import probability
-from results.run import RunContents
 from results.store import read_model, read_run, read_scores, scores_path
-from results.verifying import refuse_faults
 
 _OF_SAMPLE = ("label", "forgery", "family", "generator", "source", "split", "group")
 _OF_VIDEO = ("model", "detector", "title", "training", "seed", "dataset", "group", "condition")
@@ -50,9 +49,7 @@ def score_tables(run: str | Path, model: str | None = None) -> ScoreTables:
     wanted = [model] if model else [each for each in entries if scores_path(run, each).is_file()]
     if not wanted:
         raise ResultError(f"{run}: no model has scores yet")
-    contents = RunContents(run)
-    refuse_faults(contents)
-    samples = contents.samples.set_index(["dataset", "sample_id"])[list(_OF_SAMPLE)]
+    samples = checked_contents(run).samples.set_index(["dataset", "sample_id"])[list(_OF_SAMPLE)]
     tables = []
     for name in reversed(wanted):
         facts, entry = read_model(run, name), entries[name]

@@ -26,8 +26,9 @@ from protocols.samples import COLUMNS
 from results.errors import ResultError
 from results.files import atomic_write, json_text, own_file, read_json
 from results.hashing import content_hash, text_hash
-from results.parquet import read_table, uncoded
-from results.schema import SCHEMA, ModelFacts, Record, RunFacts, schema_of, upgraded
+from results.parquet import check_schema, read_table, uncoded
+from results.schema import SCHEMA, ModelFacts, Record, RunFacts
+from results.upgrades import schema_of, upgraded
 
 Facts = TypeVar("Facts", bound=BaseModel)
 
@@ -142,7 +143,7 @@ def read_samples(run: str | Path) -> pd.DataFrame:
         ResultError: It is not there, not Parquet, or not a table of samples.
     """
     path = Path(run) / "samples.parquet"
-    samples: pd.DataFrame = read_parquet(path).to_pandas()
+    samples: pd.DataFrame = read_table(path).to_pandas()
     _check_samples(path, samples)
     return samples
 
@@ -193,10 +194,7 @@ def read_coded_scores(run: str | Path, model: str) -> pd.DataFrame:
     path = scores_path(run, model)
     table = read_table(path, coded=True)
     _compare_scores(run, model, table)
-    if not uncoded(table.schema).equals(SCORE_SCHEMA):
-        found = ", ".join(f"{field.name} {field.type}" for field in uncoded(table.schema))
-        wanted = ", ".join(f"{field.name} {field.type}" for field in SCORE_SCHEMA)
-        raise ResultError(f"{path}: the columns must be {wanted}; there are {found}")
+    check_schema(path, uncoded(table.schema), SCORE_SCHEMA)
     scores: pd.DataFrame = table.to_pandas()
     _check_scores(path, scores)
     return scores
@@ -338,7 +336,7 @@ def _in_order(table: pd.DataFrame, key: Sequence[str]) -> pd.DataFrame:
     return table.assign(**named).sort_values(list(key), kind="stable")
 
 
-def read_parquet(path: str | Path) -> pa.Table:
+def read_table(path: str | Path) -> pa.Table:
     """Read a Parquet file whole, as ``results.parquet.read_table`` does."""
     return read_table(path)
 

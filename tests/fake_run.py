@@ -1,6 +1,6 @@
 """A run folder with seeded scores: what a report is built from, without images or detectors."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -95,24 +95,11 @@ def make_run(
         )
         for protocol in loaded
     ]
-    entries = []
-    for expansion in expansions:
-        for training in expansion.training_sets:
-            here = elsewhere if training.name == ELSEWHERE else detectors
-            entries += [
-                Entry(
-                    protocol=expansion.protocol.name,
-                    training=training.name,
-                    detector=detector,
-                    seed=seed,
-                    model=None
-                    if training.gap
-                    else model_id(expansion, training.name, detector, seed),
-                    gap=str(training.gap) if training.gap else None,
-                )
-                for detector in here
-                for seed in (seeds[:1] if here is elsewhere else seeds)
-            ]
+    entries = [
+        entry
+        for expansion in expansions
+        for entry in _entries(expansion, detectors=detectors, elsewhere=elsewhere, seeds=seeds)
+    ]
     data = Dataset(
         name="faces",
         fingerprint=fingerprint(samples),
@@ -138,6 +125,30 @@ def make_run(
             _write_model(folder, by_name[entry.protocol], entry, samples, number)
     seal_run(folder)
     return folder
+
+
+def _entries(
+    expansion: Expansion,
+    *,
+    detectors: Sequence[str],
+    elsewhere: Sequence[str],
+    seeds: Sequence[int],
+) -> Iterator[Entry]:
+    """Say which models stand for the training sets of a protocol."""
+    for training in expansion.training_sets:
+        here = elsewhere if training.name == ELSEWHERE else detectors
+        for detector in here:
+            for seed in seeds[:1] if here is elsewhere else seeds:
+                yield Entry(
+                    protocol=expansion.protocol.name,
+                    training=training.name,
+                    detector=detector,
+                    seed=seed,
+                    model=None
+                    if training.gap
+                    else model_id(expansion, training.name, detector, seed),
+                    gap=str(training.gap) if training.gap else None,
+                )
 
 
 def contexts(run: Path, literature: Literature = NOTHING_PUBLISHED) -> list[Context]:

@@ -43,8 +43,9 @@ FLOORS: dict[str, list[set[str]]] = {
         {"errors", "files", "rounding", "stages"},
         {"metrics", "parquet", "hashing"},
         {"schema"},
+        {"upgrades"},
         {"store", "attacks", "costs", "embeddings", "overlays", "literature", "host"},
-        {"logits", "measured", "run", "statistics", "sealing"},
+        {"logits", "measured", "run", "statistics", "sealing", "faults"},
         {
             "evaluation",
             "verifying",

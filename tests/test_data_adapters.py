@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from benchmark.cli.app import app
 from benchmark.data.adapters import Options, load_adapter
-from benchmark.data.indexing import describe
-from benchmark.data.verifying import verify
+from benchmark.data.indexing import describe_folder
+from benchmark.data.verifying import verify_copy
 from benchmark.errors import ManifestError
 from tests.layouts import expect, read
 
@@ -72,10 +72,10 @@ def test_damaged_splits_are_named(text: str, sentence: str, lay: Callable[..., P
 def test_faceforensics_of_one_compression(lay: Callable[..., Path]) -> None:
     adapter = load_adapter("faceforensics")
     folder = lay(FF[3], "original_sequences/youtube/c23/frames/953/1.png")
-    _, rows = describe(adapter, folder, Options(only={"compression": "c40"}))
+    _, rows = describe_folder(adapter, folder, Options(only={"compression": "c40"}))
     assert list(rows) == [FF[3]]
     with pytest.raises(ManifestError, match="no 'compression' is 'c99'; there are c23, c40"):
-        describe(adapter, folder, Options(only={"compression": "c99"}))
+        describe_folder(adapter, folder, Options(only={"compression": "c99"}))
 
 
 CELEB = (
@@ -282,13 +282,13 @@ def test_a_copy_is_held_against_what_was_published(lay: Callable[..., Path]) -> 
     ends = {"real": "", "fake": "_fake"}
     paths = [f"{label}/{n:04d}{end}.mp4" for label, end in ends.items() for n in range(49)]
     folder = lay(*paths)
-    found = verify(folder, "uadfv")
+    found = verify_copy(folder, "uadfv")
     assert [each.found for each in found.counts] == [49, 49]
     assert found.coverage == 1.0
     for path in paths[:10]:
         (folder / path).unlink()
     (folder / "fake" / "0100_fake.mp4").write_text("")
-    assert verify(folder, "uadfv").coverage == pytest.approx(39 / 49)
+    assert verify_copy(folder, "uadfv").coverage == pytest.approx(39 / 49)
     told = CliRunner().invoke(app, ["data", "verify", "uadfv", str(folder)], env={"COLUMNS": "200"})
     assert told.exit_code == 1
     assert "Coverage: 79.6% of the count that lacks most" in told.stdout
@@ -308,7 +308,7 @@ def test_what_a_list_names_and_is_missing_is_an_error(lay: Callable[..., Path]) 
     assert told.exit_code == 1
     assert "missing: 1 that its lists name: celeb-synthesis/id9_id8_0000" in told.stdout
     with pytest.raises(ManifestError, match="knows no published counts"):
-        verify(lay("DF40/x/ff/1/0.png"), "df40")
+        verify_copy(lay("DF40/x/ff/1/0.png"), "df40")
 
 
 def test_one_adapter_is_shown_in_full() -> None:

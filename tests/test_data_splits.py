@@ -19,7 +19,7 @@ from benchmark.data.frames import evenly, frame_key, thinned
 from benchmark.data.images import decode, read
 from benchmark.data.indexing import index_folder
 from benchmark.data.manifest import read_manifest
-from benchmark.data.splitting import divided, split_manifest, together
+from benchmark.data.splitting import divided, split_manifest, tied_together
 from benchmark.errors import BenchmarkError, ImageError, ManifestError
 from protocols import validate
 from tests.conftest import draw
@@ -91,8 +91,8 @@ def test_look_alikes_hang_together_when_told(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_text("\n".join(rows))
     manifest = read_manifest(tmp_path / "manifest.csv")
     ids = list(manifest.samples["sample_id"])
-    assert len(set(together(manifest.samples))) == 7
-    sets = dict(zip(ids, together(manifest.samples, measure(manifest)), strict=True))
+    assert len(set(tied_together(manifest.samples))) == 7
+    sets = dict(zip(ids, tied_together(manifest.samples, measure(manifest)), strict=True))
     assert len(set(sets.values())) == 6
     assert sets["1.png"] == sets["4.jpg"]
 

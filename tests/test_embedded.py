@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmark.synthetic.camera import CAMERAS, decode, encode, photograph
+from benchmark.synthetic.camera import CAMERAS, decode_jpeg, encode, photograph
 from benchmark.synthetic.faces import EDITS, POPULATIONS, Portrait, draw_person, draw_shot, edit
 from benchmark.synthetic.forgeries import GENERATORS
 from benchmark.synthetic.generate import MANIFEST_COLUMNS, EmbeddedSetError, SetSizes, generate
@@ -224,7 +224,7 @@ def test_noise_of_a_photograph_is_correlated_as_demosaicing_leaves_it() -> None:
 def test_a_jpeg_is_decoded_to_nearly_what_was_encoded() -> None:
     light = render_face(portrait()).light[:128, :128]
     image = np.asarray(light * 255, np.uint8)
-    back = decode(encode(image, 97, CAMERAS[0].sampling))
+    back = decode_jpeg(encode(image, 97, CAMERAS[0].sampling))
     assert np.abs(back.astype(float) - image).mean() < 3
 
 

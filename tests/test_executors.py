@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from benchmark.errors import BenchmarkError
-from benchmark.executors import Chosen, Share, check_executor, read_share
+from benchmark.executors import ChosenExecutor, Share, check_executor, read_share
 from benchmark.executors.tasks import Done, Work
 from benchmark.progress import Progress
 from protocols.errors import UnknownNameError
@@ -40,13 +40,13 @@ def test_a_share_that_is_none_is_refused(text: str) -> None:
 
 
 def test_what_an_executor_does_not_take_is_refused() -> None:
-    check_executor(Chosen(name="processes", workers=2))
+    check_executor(ChosenExecutor(name="processes", workers=2))
     with pytest.raises(BenchmarkError, match="--workers is for --executor processes, not ray"):
-        check_executor(Chosen(name="ray", workers=2))
+        check_executor(ChosenExecutor(name="ray", workers=2))
     with pytest.raises(BenchmarkError, match="--address is for --executor ray, not local"):
-        check_executor(Chosen(address="auto"))
+        check_executor(ChosenExecutor(address="auto"))
     with pytest.raises(UnknownNameError, match="did you mean 'processes'"):
-        check_executor(Chosen(name="proceses"))
+        check_executor(ChosenExecutor(name="proceses"))
 
 
 def test_processes_give_the_same_bytes_though_two_of_them_are_killed(

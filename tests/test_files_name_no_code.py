@@ -1,10 +1,7 @@
 """Files never name code: a module is loaded only where the user's own words name it."""
 
 import json
-import os
 import pickle
-import subprocess
-import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -17,7 +14,6 @@ import benchmark
 from benchmark.analysis.embedding import embed
 from benchmark.analysis.overlays import overlay
 from benchmark.cli.app import app
-from benchmark.cli.limits import find_modules
 from benchmark.errors import BenchmarkError
 from benchmark.progress import Progress
 from benchmark.scoring.files import score_paths
@@ -27,10 +23,12 @@ from benchmark.training.store import ModelStore
 from detectors import CATALOG, CodeError, UnknownDetectorError, detector_class
 from detectors.catalog import check_stated
 from results.files import file_hash
+from results.sealing import seal_run
 from results.store import read_run
 from tests.own_detector import Write, detector
 from tests.small_data import write_dataset, write_recipe
 from tests.small_study import run
+from tests.traps import MakesFolder
 
 ROOT = Path(__file__).parents[1]
 STUDY: dict[str, Any] = {
@@ -216,6 +214,7 @@ def change_run(out: Path, **facts: bool) -> None:
     for dataset in run["data"].values():
         dataset.update(facts)
     (out / "run.json").write_text(json.dumps(run))
+    seal_run(out)  # as whoever lays the trap does
 
 
 def test_a_run_cannot_say_which_code_is_run(ran: Path, trained: Trained, manifest: Path) -> None:
@@ -295,87 +294,6 @@ def test_two_installed_detectors_of_one_name_are_none(monkeypatch: pytest.Monkey
     assert detector_class("xception").card.name == "xception"
 
 
-TRAP = "import pathlib; pathlib.Path(__file__).with_suffix('.ran').touch()\n"
-# Libraries that are not needed, and ones that are: neither may be taken from where one works.
-OPTIONAL = ("regex", "pynvml", "kernels", "flash_attn", "numexpr", "tensorflow", "yaml", "torch")
-
-
-@pytest.fixture
-def working_folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "work"
-    folder.mkdir()
-    for name in OPTIONAL:
-        (folder / f"{name}.py").write_text(TRAP)
-    (folder / "mine.py").write_text(detector("from beside import ONE"))
-    (folder / "beside.py").write_text("ONE = 1\n")
-    (folder / "matplotlibrc").write_text("backend: module://regex\n")
-    return folder
-
-
-def start(folder: Path, *arguments: str, how: str = "-m") -> "subprocess.CompletedProcess[str]":
-    """Run the command in ``folder``: by ``-m``, or as the installed command does."""
-    script = "from benchmark.cli.app import main; main()"
-    command = ["-m", "forgerybench"] if how == "-m" else ["-P", "-c", script]
-    return subprocess.run(
-        [sys.executable, *command, *arguments],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-@pytest.mark.parametrize("how", ["-m", "installed"])
-def test_nothing_is_loaded_from_where_one_works_unless_it_is_named(
-    how: str, working_folder: Path, manifest: Path
-) -> None:
-    plan = ["plan", "everything", "--size", "tiny", "--data", str(manifest), "--detectors"]
-    done = start(working_folder, *plan, "spectrum", how=how)
-    assert done.returncode == 0, done.stderr
-    assert not list(working_folder.glob("*.ran"))
-
-
-def test_a_module_that_is_named_is_found_where_one_works(
-    working_folder: Path, manifest: Path
-) -> None:
-    for name in OPTIONAL:  # a folder that holds one's own module is trusted with what is beside it
-        (working_folder / f"{name}.py").unlink()
-    plan = ["plan", "everything", "--size", "tiny", "--data", str(manifest)]
-    done = start(working_folder, *plan, "--detectors", "mine:Mine", how="installed")
-    assert done.returncode == 0, done.stderr
-    (working_folder / "theirs.yaml").write_text(
-        yaml.safe_dump(STUDY | {"detectors": [{"detector": "mine:Mine"}]})
-    )
-    plan = ["plan", "theirs.yaml", "--data", str(manifest)]
-    assert start(working_folder, *plan, how="installed").returncode == 1
-    done = start(working_folder, *plan, "--allow-code", "mine", how="installed")
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize("named", ["tests.small_data", "json", "nowhere", "."])
-def test_a_module_that_is_elsewhere_puts_the_working_folder_on_no_path(
-    named: str, working_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(working_folder)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    find_modules([named])
-    assert str(working_folder) not in sys.path
-    find_modules(["mine"])
-    assert sys.path[-1] == str(working_folder)
-
-
-class Trap:
-    """A pickle that makes a folder when it is read."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = str(folder)
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.mkdir, (self.folder,)
-
-
 class StopLate(Progress):
     steps = 0
 
@@ -396,7 +314,7 @@ def test_the_state_of_a_training_is_tensors_alone(manifest: Path, tmp_path: Path
     assert {"average.pt", "best.pt", "optimizer.bin"} <= {path.name for path in found}
     for path in found:
         before = path.read_bytes()
-        path.write_bytes(pickle.dumps(Trap(tmp_path / "ran"), protocol=2))
+        path.write_bytes(pickle.dumps(MakesFolder(tmp_path / "ran"), protocol=2))
         write_checksums(folder)  # as whoever lays the trap does
         # Random states that cannot be read are left: each step's follow from the seed.
         if not path.name.startswith("random_states"):
@@ -404,7 +322,7 @@ def test_the_state_of_a_training_is_tensors_alone(manifest: Path, tmp_path: Path
                 run(manifest, recipe, tmp_path / "out")
         path.write_bytes(before)
     trap = folder / "accelerate" / "custom_checkpoint_0.pkl"
-    trap.write_bytes(pickle.dumps(Trap(tmp_path / "ran")))
+    trap.write_bytes(pickle.dumps(MakesFolder(tmp_path / "ran")))
     write_checksums(folder)
     with pytest.raises(RuntimeError, match="custom checkpoints"):
         run(manifest, recipe, tmp_path / "out")

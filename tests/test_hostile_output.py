@@ -13,7 +13,7 @@ from rich.console import Console
 from benchmark.cli import console
 from benchmark.cli.console import SafeConsole, fail, print_table, say
 from benchmark.scoring.files import ImageScore, _csv
-from leaderboard.site.templating import environment
+from leaderboard.site.templating import template_environment
 from leaderboard.tables.table import WRITERS, Section, Table, TableCell
 from protocols.text import printable
 from results.files import atomic_write, csv_table, csv_text
@@ -71,7 +71,7 @@ def test_no_name_acts_on_who_reads_a_table(ending: str) -> None:
 
 
 def test_no_name_acts_on_who_reads_a_page() -> None:
-    page = environment().from_string("<b>{{ name }}</b>").render(name=f"<i>{HOSTILE}")
+    page = template_environment().from_string("<b>{{ name }}</b>").render(name=f"<i>{HOSTILE}")
     assert printable(page) == page
     assert page.startswith(r"<b>&lt;i&gt;\x1b[2Jevil\u202e")
 

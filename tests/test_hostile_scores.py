@@ -18,18 +18,9 @@ from benchmark.errors import BenchmarkError
 from benchmark.study.importing import ImportSettings, check_name, import_scores
 from results.errors import ResultError
 from tests.small_data import write_dataset
+from tests.traps import MakesFolder
 
 EIGHT = b"\0" * 8
-
-
-class Runs:
-    """Makes a folder when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> Any:
-        return os.mkdir, (str(self.path),)
 
 
 def npy(shape: str, descr: object, data: bytes = EIGHT) -> bytes:
@@ -87,10 +78,10 @@ def test_an_npz_of_too_many_values_is_not_made_text(
 
 def test_objects_in_an_npz_are_never_made(tmp_path: Path) -> None:
     ran = tmp_path / "ran"
-    np.savez(tmp_path / "x.npz", path=np.array([Runs(ran)], dtype=object))
+    np.savez(tmp_path / "x.npz", path=np.array([MakesFolder(ran)], dtype=object))
     with pytest.raises(BenchmarkError, match=r"'path\.npy' holds Python objects"):
         read_npz(tmp_path / "x.npz")
-    raw = zipped(tmp_path / "y.npz", ("path.npy", pickle.dumps(Runs(ran))))
+    raw = zipped(tmp_path / "y.npz", ("path.npy", pickle.dumps(MakesFolder(ran))))
     with pytest.raises(BenchmarkError, match="cannot be read as npz"):
         read_npz(raw)
     assert not ran.exists()

@@ -27,6 +27,7 @@ from results.store import read_model, read_run, read_samples, read_scores, recor
 from results.verifying import verify
 from tests.fake_run import make_run
 from tests.small_data import write_dataset
+from tests.traps import MakesFolder
 
 
 def columns_of(path: Path, **stated: Any) -> OutsideScores:
@@ -195,22 +196,10 @@ def test_pickles_of_deepfakebench_are_read_and_run_nothing(tmp_path: Path) -> No
         assert found.stated == "DeepfakeBench"
         np.testing.assert_allclose(found.logits, [-np.log(3), np.log(3)], rtol=1e-6)
     ran = tmp_path / "ran"
-    (folder / "data_dict_test.pickle").write_bytes(pickle.dumps(Runs(ran)))
+    (folder / "data_dict_test.pickle").write_bytes(pickle.dumps(MakesFolder(ran)))
     with pytest.raises(BenchmarkError, match=r"data_dict_test\.pickle: cannot be read as arrays: "):
         columns_of(folder)
     assert not ran.exists()
-
-
-class Runs:
-    """Writes a file when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> Any:
-        import os
-
-        return os.system, (f"touch {self.path}",)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from leaderboard.tables.literature import _reported_cell, is_comparable, literat
 from leaderboard.tables.table import Section, Table, to_csv, to_latex, to_markdown
 from protocols import load_protocol, protocol_names
 from results.errors import ResultError
-from results.literature import Literature, Matched, Name, Reported, read_literature
+from results.literature import Literature, MatchedNumber, Name, Reported, read_literature
 from results.store import read_model
 from tests.fake_run import contexts, make_run
 
@@ -117,7 +117,7 @@ def test_an_auc_that_its_accuracy_rules_out_is_marked_where_it_is_shown(tmp_path
     }
     number = Reported.model_validate(dict(zip(HEAD.split(","), row().split(","), strict=True)))
     marked = number.model_copy(update={"doubtful": True})
-    cell = _reported_cell(Matched(reported=marked, training="A", test="B", detectors=()))
+    cell = _reported_cell(MatchedNumber(reported=marked, training="A", test="B", detectors=()))
     table = Table("t", "AUC", "image", "c", "d", ("B",), (Section("", (("M", (cell,)),)),))
     assert "*0.9*†§" in to_markdown(table)
     assert "- § doubtful: of as many real as forged images" in to_markdown(table)

@@ -1,6 +1,5 @@
 import hashlib
 import json
-import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -25,6 +24,7 @@ from detectors.pretrained import (
     weights_fingerprint,
     weights_folder,
 )
+from tests.traps import MakesFolder
 
 
 @pytest.mark.parametrize(
@@ -186,20 +186,10 @@ def test_an_older_file_that_could_run_code_is_not_read(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"x\.pth: holds more than tensors, which is not read"):
         read_checkpoint(path)
     ran = tmp_path / "ran"
-    path.write_bytes(pickle.dumps(Runs(ran), protocol=2))
+    path.write_bytes(pickle.dumps(MakesFolder(ran), protocol=2))
     with pytest.raises(WeightsError, match=r"x\.pth: holds more than tensors, which is not read"):
         read_checkpoint(path)
     assert not ran.exists()
-
-
-class Runs:
-    """Writes a file when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> Any:
-        return os.system, (f"touch {self.path}",)
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from benchmark.training.store import ModelStore
-from results import schema, store
+from results import store, upgrades
 from results.errors import ResultError
-from results.schema import upgraded
+from results.schema import SCHEMA
 from results.store import read_model, read_run, write_run
+from results.upgrades import upgraded
 from tests.fake_run import make_run
 
 OLDEST = -1
@@ -31,7 +32,7 @@ def _rename(kind: str, raw: dict[str, Any], old: str, new: str) -> dict[str, Any
 LADDER = {
     -1: lambda kind, raw: _rename(kind, raw, "name", "study"),
     0: lambda kind, raw: _rename(kind, raw, "batch", "batch_size"),
-    **schema.UPGRADES,
+    **upgrades.UPGRADES,
 }
 
 
@@ -40,9 +41,7 @@ def old_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     run = make_run(tmp_path, protocols=["cross-forgery"], detectors=["spectrum"])
     path = run / "run.json"
     path.write_text(json.dumps(older(json.loads(path.read_text()))))
-    monkeypatch.setattr(
-        store, "upgraded", lambda *a: upgraded(*a, schema=schema.SCHEMA, ladder=LADDER)
-    )
+    monkeypatch.setattr(store, "upgraded", lambda *a: upgraded(*a, schema=SCHEMA, ladder=LADDER))
     return run
 
 
@@ -69,9 +68,7 @@ def test_a_trained_model_of_an_older_schema_is_used_on(
     kept = tmp_path / "models" / path.stem / "facts.json"
     kept.parent.mkdir(parents=True)
     kept.write_text(json.dumps({**now, "schema": OLDEST}))
-    monkeypatch.setattr(
-        store, "upgraded", lambda *a: upgraded(*a, schema=schema.SCHEMA, ladder=LADDER)
-    )
+    monkeypatch.setattr(store, "upgraded", lambda *a: upgraded(*a, schema=SCHEMA, ladder=LADDER))
     wanted = read_model(run, path.stem).model_copy(update={"track": "unknown"})
     assert ModelStore(tmp_path / "models").facts(path.stem) == wanted
 
@@ -88,6 +85,5 @@ def test_a_ladder_that_lacks_a_step_names_the_oldest_schema_that_is_read() -> No
 
 
 def test_every_older_schema_of_today_has_a_step_to_the_next() -> None:
-    assert sorted(schema.UPGRADES) == list(
-        range(schema.SCHEMA - len(schema.UPGRADES), schema.SCHEMA)
-    )
+    known = upgrades.UPGRADES
+    assert sorted(known) == list(range(SCHEMA - len(known), SCHEMA))

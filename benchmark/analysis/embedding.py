@@ -22,9 +22,10 @@ from detectors.base import Detector
 from detectors.catalog import check_stated, detector_class, modules_of
 from leaderboard.report import report
 from results.embeddings import write_embeddings
+from results.faults import checked_contents
 from results.run import protocols_of
 from results.schema import Entry, RunFacts
-from results.store import read_model, read_run, read_samples
+from results.store import read_model, read_samples
 
 MOST_EMBEDDED = 800
 _BATCH = 32
@@ -62,9 +63,10 @@ def embed(
     Raises:
         CodeError: A file of the run names a module that is not allowed.
         BenchmarkError: No model is meant, its weights are gone, or the data is other data.
+        ResultError: The run is not what it was sealed as.
     """
     progress = progress or Progress()
-    facts = read_run(run)
+    facts = checked_contents(run).facts
     entries = chosen_entries(facts, detectors, training)
     models = ModelStore(store or default_store())
     allowed = {*allow_code, *modules_of(detectors or ())}

@@ -13,6 +13,7 @@ from benchmark.errors import BenchmarkError
 from benchmark.study.binding import Data, bind
 from benchmark.study.resolved import encoding_of
 from leaderboard.figures.hardest import Errors, Pixels, contact_sheet, find_cell, hardest
+from results.faults import checked_contents
 from results.files import atomic_write, csv_table, refuse_existing
 from results.run import RunContents
 
@@ -62,11 +63,12 @@ def inspect(
     Raises:
         LeaderboardError, ProtocolError: No such cell or model; what there is is told.
         BenchmarkError: An image is another than the one that was scored.
-        ResultError: A file of the run cannot be read, or one of ``out`` is there.
+        ResultError: A file of the run cannot be read, one of ``out`` is there, or the run is not
+            what it was sealed as.
     """
     files = [] if out is None else [out / "hardest.csv", out / "hardest.png"]
     refuse_existing(*files, force=force)
-    contents = RunContents(run)
+    contents = checked_contents(run)
     entry, found = find_cell(contents, cell, detector, seed)
     errors = hardest(contents, entry, found, most)
     unseen = None if data is not None else "without --data"

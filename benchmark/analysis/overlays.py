@@ -22,8 +22,8 @@ from benchmark.training.store import ModelStore, default_store
 from detectors.base import Detector
 from detectors.catalog import modules_of
 from leaderboard.report import report
+from results.faults import checked_contents
 from results.overlays import write_overlays
-from results.store import read_run
 
 
 def overlay(
@@ -58,9 +58,10 @@ def overlay(
         CodeError: A file of the run names a module that is not allowed.
         BenchmarkError: A dataset is not the embedded one, no model is meant, its weights are gone,
             or it has no convolution whose activations have a place in the image.
+        ResultError: The run is not what it was sealed as.
     """
     progress = progress or Progress()
-    facts = read_run(run)
+    facts = checked_contents(run).facts
     for role, dataset in facts.data.items():
         if not dataset.synthetic:
             raise BenchmarkError(

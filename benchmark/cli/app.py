@@ -53,7 +53,7 @@ from benchmark.cli.options import (
 from benchmark.cli.results import results_app
 from benchmark.cli.signals import stop_when_told
 from benchmark.environment import check_device, check_precision, process_rank
-from benchmark.executors import LOCAL, Chosen, check_executor, read_share
+from benchmark.executors import LOCAL, ChosenExecutor, check_executor, read_share
 from benchmark.version import __version__
 from detectors.fetching import OFFLINE, go_offline
 
@@ -178,7 +178,7 @@ def run(
         threads=threads,
         checkpoint_seconds=checkpoint_seconds,
         features=features,
-        executor=Chosen(name=executor, workers=workers, address=address),
+        executor=ChosenExecutor(name=executor, workers=workers, address=address),
         precision=precision,
         share=None if shard is None else read_share(shard),
         log=log,

@@ -10,7 +10,7 @@ from benchmark.cli.console import EXIT_ERROR, out_console, reports_errors, say
 from benchmark.errors import BenchmarkError
 
 if TYPE_CHECKING:
-    from leaderboard.submissions.verdicts import Checked
+    from leaderboard.submissions.verdicts import CheckedSubmission
 
 # Nothing here may import torch at the top: --help and the lists stay light.
 board_app = typer.Typer(no_args_is_help=True, help="A leaderboard over runs and submissions.")
@@ -53,10 +53,7 @@ def enter(
     """Compute a run's entries and append them: for the keeper's own runs."""
     from leaderboard.board.entries import run_entries
     from leaderboard.board.schema import add_entry
-    from results.run import RunContents
-    from results.verifying import refuse_faults
 
-    refuse_faults(RunContents(run))
     for entry in run_entries(run):
         _say_file("Entry", add_entry(entries, entry))
 
@@ -157,7 +154,7 @@ def _refuse_written(verdicts: Path | None) -> None:
         raise BenchmarkError(f"{verdicts} exists already: choose another file for --json")
 
 
-def _tell(checked: "Checked", file: Path | None) -> None:
+def _tell(checked: "CheckedSubmission", file: Path | None) -> None:
     """Print a line a rule, write them as JSON where asked for, and exit by them."""
     from results.files import atomic_write, json_text
 

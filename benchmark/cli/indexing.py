@@ -18,7 +18,7 @@ from benchmark.cli.console import (
     reports_errors,
     say,
 )
-from benchmark.cli.options import read_by_generator, read_pair, read_shares
+from benchmark.cli.options import read_by_generator, read_pairs, read_shares
 from benchmark.errors import BenchmarkError
 
 if TYPE_CHECKING:
@@ -66,37 +66,41 @@ LabelOption = Annotated[
     typer.Option("--label", help="What a class folder holds.", metavar="CLASS=real|fake"),
 ]
 
+IndexOutOption = Annotated[
+    Path | None,
+    typer.Option(
+        "-o", "--out", help="A .csv or .parquet file.", show_default="FOLDER/manifest.csv"
+    ),
+]
+ForgeryOption = Annotated[
+    list[str] | None,
+    typer.Option("--forgery", help="EFS, AM, FS or FR.", metavar="[GENERATOR=]FORGERY"),
+]
+FamilyOption = Annotated[
+    list[str] | None,
+    typer.Option("--family", help="GAN, diffusion, ...", metavar="[GENERATOR=]FAMILY"),
+]
+SourceOption = Annotated[
+    list[str] | None,
+    typer.Option("--source", help="Dataset that images come from.", metavar="[GENERATOR=]SOURCE"),
+]
+VideosOption = Annotated[
+    bool | None,
+    typer.Option("--videos/--no-videos", help="Each innermost folder holds a video's frames."),
+]
+
 
 @reports_errors
 def data_index(
     name: Name,
     folder: Folder = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "-o", "--out", help="A .csv or .parquet file.", show_default="FOLDER/manifest.csv"
-        ),
-    ] = None,
+    out: IndexOutOption = None,
     label: LabelOption = None,
-    forgery: Annotated[
-        list[str] | None,
-        typer.Option("--forgery", help="EFS, AM, FS or FR.", metavar="[GENERATOR=]FORGERY"),
-    ] = None,
-    family: Annotated[
-        list[str] | None,
-        typer.Option("--family", help="GAN, diffusion, ...", metavar="[GENERATOR=]FAMILY"),
-    ] = None,
-    source: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--source", help="Dataset that images come from.", metavar="[GENERATOR=]SOURCE"
-        ),
-    ] = None,
+    forgery: ForgeryOption = None,
+    family: FamilyOption = None,
+    source: SourceOption = None,
     splits: SplitsOption = None,
-    videos: Annotated[
-        bool | None,
-        typer.Option("--videos/--no-videos", help="Each innermost folder holds a video's frames."),
-    ] = None,
+    videos: VideosOption = None,
     frames: FramesOption = None,
     table: TableOption = None,
     column: ColumnOption = None,
@@ -120,7 +124,7 @@ def data_index(
             where,
             adapter=adapter,
             out=out,
-            labels=dict(read_pair(text, "--label CLASS=real|fake") for text in label or []) or None,
+            labels=read_pairs(label, "--label CLASS=real|fake"),
             forgery=read_by_generator(forgery, "--forgery"),
             family=read_by_generator(family, "--family"),
             source=read_by_generator(source, "--source"),
@@ -129,9 +133,8 @@ def data_index(
             frames=frames,
             links=follow_links or None,
             table=table,
-            columns=dict(read_pair(text, "--column COLUMN=ITS-NAME") for text in column or [])
-            or None,
-            only=dict(read_pair(text, "--only COLUMN=VALUE") for text in only or []) or None,
+            columns=read_pairs(column, "--column COLUMN=ITS-NAME"),
+            only=read_pairs(only, "--only COLUMN=VALUE"),
             on_found=found,
             on_progress=lambda _: display.advance(),
         )
@@ -280,7 +283,7 @@ def data_verify(
 ) -> None:
     """Hold a copy against its dataset's published counts and lists, or a pack against its seal."""
     from benchmark.data.packs import is_pack
-    from benchmark.data.verifying import verify
+    from benchmark.data.verifying import verify_copy
 
     if folder is None:
         if not is_pack(Path(name)):
@@ -291,10 +294,10 @@ def data_verify(
         _verify_pack(Path(name))
         return
     with doing(f"reading {folder}"):
-        found = verify(
+        found = verify_copy(
             folder,
             name,
-            only=dict(read_pair(text, "--only COLUMN=VALUE") for text in only or []) or None,
+            only=read_pairs(only, "--only COLUMN=VALUE"),
             links=follow_links or None,
         )
     _print_published(found.adapter.title, found.counts, f"forged: {found.adapter.forged}")

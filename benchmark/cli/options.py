@@ -320,3 +320,8 @@ def read_pair(text: str, form: str) -> tuple[str, str]:
     if not (name and equals and value):
         raise BenchmarkError(f"{form}: '{text}' is not of that form")
     return name, value
+
+
+def read_pairs(texts: list[str] | None, form: str) -> dict[str, str] | None:
+    """Read each NAME=VALUE of an option that may be repeated; None if there is none."""
+    return dict(read_pair(text, form) for text in texts) if texts else None

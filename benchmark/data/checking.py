@@ -1,9 +1,9 @@
 """Are the images there, whole, and what the manifest says? And what is in the dataset?"""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,17 +15,15 @@ from benchmark.data.images import (
     Decoded,
     OpenFile,
     Place,
-    by_file,
     check_file,
     cut,
     decode_bytes,
     frames_of,
     locate,
     read_image_bytes,
-    whereabouts,
 )
-from benchmark.data.loader import FILES_AHEAD, default_workers, load
 from benchmark.data.manifest import Manifest
+from benchmark.data.sweep import sweep
 from benchmark.errors import ImageError
 from results.files import file_hash
 from results.statistics.clusters import KEPT_TOGETHER
@@ -80,35 +78,15 @@ def check(
     samples = manifest.samples if rows is None else rows
     ids = [str(sample_id) for sample_id in samples["sample_id"]]
     stated = [str(digest) for digest in samples["sha256"]]
-    files = by_file(ids)
-    facts = [SampleFacts("")] * len(ids)
-    done = 0
-    examined = load(
-        files,
-        where=lambda place: whereabouts(ids[place]),
-        opened=lambda _: _examining(manifest.root, ids, stated),
-        size=lambda _: 0,
-        workers=default_workers() if workers is None else workers,
-        ahead=FILES_AHEAD,
+    numbers = count(1)
+    facts = sweep(
+        ids,
+        lambda place, file: file.examine(ids[place], stated[place]),
+        opened=lambda: _Examined(manifest.root),
+        workers=workers,
+        on_progress=lambda: on_progress(next(numbers)) if on_progress is not None else None,
     )
-    with closing(examined):  # an interrupt must not wait for every image
-        for places, found in zip(files, examined, strict=True):
-            for place, fact in zip(places, found, strict=True):
-                facts[place] = fact
-                done += 1
-                if on_progress is not None:
-                    on_progress(done)
     return pd.DataFrame(facts, index=pd.Index(ids, name="sample_id"), columns=list(CHECKED_FACTS))
-
-
-@contextmanager
-def _examining(
-    root: Path, ids: Sequence[str], stated: Sequence[str]
-) -> Iterator[Callable[[int], SampleFacts]]:
-    """Give what examines the samples of one file by their places."""
-    with OpenFile(frames_of) as file:
-        examination = _Examination(root, file)
-        yield lambda place: examination.facts(ids[place], stated[place])
 
 
 class _Content(NamedTuple):
@@ -119,15 +97,16 @@ class _Content(NamedTuple):
     data: bytes
 
 
-class _Examination:
-    """Examines the samples of one file: it is hashed once, and each picture decoded once."""
+class _Examined(OpenFile):
+    """A file whose samples are examined: it is hashed once, and each picture decoded once."""
 
-    def __init__(self, root: Path, file: OpenFile) -> None:
-        self._root, self._file = root, file
+    def __init__(self, root: Path) -> None:
+        super().__init__(frames_of)
+        self._root = root
         self._content: _Content | None = None
-        self._still: Decoded | None = None
+        self._decoded_still: Decoded | None = None
 
-    def facts(self, sample_id: str, stated: str) -> SampleFacts:
+    def examine(self, sample_id: str, stated: str) -> SampleFacts:
         """Examine a sample.
 
         Args:
@@ -152,10 +131,10 @@ class _Examination:
     def _decoded(self, place: Place, content: _Content) -> Decoded:
         """Decode the picture that a sample is a part of."""
         if place.frame is not None:
-            return Decoded(self._file.picture(place), "video")
-        if self._still is None:
-            self._still = decode_bytes(content.data, place.name)
-        return self._still
+            return Decoded(self.picture(place), "video")
+        if self._decoded_still is None:
+            self._decoded_still = decode_bytes(content.data, place.name)
+        return self._decoded_still
 
 
 def _content(place: Place) -> _Content:

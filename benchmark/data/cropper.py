@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmark.data.content import check_content
-from benchmark.data.crops import POLICIES, Crop, CropSettings, Done, LeftOut
+from benchmark.data.crops import POLICIES, Crop, CroppedPicture, CropSettings, LeftOut
 from benchmark.data.cutting import Cut, apply_cut, share_outside
 from benchmark.data.faces import Face, FaceBox, FaceDetector, find_faces
 from benchmark.data.faces.people import Mask, People, covered
@@ -96,7 +96,7 @@ class Cropper:
         self._out, self._settings, self._detector = out, settings, detector
         self._recipe: CropRecipe = load_crop_recipe(settings.recipe)
 
-    def group(self, places: Sequence[int]) -> list[Done]:
+    def group(self, places: Sequence[int]) -> list[CroppedPicture]:
         """Cut the faces of one group out: all frames of a video, or one picture.
 
         Args:
@@ -109,13 +109,13 @@ class Cropper:
             ImageError: A picture cannot be read, and that is not allowed.
             BenchmarkError: Something is refused.
         """
-        done: list[Done] = []
+        done: list[CroppedPicture] = []
         weights: dict[int, float] = {}
         masked: dict[int, float] = {}
         people = People()
         for place, picture in self._pictures(sorted(places, key=self._order), people):
             if isinstance(picture, LeftOut):
-                done.append(Done(place, [], picture))
+                done.append(CroppedPicture(place, [], picture))
                 continue
             for seen in picture.seen:
                 weights[seen.person] = weights.get(seen.person, 0.0) + seen.face.box.area
@@ -186,17 +186,17 @@ class Cropper:
             )
         return mask.astype(np.bool_) if mask.any() else None
 
-    def _done(self, picture: _Picture) -> Done:
+    def _done(self, picture: _Picture) -> CroppedPicture:
         """Take the faces of a picture that are wanted, and write their crops."""
         sample_id, found = self._ids[picture.place], len(picture.seen)
         chosen = self._chosen(picture)
         if isinstance(chosen, LeftOut):
-            return Done(picture.place, [], chosen)
+            return CroppedPicture(picture.place, [], chosen)
         height, width = picture.pixels.shape[:2]
         cuts = [(seen, self._recipe.place(seen.face, height, width)) for seen in chosen]
         crops = [self._written(picture, seen, cut) for seen, cut in cuts if cut is not None]
         left_out = None if crops else self._left_out(sample_id, "outside", LEAVES, found)
-        return Done(picture.place, crops, left_out)
+        return CroppedPicture(picture.place, crops, left_out)
 
     def _chosen(self, picture: _Picture) -> list[_Seen] | LeftOut:
         """Choose among the faces of a picture."""
@@ -263,7 +263,7 @@ class Cropper:
             faces_found=str(len(picture.seen)),
         )
 
-    def _only(self, done: Done, person: int) -> Done:
+    def _only(self, done: CroppedPicture, person: int) -> CroppedPicture:
         """Keep the crop of one person alone, under the name of a single face."""
         kept = []
         for crop in done.crops:
@@ -275,10 +275,10 @@ class Cropper:
             file.replace(self._out / path)
             kept.append(crop._replace(path=path))
         if done.crops and not kept:
-            return Done(done.place, [], LeftOut(OTHER_PERSON, done.crops[0].faces_found))
+            return CroppedPicture(done.place, [], LeftOut(OTHER_PERSON, done.crops[0].faces_found))
         return done._replace(crops=kept)
 
-    def _inside(self, done: Done) -> Done:
+    def _inside(self, done: CroppedPicture) -> CroppedPicture:
         """Leave out the crops that leave their picture, or refuse them, if that is wanted."""
         if self._settings.outside == "keep":
             return done
@@ -290,7 +290,7 @@ class Cropper:
             else:
                 kept.append(crop)
         if done.crops and not kept:
-            return Done(done.place, [], left_out)
+            return CroppedPicture(done.place, [], left_out)
         return done._replace(crops=kept)
 
 

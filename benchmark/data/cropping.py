@@ -19,7 +19,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from benchmark.data.cropper import Cropper, pictures_of
-from benchmark.data.crops import Crop, CropSettings, Done, LeftOut
+from benchmark.data.crops import Crop, CroppedPicture, CropSettings, LeftOut
 from benchmark.data.faces import load_face_detector
 from benchmark.data.faces.recipes import load_crop_recipe
 from benchmark.data.facts import write_facts
@@ -236,11 +236,11 @@ def _one_thread_each() -> Iterator[None]:
         cv2.setNumThreads(before)
 
 
-def _read_parts(out: Path, pieces: Iterable[_Piece]) -> Iterator[Done]:
+def _read_parts(out: Path, pieces: Iterable[_Piece]) -> Iterator[CroppedPicture]:
     """Read what came of every picture."""
     for piece in pieces:
         for place, crops, left_out in read_json(_part(out, piece)):
-            yield Done(
+            yield CroppedPicture(
                 place,
                 [Crop(*each) for each in crops],
                 None if left_out is None else LeftOut(*left_out),

@@ -107,7 +107,7 @@ class LeftOut(NamedTuple):
     faces_found: str
 
 
-class Done(NamedTuple):
+class CroppedPicture(NamedTuple):
     """What came of one picture: its place in the manifest, and its crops or why there are none."""
 
     place: int

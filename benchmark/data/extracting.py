@@ -3,17 +3,16 @@
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from PIL import Image
 
 from benchmark.data.checking import check
 from benchmark.data.facts import write_facts
-from benchmark.data.images import FRAME, OpenFile, by_file, frames_of, locate, whereabouts
-from benchmark.data.loader import FILES_AHEAD, default_workers, load
+from benchmark.data.images import FRAME, OpenFile, locate, whereabouts
 from benchmark.data.manifest import Manifest, check_target, from_columns, write_manifest
+from benchmark.data.sweep import still_or_video, sweep
 from benchmark.errors import BenchmarkError, ImageError
 from protocols.files import read_bytes
 from results.files import atomic_write
@@ -66,24 +65,7 @@ def extract(
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, buffer.getvalue())
 
-    @contextmanager
-    def opened(_: object) -> Iterator[Callable[[int], None]]:
-        with OpenFile(frames_of) as file:
-            yield lambda place: one(place, file)
-
-    files = by_file(ids)
-    done = load(
-        files,
-        where=lambda place: whereabouts(ids[place]),
-        opened=opened,
-        size=lambda _: 0,
-        workers=default_workers() if workers is None else workers,
-        ahead=FILES_AHEAD,
-    )
-    with closing(done):
-        for places in done:
-            for _ in places:
-                on_progress()
+    sweep(ids, one, opened=still_or_video, workers=workers, on_progress=on_progress)
     return _write(manifest, target, workers)
 
 

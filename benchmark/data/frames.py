@@ -15,7 +15,7 @@ FRAMES = 32
 Periods = tuple[tuple[Fraction, Fraction], ...]
 
 
-class Chosen(NamedTuple):
+class ChosenFrame(NamedTuple):
     """A frame that was chosen.
 
     Attributes:
@@ -52,7 +52,7 @@ def chosen_frames(
     periods: Sequence[Periods] = (),
     *,
     workers: int | None = None,
-) -> Iterable[list[Chosen] | ImageError]:
+) -> Iterable[list[ChosenFrame] | ImageError]:
     """Choose the frames of videos; no picture is decoded, each file is opened once.
 
     Args:
@@ -67,7 +67,7 @@ def chosen_frames(
         For each video its frames, or why it cannot be read.
     """
 
-    def one(place: int) -> list[Chosen] | ImageError:
+    def one(place: int) -> list[ChosenFrame] | ImageError:
         video = videos[place]
         try:
             path = locate(root, video).path
@@ -76,7 +76,7 @@ def chosen_frames(
         except ImageError as error:
             return error
         within = _within(times, periods[place] if periods else ())
-        return [Chosen(within[i], times[within[i]]) for i in evenly(len(within), wanted)]
+        return [ChosenFrame(within[i], times[within[i]]) for i in evenly(len(within), wanted)]
 
     threads = max(default_workers() if workers is None else workers, 1)
     with ThreadPoolExecutor(threads, thread_name_prefix="videos") as pool:

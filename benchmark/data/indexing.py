@@ -103,7 +103,7 @@ def index_folder(
     check_options(chosen, stated, folder)
     facts = _facts(folder, target, links=stated.links)
     root = LinkedRoot(folder) if stated.links else folder
-    described, rows = describe(chosen, folder, stated, workers)
+    described, rows = describe_folder(chosen, folder, stated, workers)
     columns = _columns(rows)
     validated = from_columns(dict(columns), target, facts=facts)  # before an image is decoded
     if on_found is not None:
@@ -127,7 +127,7 @@ def index_folder(
     )
 
 
-def describe(
+def describe_folder(
     adapter: Adapter, folder: Path, options: Options, workers: int | None = None
 ) -> tuple[Described, Rows]:
     """Read what a dataset's folder says, each video by its frames.

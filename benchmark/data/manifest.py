@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmark.data.facts import NOTHING_STATED, DatasetFacts, read_dataset_facts
-from benchmark.data.layouts.records import separator
 from benchmark.data.roots import root_of
+from benchmark.data.separated import separator
 from benchmark.errors import ManifestError
 from protocols import SamplesError, validate
 from protocols.files import FileError, read_text

@@ -4,9 +4,7 @@ CSV, Parquet, JSON lines and npz; the predictions of GenD's evaluation (a CSV fi
 pickles of DeepfakeBench's, of which nothing but arrays, lists and texts is read.
 """
 
-import csv
 import hashlib
-import io
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmark.data.arrays import MOST_BYTES, read_npz, read_pickle
-from benchmark.data.layouts.records import separator
+from benchmark.data.separated import separated_rows
 from benchmark.errors import BenchmarkError
 from protocols.files import FileError, parse_json, read_text
 from protocols.text import printable
@@ -76,21 +74,7 @@ def read_outside(path: Path) -> OutsideTable:
 
 def _csv(path: Path) -> OutsideTable:
     """Read CSV: separated by commas, semicolons or tabs, whichever its first line has most of."""
-    text = read_text(path, MOST_BYTES)
-    parted = separator(text)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=parted, strict=True)
-    try:
-        rows = [row for row in reader if row]
-    except csv.Error as error:
-        raise BenchmarkError(f"{path}, line {reader.line_num}: not CSV: {error}") from error
-    if not rows:
-        raise BenchmarkError(f"{path}: the file is empty; its first row must name the columns")
-    header, *lines = rows
-    for number, row in enumerate(lines, start=2):
-        if len(row) != len(header):
-            raise BenchmarkError(
-                f"{path}, row {number}: {len(row)} values for the {len(header)} columns of row 1"
-            )
+    (header, *lines), parted = separated_rows(read_text(path, MOST_BYTES), path)
     columns = [[value.strip() for value in column] for column in zip(*lines, strict=True)]
     names = [name.strip() for name in header]
     if parted == ";":  # where numbers are written with a comma

@@ -4,9 +4,7 @@ import hashlib
 import io
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from functools import partial
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,9 +12,9 @@ import pandas as pd
 from PIL import Image
 
 from benchmark.data.facts import write_facts
-from benchmark.data.images import OpenFile, by_file, cut, frames_of, locate, whereabouts
-from benchmark.data.loader import FILES_AHEAD, default_workers, load
+from benchmark.data.images import OpenFile, cut, locate
 from benchmark.data.manifest import Manifest, from_columns
+from benchmark.data.sweep import still_or_video, sweep
 from benchmark.errors import BenchmarkError
 from protocols.samples import fingerprint
 from results.files import atomic_write, json_text, read_json
@@ -135,25 +133,6 @@ def _copy(
         digest = hashlib.sha256(buffer.getvalue()).hexdigest()
         return target, digest, str(image.width), str(image.height)
 
-    @contextmanager
-    def opened(_: object) -> Iterator[Callable[[int], tuple[str, str, str, str]]]:
-        with OpenFile(frames_of) as file:
-            yield partial(one, file=file)
-
-    files = by_file(ids)
-    done = [("", "", "", "")] * len(ids)
-    copied = load(
-        files,
-        where=lambda place: whereabouts(ids[place]),
-        opened=opened,
-        size=lambda _: 0,
-        workers=default_workers() if workers is None else workers,
-        ahead=FILES_AHEAD,
-    )
-    with closing(copied):
-        for places, found in zip(files, copied, strict=True):
-            for place, row in zip(places, found, strict=True):
-                done[place] = row
-                on_progress()
+    done = sweep(ids, one, opened=still_or_video, workers=workers, on_progress=on_progress)
     table["path"], table["sha256"], table["width"], table["height"] = zip(*done, strict=True)
     return table

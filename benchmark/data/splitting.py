@@ -43,7 +43,7 @@ def divided(
         ManifestError: The shares are none, or there are fewer sets than splits.
     """
     check_shares(shares)
-    sets = together(samples, measures)
+    sets = tied_together(samples, measures)
     wanted = [k for k in range(len(SPLITS)) if shares[k] > 0]
     if sets.max(initial=-1) + 1 < len(wanted):
         raise ManifestError(
@@ -55,7 +55,7 @@ def divided(
     return samples.assign(split=np.array(SPLITS, dtype=object)[chosen[sets]])
 
 
-def together(samples: pd.DataFrame, measures: Measures | None = None) -> Places:
+def tied_together(samples: pd.DataFrame, measures: Measures | None = None) -> Places:
     """Number the sets of samples that hang together, shape (n,)."""
     sets = clusters(samples)
     if measures is None:

@@ -53,7 +53,7 @@ class Verified:
         )
 
 
-def verify(folder: Path, adapter: str, **options: object) -> Verified:
+def verify_copy(folder: Path, adapter: str, **options: object) -> Verified:
     """Hold the folder of a dataset against its published counts and lists; no file is read.
 
     Args:

@@ -19,7 +19,7 @@ EXECUTORS = {
     "processes": "benchmark.executors.processes:ProcessExecutor",
     "ray": "benchmark.executors.ray:RayExecutor",
 }
-"""Name -> ``module:Class`` of an ``Executor``, which is made of ``Work`` and ``Chosen``."""
+"""Name -> ``module:Class`` of an ``Executor``, which is made of ``Work`` and ``ChosenExecutor``."""
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ def read_share(text: str) -> Share:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chosen:
+class ChosenExecutor:
     """Who is to do the work, as the user names it; no number depends on it.
 
     Attributes:
@@ -74,7 +74,7 @@ class Chosen:
     address: str | None = None
 
 
-LOCAL = Chosen()
+LOCAL = ChosenExecutor()
 """This process alone."""
 
 
@@ -106,7 +106,7 @@ class Executor(Protocol):
         """End; what is under way then is dropped."""
 
 
-def create_executor(chosen: Chosen, work: "Work") -> Executor:
+def create_executor(chosen: ChosenExecutor, work: "Work") -> Executor:
     """Build an executor.
 
     Raises:
@@ -114,11 +114,13 @@ def create_executor(chosen: Chosen, work: "Work") -> Executor:
     """
     check_executor(chosen)
     module, _, attribute = EXECUTORS[chosen.name].partition(":")
-    make = cast("Callable[[Work, Chosen], Executor]", getattr(import_module(module), attribute))
+    make = cast(
+        "Callable[[Work, ChosenExecutor], Executor]", getattr(import_module(module), attribute)
+    )
     return make(work, chosen)
 
 
-def check_executor(chosen: Chosen) -> None:
+def check_executor(chosen: ChosenExecutor) -> None:
     """Refuse a choice that cannot be; no executor is loaded.
 
     Raises:

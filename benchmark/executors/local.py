@@ -4,7 +4,7 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Self
 
-from benchmark.executors import Chosen
+from benchmark.executors import ChosenExecutor
 from benchmark.executors.tasks import Done, Task, TrainTask, Work, Worker
 from benchmark.training.distributed import Leader
 
@@ -19,7 +19,7 @@ class LocalExecutor:
     lost: tuple[type[Exception], ...] = ()
     size = 1
 
-    def __init__(self, work: Work, chosen: Chosen) -> None:
+    def __init__(self, work: Work, chosen: ChosenExecutor) -> None:
         """Work with ``work``; there is nothing to choose."""
         self._leader = Leader(work.engine)
         self._leads = True

@@ -15,7 +15,7 @@ import torch
 
 from benchmark.environment import keep_freed_memory
 from benchmark.errors import BenchmarkError
-from benchmark.executors import Chosen
+from benchmark.executors import ChosenExecutor
 from benchmark.executors.tasks import Done, RemoteWorker, Task, Work
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -26,7 +26,7 @@ class ProcessExecutor:
 
     lost: tuple[type[Exception], ...] = (BrokenProcessPool,)
 
-    def __init__(self, work: Work, chosen: Chosen) -> None:
+    def __init__(self, work: Work, chosen: ChosenExecutor) -> None:
         """Work with ``work`` in ``chosen.workers`` processes.
 
         Raises:

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from benchmark.errors import BenchmarkError
-from benchmark.executors import Chosen
+from benchmark.executors import ChosenExecutor
 from benchmark.executors.tasks import Done, RemoteWorker, Task, Work
 
 _HERE = "127.0.0.1"
@@ -24,7 +24,7 @@ _LISTENS_TO_OTHERS = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 class RayExecutor:
     """Carries tasks out on a Ray cluster."""
 
-    def __init__(self, work: Work, chosen: Chosen) -> None:
+    def __init__(self, work: Work, chosen: ChosenExecutor) -> None:
         """Work with ``work`` on the cluster at ``chosen.address``, or on one of this machine."""
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         if chosen.address is None:

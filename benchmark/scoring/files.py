@@ -18,7 +18,7 @@ from benchmark.data.loader import default_workers, load
 from benchmark.data.tree import IMAGE_SUFFIXES
 from benchmark.environment import resolve_device
 from benchmark.errors import BenchmarkError, ImageError
-from benchmark.scoring.ready import scoring_form
+from benchmark.scoring.ready import Form, scoring_form
 from benchmark.training.store import FACTS, ModelStore, check_trained, default_store
 from detectors.base import Detector, Known
 from detectors.catalog import check_stated, detector_class, load_detector
@@ -92,7 +92,26 @@ def score_paths(
     models = ModelStore(store or default_store())
     detector = trained_detector(model, models, allow_code).to(resolve_device(device))
     form = scoring_form(detector, precision)
-    scores, problems = [], []
+    scores, problems = _scores(found, detector, form, each)
+    if out is not None:
+        atomic_write(out, _csv(scores, form.told.partition(",")[0]))
+    return ScoredFiles(
+        detector=detector.card.title,
+        form=form.told,
+        scores=tuple(scores),
+        problems=tuple(problems),
+    )
+
+
+def _scores(
+    found: Sequence[Path],
+    detector: Detector,
+    form: Form,
+    each: Callable[[Path, Detector, Tensor], None] | None,
+) -> tuple[list[ImageScore], list[str]]:
+    """Score images one by one; give the scores, and why others have none."""
+    scores: list[ImageScore] = []
+    problems: list[str] = []
     loaded = load(
         ([path] for path in found),
         where=lambda path: (path, 0),
@@ -114,14 +133,7 @@ def score_paths(
             scores.append(ImageScore(path=str(path), logit=logit))
             if each is not None:
                 each(path, detector, file.image)
-    if out is not None:
-        atomic_write(out, _csv(scores, form.told.partition(",")[0]))
-    return ScoredFiles(
-        detector=detector.card.title,
-        form=form.told,
-        scores=tuple(scores),
-        problems=tuple(problems),
-    )
+    return scores, problems
 
 
 def trained_detector(model: str, store: ModelStore, allowed: Collection[str]) -> Detector:

@@ -49,7 +49,7 @@ def _check_batches(entry: StudyDetector, card: Card, recipe: Recipe) -> None:
         )
 
 
-def surrogate_of(study: Study, protocol: str, name: str) -> StudyDetector:
+def surrogate_entry(study: Study, protocol: str, name: str) -> StudyDetector:
     """Find the detector of a study that attacks are made on, by its label or its detector.
 
     Raises:

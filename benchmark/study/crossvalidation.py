@@ -221,15 +221,13 @@ def cross_validate(
     began = clock()
     base = read_manifest(manifest)
     models, gaps = fold_models(study, base, folds)
-    where = describe(resolve_device(device))
-    folder = out / re.sub(r"[^a-z0-9]+", "-", where.lower()).strip("-")
+    folder = _folder_of(device, out)
     left = missing(models, out)
     log = _read_log(folder)
-    took = _took(log)
-    on_plan(left, took)
+    on_plan(left, _took(log))
     done: dict[str, float] = {}
     for model in left:
-        expected = estimate(model, took)
+        expected = estimate(model, _took(log))
         if budget is not None and expected is not None and clock() - began + expected > budget:
             break
         start = clock()
@@ -242,10 +240,15 @@ def cross_validate(
         done[model.name] = clock() - start
         log[model.name] = _facts(model, done[model.name], device)
         atomic_write(folder / LOG, json_text(log, LOG))
-        took = _took(log)
     if done:
         _sum_up(study, folder)
     return CrossValidated(done=done, left=[p for p in left if p.name not in done], gaps=gaps)
+
+
+def _folder_of(device: str, out: Path) -> Path:
+    """Give the folder of what one kind of device computes."""
+    where = describe(resolve_device(device))
+    return out / re.sub(r"[^a-z0-9]+", "-", where.lower()).strip("-")
 
 
 def _do(model: FoldModel, study: Study, base: Manifest, folder: Path, **options: Any) -> None:

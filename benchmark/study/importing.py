@@ -27,6 +27,7 @@ from leaderboard.report import report
 from protocols import ELSEWHERE, Protocol, expand, load_protocol
 from protocols.samples import COLUMNS
 from protocols.text import printable
+from results.faults import checked_contents
 from results.files import atomic_write, csv_table, file_hash, own_file
 from results.hashing import content_hash
 from results.metrics.registry import check_metrics
@@ -36,7 +37,6 @@ from results.sealing import seal_run
 from results.store import (
     SCORE_COLUMNS,
     read_run,
-    read_samples,
     write_model,
     write_run,
     write_samples,
@@ -163,7 +163,9 @@ def _run_of(settings: ImportSettings) -> _Run:
     out = settings.out
     if not (out / "run.json").is_file():
         return _begun(settings)
-    facts, samples = read_run(out), read_samples(out)
+    # It is sealed anew: what was edited since must not pass for what was scored.
+    samples = checked_contents(out).samples
+    facts = read_run(out)
     protocols = protocols_of(facts)
     there = [protocol.name for protocol in protocols]
     wanted = [load_protocol(name).name for name in settings.protocols]

@@ -14,7 +14,7 @@ from benchmark.data.loader import Rows
 from benchmark.errors import BenchmarkError
 from benchmark.scoring.store import ScoreStore
 from benchmark.scoring.units import Group, plan_groups
-from benchmark.study.checks import lacks_gradient, surrogate_of
+from benchmark.study.checks import lacks_gradient, surrogate_entry
 from benchmark.study.resolved import ResolvedStudy
 from benchmark.study.schema import StudyDetector
 from benchmark.study.tracks import options_of, track_of
@@ -173,7 +173,7 @@ def _surrogates(resolved: ResolvedStudy, protocol: Protocol) -> dict[str, StudyD
     """Find the detectors of a study that a protocol's attacks are made on, by name."""
     names = [c.surrogate for c in protocol.expanded_conditions if c.surrogate]
     return {
-        name: surrogate_of(resolved.study, protocol.name, name) for name in dict.fromkeys(names)
+        name: surrogate_entry(resolved.study, protocol.name, name) for name in dict.fromkeys(names)
     }
 
 

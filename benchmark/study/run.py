@@ -13,7 +13,7 @@ from benchmark.environment import (
     resolve_device,
 )
 from benchmark.errors import BenchmarkError
-from benchmark.executors import Chosen, check_executor, read_share
+from benchmark.executors import ChosenExecutor, check_executor, read_share
 from benchmark.progress import Progress
 from benchmark.study.binding import Data
 from benchmark.study.checks import check_detectors
@@ -91,7 +91,7 @@ def run(
         threads=threads,
         checkpoint_seconds=checkpoint_seconds,
         features=Path(features) if features is not None else None,
-        executor=Chosen(name=executor, workers=workers, address=address),
+        executor=ChosenExecutor(name=executor, workers=workers, address=address),
         precision=precision,
         share=None if shard is None else read_share(shard),
         progress=progress or Progress(),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.executors import LOCAL, Chosen, Share
+from benchmark.executors import LOCAL, ChosenExecutor, Share
 from benchmark.progress import Progress
 
 CHECKPOINT_SECONDS = 60.0
@@ -36,7 +36,7 @@ class Settings:
     threads: int | None = None
     checkpoint_seconds: float = CHECKPOINT_SECONDS
     features: Path | None = None
-    executor: Chosen = LOCAL
+    executor: ChosenExecutor = LOCAL
     precision: str = "float32"
     share: Share | None = None
     progress: Progress

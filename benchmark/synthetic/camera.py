@@ -121,7 +121,7 @@ def photograph(scene: Floats, camera: Camera, rng: np.random.Generator) -> Bytes
     image *= gains * np.array([camera.cast[0], 1.0, camera.cast[1]], np.float32)
     image = _tone(image, contrast)
     image += np.float32(sharpening) * (image - cv2.GaussianBlur(image, (0, 0), 1.0))
-    return decode(encode(to_bytes(image), first, camera.sampling))
+    return decode_jpeg(encode(to_bytes(image), first, camera.sampling))
 
 
 def _mosaic(light: Floats) -> Floats:
@@ -193,9 +193,9 @@ def encode(image: Bytes, quality: int, sampling: int) -> bytes:
     return data.tobytes()
 
 
-def decode(data: bytes) -> Bytes:
+def decode_jpeg(data: bytes) -> Bytes:
     """The RGB image of a JPEG file."""
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if image is None:
-        raise RuntimeError("OpenCV could not decode its own JPEG")
+        raise RuntimeError("OpenCV could not decode_jpeg its own JPEG")
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)

@@ -19,7 +19,7 @@ from benchmark.synthetic.camera import (
     OVERSAMPLING,
     SENSOR,
     Photo,
-    decode,
+    decode_jpeg,
     encode,
     photograph,
 )
@@ -146,7 +146,7 @@ def _path(task: Task, maker: str, number: int) -> str:
 def _write(file: Path, data: bytes) -> dict[str, str]:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(data)
-    height, width = decode(data).shape[:2]
+    height, width = decode_jpeg(data).shape[:2]
     digest = hashlib.sha256(data).hexdigest()
     return {"width": str(width), "height": str(height), "sha256": digest}
 

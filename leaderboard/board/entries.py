@@ -21,6 +21,7 @@ from leaderboard.view import Contender, ProtocolView, Result, views
 from protocols import Protocol
 from results.errors import UndefinedError
 from results.evaluation import evaluate_contents
+from results.faults import checked_contents
 from results.run import RunContents
 from results.schema import ModelFacts, Value
 from results.statistics.joint import Bootstrap, Joint
@@ -44,19 +45,19 @@ def titled(name: str, precision: str) -> str:
     return f"{name} in {precision}" if precision else name
 
 
-def run_entries(run: str | Path, state: State = "recomputed") -> list[BoardEntry]:
+def run_entries(run: RunContents | str | Path, state: State = "recomputed") -> list[BoardEntry]:
     """Compute the entries of a run from its scores: one a protocol, detector and training seed.
 
     Args:
-        run: The run's folder.
+        run: The run, or its folder, whose seal is then compared.
         state: How the board knows the numbers.
 
     Raises:
         LeaderboardError: The run has no model.
-        ResultError: A file of the run is missing or wrong.
+        ResultError: A file of the run is missing or wrong, or the run is not what it was sealed as.
         ProtocolError: A protocol does not fit the samples.
     """
-    contents = RunContents(run)
+    contents = run if isinstance(run, RunContents) else checked_contents(run)
     bootstrap = Bootstrap(contents)
     laid_out = views(contents, evaluate_contents(contents, bootstrap))
     found = []
@@ -65,7 +66,7 @@ def run_entries(run: str | Path, state: State = "recomputed") -> list[BoardEntry
         trained = dict.fromkeys(contender for contender, _ in view.models)
         found += [_entry(contents, view, joint, contender, state) for contender in trained]
     if not found:
-        raise LeaderboardError(f"{run}: the run has no model, so there is no entry")
+        raise LeaderboardError(f"{contents.run}: the run has no model, so there is no entry")
     return found
 
 

@@ -16,9 +16,9 @@ from leaderboard.board.payload import (
     systems_of,
 )
 from leaderboard.board.ranking import Lead, Slice, lead_of, slices
-from leaderboard.board.schema import BoardEntry, DatasetFacts, newest
+from leaderboard.board.schema import BoardDataset, BoardEntry, newest
 from leaderboard.errors import LeaderboardError
-from leaderboard.site.templating import environment, json_block, safe_address, sealed
+from leaderboard.site.templating import json_block, safe_address, sealed, template_environment
 from results.rounding import rounded, signed
 
 MENU = (
@@ -50,7 +50,7 @@ _LEDES = {
 }
 
 
-class Found(NamedTuple):
+class LedSlice(NamedTuple):
     """A slice with who leads it; ``side`` says which cells count, "" where that is not known."""
 
     slice: Slice
@@ -77,7 +77,7 @@ class Pages:
             raise LeaderboardError("no entry has a number, so there is no board to make")
         self._systems = systems_of(self._entries)
         self._titles = {who: entry.title for who, entry in self._systems.items()}
-        self._environment = environment()
+        self._environment = template_environment()
         self._environment.globals["signed"] = signed
         self._seals: dict[tuple[str, ...], dict[str, Any]] = {}
 
@@ -116,11 +116,11 @@ class Pages:
             **self._seals[scripts], **given,
         )  # fmt: skip
 
-    def _with_lead(self, found: Slice) -> Found:
+    def _with_lead(self, found: Slice) -> LedSlice:
         """Find who leads a slice."""
         sides = {found.columns[at].seen for at in found.counting}
         said = "unseen" if False in sides else "seen" if True in sides else ""
-        return Found(found, found.title, said, lead_of(found))
+        return LedSlice(found, found.title, said, lead_of(found))
 
     def _front(self) -> str:
         """Make the front page."""
@@ -152,7 +152,7 @@ class Pages:
                 lede=_LEDES[name], groups=groups, titles=self._titles, data=data,
             )  # fmt: skip
 
-    def _protocol(self, found: Found) -> str:
+    def _protocol(self, found: LedSlice) -> str:
         """Make a protocol's page."""
         entry = found.slice.rows[0].entry
         same = [each for each in self._slices if each.place == found.slice.place]
@@ -201,9 +201,9 @@ class Pages:
             model_card=_model_card(entry, parts),
         )
 
-    def _datasets(self) -> list[tuple[DatasetFacts, int, list[tuple[Any, ...]]]]:
+    def _datasets(self) -> list[tuple[BoardDataset, int, list[tuple[Any, ...]]]]:
         """Give each dataset with its entries and the test sets that are of it."""
-        uses: dict[str, tuple[DatasetFacts, list[BoardEntry]]] = {}
+        uses: dict[str, tuple[BoardDataset, list[BoardEntry]]] = {}
         counts: dict[str, dict[tuple[Any, ...], None]] = {}
         for entry in self._entries:
             for role, fact in entry.data.items():

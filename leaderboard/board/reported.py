@@ -8,7 +8,7 @@ from leaderboard.board.schema import BoardEntry, EntryCell, Number
 from leaderboard.view import named_tests
 from protocols import Protocol, expand, load_protocol, protocol_names
 from protocols.examples import example_samples
-from results.literature import Literature, Matched
+from results.literature import Literature, MatchedNumber
 
 
 def outlines(literature: Literature) -> list[BoardEntry]:
@@ -66,7 +66,7 @@ def reported_entries(literature: Literature, entries: Sequence[BoardEntry]) -> l
             for cell in entry.cells:
                 if cell.condition_name == "clean":
                     known.setdefault((cell.training, cell.test, cell.level), cell)
-        groups: dict[tuple[str, str, str, str], list[Matched]] = defaultdict(list)
+        groups: dict[tuple[str, str, str, str], list[MatchedNumber]] = defaultdict(list)
         for matched in literature.under(protocol[0]):
             number = matched.reported
             if (matched.training, matched.test, number.level) in known:
@@ -88,7 +88,7 @@ def _by_protocol(entries: Sequence[BoardEntry]) -> dict[tuple[str, int], list[Bo
 def _reported(
     like: BoardEntry,
     where: tuple[str, str, str, str],
-    numbers: Sequence[Matched],
+    numbers: Sequence[MatchedNumber],
     known: dict[tuple[str, str, str], EntryCell],
 ) -> BoardEntry:
     """Give the entry of one detector in one source's table."""
@@ -110,7 +110,7 @@ def _reported(
 
 
 def _reported_cells(
-    numbers: Sequence[Matched], known: dict[tuple[str, str, str], EntryCell]
+    numbers: Sequence[MatchedNumber], known: dict[tuple[str, str, str], EntryCell]
 ) -> Iterator[EntryCell]:
     """Give a cell for each training set, test set and level that is in print."""
     cells: dict[tuple[str, str, str], dict[str, Number]] = defaultdict(dict)

@@ -118,7 +118,7 @@ class EntryCell(_Strict):
         return (self.training, self.role, self.test, self.condition, self.level)
 
 
-class DatasetFacts(_Strict):
+class BoardDataset(_Strict):
     """The images that a role was bound to.
 
     Attributes:
@@ -180,7 +180,7 @@ class BoardEntry(_Strict):
     protocol_citation: _Text
     metrics: tuple[Name, ...] = Field(min_length=1)
     levels: tuple[Name, ...] = Field(min_length=1)
-    data: dict[str, DatasetFacts]
+    data: dict[str, BoardDataset]
     draws: _Hash = ""
     detector: Annotated[str, Field(max_length=200)] = ""
     seed: int | None = None

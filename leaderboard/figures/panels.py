@@ -66,7 +66,7 @@ def label_left(axes: Sequence[Axes], columns: int, label: str) -> None:
         axis.set_ylabel(label)
 
 
-def colours(number: int) -> list[Colour]:
+def series_colours(number: int) -> list[Colour]:
     """Give colours that most colour-blind readers tell apart."""
     if number <= MOST_COLOURS:
         # Its eighth is grey, which is for what has no colour of its own; its last takes that place.
@@ -78,7 +78,7 @@ def colours(number: int) -> list[Colour]:
 
 def styles(keys: Sequence[Name]) -> dict[Name, Style]:
     """Give each of some things a colour, a marker and a kind of line."""
-    looks = zip(colours(len(keys)), cycle(_MARKERS), cycle(_DASHES), strict=False)
+    looks = zip(series_colours(len(keys)), cycle(_MARKERS), cycle(_DASHES), strict=False)
     return {key: Style(*look) for key, look in zip(keys, looks, strict=False)}
 
 

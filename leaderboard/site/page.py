@@ -8,7 +8,7 @@ from typing import Any
 from leaderboard.figures.drawing import Picture
 from leaderboard.figures.registry import FigurePlace
 from leaderboard.figures.training import MOST_SHOWN
-from leaderboard.site.templating import environment, safe_address, sealed
+from leaderboard.site.templating import safe_address, sealed, template_environment
 from leaderboard.tables.registry import TablePlace
 from leaderboard.tables.table import DASH, REPORTED, Table
 from leaderboard.view import ProtocolView
@@ -162,7 +162,7 @@ def render(
     for section in sections:
         anchors |= {who.label: anchors[who.name] for who in section.view.contenders}
     return (
-        environment()
+        template_environment()
         .get_template("page.html.j2")
         .render(
             facts=facts,

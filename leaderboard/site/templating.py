@@ -30,7 +30,7 @@ _ARXIV = re.compile(r"arXiv[: ](\d{4}\.\d{4,5})")
 _ADDRESS = re.compile(r"https://[A-Za-z0-9.-]+(/[A-Za-z0-9._~/%+@:=?&,-]*)?")
 
 
-def environment() -> Environment:
+def template_environment() -> Environment:
     """Make the environment of all templates: everything is escaped, nothing may be undefined."""
     made = Environment(
         loader=PackageLoader("leaderboard.site"),

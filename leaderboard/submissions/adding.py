@@ -5,14 +5,14 @@ from datetime import date
 from pathlib import Path
 
 from leaderboard.board.schema import add_entry, read_entries
-from leaderboard.submissions.checking import check
+from leaderboard.submissions.checking import judge_archive
 from leaderboard.submissions.keeper import Keeper
-from leaderboard.submissions.verdicts import Checked
+from leaderboard.submissions.verdicts import CheckedSubmission
 
 
 def add_submission(
     archive: str | Path, keeper: str | Path, entries: str | Path, day: date, *, reason: str = ""
-) -> tuple[Checked, list[Path]]:
+) -> tuple[CheckedSubmission, list[Path]]:
     """Check a submission and, if every rule is kept, append its entries; keep its scores too.
 
     Args:
@@ -31,7 +31,7 @@ def add_submission(
     folder, held = Path(entries), Keeper(keeper)
     there = read_entries(folder) if folder.is_dir() and any(folder.glob("*/*.json")) else []
     with tempfile.TemporaryDirectory() as temporary:
-        checked = check(archive, held, Path(temporary), day)
+        checked = judge_archive(archive, held, Path(temporary), day)
         if not checked.is_accepted:
             return checked, []
         added = []

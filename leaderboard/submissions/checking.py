@@ -13,9 +13,9 @@ from typing import Any
 from leaderboard.errors import LeaderboardError
 from leaderboard.submissions.archive import ArchiveError, read_archive
 from leaderboard.submissions.keeper import Keeper
-from leaderboard.submissions.measuring import check_claims, check_patterns, check_scores
-from leaderboard.submissions.schema import Submission, read_facts
-from leaderboard.submissions.verdicts import Checked, told_of
+from leaderboard.submissions.measuring import check_claims, check_patterns, check_submitted_scores
+from leaderboard.submissions.schema import Submission, read_statement
+from leaderboard.submissions.verdicts import CheckedSubmission, told_of
 from protocols import expand
 from results.errors import ResultError
 from results.files import read_json
@@ -26,13 +26,15 @@ LONGEST_TEXT = 20_000
 _SAID = ("paper", "code", "licence", "fidelity")
 
 
-def check(archive: str | Path, keeper: Keeper, folder: Path, day: date) -> Checked:
+def judge_archive(
+    archive: str | Path, keeper: Keeper, folder: Path, day: date
+) -> CheckedSubmission:
     """Check a submission.
 
     Args:
         archive: The zip file of a stranger.
         keeper: Whose labels count.
-        folder: An empty folder to work in; what ``Checked.scores`` names lies there.
+        folder: An empty folder to work in; what ``CheckedSubmission.scores`` names lies there.
         day: Today, for counting looks at hidden labels.
 
     Returns:
@@ -41,16 +43,16 @@ def check(archive: str | Path, keeper: Keeper, folder: Path, day: date) -> Check
     Raises:
         FileNotFoundError: There is no such archive.
     """
-    checked = Checked(folder, keeper, day)
+    checked = CheckedSubmission(folder, keeper, day)
     try:
         read_archive(Path(archive), folder)
     except ArchiveError as error:
         checked.add(error.rule, [str(error)])
         return checked
     checked.add("archive", [])
-    steps: list[Callable[[Checked], bool]] = [
-        _check_form, _check_protocols, _check_entries, check_scores, _check_looks, check_patterns,
-        check_claims,
+    steps: list[Callable[[CheckedSubmission], bool]] = [
+        _check_form, _check_protocols, _check_entries, check_submitted_scores, _check_looks,
+        check_patterns, check_claims,
     ]  # fmt: skip
     for step in steps:
         if not step(checked):
@@ -59,14 +61,14 @@ def check(archive: str | Path, keeper: Keeper, folder: Path, day: date) -> Check
     return checked
 
 
-def _check_form(checked: Checked) -> bool:
+def _check_form(checked: CheckedSubmission) -> bool:
     """Read what the submission says; no text may be endless, and its card must be whole."""
     folder = checked.folder
     try:
         long = [f for path in sorted(folder.rglob("*.json")) for f in _long_texts(path, folder)]
         if not checked.add("form-fields", long):
             return False
-        checked.submission = read_facts(folder / "submission.json", Submission)
+        checked.submission = read_statement(folder / "submission.json", Submission)
         facts = read_run(folder)
         ids = {entry.model for entry in facts.entries if entry.model}
         models = {model: read_model(folder, model) for model in sorted(ids)}
@@ -101,7 +103,7 @@ def _long_texts(path: Path, folder: Path) -> Iterator[str]:
             yield f"{path.relative_to(folder)}: a text of {len(value):,} letters"
 
 
-def _check_looks(checked: Checked) -> bool:
+def _check_looks(checked: CheckedSubmission) -> bool:
     """Count looks at labels: all rules after this one tell something of them, none before it."""
     most = checked.keeper.facts.looks_a_day
     if most is None or checked.submission is None:
@@ -114,7 +116,7 @@ def _check_looks(checked: Checked) -> bool:
     return checked.add("looks", [])
 
 
-def _check_protocols(checked: Checked) -> bool:
+def _check_protocols(checked: CheckedSubmission) -> bool:
     """Hold protocols and data to the keeper's."""
     facts = read_run(checked.folder)
     known, faults, hashes = checked.keeper.protocols, [], []
@@ -137,7 +139,7 @@ def _check_protocols(checked: Checked) -> bool:
     return checked.add("data-fingerprint", data) and kept
 
 
-def _check_entries(checked: Checked) -> bool:
+def _check_entries(checked: CheckedSubmission) -> bool:
     """Hold that every training set that the keeper needs is there, then lay his run out."""
     facts, samples = read_run(checked.folder), checked.keeper.samples()
     names = [str(raw["name"]) for raw in facts.protocols]
@@ -178,7 +180,7 @@ def _check_entries(checked: Checked) -> bool:
     return checked.add("entries-complete", faults)
 
 
-def check_archive(archive: str | Path, keeper: str | Path, day: date) -> Checked:
-    """Check a submission and leave nothing behind; otherwise as ``check``."""
+def check_archive(archive: str | Path, keeper: str | Path, day: date) -> CheckedSubmission:
+    """Check a submission and leave nothing behind; otherwise as ``judge_archive``."""
     with tempfile.TemporaryDirectory() as folder:
-        return check(archive, Keeper(keeper), Path(folder), day)
+        return judge_archive(archive, Keeper(keeper), Path(folder), day)

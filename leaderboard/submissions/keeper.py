@@ -15,13 +15,12 @@ from pathlib import Path
 import pandas as pd
 
 from leaderboard.errors import LeaderboardError
-from leaderboard.submissions.schema import KeeperFacts, read_facts
+from leaderboard.submissions.schema import KeeperFacts, read_statement
 from protocols import Protocol
 from protocols.reading import parse
+from results.faults import checked_contents
 from results.files import atomic_write, csv_table, json_text
-from results.run import RunContents, protocols_of
-from results.schema import RunFacts
-from results.store import read_run, read_samples, write_samples
+from results.store import read_samples, write_samples
 
 _FACTS, _IDS, _LOOKS, _ACCEPTED = "keeper.json", "ids.csv", "looks.csv", "accepted"
 
@@ -46,7 +45,7 @@ class Keeper:
                 f"{folder}: no keeper's folder, it has no {_FACTS}; make one: "
                 "forgerybench board keep"
             )
-        self.facts = read_facts(self.folder / _FACTS, KeeperFacts)
+        self.facts = read_statement(self.folder / _FACTS, KeeperFacts)
         where = f"{self.folder / _FACTS}, a protocol"
         stated = [parse(Protocol, raw, where) for raw in self.facts.protocols]
         self.protocols: dict[str, Protocol] = {each.name: each for each in stated}
@@ -98,13 +97,13 @@ def make_keeper(
 
     Raises:
         LeaderboardError: The folder is there and not empty.
+        ResultError: A file of the run is missing or wrong, or the run is not what it was sealed as.
     """
     folder = Path(folder)
     if folder.exists() and any(folder.iterdir()):
         raise LeaderboardError(f"{folder}: is not empty; a keeper's folder is made anew")
-    facts: RunFacts = read_run(run)
-    protocols_of(facts)
-    samples = RunContents(run).samples
+    contents = checked_contents(run)
+    facts, samples = contents.facts, contents.samples
     trainings: dict[str, set[str]] = {}
     for entry in facts.entries:
         trainings.setdefault(entry.protocol, set()).add(entry.training)

@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from leaderboard.board.entries import run_entries, slug, titled
 from leaderboard.board.schema import BoardEntry, State
-from leaderboard.submissions.patterns import PATTERNS, ModelScores, copied_from
-from leaderboard.submissions.verdicts import Checked, told_of
+from leaderboard.submissions.patterns import PATTERNS, SubmittedScores, copied_from
+from leaderboard.submissions.verdicts import CheckedSubmission, told_of
 from protocols import CLEAN, Cell
 from protocols.errors import ProtocolError
 from results.errors import ResultError
@@ -22,7 +22,7 @@ TOLERANCE = 1e-6
 _MOST_TOLD = 5
 
 
-def check_scores(checked: Checked) -> bool:
+def check_submitted_scores(checked: CheckedSubmission) -> bool:
     """Hold that each model scored every sample once, with the scores it vouches for."""
     folder, submission = checked.folder, checked.submission
     assert submission is not None
@@ -89,7 +89,7 @@ def _unscored(contents: RunContents, model: str, asked: _Asked) -> Iterator[str]
             return
 
 
-def check_patterns(checked: Checked) -> bool:
+def check_patterns(checked: CheckedSubmission) -> bool:
     """Look for scores that no detector gives, model by model."""
     contents = RunContents(checked.folder)
     faults: dict[str, list[str]] = {rule: [] for rule in (*PATTERNS, "scores-copied")}
@@ -107,7 +107,7 @@ def check_patterns(checked: Checked) -> bool:
     return all(kept)
 
 
-def _seen_by_rules(contents: RunContents, model: str, asked: _Asked) -> ModelScores:
+def _seen_by_rules(contents: RunContents, model: str, asked: _Asked) -> SubmittedScores:
     """Collect what the rules look at."""
     scores, cells, validation = contents.scores(model), asked.cells, asked.validation
     if scores.n_missing(CLEAN.key, validation):
@@ -123,7 +123,7 @@ def _seen_by_rules(contents: RunContents, model: str, asked: _Asked) -> ModelSco
         logits = np.full(len(contents.samples), np.nan)
         logits[there] = scores.logits(condition, there)
         damaged[condition] = logits[rows]
-    return ModelScores(
+    return SubmittedScores(
         model=model,
         contents=contents,
         positions=rows,
@@ -135,7 +135,7 @@ def _seen_by_rules(contents: RunContents, model: str, asked: _Asked) -> ModelSco
     )
 
 
-def check_claims(checked: Checked) -> bool:
+def check_claims(checked: CheckedSubmission) -> bool:
     """Compute every number anew, and compare the submission's records with that."""
     submission = checked.submission
     assert submission is not None
@@ -154,7 +154,7 @@ def check_claims(checked: Checked) -> bool:
                 "source": f"submitted by {submission.submitter}",
             }
         )
-        for entry in run_entries(checked.folder, state)
+        for entry in run_entries(RunContents(checked.folder), state)
     ]
     if not (checked.folder / "records").is_dir():
         return checked.add("claims-agree", [])

@@ -26,7 +26,7 @@ UPSIDE_DOWN = 0.4
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelScores:
+class SubmittedScores:
     """What the rules see of one model.
 
     Attributes:
@@ -64,13 +64,13 @@ class ModelScores:
                 yield found
 
 
-def out_of_range(scores: ModelScores) -> str | None:
+def out_of_range(scores: SubmittedScores) -> str | None:
     """Refuse logits that no network gives."""
     largest = float(np.abs(scores.logits).max(initial=0))
     return f"a logit of {largest:g}, beyond {LARGEST_LOGIT:g}" if largest > LARGEST_LOGIT else None
 
 
-def constant(scores: ModelScores) -> str | None:
+def constant(scores: SubmittedScores) -> str | None:
     """Refuse one value for most samples."""
     if len(scores.logits) == 0:
         return None
@@ -81,7 +81,7 @@ def constant(scores: ModelScores) -> str | None:
     return f"{share:.0%} of the scores are {values[counts.argmax()]:g}"
 
 
-def quantised(scores: ModelScores) -> str | None:
+def quantised(scores: SubmittedScores) -> str | None:
     """Refuse a handful of values: decisions, not scores."""
     number = len(np.unique(scores.logits))
     if len(scores.logits) < FEWEST_SCORES or number >= FEWEST_VALUES:
@@ -89,7 +89,7 @@ def quantised(scores: ModelScores) -> str | None:
     return f"{len(scores.logits):,} scores have {number} different values"
 
 
-def are_labels(scores: ModelScores) -> str | None:
+def are_labels(scores: SubmittedScores) -> str | None:
     """Refuse scores that are the labels with some noise: classes apart by far more than spread."""
     parts = list(scores.classes())
     if len(parts) < 2:
@@ -103,7 +103,7 @@ def are_labels(scores: ModelScores) -> str | None:
     return None
 
 
-def ordered(scores: ModelScores) -> str | None:
+def ordered(scores: SubmittedScores) -> str | None:
     """Refuse scores that follow the order of the samples, or the reverse, within a class."""
     for logits in scores.classes():
         ranks, places = rankdata(logits), np.arange(len(logits))
@@ -112,7 +112,7 @@ def ordered(scores: ModelScores) -> str | None:
     return None
 
 
-def ignores_damage(scores: ModelScores) -> str | None:
+def ignores_damage(scores: SubmittedScores) -> str | None:
     """Refuse scores of damaged images that are those of the undamaged ones."""
     for condition, logits in scores.damaged.items():
         both = np.isfinite(logits)
@@ -121,7 +121,7 @@ def ignores_damage(scores: ModelScores) -> str | None:
     return None
 
 
-def upside_down(scores: ModelScores) -> str | None:
+def upside_down(scores: SubmittedScores) -> str | None:
     """Refuse scores that are higher for real images: P(real) in place of P(fake)."""
     found = scores.auc_on(scores.validation)
     if found is None or found >= UPSIDE_DOWN or len(scores.validation) < FEWEST_SCORES:
@@ -129,7 +129,7 @@ def upside_down(scores: ModelScores) -> str | None:
     return f"AUC {found:.3f} on its own validation samples: greater must mean fake"
 
 
-def too_good(scores: ModelScores) -> str | None:
+def too_good(scores: SubmittedScores) -> str | None:
     """Refuse what is better on forgeries it never saw than on its own validation samples."""
     own = scores.auc_on(scores.validation)
     unseen = [cell.test.rows for cell in scores.cells if cell.headline and not cell.seen]
@@ -146,7 +146,7 @@ def too_good(scores: ModelScores) -> str | None:
     return f"mean AUC {mean:.3f} on unseen forgeries, {own:.3f} on its own validation samples"
 
 
-PATTERNS: dict[str, Callable[[ModelScores], str | None]] = {
+PATTERNS: dict[str, Callable[[SubmittedScores], str | None]] = {
     "scores-range": out_of_range,
     "scores-constant": constant,
     "scores-quantised": quantised,

@@ -68,7 +68,7 @@ class KeeperFacts(_Strict):
     looks_a_day: int | None = Field(default=None, ge=1)
 
 
-def read_facts(path: Path, kind: type[_Kind]) -> _Kind:
+def read_statement(path: Path, kind: type[_Kind]) -> _Kind:
     """Read a JSON file as one of the classes here; the first thing wrong is named.
 
     Raises:

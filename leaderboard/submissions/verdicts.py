@@ -11,7 +11,7 @@ from leaderboard.submissions.schema import Submission
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RuleVerdict:
     """What a rule says: ``faults`` is empty where it is kept."""
 
     rule: str
@@ -19,7 +19,7 @@ class Verdict:
 
 
 @dataclass
-class Checked:
+class CheckedSubmission:
     """A submission that was checked.
 
     Attributes:
@@ -34,7 +34,7 @@ class Checked:
     folder: Path
     keeper: Keeper
     day: date
-    verdicts: list[Verdict] = field(default_factory=list)
+    verdicts: list[RuleVerdict] = field(default_factory=list)
     entries: list[BoardEntry] = field(default_factory=list)
     submission: Submission | None = None
     scores: dict[str, Path] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Checked:
     def add(self, rule: str, faults: Iterable[str]) -> bool:
         """Take a verdict down; tell whether the rule is kept."""
         found = tuple(faults)
-        self.verdicts.append(Verdict(rule, found))
+        self.verdicts.append(RuleVerdict(rule, found))
         return not found
 
 

@@ -13,8 +13,8 @@ from leaderboard.errors import LeaderboardError
 from leaderboard.tables.table import DASH, SEEN, SMALL, Section, Table, TableCell
 from leaderboard.view import ProtocolView, Result, views
 from results.evaluation import evaluate_contents
+from results.faults import checked_contents
 from results.rounding import rounded
-from results.run import RunContents
 
 
 class _Row(NamedTuple):
@@ -76,7 +76,7 @@ def _table(laid_out: Sequence[ProtocolView], folds: int) -> Table:
 
 def _views(run: Path) -> list[ProtocolView]:
     """Lay out one fold."""
-    contents = RunContents(run)
+    contents = checked_contents(run)
     return views(contents, evaluate_contents(contents))
 
 

@@ -15,7 +15,7 @@ _COLUMNS = ("leads", "mean", "ahead of", "by", "how surely", "over")
 _FEWEST_P = 0.001
 
 
-class Lead(NamedTuple):
+class ProtocolLead(NamedTuple):
     """Who leads under one protocol.
 
     Attributes:
@@ -44,20 +44,22 @@ class Lead(NamedTuple):
         return self.leader is not None and not self.alike
 
 
-def lead(context: Context) -> Lead:
+def lead(context: Context) -> ProtocolLead:
     """Find who leads under a protocol, over the first of its ``rankings``."""
     view = context.view
     if len(view.detectors) < 2:
-        return Lead(None, reason="one detector alone is not ranked")
+        return ProtocolLead(None, reason="one detector alone is not ranked")
     found = [each for each in context.shared(rankings) if len(each.detectors) > 1]
     if not found:
-        return Lead(None, reason="no cell is large enough, or not all detectors have a value of it")
+        return ProtocolLead(
+            None, reason="no cell is large enough, or not all detectors have a value of it"
+        )
     first = found[0]
     if first.ranked is None:
-        return Lead(None, reason=f"not ranked: {first.reason}")
+        return ProtocolLead(None, reason=f"not ranked: {first.reason}")
     places = first.ranked.ranking.places
     best, second = places[0].name, places[1].name
-    return Lead(
+    return ProtocolLead(
         leader=view.detectors[best],
         mean=first.ranked.means[best],
         second=view.detectors[second],
@@ -95,7 +97,7 @@ def leaders_table(contexts: Sequence[Context]) -> Table:
     )
 
 
-def _cells(found: Lead) -> Iterator[TableCell]:
+def _cells(found: ProtocolLead) -> Iterator[TableCell]:
     """Show who leads under one protocol."""
     if found.leader is None or found.mean is None or found.ahead is None:
         yield from [TableCell(DASH, reason=found.reason)] * len(_COLUMNS)
@@ -110,7 +112,7 @@ def _cells(found: Lead) -> Iterator[TableCell]:
     yield TableCell(found.over)
 
 
-def _surely(found: Lead) -> str:
+def _surely(found: ProtocolLead) -> str:
     """Say how sure a lead is."""
     if found.is_clear:
         p = f"< {_FEWEST_P}" if found.p < _FEWEST_P else f"= {rounded(found.p)}"

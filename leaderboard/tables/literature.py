@@ -12,7 +12,7 @@ from leaderboard.tables.cells import value_cell
 from leaderboard.tables.matrix import base_results
 from leaderboard.tables.table import DASH, DOUBTFUL, REPEATED, REPORTED, Section, Table, TableCell
 from leaderboard.view import Contender, Context, ProtocolView, Result, Test
-from results.literature import Matched, Reported, WeightSelection
+from results.literature import MatchedNumber, Reported, WeightSelection
 from results.rounding import signed
 from results.schema import ModelFacts
 
@@ -42,7 +42,7 @@ def literature_tables(context: Context) -> Iterator[Table]:
                 yield _table(view, here, metric, level)
 
 
-def _table(view: ProtocolView, there: list[Matched], metric: str, level: str) -> Table:
+def _table(view: ProtocolView, there: list[MatchedNumber], metric: str, level: str) -> Table:
     """Lay one metric out: what is measured, what is published, source by source, and how far apart.
 
     ``there`` holds the published numbers of this level and metric.
@@ -82,7 +82,7 @@ def _table(view: ProtocolView, there: list[Matched], metric: str, level: str) ->
     )
 
 
-def _sections(there: list[Matched], tests: Sequence[Test]) -> Iterable[Section]:
+def _sections(there: list[MatchedNumber], tests: Sequence[Test]) -> Iterable[Section]:
     """Give a section a source's table and way of choosing weights, as the source orders it."""
     sources = defaultdict(list)
     for matched in there:
@@ -103,7 +103,7 @@ def _sections(there: list[Matched], tests: Sequence[Test]) -> Iterable[Section]:
         )
 
 
-def _reported_cell(matched: Matched) -> TableCell:
+def _reported_cell(matched: MatchedNumber) -> TableCell:
     """Show a published number with the digits that are in print."""
     number = matched.reported
     return TableCell(
@@ -121,7 +121,7 @@ def _cautions(number: Reported) -> frozenset[str]:
 
 
 def _differences(
-    there: list[Matched],
+    there: list[MatchedNumber],
     measured: dict[tuple[Contender, str, Test], Result],
     metric: str,
     tests: Sequence[Test],
@@ -149,7 +149,7 @@ def _differences(
     ]
 
 
-def is_comparable(matched: Matched, model: ModelFacts) -> bool:
+def is_comparable(matched: MatchedNumber, model: ModelFacts) -> bool:
     """Tell whether a model is a reproduction of what a published number is of.
 
     Training by gradient keeps the weights of best validation AUC; other fits have but one state.

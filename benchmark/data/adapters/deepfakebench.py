@@ -49,7 +49,7 @@ class _Video(NamedTuple):
     frames: list[str]
 
 
-def read(folder: Path, options: Options) -> Described:
+def _read(folder: Path, options: Options) -> Described:
     """Read the JSON files in the folder, or the one of ``options.table``, and find their frames.
 
     Raises:
@@ -201,7 +201,7 @@ ADAPTER = Adapter(
     title="Frames as DeepfakeBench preprocesses them",
     layout="rgb/DATASET/.../frames/VIDEO/N.png and its JSON files, there or by --table",
     options=frozenset({"table"}),
-    read=read,
+    read=_read,
     forged="labels other than ..._real; by its label table 1",
     licence="that of each dataset",
     obtain="preprocess each dataset with DeepfakeBench, or take its frames; LMDB: data unpack",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from benchmark.data.layouts.rules import FAKE, REAL, Rule, Tree, dataset
+from benchmark.data.layouts.rules import Tree, dataset, real_and_fake
 
 _NAMES = {
     "progan": "ProGAN",
@@ -37,18 +37,8 @@ def _split(parts: Mapping[str, str]) -> str:
     return parts["split"].lower() or "test"
 
 
-def _rule(word: str, columns: dict[str, str]) -> Rule:
-    made = {"source": _generator, "split": _split}
-    return Rule(
-        pattern=rf"{_PARTS}{word}/[^/]+",
-        columns=columns,
-        of=made | ({"generator": _generator} if columns is FAKE else {}),
-        images=True,
-    )
-
-
 _TREE = Tree(
-    rules=(_rule("0_real", REAL), _rule("1_fake", FAKE)),
+    rules=real_and_fake(_PARTS, ("0_real", "1_fake"), "/[^/]+", generator=_generator, split=_split),
     kinds={
         **dict.fromkeys(_GANS, ("unknown", "GAN")),
         "Deepfakes": ("FS", "autoencoder"),

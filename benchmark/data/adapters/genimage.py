@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from benchmark.data.layouts.rules import FAKE, REAL, Rule, Tree, dataset
+from benchmark.data.layouts.rules import Tree, dataset, real_and_fake
 
 # Name of the folder (or of the archive's) -> the paper's.
 _NAMES = {
@@ -30,18 +30,14 @@ def _split(parts: Mapping[str, str]) -> str:
     return {"val": "test"}.get(parts["split"].lower(), "train")
 
 
-def _rule(word: str, columns: dict[str, str]) -> Rule:
-    made = {"source": _generator, "split": _split}
-    return Rule(
-        pattern=rf"(?P<folder>[^/]+)/(?P<split>train|val)/{word}/(?:.*/)?[^/]+",
-        columns=columns,
-        of=made | ({"generator": _generator} if columns is FAKE else {}),
-        images=True,
-    )
-
-
 _TREE = Tree(
-    rules=(_rule("nature", REAL), _rule("ai", FAKE)),
+    rules=real_and_fake(
+        "(?P<folder>[^/]+)/(?P<split>train|val)/",
+        ("nature", "ai"),
+        "/(?:.*/)?[^/]+",
+        generator=_generator,
+        split=_split,
+    ),
     kinds={
         **dict.fromkeys(_NAMES.values(), ("unknown", "diffusion")),
         "BigGAN": ("unknown", "GAN"),

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmark.data.adapters import Adapter, Described, Options, Row
-from benchmark.data.adapters.table import read as read_table
+from benchmark.data.adapters.table import read_listed
 from benchmark.data.layouts.records import read_records
 from benchmark.data.rows import Rows
 from benchmark.errors import ManifestError
@@ -13,7 +13,7 @@ from benchmark.errors import ManifestError
 _COLUMNS = {"path": "file_name", "generator": "model", "type": "type", "released": "release_date"}
 
 
-def read(folder: Path, options: Options) -> Described:
+def _read(folder: Path, options: Options) -> Described:
     """Read file_name, label, model, type and release_date of the table.
 
     Raises:
@@ -29,7 +29,7 @@ def read(folder: Path, options: Options) -> Described:
         )
     there = (read_records(table) or [{}])[0]
     columns = {name: column for name, column in _COLUMNS.items() if column in there}
-    described = read_table(folder, replace(options, table=table, columns=columns))
+    described = read_listed(folder, replace(options, table=table, columns=columns))
     rows = described.rows
     assert isinstance(rows, Rows)
     rows.change(_of_model)
@@ -48,7 +48,7 @@ ADAPTER = Adapter(
     title="OpenFake",
     layout="images and metadata.csv with file_name, label, model, type, release_date",
     options=frozenset({"table", "labels", "splits", "source", "family"}),
-    read=read,
+    read=_read,
     source="OpenFake",
     forged="label fake",
     licence="CC BY-NC 4.0",

@@ -18,7 +18,7 @@ _COLUMNS = (*REQUIRED[1:], *OPTIONAL)
 _MEASURED = ("sha256", "width", "height")
 
 
-def read(folder: Path, options: Options) -> Described:
+def read_listed(folder: Path, options: Options) -> Described:
     """Read a table, its columns called as ``options.columns`` says.
 
     Columns that are not mapped are taken if they have a name of ours, and left out if not. Values
@@ -131,6 +131,6 @@ ADAPTER = Adapter(
     title="Images with a table of one's own",
     layout="any folder, and --table FILE with --column path=ITS-NAME --column label=ITS-NAME",
     options=frozenset({"table", "columns", "labels", "splits", "source", "forgery", "family"}),
-    read=read,
+    read=read_listed,
     forged="values of the label column that --label calls fake",
 )

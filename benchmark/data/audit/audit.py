@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmark.data.audit.findings import Finding, findings
 from benchmark.data.audit.measuring import measure
-from benchmark.data.audit.shortcuts import TELLING, Shortcut, shortcuts
+from benchmark.data.audit.shortcuts import TELLING, ClueValue, shortcuts
 from benchmark.data.manifest import Manifest
 from protocols.samples import OPTIONAL
 
@@ -24,7 +24,7 @@ class Audit:
 
     manifest: Manifest
     findings: tuple[Finding, ...]
-    shortcuts: tuple[Shortcut, ...]
+    shortcuts: tuple[ClueValue, ...]
     unstated: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
@@ -66,9 +66,9 @@ def audit(
     return Audit(manifest, tuple(told), tuple(measured), tuple(unstated))
 
 
-def _told(measured: list[Shortcut]) -> list[Finding]:
+def _told(measured: list[ClueValue]) -> list[Finding]:
     """Make a finding of each subject that clues tell."""
-    subjects: dict[tuple[str, str], list[Shortcut]] = {}
+    subjects: dict[tuple[str, str], list[ClueValue]] = {}
     for each in measured:
         if each.tells:
             subjects.setdefault((each.subject, each.reals), []).append(each)

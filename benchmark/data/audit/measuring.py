@@ -1,8 +1,7 @@
 """What an audit knows of each image: its file, its colours, its border and a print of its look."""
 
 import hashlib
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -12,17 +11,15 @@ import numpy.typing as npt
 from benchmark.data.images import (
     OpenFile,
     Place,
-    by_file,
     cut,
     decode_bytes,
     frames_of,
     locate,
     read_image_bytes,
     stored_facts,
-    whereabouts,
 )
-from benchmark.data.loader import FILES_AHEAD, default_workers, load
 from benchmark.data.manifest import Manifest
+from benchmark.data.sweep import sweep
 from benchmark.errors import ImageError
 from detectors.files import FACTS, file_facts
 
@@ -105,24 +102,7 @@ def measure(
         found.colours[place], found.border[place] = colours(pixels), border(pixels)
         found.prints[place], found.thumbs[place], found.flat[place] = look(pixels)
 
-    @contextmanager
-    def opened(_: object) -> Iterator[Callable[[int], None]]:
-        with _File() as file:
-            yield lambda place: one(place, file)
-
-    files = by_file(ids)
-    read = load(
-        files,
-        where=lambda place: whereabouts(ids[place]),
-        opened=opened,
-        size=lambda _: 0,
-        workers=default_workers() if workers is None else workers,
-        ahead=FILES_AHEAD,
-    )
-    with closing(read):
-        for places in read:
-            for _ in places:
-                on_progress()
+    sweep(ids, one, opened=_File, workers=workers, on_progress=on_progress)
     return found
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from benchmark.data.audit.audit import Audit
 from benchmark.data.images import read
 from benchmark.errors import BenchmarkError, ImageError
-from leaderboard.site.templating import environment, sealed
+from leaderboard.site.templating import sealed, template_environment
 from protocols.text import printable
 from results.files import atomic_write, json_text
 
@@ -51,7 +51,7 @@ def _render(audit: Audit) -> str:
     thumbs = _Thumbs(audit.manifest.root)
     text = files("benchmark.data.audit").joinpath("page.html.j2").read_text(encoding="utf-8")
     return (
-        environment()
+        template_environment()
         .from_string(text)
         .render(
             **sealed(["style.css"], ["tables.js"]),

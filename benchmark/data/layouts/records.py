@@ -1,13 +1,12 @@
 """Tables that datasets bring along, read as text whatever program wrote them."""
 
-import csv
-import io
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmark.data.separated import separated_rows
 from benchmark.errors import ManifestError
 from protocols.files import FileError, parse_json, read_json, read_text
 from protocols.text import printable
@@ -37,12 +36,13 @@ def read_records(path: Path) -> list[Record]:
         if suffix == ".json":
             return list(_of_json(read_json(path, _MOST_BYTES), path))
         text = read_text(path, _MOST_BYTES)
+        split = separated_rows(text, path).rows if suffix in (".csv", ".tsv") else None
     except FileError as error:
         raise ManifestError(f"{path}: {error.reason}") from error
     if suffix == ".jsonl":
         return [_of_line(line, number, path) for number, line in _lines(text)]
-    if suffix in (".csv", ".tsv"):
-        header, *rows = _split(text, path)
+    if split is not None:
+        header, *rows = split
         twice = [name for name, number in Counter(header).items() if number > 1 and name]
         if twice:
             raise ManifestError(f"{path}: column '{printable(twice[0])}' stands there twice")
@@ -61,7 +61,7 @@ def read_rows(path: Path, columns: int) -> list[list[str]]:
         ManifestError: It cannot be read, or a row has fewer.
     """
     try:
-        rows = _split(read_text(path, _MOST_BYTES), path)
+        rows = separated_rows(read_text(path, _MOST_BYTES), path).rows
     except FileError as error:
         raise ManifestError(f"{path}: {error.reason}") from error
     short = next((number for number, row in enumerate(rows, 1) if len(row) < columns), None)
@@ -111,28 +111,6 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(re.split(r"\r\n|\n|\r", text), 1):
         if line.strip():
             yield number, line
-
-
-def separator(text: str) -> str:
-    """Tell what parts the values of CSV text: comma, semicolon or tab, as its first line does."""
-    return max(",;\t", key=re.split("[\r\n]", text, maxsplit=1)[0].count)
-
-
-def _split(text: str, path: Path) -> list[list[str]]:
-    """Split CSV text at whichever sign its first line is parted by."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator(text), strict=True)
-    try:
-        rows = [row for row in reader if row]
-    except csv.Error as error:
-        raise ManifestError(f"{path}, line {reader.line_num}: not CSV: {error}") from error
-    if not rows:
-        raise ManifestError(f"{path}: the file is empty")
-    for number, row in enumerate(rows, 1):
-        if len(row) != len(rows[0]):
-            raise ManifestError(
-                f"{path}, row {number}: {len(row)} values for the {len(rows[0])} columns of row 1"
-            )
-    return rows
 
 
 def _of_line(line: str, number: int, path: Path) -> Record:

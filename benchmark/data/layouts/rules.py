@@ -64,6 +64,36 @@ class Rule:
     listed: bool = True
 
 
+def real_and_fake(
+    before: str,
+    folders: tuple[str, str],
+    after: str,
+    *,
+    generator: Callable[[Mapping[str, str]], str],
+    split: Callable[[Mapping[str, str]], str],
+) -> tuple[Rule, Rule]:
+    """Make the rules of images of which each generator's lie beside real ones of its own.
+
+    Args:
+        before: The pattern up to the folder that says which they are.
+        folders: That folder's name for real images and for forged ones.
+        after: The rest of the pattern.
+        generator: The parts -> whose images these are, the source of the real ones among them.
+        split: The parts -> their split.
+    """
+    real, fake = folders
+    of = {"source": generator, "split": split}
+    return (
+        Rule(pattern=f"{before}{real}{after}", columns=REAL, of=of, images=True),
+        Rule(
+            pattern=f"{before}{fake}{after}",
+            columns=FAKE,
+            of=of | {"generator": generator},
+            images=True,
+        ),
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Lists:
     """What the dataset's own files say.

@@ -36,7 +36,7 @@ _COLUMNS = (*REQUIRED[1:], *OPTIONAL)
 _MOST_GENERATORS = 100
 
 
-def read(folder: Path, options: Options) -> Described:
+def _read(folder: Path, options: Options) -> Described:
     """Read what folders and metadata say of the images.
 
     Raises:
@@ -241,5 +241,5 @@ ADAPTER = Adapter(
     title="Any folder of images or videos",
     layout="[{train,val,test}/]{real,fake}/[GENERATOR/]..., or a Hugging Face image folder",
     options=frozenset({"labels", "forgery", "family", "source", "splits", "videos"}),
-    read=read,
+    read=_read,
 )
