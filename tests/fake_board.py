@@ -5,7 +5,7 @@ import numpy as np
 from leaderboard.board.schema import (
     REPLICATES,
     BoardEntry,
-    DatasetFacts,
+    BoardDataset,
     EntryCell,
     Number,
     State,
@@ -13,7 +13,7 @@ from leaderboard.board.schema import (
 )
 from results.schema import CardFacts
 
-DATA = DatasetFacts(
+DATA = BoardDataset(
     name="faces", fingerprint="f" * 16, n_samples=4000, n_missing=0, synthetic=False
 )
 CARD = CardFacts(

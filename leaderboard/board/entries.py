@@ -7,7 +7,7 @@ from pathlib import Path
 
 from leaderboard.board.schema import (
     BoardEntry,
-    DatasetFacts,
+    BoardDataset,
     EntryCell,
     EntryCost,
     Number,
@@ -133,11 +133,11 @@ def protocol_facts(protocol: Protocol) -> dict[str, object]:
     }
 
 
-def _data(contents: RunContents, protocol: Protocol) -> dict[str, DatasetFacts]:
+def _data(contents: RunContents, protocol: Protocol) -> dict[str, BoardDataset]:
     """Give the datasets of a protocol's roles."""
     known = contents.facts.data
     return {
-        role: DatasetFacts.model_validate(known[role].model_dump())
+        role: BoardDataset.model_validate(known[role].model_dump())
         for role in protocol.roles
         if role in known
     }
