@@ -4,8 +4,8 @@ import numpy as np
 
 from leaderboard.board.schema import (
     REPLICATES,
-    BoardEntry,
     BoardDataset,
+    BoardEntry,
     EntryCell,
     Number,
     State,

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from leaderboard.board.schema import (
-    BoardEntry,
     BoardDataset,
+    BoardEntry,
     EntryCell,
     EntryCost,
     Number,
