@@ -8,7 +8,7 @@ a run gives the same numbers again. Scores are normal; frames of a video share h
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from scipy.special import ndtri
 
 from docs.scripts.pages import rewrite
 from performance.measuring import Row, markdown
+from performance.other_designs import OTHER_DESIGNS, OtherDesign, drawn_other
 from results.metrics.checking import Bools, Counts, Floats
 from results.metrics.roc import Ranked
 from results.statistics.bootstrap import (
@@ -37,6 +38,7 @@ from results.statistics.ranking import ranking
 
 BEGIN, END = "<!-- made by: python -m performance.coverage -->", "<!-- end of what is made -->"
 RESAMPLES = 200
+OTHERS = "Intervals of one AUC in designs that no constant was chosen on"
 Generator = np.random.Generator
 
 
@@ -103,6 +105,10 @@ def simulated(sets: int) -> dict[str, list[Row]]:
             interval_row(design, sets, rng)
             for design, rng in zip(DESIGNS, lines(len(DESIGNS)), strict=True)
         ],
+        OTHERS: [
+            other_row(design, sets, rng)
+            for design, rng in zip(OTHER_DESIGNS, lines(len(OTHER_DESIGNS)), strict=True)
+        ],
         "Equal detectors of several seeds in one table of ranks (50 clusters)": [
             seeds_row(*line, sets, rng) for line, rng in zip(SEEDS, lines(len(SEEDS)), strict=True)
         ],
@@ -117,10 +123,32 @@ def simulated(sets: int) -> dict[str, list[Row]]:
 
 
 def interval_row(design: Design, sets: int, rng: Generator) -> Row:
+    """Count how often the interval of the AUC holds the true one, videos being all alike."""
+    return {
+        "videos": "both classes" if design.shared else "one class",
+        "AUC": design.auc,
+        "clusters x frames": f"{design.videos} x {design.frames}",
+        **covering(lambda: drawn_videos(design, rng), design.auc, sets),
+    }
+
+
+def other_row(design: OtherDesign, sets: int, rng: Generator) -> Row:
+    """Count how often it does so in a design that nothing was chosen on."""
+    return {
+        "law": design.law,
+        "videos": "both classes" if design.shared else "one class",
+        "AUC": design.auc,
+        "real + forged videos": f"{design.real} + {design.fake}",
+        "frames": design.frames or "uneven",
+        **covering(lambda: drawn_other(design, rng), design.auc, sets),
+    }
+
+
+def covering(drawn: Callable[[], tuple[Counts, Floats, Counts]], auc: float, sets: int) -> Row:
     """Count how often the interval of the AUC holds the true one."""
     covered, plain, too_high, perfect, widths = 0, 0, 0, 0, []
     for _ in range(sets):
-        labels, scores, clusters = drawn_videos(design, rng)
+        labels, scores, clusters = drawn()
         draws = Draws.of_cell(labels, clusters, resamples=RESAMPLES)
         found = replicate(draws, labels, {0: scores}, Ranked.auc)
         value, replicates = float(found.estimates[0]), found.replicates[0]
@@ -132,14 +160,11 @@ def interval_row(design: Design, sets: int, rng: Generator) -> Row:
             # As if resamples were not skewed: each with its mirror image.
             even = np.concatenate([replicates, 2 * replicates.mean() - replicates])
             before, after, _ = bootstrap_interval(value, even, draws.fewest)
-            plain += before <= design.auc <= after
-        covered += low <= design.auc <= high
-        too_high += design.auc < low
+            plain += before <= auc <= after
+        covered += low <= auc <= high
+        too_high += auc < low
         widths.append(high - low)
     return {
-        "videos": "both classes" if design.shared else "one class",
-        "AUC": design.auc,
-        "clusters x frames": f"{design.videos} x {design.frames}",
         "covers": _share(covered, sets),
         "too high": _share(too_high, sets),
         "median width": _three(float(np.median(widths))),
