@@ -336,11 +336,6 @@ def _in_order(table: pd.DataFrame, key: Sequence[str]) -> pd.DataFrame:
     return table.assign(**named).sort_values(list(key), kind="stable")
 
 
-def read_table(path: str | Path) -> pa.Table:
-    """Read a Parquet file whole, as ``results.parquet.read_table`` does."""
-    return read_table(path)
-
-
 def _check_samples(path: Path, samples: pd.DataFrame) -> None:
     """Refuse a table that lacks a column or a value, or has a sample twice."""
     for name in SAMPLE_COLUMNS:

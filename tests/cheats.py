@@ -15,6 +15,10 @@ import pyarrow.parquet as pq
 from results.hashing import content_hash
 from results.store import SCORE_SCHEMA
 
+CARD = {
+    "paper": "Chollet, CVPR 2017", "code": "https://github.com/a/b", "licence": "Apache-2.0",
+    "fidelity": "the paper's",
+}  # fmt: skip
 Files = dict[str, bytes]
 
 

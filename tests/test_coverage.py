@@ -24,7 +24,7 @@ def test_the_page_and_the_records_have_the_same_tables(
     assert text.startswith("before")
     assert text.endswith("after\n")
     assert (facts["sets"], facts["resamples"]) == (2, 100)
-    assert len(facts["tables"]) == 4
+    assert len(facts["tables"]) == 5
     for title, rows in facts["tables"].items():
         assert f"{title}:" in text
         for row in rows:

@@ -249,6 +249,11 @@ def test_no_face_at_all_is_an_error_that_names_the_list(tmp_path: Path) -> None:
     ):
         crops_of(manifest, tmp_path / "out")
     assert left_out(tmp_path / "out") == {"a.png": "no face"}
+    # Nothing else is left, so another recipe may be tried there.
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["left-out.csv"]
+    save(tmp_path / "in" / "a.png", picture((30, 20, 20, 30)))
+    assert len(crops_of(manifest, tmp_path / "out", recipe="deepfakebench")) == 1
+    assert left_out(tmp_path / "out") == {}
 
 
 def frames(tmp_path: Path) -> Manifest:

@@ -65,6 +65,33 @@ def test_lav_df_takes_frames_from_the_forged_parts(tmp_path: Path) -> None:
     assert len(real) == 4
 
 
+@pytest.mark.parametrize(
+    "periods",
+    [
+        [[1.4, 1.0]],
+        [[-0.2, 0.1]],
+        [[0.0, 0.1], [-1, 2]],
+        [[0, 1, 2]],
+        [["0", "1e99999999"]],
+        [[0, "1e99999999"]],
+        [[None, 1]],
+        [[False, True]],
+        {"0": 1},
+        [0.1, 0.2],
+        "0.1 to 0.2",
+    ],
+    ids=str,
+)
+def test_periods_that_are_none_are_refused(tmp_path: Path, periods: object) -> None:
+    clip(tmp_path / "dev" / "000001.mp4", 10)
+    row = {"modify_video": True, "modify_audio": False, "split": "dev", "original": None}
+    table = [row | {"file": "dev/000001.mp4", "fake_periods": periods}]
+    (tmp_path / "metadata.json").write_text(json.dumps(table))
+    with pytest.raises(ManifestError, match=r"'dev/000001.mp4': its fake_periods are .*, not \[\["):
+        index_folder(tmp_path, adapter="lav-df", frames=4)
+    assert not (tmp_path / "manifest.csv").exists()
+
+
 def test_av_deepfake1m(lay: Callable[..., Path]) -> None:
     paths = ("val/id1/a/real.mp4", "val/id1/a/fake_audio.mp4", "train/id1/a/fake_video.mp4")
     kinds = {"real.mp4": "real", "fake_audio.mp4": "audio_modified"}

@@ -123,3 +123,15 @@ def test_a_dataset_of_the_hub_is_streamed(tmp_path: Path, make_image: Callable[.
     assert set(pd.read_csv(found.table)["label"]) == {"fake", "real"}
     with pytest.raises(BenchmarkError, match="column 'picture' is missing; there are image"):
         unpack(f"hub:{tmp_path / 'set'}", tmp_path / "other", image="picture")
+
+
+def test_a_large_folder_that_is_named_like_a_dataset_of_the_hub_is_not_searched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmark.data.unpacking._MOST_SEARCHED", 20)
+    for number in range(21):
+        (tmp_path / "set" / str(number % 3)).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "set" / str(number % 3) / str(number)).touch()
+    with pytest.raises(BenchmarkError, match=r"set: is a folder with more than 20 files, which"):
+        unpack(f"hub:{tmp_path / 'set'}", tmp_path / "out")
+    assert not (tmp_path / "out" / "metadata.csv").exists()

@@ -13,9 +13,11 @@ from results.evaluation import evaluate_contents
 from results.metrics.registry import METRICS
 from results.run import RunContents
 from results.schema import Value
+from results.sealing import seal_run
 from results.statistics.bootstrap import Draws
 from results.statistics.intervals import auc_interval
 from results.statistics.joint import Bootstrap, Joint
+from results.store import read_scores, write_scores
 from tests.fake_run import fake_samples, make_run
 
 MODEL = "xception-cross-generator-StyleGAN-0"
@@ -157,3 +159,28 @@ def test_kept_weights_are_those_that_are_drawn(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(results.statistics.bootstrap, "_KEPT_VALUES", 0)
     np.testing.assert_array_equal(blocks(), kept)
     assert kept.sum(axis=1) == pytest.approx(40)
+
+
+def test_seeds_that_are_all_right_have_a_one_sided_interval(tmp_path: Path) -> None:
+    """Nothing varies then: the mean is bounded from one side, as a single AUC of 1 is."""
+    run = make_run(
+        tmp_path / "run", protocols=["cross-generator"], detectors=["spectrum"], seeds=(0, 1)
+    )
+    for path in (run / "scores").glob("*.parquet"):
+        table = read_scores(run, path.stem)
+        real = table["sample_id"].str.contains("/camera/")
+        write_scores(run, path.stem, table.assign(logit=np.where(real, -1, 1).astype(np.float32)))
+    seal_run(run)
+    contents = RunContents(run)
+    cell = large(contents)
+    models = {
+        entry.seed: entry.model
+        for entry in contents.entries("cross-generator")
+        if entry.training == cell.training and entry.model
+    }
+    joint = Bootstrap(contents).of("cross-generator")
+    found = joint.over_seeds(models, cell, "AUC")
+    assert (found.mean, found.sd, found.high, found.seeds) == (1.0, 0.0, 1.0, 2)
+    assert found.low == pytest.approx(0.05 ** (1 / joint.fewest(cell, "AUC")))
+    ranked = joint.ranking({"spectrum": [models]}, [cell], "AUC", higher_is_better=True)
+    assert ranked.means["spectrum"] == found

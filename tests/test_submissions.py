@@ -24,14 +24,10 @@ from leaderboard.submissions.checking import check_archive
 from leaderboard.submissions.keeper import Keeper, make_keeper
 from leaderboard.submissions.packing import pack
 from leaderboard.submissions.verdicts import CheckedSubmission
-from tests.cheats import CHEATS, edited, files_of, logits, rescored, zipped
+from tests.cheats import CARD, CHEATS, edited, files_of, logits, rescored, zipped
 from tests.fake_run import make_run
 
 TODAY = date(2026, 11, 27)
-CARD = {
-    "paper": "Chollet, CVPR 2017", "code": "https://github.com/a/b", "licence": "Apache-2.0",
-    "fidelity": "the paper's",
-}  # fmt: skip
 SAID: dict[str, Any] = {"submitter": "Some Group", "training_data": "these images", "said": CARD}
 
 

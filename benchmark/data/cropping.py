@@ -135,7 +135,7 @@ def _begin(out: Path, passport: dict[str, object]) -> Path | None:
     Raises:
         BenchmarkError: It holds something else.
     """
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+    if not out.exists() or (out.is_dir() and {each.name for each in out.iterdir()} <= {LEFT_OUT}):
         atomic_write(out / PASSPORT, json_text(passport, PASSPORT))
         return None
     if not (out / PASSPORT).is_file():
@@ -267,6 +267,9 @@ def _finish(
     )
     atomic_write(out / LEFT_OUT, csv_table(listed))
     if not places:
+        # What was tried must not stand in the way of another detector or confidence.
+        shutil.rmtree(out / _PARTS)
+        (out / PASSPORT).unlink()
         raise BenchmarkError(
             f"{manifest.path}: no face was cut out of any of its {len(left)} pictures; "
             f"{out / LEFT_OUT} says why"

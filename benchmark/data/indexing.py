@@ -1,7 +1,7 @@
 """From a dataset on disk to its manifest: what an adapter reads, measured and written."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -21,6 +21,7 @@ from benchmark.data.tree import is_video
 from benchmark.errors import ImageError, ManifestError
 from protocols.files import parse_json
 from protocols.samples import OPTIONAL, REQUIRED
+from protocols.text import printable
 
 NAME = "manifest.csv"
 INDEX_COLUMNS = ("path", *REQUIRED[1:], *OPTIONAL, "width", "height")
@@ -206,9 +207,27 @@ def _periods(row: Row, video: str) -> Periods:
     if not text:
         return ()
     try:
-        return tuple((Fraction(str(a)), Fraction(str(b))) for a, b in parse_json(text))
+        return tuple((_second(begin), _second(end)) for begin, end in _forward(parse_json(text)))
     except (ValueError, TypeError) as error:
-        raise ManifestError(f"'{video}': its fake_periods are '{text[:60]}'") from error
+        raise ManifestError(
+            f"'{video}': its fake_periods are '{printable(text[:60])}', not [[BEGIN, END], ...] in "
+            "seconds from 0, none ending before it begins"
+        ) from error
+
+
+def _forward(periods: Iterable[tuple[float, float]]) -> Iterator[tuple[float, float]]:
+    """Give periods; raise ValueError for one that ends before it begins, or begins before 0."""
+    for begin, end in periods:
+        if not 0 <= begin <= end:
+            raise ValueError(begin, end)
+        yield begin, end
+
+
+def _second(value: float) -> Fraction:
+    """Read a number as it is written; a text that would be a huge one is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(value)
+    return Fraction(str(value))
 
 
 def _rows(rows: Mapping[str, Row], kept: list[str]) -> Rows:

@@ -1,6 +1,7 @@
 """Datasets whose images lie in tables, in Parquet files or on the Hub, written out as files."""
 
 import csv
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ _MOST_READ = 1 << 30  # bytes of these
 _LONGEST = 100_000  # signs of a cell: readers of CSV take 131,072 bytes
 _MOST_GROUP_BYTES = 4 << 30  # of a row group: the Hub's have a few hundred MB
 _A_FOLDER = 10_000
+_MOST_SEARCHED = 200_000  # files and folders below one that is named like a dataset of the Hub
 _BEGINNINGS = {
     b"\xff\xd8\xff": ".jpg",
     b"\x89PNG": ".png",
@@ -191,6 +193,7 @@ def _of_hub(name: str, split: str, image: str) -> Iterator[tuple[str, Row]]:
     """Stream a dataset of the Hub, or a folder that ``datasets`` reads; nothing of it is run."""
     if not name.strip():
         raise BenchmarkError(f"'{HUB}' names no dataset: write {HUB}OWNER/NAME")
+    _refuse_large(Path(name))
     import datasets
 
     try:
@@ -217,6 +220,18 @@ def _of_hub(name: str, split: str, image: str) -> Iterator[tuple[str, Row]]:
     except (datasets.exceptions.DatasetsError, OSError, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise BenchmarkError(f"{name}: cannot be streamed: {reason}") from error
+
+
+def _refuse_large(folder: Path) -> None:
+    """Refuse a folder that ``datasets`` would search for very long; a name of the Hub is none."""
+    there = 0
+    for _, folders, files in os.walk(folder):
+        there += len(folders) + len(files)
+        if there > _MOST_SEARCHED:
+            raise BenchmarkError(
+                f"{HUB}{folder}: is a folder with more than {_MOST_SEARCHED} files, which would be "
+                "searched for long: name a smaller one, or leave it as it lies (data index)"
+            )
 
 
 def _bytes(value: Any) -> Any:

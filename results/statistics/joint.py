@@ -147,7 +147,7 @@ class Joint:
             UndefinedError: The metric has no value, or how sure it is cannot be told.
         """
         found = self._replicated(models, cell, name, self.fewest(cell, name))
-        return over_seeds(found, bounds=METRICS[name].bounds, spread=spread)
+        return self._over_seeds(found, name, spread)
 
     def ranking(
         self,
@@ -176,11 +176,19 @@ class Joint:
             ]
             for detector, each in detectors.items()
         }
-        bounds = METRICS[name].bounds
         whole = {who: over_cells(who, row) for who, row in found.items()}
         spread = seed_spread(each.estimates for each in whole.values())
-        means = {who: over_seeds(each, bounds=bounds, spread=spread) for who, each in whole.items()}
+        means = {who: self._over_seeds(each, name, spread) for who, each in whole.items()}
         return RankedDetectors(ranking(found, higher_is_better=higher_is_better), means)
+
+    def _over_seeds(self, found: Replicated, name: str, spread: SeedSpread | None) -> OverSeeds:
+        """Summarise a metric over seeds; one-sided where all of them are at an end of its range."""
+        metric, mean = METRICS[name], float(found.estimates.mean())
+        if metric.counted and mean in metric.bounds:
+            low, high, _ = bound_at_end(mean, found.clusters, metric.bounds)
+            several = len(found.seeds) > 1
+            return OverSeeds(mean, 0.0 if several else None, low, high, len(found.seeds))
+        return over_seeds(found, bounds=metric.bounds, spread=spread)
 
     def replicates(self, model: str, cell: Cell, name: str) -> Floats:
         """Compute a metric of a cell in every resample, shape (draws,), or (3, draws) by two ways.
