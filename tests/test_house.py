@@ -26,6 +26,7 @@ FAMILIES = {
         "each package reads files with an error of its own",
     ),
     "rounded": "pixels to whole numbers, and numbers to text, by the same rule",
+    "pack": "what is handed over in one piece: a dataset, a submission",
     "to_csv": "beside to_json and to_markdown: forms in which runs and tables are written",
 }
 # The perturbations of a suite keep the names of its paper.
