@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from leaderboard.site.templating import environment, sealed
+from leaderboard.site.templating import sealed, template_environment
 from results.host import SittingTimes, StageTime
 from results.run import RunContents
 from results.stages import LOADING, PHASES, STAGES, bottleneck, rest
@@ -88,7 +88,7 @@ def _phase(title: str, seconds: float, stages: Mapping[str, StageTime]) -> Phase
 def render_times(contents: RunContents, sittings: Sequence[SittingTimes]) -> str:
     """Write the page; names in it are escaped, and nothing runs or is loaded."""
     return (
-        environment()
+        template_environment()
         .get_template("time.html.j2")
         .render(
             facts=contents.facts,
