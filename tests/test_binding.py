@@ -138,7 +138,7 @@ def without(manifest: Path, folder: Path, lost: dict[str, str]) -> Path:
         (
             "robustness",
             {"split": "val"},
-            "no forged images in split val; give it some with 'forgerybench data index --splits",
+            "no forged images in split val; give it some with 'forgerybench data split",
         ),
     ],
 )

@@ -251,7 +251,8 @@ def test_the_overview_counts_and_warns_of_what_crosses_splits(make_manifest: Mak
         "1 of 2 values of 'identity' stand in more than one split ('ann of s' first): a detector "
         "may recognise them",
         "split 'train' has no real images, split 'val' has no images: it can be tested on, not "
-        "trained with; give it some with 'forgerybench data index --splits 0.7,0.1,0.2' or "
+        "trained with; give it some with 'forgerybench data split FILE --shares 0.7,0.1,0.2 "
+        "-o NEW.csv' or "
         "'forgerybench data fold'",
     )
 
