@@ -66,7 +66,7 @@ def refuse_faults(contents: RunContents) -> None:
     refuse(contents.run, faults_of(contents))
 
 
-def refuse(run: Path, faults: Sequence[Fault]) -> None:
+def refuse(run: str | Path, faults: Sequence[Fault]) -> None:
     """Raise ResultError if there is a fault; the first is named."""
     if faults:
         more = f"; and {len(faults) - 1} more" if len(faults) > 1 else ""
