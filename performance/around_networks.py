@@ -62,7 +62,7 @@ def study(manifest: Path, images: int, rounds: int) -> list[Row]:
     detectors = {name: Answering(transform=_transform(name), untrained=True) for name in STUDY}
     ways: dict[str, Call] = {
         "plain loop per detector and condition": partial(
-            plain, samples, root, detectors.values(), conditions
+            plain, samples, root, list(detectors.values()), conditions
         ),
         "study": partial(scored, samples, root, detectors, conditions),
     }

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import av
@@ -130,7 +131,7 @@ def _counting(
     counts: Counter[str] = Counter()
     plain_open = av.open
 
-    def counting(path: str, *args: object, **options: object) -> object:
+    def counting(path: str, *args: Any, **options: Any) -> object:
         counts[path] += 1
         return plain_open(path, *args, **options)
 

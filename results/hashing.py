@@ -35,7 +35,7 @@ def content_hash(table: pd.DataFrame | pa.Table) -> str:
                 values.astype(values.dtype.newbyteorder("<"), copy=False),
             )
             digest.update(f"\n{name}\n{kind}\n{data.nbytes}\n".encode())
-            digest.update(np.ascontiguousarray(data))
+            digest.update(np.ascontiguousarray(data).data)
             continue
         # Lengths beside the joined text: no separator that a name could hold.
         lengths = [pc.binary_length(text).to_numpy().astype("<i8") for text in _texts(column)]

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
@@ -147,9 +148,9 @@ def test_boxes_of_one_picture_and_crops_of_pictures_stay_what_they_are(tmp_path:
     rows = [f"{HEADER},box", f"a.png,{REAL},0 0 64 64", f"a.png,{FAKE},20 10 30 40"]
     (tmp_path / "in" / "boxes.csv").write_text("\n".join(rows))
     boxes = read_manifest(tmp_path / "in" / "boxes.csv")
-    again = read_manifest(pack(boxes, tmp_path / "boxes").manifest)
+    packed = read_manifest(pack(boxes, tmp_path / "boxes").manifest)
     pd.testing.assert_frame_equal(
-        check(again).drop(columns="sha256"), check(boxes).drop(columns="sha256")
+        check(packed).drop(columns="sha256"), check(boxes).drop(columns="sha256")
     )
 
 
@@ -164,7 +165,7 @@ def test_folds_and_splits_of_a_pack_find_its_images(own: Path, tmp_path: Path) -
 def test_a_stopped_pack_goes_on_and_is_the_same(
     manifest: Manifest, packed: Packed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hashed = packing.file_hash
+    hashed = packing.file_hash  # type: ignore[attr-defined]
     finished = 0
 
     def stops(path: Path) -> str:
@@ -224,9 +225,9 @@ def test_verify_names_what_is_damaged_missing_and_extra(own: Path) -> None:
     assert (done.exit_code, done.stdout) == (0, "The pack is what was sealed: 48 images\n")
     index = pd.read_parquet(own / INDEX).set_index("path")
     bad = "one/real/test2.png"
-    shard = own / index.loc[bad, "shard"]
+    shard = own / str(index.loc[bad, "shard"])
     with shard.open("r+b") as file:
-        file.seek(index.loc[bad, "offset"] + 20)
+        file.seek(int(str(index.loc[bad, "offset"])) + 20)
         file.write(b"damage")
     gone = sorted(set(index["shard"]) - {index.loc[bad, "shard"]})[0]
     (own / gone).unlink()
@@ -263,21 +264,26 @@ def test_verify_of_a_folder_that_is_no_pack_says_what_to_do(tmp_path: Path) -> N
     )
 
 
-def rewritten(own: Path, **columns: object) -> None:
+def rewritten(own: Path, **columns: Any) -> None:
     table = pd.read_parquet(own / INDEX).assign(**columns)
     pq.write_table(pa.Table.from_pandas(table, INDEX_SCHEMA, preserve_index=False), own / INDEX)
 
 
-def bad_seal(own: Path, change: Callable[[dict[str, object]], object]) -> None:
+def bad_seal(own: Path, change: Callable[[dict[str, Any]], object]) -> None:
     seal = json.loads((own / SEAL).read_text())
     change(seal)
     (own / SEAL).write_text(json.dumps(seal))
 
 
+def piped(own: Path) -> None:
+    (own / INDEX).unlink()
+    os.mkfifo(own / INDEX)
+
+
 HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     "bomb": (lambda own: bomb_of_rows(own / INDEX), "would take .* MiB in memory"),
     "no Parquet": (lambda own: (own / INDEX).write_text("x"), "not Parquet"),
-    "pipe": (lambda own: ((own / INDEX).unlink(), os.mkfifo(own / INDEX)), "a named pipe"),
+    "pipe": (piped, "a named pipe"),
     "wrong types": (
         lambda own: pq.write_table(
             pa.table({"path": [1], "shard": [LONG], "offset": ["0"], "bytes": [1.5]}), own / INDEX
@@ -292,7 +298,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     "seal leaves": (
         lambda own: bad_seal(
             own, lambda s: s["shards"].update({"../x": next(iter(s["shards"].values()))})
-        ),  # type: ignore[attr-defined]
+        ),
         r"'\.\./x' is no shard's name, such as data/test-00000",
     ),
     "seal of others": (lambda own: (own / SEAL).write_text('{"a": 1}'), "rename it if it is not"),

@@ -84,9 +84,9 @@ def test_a_text_in_csv_is_no_formula(text: str) -> None:
     written = [
         csv_text(text),
         next(csv.reader([csv_table(pd.DataFrame({"a": [text]})).split("\n", 1)[1]]))[0],
-        csv.DictReader([*_csv([ImageScore(path=text, logit=-1.5)]).splitlines()]).__next__()[
-            "path"
-        ],
+        csv.DictReader(
+            [*_csv([ImageScore(path=text, logit=-1.5)], "float32").splitlines()]
+        ).__next__()["path"],
         list(csv.reader(WRITERS["csv"](a_table(text)).splitlines()))[1][0],
     ]
     for each in written:
@@ -110,7 +110,7 @@ def test_numbers_and_names_in_csv_stay_what_they_are() -> None:
 
 def test_a_file_name_that_is_not_utf8_loses_no_score(tmp_path: Path) -> None:
     scores = [ImageScore(path="a.png", logit=1.0), ImageScore(path="b\udcff.png", logit=-2.0)]
-    atomic_write(tmp_path / "s.csv", _csv(scores))
+    atomic_write(tmp_path / "s.csv", _csv(scores, "float32"))
     read = list(csv.DictReader((tmp_path / "s.csv").read_text("utf-8").splitlines()))
     assert [row["path"] for row in read] == ["a.png", r"b\udcff.png"]
     assert [float(row["logit"]) for row in read] == [1.0, -2.0]

@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -116,7 +117,7 @@ def test_a_study_that_is_told_to_stop_keeps_its_unit_and_ends_with_the_same_scor
 ) -> None:
     manifest = write_dataset(tmp_path / "data", count=6)
     recipe = write_recipe(tmp_path, steps=4)
-    changes = {"store": tmp_path / "store"}
+    changes: dict[str, Any] = {"store": tmp_path / "store"}
     run(manifest, recipe, tmp_path / "undisturbed", **changes)
     told = Signalling("score", 1)
     with pytest.raises(Stopped):

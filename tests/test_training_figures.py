@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
@@ -52,7 +53,7 @@ def test_the_panels_of_language_are_named_and_show_the_limit(
     model: ModelFacts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept: list[Figure] = []
-    save = training.picture
+    save = training.picture  # type: ignore[attr-defined]
 
     def seen(figure: Figure, *rest: object) -> object:
         kept.append(figure)
@@ -64,8 +65,8 @@ def test_the_panels_of_language_are_named_and_show_the_limit(
     wanted = ["largest cosine of prompts", "mean cosine of prompts", "factor on cosines"]
     assert {*wanted, "saturated pairs", "loss: prompts alike"} <= axes.keys()
     (line, limit) = axes["largest cosine of prompts"].lines
-    assert list(line.get_ydata()) == [0.2, 0.5]
-    assert list(limit.get_ydata()) == [0.9, 0.9]
+    assert np.asarray(line.get_ydata()).tolist() == [0.2, 0.5]
+    assert np.asarray(limit.get_ydata()).tolist() == [0.9, 0.9]
     assert len(axes["mean cosine of prompts"].lines) == 1
 
 

@@ -17,8 +17,8 @@ from benchmark.scoring.forward import Forward
 from benchmark.scoring.score import score
 from benchmark.scoring.store import ScoreStore
 from benchmark.scoring.units import plan_groups
-from benchmark.training import gradient
-from benchmark.training.gradient import GradientTraining
+from benchmark.training.batches import Batches, TrainingData
+from benchmark.training.gradient import GradientTraining, logits
 from benchmark.training.train import train
 from detectors.base import Known
 from protocols.conditions import CLEAN, condition
@@ -77,7 +77,7 @@ def test_a_training_step_waits_once_for_its_losses(
     steps: list[dict[str, int]] = []
     one_step = GradientTraining.one_step
 
-    def counted(training: GradientTraining, batches: gradient.Batches) -> dict[str, float]:
+    def counted(training: GradientTraining, batches: Batches) -> dict[str, float]:
         waits.taken()
         losses = one_step(training, batches)
         steps.append(waits.taken())
@@ -102,10 +102,10 @@ def test_validation_waits_once_however_many_batches_it_is(
     job = make_job(source, tmp_path)
     engine = make_engine(source, tmp_path)
     detector = Small(untrained=True)
-    data = gradient.TrainingData(job, source, detector, batch_size=4, workers=1)
+    data = TrainingData(job, source, detector, batch_size=4, workers=1)
     assert len(data.val) > 8
     waits.taken()
-    gradient.logits(detector, data, data.val)
+    logits(detector, data, data.val)
     assert waits.taken() == {"cpu": 1, "numpy": 1}
     assert engine.device.type == "cpu"
 

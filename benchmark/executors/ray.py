@@ -53,7 +53,7 @@ class RayExecutor:
         _connect(self._address)
         self._reference = ray.put(work)
         # Lost workers are replaced by whoever hands out, who says so; an error is no loss.
-        self._remote = ray.remote(**self._needs, max_retries=0)(_carry_out)
+        self._remote = ray.remote(**self._needs, max_retries=0)(_carry_out)  # type: ignore[call-overload]
         if not self.size:
             needs = ", ".join(f"{count} {name[4:].upper()}" for name, count in self._needs.items())
             ray.shutdown()
@@ -77,25 +77,29 @@ class RayExecutor:
     @property
     def size(self) -> int:
         """How many tasks the cluster has room for as it is now: machines may come and go."""
-        import ray
-
-        return sum(
-            min(
-                int(node["Resources"].get(name, 0) // count)
-                for name, count in (
-                    ("CPU", self._needs["num_cpus"]),
-                    ("GPU", self._needs["num_gpus"]),
-                )
+        wanted = {"CPU": self._needs["num_cpus"], "GPU": self._needs["num_gpus"]}
+        room = 0
+        for node in _machines():
+            of_each = [
+                int(node["Resources"].get(name, 0)) // count
+                for name, count in wanted.items()
                 if count
-            )
-            for node in ray.nodes()
-            if node["Alive"]
-        )
+            ]
+            room += min(of_each) if node["Alive"] else 0
+        return room
 
     def submit(self, task: Task) -> Future[Done]:
         """Begin a task."""
         done: Future[Done] = self._remote.remote(task, [self._reference]).future()
         return done
+
+
+def _machines() -> list[dict[str, Any]]:
+    """Give the cluster's machines, gone ones too."""
+    import ray
+
+    machines: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return machines
 
 
 def _connect(address: str | None) -> None:
@@ -126,7 +130,7 @@ def _connect(address: str | None) -> None:
             f"--executor ray: there is no cluster at '{address or 'this machine'}' ({first}): "
             "start one with 'ray start --head', or leave out --address to use this machine alone"
         ) from error
-    if address is None and any(node["NodeManagerAddress"] != _HERE for node in ray.nodes()):
+    if address is None and any(node["NodeManagerAddress"] != _HERE for node in _machines()):
         ray.shutdown()
         raise BenchmarkError(
             "--executor ray: Ray was loaded before in this process, and would let other machines "

@@ -9,6 +9,7 @@ was already done, on the group, or on the order: a stopped run ends with the sam
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -169,7 +170,9 @@ class _Scored:
         found: dict[tuple[str, str], _Marks] = {}
         for table in tables:
             rows = self._rows(table)
-            for key, places in table.groupby(["model", "condition"], observed=True).indices.items():
+            groups = table.groupby(["model", "condition"], observed=True).indices
+            for group, places in groups.items():
+                key = cast("tuple[str, str]", group)
                 marks = found.setdefault(key, np.zeros(len(self._samples) // 8 + 1, np.uint8))
                 here = rows[places]
                 here = here[here >= 0]

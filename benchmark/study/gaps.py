@@ -1,6 +1,6 @@
 """Models that a study leaves out while it runs: stated gaps, and the others go on."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from benchmark.errors import BenchmarkError
@@ -24,7 +24,7 @@ def without_surrogates(plan: Plan, gaps: Mapping[str, Gap]) -> dict[str, Gap]:
     return found
 
 
-def without(plan: Plan, gaps: Mapping[str, Gap]) -> Plan:
+def without(plan: Plan, gaps: Collection[str]) -> Plan:
     """Leave models out of what is to be done; the entries stay as they are."""
     if not gaps:
         return plan

@@ -208,7 +208,7 @@ class _Sitting:
         """Score by all models but the ``missing``; give what others score."""
         plan, out = without(self._plan, self._gaps), self._out
         waiting = {model for (model, _), other in plan.surrogates.items() if other in missing}
-        plan = without(plan, dict.fromkeys(missing | waiting))
+        plan = without(plan, missing | waiting)
         with self._folder.held():
             _state_models(out, plan, self._engine.models)
         for path in [] if self._again else self._scores.damaged(list(plan.jobs)):

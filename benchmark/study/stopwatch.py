@@ -35,7 +35,7 @@ class Stopwatch:
         now, before = time.monotonic(), self.phases.get(phase)
         stages = by_stage(since(self._counted))
         if before is not None:
-            known = {name: before.stages.get(name, Spent()) for name in before.stages | stages}
+            known = {name: before.stages.get(name, Spent()) for name in {**before.stages, **stages}}
             stages = {name: known[name] + stages.get(name, Spent()) for name in known}
         seconds = now - self._last + (0.0 if before is None else before.seconds)
         self.phases[phase] = PhaseTimes(phase=phase, seconds=seconds, stages=stages)
