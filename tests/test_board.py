@@ -19,11 +19,13 @@ from leaderboard.board.reported import reported_entries
 from leaderboard.board.schema import (
     BoardEntry,
     add_entry,
+    append_entries,
     entry_text,
     newest,
     read_entries,
     read_entry,
     replicates_of,
+    titled_by_seed,
 )
 from leaderboard.errors import LeaderboardError
 from results.comparing import compare_detectors
@@ -104,6 +106,35 @@ def test_entries_are_never_changed_and_corrections_say_why(tmp_path: Path) -> No
     second = make_entry("one", version=2, reason="labels were wrong", strength=0.7)
     add_entry(tmp_path, second)
     assert newest(read_entries(tmp_path)) == [second]
+
+
+def test_a_title_names_its_seed_where_several_seeds_have_it() -> None:
+    same = make_entry("one").title
+    entries = [
+        make_entry("one").model_copy(update={"seed": 0}),
+        make_entry("two").model_copy(update={"seed": 1, "title": same}),
+        make_entry("three").model_copy(update={"seed": 0, "title": "alone"}),
+        make_entry("four").model_copy(update={"seed": None, "title": same}),
+    ]
+    titles = [entry.title for entry in titled_by_seed(entries)]
+    assert titles == [f"{same}, seed 0", f"{same}, seed 1", "alone", same]
+
+
+def test_a_run_entered_again_adds_what_is_new_and_corrects_with_a_reason(tmp_path: Path) -> None:
+    one, two = make_entry("one"), make_entry("two")
+    added, same = append_entries(tmp_path, [one])
+    assert ([path.name for path in added], same) == (["one-1.json"], [])
+    added, same = append_entries(tmp_path, [one, two])
+    assert ([path.name for path in added], same) == (["two-1.json"], [one])
+    changed = one.model_copy(update={"title": "another"})
+    three = make_entry("three")
+    with pytest.raises(LeaderboardError, match=r"one-1\.json: is there already and says something"):
+        append_entries(tmp_path, [three, changed])
+    assert not list(tmp_path.rglob("three*"))
+    added, same = append_entries(tmp_path, [changed, two], reason="labels were wrong")
+    assert ([path.name for path in added], same) == (["one-2.json"], [two])
+    again = append_entries(tmp_path, [changed])
+    assert (again[0], [entry.version for entry in again[1]]) == ([], [2])
 
 
 def test_a_file_in_the_wrong_place_or_form_is_named(tmp_path: Path) -> None:

@@ -49,13 +49,19 @@ def build(
 def enter(
     run: Annotated[Path, typer.Argument(help="Folder of a run that is one's own.")],
     entries: Annotated[Path, typer.Option("--entries", help="Folder of entries.")],
+    reason: Annotated[
+        str, typer.Option("--reason", help="Why entries that are there are corrected.")
+    ] = "",
 ) -> None:
     """Compute a run's entries and append them: for the keeper's own runs."""
     from leaderboard.board.entries import run_entries
-    from leaderboard.board.schema import add_entry
+    from leaderboard.board.schema import append_entries
 
-    for entry in run_entries(run):
-        _say_file("Entry", add_entry(entries, entry))
+    added, same = append_entries(entries, run_entries(run), reason=reason)
+    for path in added:
+        _say_file("Entry", path)
+    if same:
+        say(f"{len(same)} entries are there already and say just the same")
 
 
 ArchiveArgument = Annotated[Path, typer.Argument(help="A packed submission.")]

@@ -10,7 +10,7 @@ from docs.scripts.pages import between_marks, rewrite
 from leaderboard.board.build import with_reported
 from leaderboard.board.payload import headlines
 from leaderboard.board.ranking import Row, Slice, slices
-from leaderboard.board.schema import BoardEntry, newest, read_entries
+from leaderboard.board.schema import BoardEntry, newest, read_entries, titled_by_seed
 from leaderboard.tables.table import DASH, markdown_text
 from results.literature import read_literature
 from results.rounding import rounded
@@ -23,7 +23,7 @@ MOST = 12  # rows of a protocol; the site has all
 def board_entries() -> list[BoardEntry]:
     """Read the entries of this repository, with what papers report."""
     there = read_entries(ENTRIES) if any(ENTRIES.glob("*/*.json")) else []
-    return with_reported(newest(there), read_literature())
+    return titled_by_seed(with_reported(newest(there), read_literature()))
 
 
 def tables() -> str:

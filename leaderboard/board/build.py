@@ -22,6 +22,7 @@ from leaderboard.board.schema import (
     newest,
     read_entries,
     read_entry,
+    titled_by_seed,
 )
 from leaderboard.errors import LeaderboardError
 from results.files import atomic_write, csv_table, json_text
@@ -119,7 +120,7 @@ def build_board(
     made = Path(tempfile.mkdtemp(prefix=f".{site.name}-", dir=site.parent))
     try:
         (made / MARK).write_text("made by forgerybench board build; replaced by the next one\n")
-        for place, text in Pages(name, entries).all():
+        for place, text in Pages(name, titled_by_seed(entries)).all():
             (made / place).parent.mkdir(exist_ok=True)
             (made / place).write_text(text, encoding="utf-8")
         _write_downloads(made, entries)

@@ -6,7 +6,7 @@ Entries are only ever added: a correction is a new version of the entry, with a 
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -301,6 +301,23 @@ def newest(entries: Sequence[BoardEntry]) -> list[BoardEntry]:
     return list(last.values())
 
 
+def titled_by_seed(entries: Sequence[BoardEntry]) -> list[BoardEntry]:
+    """Name the seed of each entry whose title stands for several seeds under one protocol."""
+    seeds: dict[tuple[str, int, str], set[int]] = {}
+    for entry in entries:
+        if entry.seed is None:
+            continue
+        place = (entry.protocol, entry.protocol_version, entry.title)
+        seeds.setdefault(place, set()).add(entry.seed)
+    several = {title for (_, _, title), found in seeds.items() if len(found) > 1}
+    return [
+        entry.model_copy(update={"title": f"{entry.title}, seed {entry.seed}"})
+        if entry.title in several and entry.seed is not None
+        else entry
+        for entry in entries
+    ]
+
+
 def add_entry(folder: Path, entry: BoardEntry) -> Path:
     """Write an entry into a folder of entries; what is there stays as it is.
 
@@ -317,3 +334,42 @@ def add_entry(folder: Path, entry: BoardEntry) -> Path:
     check_versions([*there, entry])
     atomic_write(path, entry_text(entry))
     return path
+
+
+def append_entries(
+    folder: Path, entries: Iterable[BoardEntry], *, reason: str = ""
+) -> tuple[list[Path], list[BoardEntry]]:
+    """Add entries to a folder; with a reason, those that are there as their next version.
+
+    Args:
+        folder: Of entries; made with the first.
+        entries: Each at version 1.
+        reason: Why entries that are there are corrected; those that say just the same are not.
+
+    Returns:
+        The files written, and the entries that are there already and say just the same.
+
+    Raises:
+        LeaderboardError: An entry says something else than the one there, and no reason is given.
+            Nothing is written then.
+    """
+    there = newest(read_entries(folder)) if any(folder.glob("*/*.json")) else []
+    known = {(each.protocol, each.protocol_version, each.entry): each for each in there}
+    added, same = [], []
+    for entry in entries:
+        last = known.get((entry.protocol, entry.protocol_version, entry.entry))
+        if last is None:
+            added.append(entry)
+            continue
+        stands = {"version": last.version, "reason": last.reason}
+        if entry.model_copy(update=stands) == last:
+            same.append(last)
+        elif reason:
+            stands = {"version": last.version + 1, "reason": reason}
+            added.append(entry.model_copy(update=stands))
+        else:
+            raise LeaderboardError(
+                f"{folder / last.file}: is there already and says something else; entries are "
+                "never changed: --reason adds the next version"
+            )
+    return [add_entry(folder, entry) for entry in added], same
