@@ -70,7 +70,8 @@ def _pairs(detector: "Detector") -> list[tuple[str, str]]:
     hooks = [each.register_forward_hook(gives) for each in convolutions]
     hooks += [each.register_forward_pre_hook(takes) for each in norms]
     try:
-        with torch.no_grad():
+        # A tensor made in inference mode has no version.
+        with torch.inference_mode(mode=False), torch.no_grad():
             detector(torch.full((1, *detector.transform.shape), 0.5, device=detector.device))
     finally:
         for hook in hooks:

@@ -15,7 +15,7 @@ from tests.small_data import write_dataset
 ROOT = Path(__file__).parents[1]
 # All that a command on results may import, beside the standard library and what it tries in vain.
 LIBRARIES = {
-    "PIL", "_cffi_backend", "annotated_doc", "annotated_types", "click",
+    "PIL", "_cffi_backend", "annotated_doc", "annotated_types", "charset_normalizer", "click",
     "cloudpickle", "contourpy", "cv2", "cycler", "cython_runtime", "dateutil", "filelock",
     "fontTools", "jinja2", "joblib", "kiwisolver", "markdown_it", "markupsafe", "matplotlib",
     "mdurl", "mpl_toolkits", "numpy", "packaging", "pandas", "patsy",

@@ -164,7 +164,7 @@ def test_kept_weights_are_those_that_are_drawn(monkeypatch: pytest.MonkeyPatch) 
 def test_seeds_that_are_all_right_have_a_one_sided_interval(tmp_path: Path) -> None:
     """Nothing varies then: the mean is bounded from one side, as a single AUC of 1 is."""
     run = make_run(
-        tmp_path / "run", protocols=["cross-generator"], detectors=["spectrum"], seeds=(0, 1)
+        tmp_path / "run", protocols=["cross-generator"], detectors=["spectrum", "vit"], seeds=(0, 1)
     )
     for path in (run / "scores").glob("*.parquet"):
         table = read_scores(run, path.stem)
@@ -176,11 +176,18 @@ def test_seeds_that_are_all_right_have_a_one_sided_interval(tmp_path: Path) -> N
     models = {
         entry.seed: entry.model
         for entry in contents.entries("cross-generator")
-        if entry.training == cell.training and entry.model
+        if entry.training == cell.training and entry.model and entry.detector == "spectrum"
+    }
+    others = {
+        entry.seed: entry.model
+        for entry in contents.entries("cross-generator")
+        if entry.training == cell.training and entry.model and entry.detector == "vit"
     }
     joint = Bootstrap(contents).of("cross-generator")
     found = joint.over_seeds(models, cell, "AUC")
     assert (found.mean, found.sd, found.high, found.seeds) == (1.0, 0.0, 1.0, 2)
     assert found.low == pytest.approx(0.05 ** (1 / joint.fewest(cell, "AUC")))
-    ranked = joint.ranking({"spectrum": [models]}, [cell], "AUC", higher_is_better=True)
+    ranked = joint.ranking(
+        {"spectrum": [models], "vit": [others]}, [cell], "AUC", higher_is_better=True
+    )
     assert ranked.means["spectrum"] == found

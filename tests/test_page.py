@@ -66,7 +66,7 @@ def test_of_many_detectors_training_is_folded_and_colours_are_explained(tmp_path
     )
     assert "<summary>d3</summary>" not in few[0]
     assert "All detectors" not in few[0]
-    assert many[0].count("figures/training.png") == 1
+    assert many[0].count('src="figures/training.png"') == 1
     assert many[0].index("figures/training.png") < many[0].index("<summary>d3</summary>")
     assert "tables name the others" not in few[0]
     assert "Coloured are the detectors that are best on average" in many[0]

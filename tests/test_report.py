@@ -86,7 +86,7 @@ def test_an_error_leaves_the_old_report_and_no_rubbish(
     report(run)
     before = hashes(run)
 
-    def fail(*_: object) -> str:
+    def fail(*_: object, **__: object) -> str:
         raise ResultError("broken")
 
     monkeypatch.setattr(leaderboard.report, "render", fail)

@@ -87,7 +87,9 @@ def _protocol(protocol: Protocol) -> Iterator[Use]:
     for suite in dict.fromkeys(name.partition("/")[0] for name in names):
         yield Use(f"perturbations {suite}", uses().perturbations[suite])
     for metric in protocol.metrics:
-        yield Use(f"metric {metric}", uses().metrics[metric])
+        yield Use(
+            f"metric {metric}", uses().metrics.get(metric, "no work is known for this metric")
+        )
 
 
 def _detector(model: ModelFacts) -> Use:
