@@ -37,7 +37,8 @@ def test_a_sample_is_part_of_a_larger_one_and_no_order_changes_it() -> None:
 
 
 def test_only_what_is_named_is_thinned() -> None:
-    whole = people().assign(split=["train", "test", "test"] * 120)
+    whole = people()
+    whole["split"] = whole["label"].map({"real": "train", "fake": "test"}).astype("string")
     kept = selected(whole, {}, at_most=7, among={"split": ["test"]})
     counts = Counter(zip(kept["split"], kept["label"], strict=True))
     assert counts == {("test", "fake"): 7, ("train", "real"): 120}
