@@ -150,7 +150,7 @@ def test_growth_is_told_as_a_table_with_its_rate(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "growth.json"
-    engine.main(["--rows", "400,200", "--stages", "order", "--json", str(path)])
+    engine.main(["--part", "growth", "--rows", "400,200", "--stages", "order", "--json", str(path)])
     rows = json.loads(path.read_text(encoding="utf-8"))["tables"]["growth"]
     assert [(row["stage"], row["rows"]) for row in rows] == [("order", 200), ("order", 400)]
     assert rows[0]["times n log n"] is None
