@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from results.errors import ResultError
+from results.errors import ResultError, UndefinedError
 from results.statistics.differences import (
     compare_replicates,
     delong_difference,
     detectable,
     equivalence,
 )
+from results.statistics.intervals import Replicated, bootstrap_interval
 from tests.drawn_scores import replicated
 
 
@@ -47,3 +48,19 @@ def test_a_detector_does_not_differ_from_itself() -> None:
     labels = np.repeat([0, 1], 20)
     scores = np.random.default_rng(0).normal(size=40)
     assert delong_difference(labels, scores, scores)[:4] == (0, 0, 0, 1)
+
+
+def test_what_differs_by_rounding_alone_does_not_vary() -> None:
+    # One share, added up in another order in each resample; by two ways of clustering likewise.
+    share = 0.5115384615384615
+    noise = share + np.random.default_rng(0).choice([-1, 0, 1], 200) * np.spacing(share)
+    assert noise.var() > 0
+    with pytest.raises(UndefinedError, match="nothing speaks against"):
+        bootstrap_interval(share, noise, 60)
+    with pytest.raises(UndefinedError, match="nothing speaks against"):
+        bootstrap_interval(share, np.stack([noise, noise[::-1], noise]), 60)
+    left, right = (
+        Replicated(seeds=(0,), estimates=np.array([value]), replicates=values[None], clusters=60)
+        for value, values in ((share, noise), (np.nextafter(share, 1), noise[::-1]))
+    )
+    assert compare_replicates(left, right)[:4] == (0, 0, 0, 1)

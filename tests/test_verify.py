@@ -278,6 +278,26 @@ def test_a_record_that_was_sealed_again_is_told_by_its_numbers(run: Path) -> Non
     assert "AUC is 7.5, recomputed 0." in fault.message
 
 
+@pytest.mark.parametrize(("by", "faults"), [(1e-15, 0), (1e-12, 0), (1e-6, 1)])
+def test_a_record_of_another_processor_agrees_to_rounding_and_no_further(
+    run: Path, by: float, faults: int
+) -> None:
+    record = next(r for r in evaluate(run) if r.model == model_of(run))
+    metrics = {
+        name: each.model_copy(
+            update={
+                end: getattr(each, end) * (1 - by)
+                for end in ("value", "low")
+                if getattr(each, end) is not None
+            }
+        )
+        for name, each in record.cells[0].metrics.items()
+    }
+    moved = record.cells[0].model_copy(update={"metrics": metrics})
+    write_record(run, record.model_copy(update={"cells": [moved, *record.cells[1:]]}))
+    assert len(verify(run).faults) == faults
+
+
 def test_a_record_of_other_scores_is_not_taken(run: Path) -> None:
     record = evaluate(run)[0]
     write_record(run, record.model_copy(update={"scores": "0" * 64}))

@@ -19,6 +19,8 @@ from results.statistics.clusters import ClusterWays
 
 RESAMPLES = 1000
 FEWEST_CLUSTERS = 5
+# Metrics are of the order of 1: what varies by less than this is how sums were rounded.
+ROUNDING = 1e-12
 _BLOCK_VALUES = 2**17  # of float64: what fits a core's own cache
 _KEPT_VALUES = 2**26  # of 16 bits: cells share their weights, whose drawing takes longest
 
@@ -197,7 +199,7 @@ def class_parts(labels: npt.ArrayLike) -> list[Bools]:
 
 
 def sampling_variance(replicates: Floats) -> float:
-    """Give the variance that resamples tell of a number.
+    """Give the variance that resamples tell of a number; 0 where they differ by rounding alone.
 
     Of two ways of clustering it is that by target plus that by donor minus that by both, and at
     least the greater of the first two: the sum, which is estimated, may fall below what one way
@@ -206,7 +208,8 @@ def sampling_variance(replicates: Floats) -> float:
     Args:
         replicates: Shape (b,), or (3, b) by target, by donor and by both.
     """
-    variances = replicates.var(axis=-1, ddof=1)
+    variances = np.asarray(replicates.var(axis=-1, ddof=1))
+    variances = np.where(variances > ROUNDING**2, variances, 0.0)
     if variances.ndim == 0:
         return float(variances)
     target, donor, both = variances.tolist()

@@ -9,7 +9,7 @@ from scipy.special import stdtr, stdtrit
 
 from results.errors import ResultError, UndefinedError
 from results.metrics.checking import Names, two_classes
-from results.statistics.bootstrap import sampling_variance
+from results.statistics.bootstrap import ROUNDING, sampling_variance
 from results.statistics.intervals import (
     LEVEL,
     Replicated,
@@ -156,8 +156,8 @@ def detectable(found: Difference) -> float:
 def _difference(value: float, variance: float, freedom: float) -> Difference:
     """Test a difference; two equal ones, which never vary, do not differ."""
     error = float(np.sqrt(max(variance, 0.0)))
-    if error == 0:
-        if value != 0:
+    if error <= ROUNDING:
+        if abs(value) > ROUNDING:
             raise UndefinedError(
                 f"every resample differs by {value:g}: how uncertain that is cannot be told"
             )
