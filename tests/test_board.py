@@ -15,18 +15,16 @@ from benchmark.study.importing import ImportSettings, import_scores
 from leaderboard.board.build import build_board, gather
 from leaderboard.board.entries import run_entries, slug
 from leaderboard.board.ranking import Slice, lead_of, slices
-from leaderboard.board.reported import reported_entries
-from leaderboard.board.schema import (
-    BoardEntry,
+from leaderboard.board.records import (
     add_entry,
     append_entries,
     entry_text,
     newest,
     read_entries,
     read_entry,
-    replicates_of,
-    titled_by_seed,
 )
+from leaderboard.board.reported import reported_entries
+from leaderboard.board.schema import BoardEntry, replicates_of
 from leaderboard.errors import LeaderboardError
 from results.comparing import compare_detectors
 from results.literature import Literature, Name, Reported
@@ -106,18 +104,6 @@ def test_entries_are_never_changed_and_corrections_say_why(tmp_path: Path) -> No
     second = make_entry("one", version=2, reason="labels were wrong", strength=0.7)
     add_entry(tmp_path, second)
     assert newest(read_entries(tmp_path)) == [second]
-
-
-def test_a_title_names_its_seed_where_several_seeds_have_it() -> None:
-    same = make_entry("one").title
-    entries = [
-        make_entry("one").model_copy(update={"seed": 0}),
-        make_entry("two").model_copy(update={"seed": 1, "title": same}),
-        make_entry("three").model_copy(update={"seed": 0, "title": "alone"}),
-        make_entry("four").model_copy(update={"seed": None, "title": same}),
-    ]
-    titles = [entry.title for entry in titled_by_seed(entries)]
-    assert titles == [f"{same}, seed 0", f"{same}, seed 1", "alone", same]
 
 
 def test_a_run_entered_again_adds_what_is_new_and_corrects_with_a_reason(tmp_path: Path) -> None:
@@ -332,7 +318,7 @@ def test_the_command_builds_from_runs_and_entries_and_refuses_what_is_neither(
     done = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
     assert done.exit_code == 0, done.output
     assert "(3 entries)" in done.output
-    assert (tmp_path / "s" / "detectors" / "mfclip-tiny-common-0.html").is_file()
+    assert (tmp_path / "s" / "detectors" / "mfclip-tiny-common.html").is_file()
     assert (tmp_path / "s" / "protocols" / "cross-generator-v1.html").is_file()
     done = CliRunner().invoke(app, ["board", "build", str(tmp_path / "none")])
     assert done.exit_code != 0

@@ -10,7 +10,7 @@ from benchmark.analysis.run_cost import measure_run
 from detectors.cards.counts import counts
 from leaderboard.board.build import build_board
 from leaderboard.board.entries import run_entries
-from leaderboard.board.schema import entry_text
+from leaderboard.board.records import entry_text
 from leaderboard.figures.tradeoff import tradeoff_pictures
 from leaderboard.report import report
 from leaderboard.tables.run_cost import run_cost_tables

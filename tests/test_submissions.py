@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from benchmark.cli.app import app
 from benchmark.cli.board import board_app
 from leaderboard.board.build import build_board, gather
-from leaderboard.board.schema import read_entries
+from leaderboard.board.records import read_entries
 from leaderboard.errors import LeaderboardError
 from leaderboard.submissions.adding import add_submission
 from leaderboard.submissions.checking import check_archive

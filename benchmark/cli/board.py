@@ -55,7 +55,7 @@ def enter(
 ) -> None:
     """Compute a run's entries and append them: for the keeper's own runs."""
     from leaderboard.board.entries import run_entries
-    from leaderboard.board.schema import append_entries
+    from leaderboard.board.records import append_entries
 
     added, same = append_entries(entries, run_entries(run), reason=reason)
     for path in added:

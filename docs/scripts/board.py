@@ -10,7 +10,9 @@ from docs.scripts.pages import between_marks, rewrite
 from leaderboard.board.build import with_reported
 from leaderboard.board.payload import headlines
 from leaderboard.board.ranking import Row, Slice, slices
-from leaderboard.board.schema import BoardEntry, newest, read_entries, titled_by_seed
+from leaderboard.board.records import newest, read_entries
+from leaderboard.board.schema import BoardEntry
+from leaderboard.board.seeds import is_seedless, join_seeds, seeds_of
 from leaderboard.tables.table import DASH, markdown_text
 from results.literature import read_literature
 from results.rounding import rounded
@@ -23,12 +25,12 @@ MOST = 12  # rows of a protocol; the site has all
 def board_entries() -> list[BoardEntry]:
     """Read the entries of this repository, with what papers report."""
     there = read_entries(ENTRIES) if any(ENTRIES.glob("*/*.json")) else []
-    return titled_by_seed(with_reported(newest(there), read_literature()))
+    return with_reported(newest(there), read_literature())
 
 
 def tables() -> str:
     """Give a table a protocol, in Markdown."""
-    found = headlines(slices(board_entries()))
+    found = headlines(slices(join_seeds(board_entries())))
     return "\n".join(_table(each) for each in found)
 
 
@@ -46,8 +48,8 @@ def _table(found: Slice) -> str:
         f"Mean {found.metric} by {found.level} over {len(found.counting)} cells; "
         f"`{found.protocol}`, version {found.version}.",
         "",
-        "| rank | detector | mean | cells | state | source |",
-        "|---|---|---|---|---|---|",
+        "| rank | detector | mean | seeds | cells | state | source |",
+        "|---|---|---|---|---|---|---|",
         *(_row(row, found) for row in found.rows[:MOST]),
     ]
     left = len(found.rows) - MOST
@@ -60,10 +62,12 @@ def _row(row: Row, found: Slice) -> str:
     if row.low is not None and row.high is not None:
         mean += f" ({rounded(row.low)}{DASH}{rounded(row.high)})"
     rank = DASH if row.rank is None else f"{row.rank}{'=' if row.alike else ''}"
+    seeds = str(len(seeds_of(row.entry)) or DASH)
+    seeds += " (same scores)" if is_seedless(row.entry) else ""
     cells = f"{row.covered}/{len(found.counting)}"
     texts = [row.entry.title, row.entry.state, row.entry.source or DASH]
     title, state, source = map(markdown_text, texts)
-    return f"| {rank} | {title} | {mean} | {cells} | {state} | {source} |"
+    return f"| {rank} | {title} | {mean} | {seeds} | {cells} | {state} | {source} |"
 
 
 if __name__ == "__main__":

@@ -15,15 +15,10 @@ from leaderboard.board.entries import run_entries
 from leaderboard.board.pages import DOWNLOADS, Pages
 from leaderboard.board.payload import headlines
 from leaderboard.board.ranking import slices
+from leaderboard.board.records import check_versions, newest, read_entries, read_entry
 from leaderboard.board.reported import outlines, reported_entries
-from leaderboard.board.schema import (
-    BoardEntry,
-    check_versions,
-    newest,
-    read_entries,
-    read_entry,
-    titled_by_seed,
-)
+from leaderboard.board.schema import BoardEntry
+from leaderboard.board.seeds import join_seeds
 from leaderboard.errors import LeaderboardError
 from results.files import atomic_write, csv_table, json_text
 from results.literature import Literature
@@ -120,7 +115,7 @@ def build_board(
     made = Path(tempfile.mkdtemp(prefix=f".{site.name}-", dir=site.parent))
     try:
         (made / MARK).write_text("made by forgerybench board build; replaced by the next one\n")
-        for place, text in Pages(name, titled_by_seed(entries)).all():
+        for place, text in Pages(name, entries).all():
             (made / place).parent.mkdir(exist_ok=True)
             (made / place).write_text(text, encoding="utf-8")
         _write_downloads(made, entries)
@@ -152,7 +147,7 @@ def _write_downloads(folder: Path, entries: Sequence[BoardEntry]) -> None:
 
 def _write_badges(folder: Path, entries: Sequence[BoardEntry]) -> None:
     """Write for each entry what a badge of shields.io shows: its mean, and how it is known."""
-    for found in headlines(slices(newest(entries))):
+    for found in headlines(slices(join_seeds(newest(entries)))):
         for row in found.rows:
             mean = "no mean" if row.mean is None else rounded(row.mean)
             told = {

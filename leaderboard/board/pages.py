@@ -14,9 +14,12 @@ from leaderboard.board.payload import (
     robustness_payload,
     seen_payload,
     systems_of,
+    told_of_seeds,
 )
 from leaderboard.board.ranking import Lead, Slice, lead_of, slices
-from leaderboard.board.schema import BoardDataset, BoardEntry, newest
+from leaderboard.board.records import newest
+from leaderboard.board.schema import BoardDataset, BoardEntry
+from leaderboard.board.seeds import is_seedless, join_seeds, seeds_of, seeds_text
 from leaderboard.errors import LeaderboardError
 from leaderboard.site.templating import json_block, safe_address, sealed, template_environment
 from results.rounding import rounded, signed
@@ -70,7 +73,10 @@ class Pages:
             entries: All versions.
         """
         self._name, self._all = name, list(entries)
-        self._entries = newest(entries)
+        self._entries = join_seeds(newest(entries))
+        self._page_of = {
+            each.identity: entry for entry in self._entries for each in entry.each_seed
+        }
         self._slices = slices(self._entries)
         self._found = [self._with_lead(each) for each in headlines(self._slices)]
         if not self._found:
@@ -78,7 +84,10 @@ class Pages:
         self._systems = systems_of(self._entries)
         self._titles = {who: entry.title for who, entry in self._systems.items()}
         self._environment = template_environment()
-        self._environment.globals["signed"] = signed
+        self._environment.globals |= {
+            "signed": signed, "seeds_of": seeds_of, "seeds_text": seeds_text,
+            "is_seedless": is_seedless, "told_of_seeds": told_of_seeds,
+        }  # fmt: skip
         self._seals: dict[tuple[str, ...], dict[str, Any]] = {}
 
     def all(self) -> Iterator[tuple[str, str]]:
@@ -224,19 +233,18 @@ class Pages:
             for fingerprint, (fact, entries) in uses.items()
         ]
 
-    def _versions(self) -> list[tuple[BoardEntry, float | None, float | None]]:
-        """Give every version of every entry with the mean of all its cells, and its change."""
+    def _versions(self) -> list[tuple[BoardEntry, BoardEntry, float | None, float | None]]:
+        """Give every version of every entry with what it stands in, its mean and its change."""
         found = []
         before: dict[tuple[str, int, str], float | None] = {}
         for entry in sorted(self._all, key=lambda e: (e.protocol, e.entry, e.version)):
             metric = entry.metrics[0]
             values = [c.metrics[metric].value for c in entry.cells if metric in c.metrics]
             mean = float(np.mean(values)) if values else None
-            key = (entry.protocol, entry.protocol_version, entry.entry)
-            old = before.get(key)
+            old = before.get(entry.identity)
             change = mean - old if mean is not None and old is not None else None
-            before[key] = mean
-            found.append((entry, mean, change))
+            before[entry.identity] = mean
+            found.append((entry, self._page_of[entry.identity], mean, change))
         return found
 
 

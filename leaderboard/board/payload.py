@@ -5,7 +5,9 @@ from typing import Any
 
 from leaderboard.board.ranking import Row, Slice, mean_over
 from leaderboard.board.schema import BoardEntry, EntryCell
+from leaderboard.board.seeds import is_seedless, seeds_of, seeds_text
 from leaderboard.view import is_better
+from results.rounding import rounded
 
 _DIGITS = 3
 
@@ -30,7 +32,6 @@ def front_payload(entries: Sequence[BoardEntry], laid_out: Sequence[Slice]) -> d
                 "size": entry.size,
                 "track": entry.track,
                 "init": entry.init,
-                "seed": entry.seed,
                 "parameters": entry.parameters,
                 "source": entry.source,
             }
@@ -64,7 +65,7 @@ def condition_label(found: Slice) -> str:
 
 
 def _front_row(row: Row, metric: str, places: dict[str, int]) -> list[Any]:
-    """Give a row: system, state, rank, tied, mean, its interval, Borda, covered, values."""
+    """Give a row: system, state, rank, tied, mean, ends, Borda, covered, seeds, values."""
     return [
         places[row.entry.entry],
         row.entry.state,
@@ -75,8 +76,24 @@ def _front_row(row: Row, metric: str, places: dict[str, int]) -> list[Any]:
         thousandths(row.high),
         thousandths(row.borda),
         row.covered,
+        _front_seeds(row),
         [thousandths(None if c is None else c.metrics[metric].value) for c in row.cells],
     ]
+
+
+def _front_seeds(row: Row) -> list[Any]:
+    """Give how many training seeds a row is of, and what is said of them."""
+    return [len(seeds_of(row.entry)) or None, told_of_seeds(row)]
+
+
+def told_of_seeds(row: Row) -> str:
+    """Say which training seeds a row is of, and how far its mean differs between them."""
+    said = seeds_text(row.entry)
+    if is_seedless(row.entry):
+        return f"{said}: the same scores with each"
+    if row.deviation is None:
+        return said
+    return f"{said}: standard deviation {rounded(row.deviation)}"
 
 
 def thousandths(value: float | None) -> int | None:
@@ -96,26 +113,36 @@ def compare_payload(laid_out: Sequence[Slice]) -> list[dict[str, Any]]:
                 [column.label, int(bool(column.seen)), int(at in each.counting)]
                 for at, column in enumerate(each.columns)
             ],
-            "rows": [
-                [row.entry.entry, row.entry.draws, [_compared(c, each.metric) for c in row.cells]]
-                for row in each.rows
-                if row.entry.is_measured
-            ],
+            "rows": [_compared_row(row, each.metric) for row in each.rows if row.entry.is_measured],
         }
         for each in laid_out
         if each.is_headline and sum(row.entry.is_measured for row in each.rows) > 1
     ]
 
 
+def _compared_row(row: Row, metric: str) -> list[Any]:
+    """Give a row: entry, what its resamples are of, cells, seeds, what they add to its mean."""
+    cells = [_compared(cell, metric) for cell in row.cells]
+    between = row.over_cells.between if row.over_cells else 0.0
+    return [row.entry.entry, row.entry.draws, cells, len(row.entry.each_seed), _variance(between)]
+
+
+def _variance(value: float) -> float:
+    """Round a variance to four digits."""
+    return float(f"{value:.4g}")
+
+
 def _compared(cell: EntryCell | None, metric: str) -> list[Any] | None:
-    """Give a cell's value and resamples."""
+    """Give a cell's value, resamples, and what training seeds add to its variance."""
     if cell is None:
         return None
     value = round(cell.metrics[metric].value, 5)
     if cell.replicates is None:
         return [value]
     draws = cell.replicates
-    return [value, round(draws.low, 5), round(draws.high, 5), draws.codes]
+    told = [value, round(draws.low, 5), round(draws.high, 5), draws.codes]
+    between = cell.seed_variance(metric)
+    return [*told, _variance(between)] if between else told
 
 
 def robustness_payload(laid_out: Sequence[Slice]) -> list[dict[str, Any]]:

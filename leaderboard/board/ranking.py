@@ -7,19 +7,21 @@ their own state alone, and only where no cell that counts is missing: a hole nev
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
-from math import erfc, sqrt
 from typing import NamedTuple
 
 import numpy as np
 
+from leaderboard.board.means import (
+    CellMean,
+    beyond_chance,
+    cell_mean,
+    difference_error,
+    with_seeds,
+)
 from leaderboard.board.schema import STATES, BoardEntry, EntryCell
+from leaderboard.board.seeds import NORMAL_95
 from results.metrics.checking import Floats
 from results.metrics.registry import METRICS
-from results.statistics.differences import holm
-
-_ALPHA = 0.05
-_NORMAL_95 = 1.959964
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,7 @@ class Row:
 
     Attributes:
         cells: By column; None is a hole.
-        mean: Over the columns that count; None where one of them is a hole.
-        low: Lower end of the mean's 95 % interval, ``high`` the upper; None without resamples.
+        over_cells: The mean over the columns that count; None where one of them is a hole.
         covered: Columns that count in which it has a value.
         borda: Share of the comparisons with others of its state, column by column, that it wins;
             a tie is half, a hole loses. None where it has no other to be compared with.
@@ -57,13 +58,33 @@ class Row:
 
     entry: BoardEntry
     cells: tuple[EntryCell | None, ...]
-    mean: float | None
-    low: float | None
-    high: float | None
+    over_cells: CellMean | None
     covered: int
     borda: float | None
     rank: int | None
     alike: tuple[str, ...]
+
+    @property
+    def mean(self) -> float | None:
+        """The mean over the columns that count; None where one of them is a hole."""
+        return self.over_cells and self.over_cells.value
+
+    @property
+    def low(self) -> float | None:
+        """Lower end of the mean's 95 % interval; None without resamples."""
+        return self.over_cells and self.over_cells.ends[0]
+
+    @property
+    def high(self) -> float | None:
+        """Upper end of the mean's 95 % interval; None without resamples."""
+        return self.over_cells and self.over_cells.ends[1]
+
+    @property
+    def deviation(self) -> float | None:
+        """Standard deviation of the mean between training seeds; None of a single one."""
+        if self.over_cells is None or len(self.over_cells.by_seed) < 2:
+            return None
+        return float(np.std(self.over_cells.by_seed, ddof=1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,122 +226,48 @@ def _ranked(
     values = values.reshape(len(entries), len(counting))
     known = METRICS.get(metric)
     sign = 1.0 if known is None or known.higher_is_better else -1.0
-    whole = np.isfinite(values).all(axis=1) & bool(counting)
-    means = [float(row.mean()) if full else None for row, full in zip(values, whole, strict=True)]
-    draws = [
-        _mean_draws(entry, row, metric, counting) if full else None
-        for entry, row, full in zip(entries, cells, whole, strict=True)
-    ]
-    order = [at for at in range(len(entries)) if whole[at]]
-    order.sort(key=lambda at: -sign * (means[at] or 0.0))
-    better = _beyond_chance(order, means, draws, [entry.draws for entry in entries], sign)
+    means = with_seeds(
+        [cell_mean(each, row, metric, counting) for each, row in zip(entries, cells, strict=True)]
+    )
+    ordered = sorted(
+        ((at, mean) for at, mean in enumerate(means) if mean),
+        key=lambda each: -sign * each[1].value,
+    )
+    order = [at for at, _ in ordered]
+    better = beyond_chance([mean for _, mean in ordered], sign)
     wins = _borda(sign * values)
-    rows, ranks = [], {}
-    for place, at in enumerate(order):
-        ranks[at] = 1 + int(better[:place, place].sum())
+    ranks = {at: 1 + int(better[:place, place].sum()) for place, at in enumerate(order)}
     for place in reversed(range(len(order) - 1)):
         ranks[order[place]] = min(ranks[order[place]], ranks[order[place + 1]])
-    places = {at: place for place, at in enumerate(order)}
     holes = sorted(
-        (at for at in range(len(entries)) if not whole[at]),
+        (at for at in range(len(entries)) if means[at] is None),
         key=lambda at: -int(np.isfinite(values[at]).sum()),
     )
-    for at in (*order, *holes):
-        mean, spread = means[at], _spread(draws[at])
-        alike: tuple[str, ...] = ()
-        if at in places:
-            here = places[at]
-            alike = tuple(
-                entries[order[other]].entry
-                for other in range(len(order))
-                if other != here and not better[min(here, other), max(here, other)]
-            )
-        has_ends = mean is not None and spread is not None
-        rows.append(
-            Row(
-                entry=entries[at],
-                cells=cells[at],
-                mean=mean,
-                low=(mean or 0.0) - _NORMAL_95 * (spread or 0.0) if has_ends else None,
-                high=(mean or 0.0) + _NORMAL_95 * (spread or 0.0) if has_ends else None,
-                covered=int(np.isfinite(values[at]).sum()),
-                borda=wins[at],
-                rank=ranks.get(at),
-                alike=alike,
-            )
+    alike = {
+        at: tuple(
+            entries[order[other]].entry
+            for other in range(len(order))
+            if other != here and not better[min(here, other), max(here, other)]
         )
-    return rows
+        for here, at in enumerate(order)
+    }
+    return [
+        Row(
+            entry=entries[at],
+            cells=cells[at],
+            over_cells=means[at],
+            covered=int(np.isfinite(values[at]).sum()),
+            borda=wins[at],
+            rank=ranks.get(at),
+            alike=alike.get(at, ()),
+        )
+        for at in (*order, *holes)
+    ]
 
 
 def _value(cell: EntryCell | None, metric: str) -> float:
     """Give a cell's metric; NaN is a hole."""
     return np.nan if cell is None else cell.metrics[metric].value
-
-
-def _mean_draws(
-    entry: BoardEntry, row: tuple[EntryCell | None, ...], metric: str, counting: Sequence[int]
-) -> Floats | None:
-    """Average an entry's resamples over the columns that count; None where one has none."""
-    if metric != entry.metrics[0]:
-        return None
-    found = [row[at] for at in counting]
-    if any(cell is None or cell.replicates is None for cell in found):
-        return None
-    each = [cell.replicates.values() for cell in found if cell and cell.replicates]
-    mean: Floats = np.mean(each, axis=0)
-    return mean
-
-
-def _spread(draws: Floats | None) -> float | None:
-    """Give the standard error of a mean."""
-    return None if draws is None else float(draws.std(ddof=1))
-
-
-def _beyond_chance(
-    order: Sequence[int],
-    means: Sequence[float | None],
-    draws: Sequence[Floats | None],
-    images: Sequence[str],
-    sign: float,
-) -> "np.ndarray[tuple[int, int], np.dtype[np.bool_]]":
-    """Tell for each pair, the better first, whether its means differ beyond chance (Holm, 5 %).
-
-    Entries of other images, or without resamples, are told apart by their means alone.
-    """
-    number = len(order)
-    better = np.zeros((number, number), np.bool_)
-    spreads = _difference_spreads([draws[at] for at in order])
-    p_values: dict[tuple[int, int], float] = {}
-    for one, other in combinations(range(number), 2):
-        a, b = order[one], order[other]
-        difference = sign * ((means[a] or 0.0) - (means[b] or 0.0))
-        spread = spreads[one, other]
-        if np.isnan(spread) or images[a] != images[b] or not images[a]:
-            better[one, other] = difference > 0
-        else:
-            p_values[one, other] = p_of(difference, float(spread))
-    for pair, p in holm(p_values).items():
-        better[pair] = p <= _ALPHA
-    return better
-
-
-def _difference_spreads(draws: Sequence[Floats | None]) -> Floats:
-    """Give the standard error of each pair's difference; NaN where one has no resamples."""
-    found = np.full((len(draws), len(draws)), np.nan)
-    known = [at for at, each in enumerate(draws) if each is not None]
-    if known:
-        moments = np.atleast_2d(np.cov(np.array([draws[at] for at in known])))
-        own = np.diag(moments)
-        squares = np.clip(own[:, None] + own[None, :] - 2 * moments, 0, None)
-        found[np.ix_(known, known)] = np.sqrt(squares)
-    return found
-
-
-def p_of(difference: float, spread: float) -> float:
-    """Give the two-sided p of no difference, of a normal one."""
-    if spread <= 0:
-        return 1.0 if difference == 0 else 0.0
-    return erfc(abs(difference) / spread / sqrt(2))
 
 
 def _borda(values: Floats) -> list[float | None]:
@@ -366,15 +313,14 @@ def lead_of(found: Slice) -> Lead | None:
     others = [row for row in ranked[1:] if row.entry.state == first.entry.state]
     if not others:
         return Lead(first)
-    second = others[0]
-    ahead = (first.mean or 0.0) - (second.mean or 0.0)
-    draws = [
-        _mean_draws(row.entry, row.cells, found.metric, found.counting) for row in (first, second)
-    ]
-    if draws[0] is None or draws[1] is None or first.entry.draws != second.entry.draws:
-        return Lead(first, second, Ahead(ahead))
-    spread = _NORMAL_95 * float((draws[0] - draws[1]).std(ddof=1))
-    return Lead(first, second, Ahead(ahead, ahead - spread, ahead + spread))
+    one, other = first.over_cells, others[0].over_cells
+    assert one is not None
+    assert other is not None
+    ahead = one.value - other.value
+    if not one.is_paired(other):
+        return Lead(first, others[0], Ahead(ahead))
+    reach = NORMAL_95 * difference_error(one, other)
+    return Lead(first, others[0], Ahead(ahead, ahead - reach, ahead + reach))
 
 
 def mean_over(row: Row, metric: str, positions: Sequence[int]) -> float | None:

@@ -1,22 +1,14 @@
-"""An entry of the board: one model under one protocol version, whole in one JSON file.
-
-Entries are only ever added: a correction is a new version of the entry, with a reason. A file is
-``<protocol>-v<protocol version>/<entry>-<version>.json`` in the folder of entries.
-"""
+"""An entry of the board: one model under one protocol version, whole in one JSON file."""
 
 import base64
 import binascii
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from leaderboard.errors import LeaderboardError
 from protocols import ELSEWHERE
-from results.errors import ResultError
-from results.files import atomic_write, json_text, own_file, read_json
 from results.metrics.checking import Floats
 from results.schema import CardFacts
 
@@ -117,6 +109,15 @@ class EntryCell(_Strict):
         """What tells it from the protocol's other cells."""
         return (self.training, self.role, self.test, self.condition, self.level)
 
+    def of_seeds(self, metric: str) -> tuple[float, ...]:
+        """Give a metric by training seed; here there is one."""
+        return (self.metrics[metric].value,)
+
+    def seed_variance(self, metric: str) -> float:
+        """Give what training seeds add to the variance of a metric, as far as that is known."""
+        assert metric in self.metrics
+        return 0.0
+
 
 class BoardDataset(_Strict):
     """The images that a role was bound to.
@@ -197,6 +198,16 @@ class BoardEntry(_Strict):
     cells: tuple[EntryCell, ...] = Field(max_length=20_000)
 
     @property
+    def identity(self) -> tuple[str, int, str]:
+        """What its versions share: protocol, the protocol's version, name."""
+        return (self.protocol, self.protocol_version, self.entry)
+
+    @property
+    def each_seed(self) -> tuple["BoardEntry", ...]:
+        """The entries that it stands for, by training seed: itself."""
+        return (self,)
+
+    @property
     def file(self) -> str:
         """Its place in a folder of entries."""
         return f"{self.protocol}-v{self.protocol_version}/{self.entry}-{self.version}.json"
@@ -221,155 +232,3 @@ class BoardEntry(_Strict):
     def is_measured(self) -> bool:
         """Whether its numbers were computed from scores here."""
         return self.state in MEASURED
-
-
-def entry_text(entry: BoardEntry) -> str:
-    """Give the one text of an entry's file."""
-    return json_text(entry.model_dump(mode="json", by_alias=True), entry.file)
-
-
-def read_entry(path: Path) -> BoardEntry:
-    """Read an entry.
-
-    Raises:
-        LeaderboardError: It is not JSON, breaks the form, or does not lie where its name says.
-    """
-    try:
-        raw: Any = read_json(path)
-    except ResultError as error:
-        raise LeaderboardError(str(error)) from error
-    try:
-        entry = BoardEntry.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "it"
-        raise LeaderboardError(f"{path}: '{key}' is wrong: {first['msg'].lower()}") from error
-    keys = [cell.key for cell in entry.cells]
-    if len(set(keys)) < len(keys):
-        again = next(key for key in keys if keys.count(key) > 1)
-        raise LeaderboardError(f"{path}: two cells are of {', '.join(again)}")
-    return entry
-
-
-def read_entries(folder: Path) -> list[BoardEntry]:
-    """Read every entry of a folder, all versions, in the order of their files.
-
-    Raises:
-        LeaderboardError: There is none; a file is wrong; or versions of an entry are missing.
-    """
-    paths = sorted(folder.glob("*/*.json"))
-    if not paths:
-        raise LeaderboardError(f"{folder}: there are no entries (<protocol>/<entry>-<n>.json)")
-    found = []
-    for path in paths:
-        entry = read_entry(path)
-        if path.relative_to(folder).as_posix() != entry.file:
-            raise LeaderboardError(f"{path}: by what it says it belongs at {folder / entry.file}")
-        found.append(entry)
-    check_versions(found)
-    return found
-
-
-def check_versions(entries: Sequence[BoardEntry]) -> None:
-    """Hold that each entry has its versions from 1 on, each once, corrections with a reason.
-
-    Raises:
-        LeaderboardError: It is not so.
-    """
-    versions: dict[tuple[str, int, str], list[int]] = {}
-    for entry in entries:
-        key = (entry.protocol, entry.protocol_version, entry.entry)
-        versions.setdefault(key, []).append(entry.version)
-        if entry.version > 1 and not entry.reason.strip():
-            raise LeaderboardError(f"{entry.file}: a correction says its reason")
-    for (protocol, number, name), there in versions.items():
-        if sorted(there) != list(range(1, len(there) + 1)):
-            told = ", ".join(map(str, sorted(there)))
-            raise LeaderboardError(
-                f"{protocol}-v{number}/{name}: versions are counted from 1, each once; there are "
-                f"{told}"
-            )
-
-
-def newest(entries: Sequence[BoardEntry]) -> list[BoardEntry]:
-    """Keep the last version of each entry, in order."""
-    last: dict[tuple[str, int, str], BoardEntry] = {}
-    for entry in entries:
-        key = (entry.protocol, entry.protocol_version, entry.entry)
-        if key not in last or last[key].version < entry.version:
-            last[key] = entry
-    return list(last.values())
-
-
-def titled_by_seed(entries: Sequence[BoardEntry]) -> list[BoardEntry]:
-    """Name the seed of each entry whose title stands for several seeds under one protocol."""
-    seeds: dict[tuple[str, int, str], set[int]] = {}
-    for entry in entries:
-        if entry.seed is None:
-            continue
-        place = (entry.protocol, entry.protocol_version, entry.title)
-        seeds.setdefault(place, set()).add(entry.seed)
-    several = {title for (_, _, title), found in seeds.items() if len(found) > 1}
-    return [
-        entry.model_copy(update={"title": f"{entry.title}, seed {entry.seed}"})
-        if entry.title in several and entry.seed is not None
-        else entry
-        for entry in entries
-    ]
-
-
-def add_entry(folder: Path, entry: BoardEntry) -> Path:
-    """Write an entry into a folder of entries; what is there stays as it is.
-
-    Raises:
-        LeaderboardError: Its file is there; or it is not the next version of its entry.
-    """
-    path = own_file(own_file(folder, Path(entry.file).parent.name, ""), Path(entry.file).name, "")
-    if path.exists():
-        raise LeaderboardError(
-            f"{path}: is there already; entries are never changed: add version {entry.version + 1} "
-            "with a reason"
-        )
-    there = read_entries(folder) if any(folder.glob("*/*.json")) else []
-    check_versions([*there, entry])
-    atomic_write(path, entry_text(entry))
-    return path
-
-
-def append_entries(
-    folder: Path, entries: Iterable[BoardEntry], *, reason: str = ""
-) -> tuple[list[Path], list[BoardEntry]]:
-    """Add entries to a folder; with a reason, those that are there as their next version.
-
-    Args:
-        folder: Of entries; made with the first.
-        entries: Each at version 1.
-        reason: Why entries that are there are corrected; those that say just the same are not.
-
-    Returns:
-        The files written, and the entries that are there already and say just the same.
-
-    Raises:
-        LeaderboardError: An entry says something else than the one there, and no reason is given.
-            Nothing is written then.
-    """
-    there = newest(read_entries(folder)) if any(folder.glob("*/*.json")) else []
-    known = {(each.protocol, each.protocol_version, each.entry): each for each in there}
-    added, same = [], []
-    for entry in entries:
-        last = known.get((entry.protocol, entry.protocol_version, entry.entry))
-        if last is None:
-            added.append(entry)
-            continue
-        stands = {"version": last.version, "reason": last.reason}
-        if entry.model_copy(update=stands) == last:
-            same.append(last)
-        elif reason:
-            stands = {"version": last.version + 1, "reason": reason}
-            added.append(entry.model_copy(update=stands))
-        else:
-            raise LeaderboardError(
-                f"{folder / last.file}: is there already and says something else; entries are "
-                "never changed: --reason adds the next version"
-            )
-    return [add_entry(folder, entry) for entry in added], same

@@ -4,7 +4,7 @@ import tempfile
 from datetime import date
 from pathlib import Path
 
-from leaderboard.board.schema import add_entry, read_entries
+from leaderboard.board.records import add_entry, read_entries
 from leaderboard.submissions.checking import judge_archive
 from leaderboard.submissions.keeper import Keeper
 from leaderboard.submissions.verdicts import CheckedSubmission

@@ -3,8 +3,8 @@
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const DASH = "\u2013";
 const table = document.getElementById("board-table");
-const FIXED = ["detector", "rank", "mean", "Borda", "coverage", "state", "size", "track", "params"];
-const [MEAN, STATE, PARAMETERS] = ["mean", "state", "params"].map((name) => FIXED.indexOf(name));
+const FIXED = ["detector", "rank", "mean", "Borda", "coverage", "state", "size", "track", "params", "seeds"];
+const [MEAN, STATE, PARAMETERS, SEEDS] = ["mean", "state", "params", "seeds"].map((name) => FIXED.indexOf(name));
 const HINTS = Object.fromEntries([...table.tHead.querySelectorAll("th[title]")].map((head) => [head.textContent, head.title]));
 const DEFAULTS = {slice: "0", q: "", states: "", size: "", track: "", columns: "all", sort: "", down: ""};
 const choice = {...DEFAULTS};
@@ -49,7 +49,7 @@ function cellOf(tag, text, name) {
 
 // Columns have given widths and a row is laid out only where it is in view: no order or filter makes
 // the browser measure 20,000 cells. A column is as wide as the longest word of any heading.
-const WIDTHS = [62, 164, 74, 88, 126, 62, 86, 84];
+const WIDTHS = [62, 164, 74, 88, 126, 62, 86, 84, 70];
 const LETTER = 7.4; // pixels
 const ROLES = {THEAD: "rowgroup", TBODY: "rowgroup", TR: "row", TD: "cell"};
 const MOST_PRINTED = 6;
@@ -94,16 +94,16 @@ function drawHead(slice) {
 }
 
 // What a row shows, as texts: its keys are what it is sorted by.
-function rowOf(slice, counting, [at, state, rank, tied, mean, low, high, borda, covered, values]) {
+function rowOf(slice, counting, [at, state, rank, tied, mean, low, high, borda, covered, [seeds, saidOfSeeds], values]) {
   const system = DATA.systems[at];
   return {
-    system, state,
+    system, state, saidOfSeeds,
     detail: low === null ? "" : ` (${shown(low)}${DASH}${shown(high)})`,
     texts: [system.title, rank === null ? DASH : `${rank}${tied ? "=" : ""}`, shown(mean),
       shown(borda), `${covered}/${counting}`, state, system.size || DASH, system.track || DASH,
-      compact(system.parameters), ...values.map(shown)],
+      compact(system.parameters), seeds ?? DASH, ...values.map(shown)],
     keys: [system.title.toLowerCase(), rank, mean, borda, covered, state, system.size,
-      system.track, system.parameters, ...values],
+      system.track, system.parameters, seeds, ...values],
     text: `${system.title} ${state} ${system.size} ${system.track} ${system.source}`.toLowerCase(),
   };
 }
@@ -143,6 +143,7 @@ function fill(place, row) {
   place.link.href = `detectors/${system.id}.html`;
   place.head.title = [system.title, system.source].filter(Boolean).join(": ");
   place.cells[PARAMETERS - 1].title = system.parameters === null ? "" : system.parameters.toLocaleString("en");
+  place.cells[SEEDS - 1].title = row.saidOfSeeds;
   place.badge.className = `state ${state}`;
   place.line.className = state === "reported" || state === "imported" ? "others" : "";
 }

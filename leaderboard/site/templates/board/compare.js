@@ -21,29 +21,32 @@ const spreadOf = (values) => {
   return Math.sqrt(values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / (values.length - 1));
 };
 
-// The difference of two cells, and what it is in each draw: none where one has no resamples.
-function differenceOf(a, b, areShared) {
+// The difference of two cells, and what it is in each draw: none where one has no resamples. What
+// training seeds add to its variance counts where one of the two has several.
+function differenceOf(a, b, areShared, seeds) {
   const draws = areShared && a.length > 1 && b.length > 1 ? [drawsOf(a), drawsOf(b)] : null;
   return {
     a: a[0], b: b[0], value: a[0] - b[0],
     draws: draws && draws[0].map((value, at) => value - draws[1][at]),
+    between: seeds > 1 ? (a[4] ?? 0) + (b[4] ?? 0) : 0,
   };
 }
 
 // The mean over cells: draws are shared by the cells too, so that theirs is the mean of each draw.
-function meanOf(differences) {
+function meanOf(differences, between) {
   const mean = (list) => list.reduce((sum, value) => sum + value, 0) / list.length;
   const all = differences.map((each) => each.draws);
   return {
     a: mean(differences.map((each) => each.a)), b: mean(differences.map((each) => each.b)),
     value: mean(differences.map((each) => each.value)),
+    between,
     draws: all.every(Boolean) ? all[0].map((_, at) => mean(all.map((draws) => draws[at]))) : null,
   };
 }
 
-function tested({value, draws}) {
+function tested({value, draws, between}) {
   if (!draws) return null;
-  const spread = spreadOf(draws);
+  const spread = Math.sqrt(spreadOf(draws) ** 2 + between);
   return {
     p: spread > 0 ? twoSided(Math.abs(value) / spread) : value === 0 ? 1 : 0,
     low: value - 1.96 * spread, high: value + 1.96 * spread,
@@ -113,10 +116,12 @@ function show() {
   const [left, right] = ["a", "b"].map((name) =>
     slice.rows.find(([id]) => id === document.getElementById(`pick-${name}`).value));
   const same = left[1] !== "" && left[1] === right[1] && left !== right;
+  const seeds = Math.max(left[3], right[3]);
+  const between = seeds > 1 && left !== right ? left[4] + right[4] : 0;
   const cells = slice.columns.flatMap(([label, seen, counts], at) => {
     const [a, b] = [left[2][at], right[2][at]];
     if (a === null && b === null) return [];
-    if (a && b) return [{label, seen, counts, difference: differenceOf(a, b, same)}];
+    if (a && b) return [{label, seen, counts, difference: differenceOf(a, b, same, seeds)}];
     const alone = {a: a?.[0], b: b?.[0]};
     return [{label, seen, counts, difference: alone}];
   });
@@ -128,7 +133,7 @@ function show() {
   const label = `mean of the ${wanted} cell${wanted === 1 ? "" : "s"} that count`;
   const [means, body] = document.querySelectorAll("#pair tbody");
   means.replaceChildren(...(counting.length && counting.length === wanted
-    ? [lineOf(label, meanOf(counting), "mean")] : []));
+    ? [lineOf(label, meanOf(counting, between), "mean")] : []));
   body.replaceChildren(...lines);
   const heads = document.querySelectorAll("#pair thead th button");
   [left, right].forEach(([id], at) => { heads[at + 1].textContent = `${"AB"[at]}: ${DATA.titles[id]}`; });
