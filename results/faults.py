@@ -66,13 +66,26 @@ def refuse_faults(contents: RunContents) -> None:
     refuse(contents.run, faults_of(contents))
 
 
-def refuse(run: str | Path, faults: Sequence[Fault]) -> None:
-    """Raise ResultError if there is a fault; the first is named."""
+def refuse(
+    run: str | Path,
+    faults: Sequence[Fault],
+    *,
+    what: str = "nothing is taken from",
+    remedy: str = "",
+) -> None:
+    """Raise ResultError if there is a fault; the first is named.
+
+    Args:
+        run: The run's folder.
+        faults: What is wrong with it.
+        what: What is not done with such a run.
+        remedy: What to do about it, beside looking at all faults.
+    """
     if faults:
         more = f"; and {len(faults) - 1} more" if len(faults) > 1 else ""
         raise ResultError(
-            f"{run}: {faults[0]}{more}; nothing is taken from a run that is not what it "
-            f"says: forgerybench verify {run} lists all"
+            f"{run}: {faults[0]}{more}; {what} a run that is not what it says: "
+            f"{remedy}{'; ' if remedy else ''}forgerybench verify {run} lists all"
         )
 
 
@@ -105,7 +118,8 @@ def faults_of(contents: RunContents) -> list[Fault]:
         return [*faults, *_unsealed(contents)]
     found = seal_of(stated, contents.samples, contents.expansions, contents.models)
     faults += _seal_faults(run, stated.seal, found, told={fault.rule for fault in faults})
-    return [*faults, *_score_faults(contents, stated)]
+    models = dict.fromkeys(entry.model for entry in stated.entries if entry.model)
+    return [*faults, *score_faults(run, list(models))]
 
 
 def _data_faults(run: Path, facts: RunFacts, samples: pd.DataFrame) -> Iterator[Fault]:
@@ -188,14 +202,14 @@ def _seal_faults(run: Path, stated: Seal, found: Seal, told: set[str]) -> Iterat
             yield Fault("model", f"{where}: differs from what was sealed")
 
 
-def _score_faults(contents: RunContents, facts: RunFacts) -> Iterator[Fault]:
-    """Compare the scores of each model with the hash that its facts state."""
-    for model in dict.fromkeys(entry.model for entry in facts.entries if entry.model):
-        path = scores_path(contents.run, model)
+def score_faults(run: Path, models: Sequence[str]) -> Iterator[Fault]:
+    """Compare the scores of models with the hash that the facts of each state."""
+    for model in models:
+        path = scores_path(run, model)
         if not path.is_file():
             yield Fault("scores", f"{path}: is gone, though run.json has the model; {_AGAIN}")
             continue
         try:
-            check_scores(contents.run, model)
+            check_scores(run, model)
         except ResultError as error:
             yield Fault("scores", str(error))

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -135,3 +136,24 @@ def test_a_large_folder_that_is_named_like_a_dataset_of_the_hub_is_not_searched(
     with pytest.raises(BenchmarkError, match=r"set: is a folder with more than 20 files, which"):
         unpack(f"hub:{tmp_path / 'set'}", tmp_path / "out")
     assert not (tmp_path / "out" / "metadata.csv").exists()
+
+
+def test_a_dataset_of_the_hub_is_taken_at_a_stated_revision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import datasets
+
+    asked: list[tuple[str, Any]] = []
+
+    def load(name: str, **options: Any) -> Any:
+        asked.append((name, options.get("revision")))
+        raise OSError("not today")
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    for name in ("owner/name@0123abc", "owner/name"):
+        with pytest.raises(BenchmarkError, match="not today"):
+            unpack(f"hub:{name}", tmp_path / "out")
+    assert asked == [("owner/name", "0123abc"), ("owner/name", None)]
+    for name in ("owner/name@", "@0123abc"):
+        with pytest.raises(BenchmarkError, match=r"names no dataset: write hub:OWNER/NAME\[@REV"):
+            unpack(f"hub:{name}", tmp_path / "out")

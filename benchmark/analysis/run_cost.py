@@ -16,7 +16,7 @@ from detectors.catalog import modules_of
 from leaderboard.report import report
 from leaderboard.tables.cost import Cost
 from results.costs import DeviceCosts, ModelCost, add_costs
-from results.store import read_run
+from results.faults import checked_contents
 
 
 def measure_run(
@@ -44,11 +44,12 @@ def measure_run(
     Raises:
         CodeError: A file of the run names a module that is not allowed.
         BenchmarkError: No model is meant, its weights are gone, or there is no such device.
+        ResultError: The run is not what it was sealed as.
     """
     progress = progress or Progress()
     resolve_device(setting.device)
     chosen: dict[str, str] = {}
-    for entry in chosen_entries(read_run(run), detectors, None):
+    for entry in chosen_entries(checked_contents(run).facts, detectors, None):
         chosen.setdefault(entry.detector, str(entry.model))
     allowed = {*allow_code, *modules_of(detectors or ())}
     root = (store or default_store()).resolve()

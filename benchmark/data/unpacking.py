@@ -68,7 +68,9 @@ def unpack(
     time.
 
     Args:
-        source: A Parquet file, a folder of them, or ``hub:OWNER/NAME``, which is streamed.
+        source: A Parquet file, a folder of them, or ``hub:OWNER/NAME``, which is streamed;
+            ``hub:OWNER/NAME@REVISION`` is a branch, tag or commit, of which a commit alone cannot
+            change.
         out: The folder: ``images/`` and ``metadata.csv``, whose column ``file_name`` names each.
         image: The column of the images.
         split: Of a dataset of the Hub.
@@ -191,13 +193,16 @@ def _check(path: Path, file: pq.ParquetFile, image: str) -> None:
 
 def _of_hub(name: str, split: str, image: str) -> Iterator[tuple[str, Row]]:
     """Stream a dataset of the Hub, or a folder that ``datasets`` reads; nothing of it is run."""
-    if not name.strip():
-        raise BenchmarkError(f"'{HUB}' names no dataset: write {HUB}OWNER/NAME")
-    _refuse_large(Path(name))
+    is_folder = Path(name).is_dir()
+    place, at, revision = (name, "", "") if is_folder else name.partition("@")
+    if not place.strip() or bool(at) != bool(revision.strip()):
+        raise BenchmarkError(f"'{HUB}{name}' names no dataset: write {HUB}OWNER/NAME[@REVISION]")
+    _refuse_large(Path(place))
     import datasets
 
+    stated = {"revision": revision} if revision else {}
     try:
-        stream = datasets.load_dataset(name, split=split, streaming=True)
+        stream = datasets.load_dataset(place, split=split, streaming=True, **stated)
         features = stream.features or {}
         if image not in features:
             raise BenchmarkError(

@@ -27,6 +27,7 @@ from benchmark.study.gaps import LeftOutError
 from benchmark.study.resolved import resolve_on
 from benchmark.study.run import run
 from benchmark.study.schema import Study, StudyDetector, StudyProtocol
+from benchmark.study.sealed import refuse_damaged, refuse_edited
 from detectors.catalog import is_trained_elsewhere
 from leaderboard.report import report
 from leaderboard.tables.folds import folds_tables
@@ -217,11 +218,15 @@ def cross_validate(
 
     Raises:
         BenchmarkError: As ``benchmark.study.run``.
+        ResultError: The run of a fold is not what it was sealed as.
     """
     began = clock()
     base = read_manifest(manifest)
     models, gaps = fold_models(study, base, folds)
     folder = _folder_of(device, out)
+    for done_before in sorted(folder.glob("fold-*")):
+        refuse_edited(done_before)
+        refuse_damaged(done_before)
     left = missing(models, out)
     log = _read_log(folder)
     on_plan(left, _took(log))

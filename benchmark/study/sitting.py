@@ -23,6 +23,7 @@ from benchmark.study.gaps import refuse_left_out, with_gaps, without, without_su
 from benchmark.study.planning import Plan, left_to_score, make_plan, refuse_nothing
 from benchmark.study.resolved import ResolvedStudy
 from benchmark.study.samples import refuse_changed, run_samples
+from benchmark.study.sealed import refuse_damaged, refuse_edited
 from benchmark.study.settings import Settings
 from benchmark.study.sharing import SharedFolder, wait_for
 from benchmark.study.speeds import keep_speeds, read_speeds
@@ -111,10 +112,12 @@ def _begin(
 ) -> tuple[Plan, Engine]:
     """State the run in its folder, or add to what it states; the folder is held."""
     out, progress = settings.out, settings.progress
+    refuse_edited(out)
     samples, fresh = run_samples(out, resolved.manifests, resolved.allow_missing, progress)
     resolved = resolved.on(samples)
     refuse_nothing(resolved)
     plan = make_plan(resolved)
+    refuse_damaged(out, again=plan.jobs)
     if missing := int((samples["problem"] != "").sum()):
         progress.note(f"{missing} of {len(samples)} images cannot be used and are left out")
     source = ImageSource(
