@@ -68,9 +68,7 @@ def unpack(
     time.
 
     Args:
-        source: A Parquet file, a folder of them, or ``hub:OWNER/NAME``, which is streamed;
-            ``hub:OWNER/NAME@REVISION`` is a branch, tag or commit, of which a commit alone cannot
-            change.
+        source: A Parquet file, a folder of them, or ``hub:OWNER/NAME[@REVISION]``, streamed.
         out: The folder: ``images/`` and ``metadata.csv``, whose column ``file_name`` names each.
         image: The column of the images.
         split: Of a dataset of the Hub.

@@ -224,9 +224,7 @@ def cross_validate(
     base = read_manifest(manifest)
     models, gaps = fold_models(study, base, folds)
     folder = _folder_of(device, out)
-    for done_before in sorted(folder.glob("fold-*")):
-        refuse_edited(done_before)
-        refuse_damaged(done_before)
+    _refuse_edited_folds(folder)
     left = missing(models, out)
     log = _read_log(folder)
     on_plan(left, _took(log))
@@ -254,6 +252,13 @@ def _folder_of(device: str, out: Path) -> Path:
     """Give the folder of what one kind of device computes."""
     where = describe(resolve_device(device))
     return out / re.sub(r"[^a-z0-9]+", "-", where.lower()).strip("-")
+
+
+def _refuse_edited_folds(folder: Path) -> None:
+    """Raise ResultError where the run of a fold is not what it was sealed as."""
+    for run_folder in sorted(folder.glob("fold-*")):
+        refuse_edited(run_folder)
+        refuse_damaged(run_folder)
 
 
 def _do(model: FoldModel, study: Study, base: Manifest, folder: Path, **options: Any) -> None:
