@@ -30,6 +30,26 @@ MakeImage = Callable[..., Path]
 MakeManifest = Callable[..., Path]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _figures_as_png() -> Iterator[None]:
+    """Draw figures as PNG alone, half the time of a report; ``every_form`` takes it back."""
+    from leaderboard.figures import drawing
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drawing, "FORMS", ("png",))
+        yield
+
+
+@pytest.fixture(scope="module")
+def every_form(_figures_as_png: None) -> Iterator[None]:
+    """Write figures in all forms, as users get them."""
+    from leaderboard.figures import drawing
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drawing, "FORMS", tuple(drawing._FORMATS))
+        yield
+
+
 @pytest.fixture(scope="session")
 def faces() -> Path:
     """The folder of real photographs and forgeries that lies beside the repository."""

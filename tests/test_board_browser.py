@@ -11,7 +11,7 @@ from leaderboard.tables.table import DASH
 from tests.browser import barriers, column, faults, needs_browser, opened
 from tests.fake_board import make_entry
 
-pytestmark = needs_browser
+pytestmark = [needs_browser, pytest.mark.usefixtures("every_form")]
 HOSTILE = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
 CONDITIONS = (("clean", 0), ("blur", 1), ("blur", 3))
 NAMES = ("robust", "plain", "small", "whole")

@@ -38,6 +38,8 @@ from leaderboard.tables.cost import Cost, cost_csv, cost_json, cost_markdown, co
 from leaderboard.tables.table import DASH, with_unit
 from results.errors import ResultError
 
+pytestmark = pytest.mark.usefixtures("every_form")
+
 NAMES = sorted(name for name, card in CARDS.items() if not card.sanity)
 MEASURED = {"size": "tiny", "precision": "float32", "on": "a test"}
 

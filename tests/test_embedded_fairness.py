@@ -20,6 +20,9 @@ from benchmark.synthetic.generate import generate
 from detectors import create_detector
 from tests.test_embedded import NAMES, Values, rows_of
 
+# The whole set is drawn for these, and networks are trained on it.
+pytestmark = pytest.mark.slow
+
 # One of each kind, of both families, that tells of the others too.
 TRAINED = ("synthetic-transposed", "synthetic-swap-shrink", "synthetic-edit-inpaint")
 
@@ -154,7 +157,6 @@ def test_a_network_learns_a_generator_and_some_of_the_others(whole: Whole) -> No
     assert 0.55 < unseen.mean() < 0.95
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES[1:])
 def test_a_network_learns_each_generator_and_solves_no_other(whole: Whole, name: str) -> None:
     unseen = learn_one(whole, name)

@@ -36,6 +36,8 @@ from results.schema import Value
 from results.statistics.joint import Bootstrap
 from tests.fake_run import Generator, contexts, fake_samples, make_run
 
+pytestmark = pytest.mark.usefixtures("every_form")
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> list[Context]:

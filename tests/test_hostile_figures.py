@@ -7,6 +7,8 @@ import pytest
 
 from leaderboard.figures.drawing import FigureKind, drawable, new_figure, picture
 
+pytestmark = pytest.mark.usefixtures("every_form")
+
 NAMES = ["模型", "größe", "한국어", "a\x1bb", "a\u202eb", "\N{GRINNING FACE}"]
 
 

@@ -15,7 +15,7 @@ from results.store import write_model
 from tests.browser import barriers, column, faults, needs_browser, opened
 from tests.fake_run import make_run
 
-pytestmark = needs_browser
+pytestmark = [needs_browser, pytest.mark.usefixtures("every_form")]
 PAPER = "Chollet, CVPR 2017; as a forgery detector: FaceForensics++ (arXiv 1901.08971)"
 
 

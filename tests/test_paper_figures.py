@@ -16,6 +16,8 @@ from leaderboard.figures.slope import slope_pictures
 from leaderboard.view import Context
 from tests.fake_run import contexts, make_run
 
+pytestmark = pytest.mark.usefixtures("every_form")
+
 
 @pytest.fixture(scope="module")
 def of_run(tmp_path_factory: pytest.TempPathFactory) -> list[Context]:

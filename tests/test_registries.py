@@ -17,6 +17,8 @@ from results.errors import UndefinedError
 from tests.fake_run import contexts, fake_samples, make_run
 from tests.test_literature import literature_of
 
+pytestmark = pytest.mark.usefixtures("every_form")
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> list[Context]:

@@ -32,6 +32,7 @@ def hashes(run: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.usefixtures("every_form")
 def test_a_report_twice_has_the_same_bytes_and_leaves_the_run_as_it_is(tmp_path: Path) -> None:
     run = make_run(
         tmp_path / "run",

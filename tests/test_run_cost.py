@@ -125,12 +125,12 @@ def test_a_file_of_another_form_is_refused(run: Path, change: dict[str, object],
 
 def test_a_trained_model_is_measured_and_shown(tmp_path: Path) -> None:
     from benchmark import run as carry_out
-    from tests.small_data import write_dataset
+    from tests.small_data import write_dataset, write_recipe
 
-    manifest = write_dataset(tmp_path / "data")
+    manifest, recipe = write_dataset(tmp_path / "data"), write_recipe(tmp_path, steps=2)
     out, store = tmp_path / "run", tmp_path / "store"
     carry_out("everything", data=manifest, detectors=["meso4"], size="tiny", out=out, store=store,
-              device="cpu")  # fmt: skip
+              recipe=recipe, device="cpu")  # fmt: skip
     setting = Setting(size="base", device="cpu", batch=2, rounds=1, threads=1)
     measure_run(out, setting, store=store)
     (found,) = read_costs(out)

@@ -30,6 +30,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> str:
     return write_recipe(tmp_path_factory.mktemp("recipe"))
 
 
+@pytest.mark.usefixtures("every_form")
 def test_a_run_gives_a_page_tables_figures_and_records(
     manifest: Path, recipe: str, tmp_path: Path
 ) -> None:
@@ -184,6 +185,7 @@ def test_a_gap_that_is_worded_anew_is_no_other_run(recipe: str, tmp_path: Path) 
     assert written.read_text(encoding="utf-8") == now
 
 
+@pytest.mark.slow
 def test_shuffled_training_labels_teach_nothing_on_average(recipe: str, tmp_path: Path) -> None:
     manifest = write_dataset(tmp_path / "data", count=16)
     table = pd.read_csv(manifest)

@@ -58,6 +58,8 @@ _FORMATS: Mapping[str, Mapping[str, Any]] = {
     "svg": {"metadata": {"Date": None, "Creator": None}},
     "pdf": {"metadata": {"CreationDate": None, "Creator": None, "Producer": None}},
 }
+# How a figure is written unless it says otherwise.
+FORMS: Sequence[str] = tuple(_FORMATS)
 
 
 class FigureKind(NamedTuple):
@@ -192,7 +194,7 @@ def picture(
     alt: str,
     *,
     note: str = "",
-    endings: Sequence[str] = tuple(_FORMATS),
+    endings: Sequence[str] | None = None,
     spots: Sequence[Spot] = (),
 ) -> Picture:
     """Write a figure without date and software.
@@ -204,7 +206,7 @@ def picture(
         title: What this one is of.
         alt: What it shows, in words.
         note: What follows its kind's caption.
-        endings: Its forms: PNG, SVG and PDF, or some of them.
+        endings: Some of ``FORMS``, PNG among them; None: all.
         spots: What says more when a reader points at it.
     """
     _spell_out(figure)
@@ -214,7 +216,7 @@ def picture(
     engine.execute(figure)
     figure.set_layout_engine(None)
     files = {}
-    for ending in endings:
+    for ending in endings or FORMS:
         buffer = io.BytesIO()
         figure.savefig(buffer, format=ending, **_FORMATS[ending])
         files[ending] = buffer.getvalue()
