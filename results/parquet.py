@@ -44,6 +44,7 @@ def read_table(path: str | Path, *, coded: bool = False) -> pa.Table:
             # Texts stay with their dictionary, which may stand for more, until it is counted.
             kept = pq.ParquetFile(handle, read_dictionary=texts).read(use_threads=True)
             refuse_bomb(path, size, sum(_decoded(column) for column in kept.columns))
+            kept.validate(full=True)  # text that is no UTF-8, say, which would be found much later
             plain = kept.unify_dictionaries() if coded else kept.cast(schema.remove_metadata())
             return plain.replace_schema_metadata(None)
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:

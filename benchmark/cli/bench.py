@@ -12,7 +12,7 @@ from benchmark.cli.console import (
     print_table,
     reports_errors,
 )
-from benchmark.cli.options import read_code, read_list
+from benchmark.cli.options import MOST_THREADS, read_code, read_list
 
 # Nothing here may import torch at the top: --help and the lists stay light.
 bench_app = typer.Typer(no_args_is_help=True, help="Measure what things cost.")
@@ -30,7 +30,9 @@ def bench_detectors(
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
     batch: Annotated[int, typer.Option("--batch", min=1, help="Images a forward pass.")] = 8,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="How often it is timed.")] = 5,
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, max=MOST_THREADS, help="CPU threads.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for the table and the figure.")
     ] = None,
@@ -86,7 +88,9 @@ def bench_run(
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
     batch: Annotated[int, typer.Option("--batch", min=1, help="Images a forward pass.")] = 8,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="How often it is timed.")] = 5,
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, max=MOST_THREADS, help="CPU threads.")
+    ] = None,
     allow_code: Annotated[
         list[str] | None,
         typer.Option("--allow-code", metavar="MODULE", help="A module that the run may name."),

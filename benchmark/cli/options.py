@@ -19,6 +19,9 @@ from detectors.catalog import modules_of
 if TYPE_CHECKING:
     from benchmark.study.schema import Study
 
+# Above this, libraries of threads fail to start, in ways that no error can tell.
+MOST_THREADS = 1024
+
 Target = Annotated[str, typer.Argument(help="A protocol or study: its name, or a .yaml file.")]
 DataOption = Annotated[
     list[str],
@@ -83,7 +86,9 @@ PrecisionOption = Annotated[
     str,
     typer.Option("--precision", help="In which trained detectors score: float32 or bfloat16."),
 ]
-ThreadsOption = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")]
+ThreadsOption = Annotated[
+    int | None, typer.Option("--threads", min=1, max=MOST_THREADS, help="CPU threads.")
+]
 MissingOption = Annotated[
     bool,
     typer.Option(
@@ -116,6 +121,7 @@ WorkersOption = Annotated[
     typer.Option(
         "--workers",
         min=1,
+        max=MOST_THREADS,
         help="Processes at once, for --executor processes.",
         show_default="one a GPU, or on a CPU one for so many --threads",
     ),
@@ -230,7 +236,10 @@ def read_list(text: str | None) -> list[str] | None:
         parts = next(csv.reader([text.strip()], skipinitialspace=True, strict=True), [])
     except csv.Error as error:
         raise BenchmarkError(f"'{text}' is no list of names between commas: {error}") from error
-    return [part.strip() for part in parts if part.strip()]
+    names = [part.strip() for part in parts if part.strip()]
+    if not names:
+        raise BenchmarkError("'' is no list of names: leave the option out, or name one")
+    return names
 
 
 def from_files(names: list[str] | None) -> list[str] | None:

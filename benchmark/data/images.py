@@ -25,6 +25,7 @@ from benchmark.data.foreign import foreign_kind
 from benchmark.data.packs import PackedRoot, Span, read_span
 from benchmark.data.remote import RemoteRoot
 from benchmark.data.roots import LinkedRoot
+from benchmark.data.shapes import check_shape
 from benchmark.errors import ImageError
 from detectors.files import file_facts, video_facts
 
@@ -376,11 +377,7 @@ def decode_bytes(data: bytes, where: str) -> Decoded:
 
 def _check_header(image: Image.Image, where: str) -> None:
     """Refuse, before any pixel is decoded, what is too large or more than one image."""
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise ImageError(
-            where, f"{width} x {height} pixels, more than the {MAX_PIXELS} an image may have"
-        )
+    check_shape(where, *image.size, MAX_PIXELS)
     # Phones write a second view (depth, gain map) behind the photo; the first is the photo.
     frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
     if frames > 1:

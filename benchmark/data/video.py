@@ -13,6 +13,7 @@ from av.error import FFmpegError
 from av.video import VideoFrame
 from numpy.typing import NDArray
 
+from benchmark.data.shapes import check_shape
 from benchmark.errors import ImageError
 
 # The demuxer is chosen by the name, never by the content: a playlist that calls itself .mp4 could
@@ -124,8 +125,7 @@ def opened(path: Path, *, max_pixels: int) -> Iterator[Clip]:
             raise ImageError(str(path), "there are no pictures in this file")
         stream = video.streams.video[0]
         width, height = stream.codec_context.width, stream.codec_context.height
-        if width * height > max_pixels:
-            raise ImageError(str(path), f"{width} x {height} pixels, more than {max_pixels}")
+        check_shape(str(path), width, height, max_pixels)
         yield Clip(video.decode(stream), stream.average_rate or _RATE)
 
 

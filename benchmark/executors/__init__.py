@@ -51,7 +51,8 @@ def read_share(text: str) -> Share:
         BenchmarkError: It is none.
     """
     number, slash, of = text.partition("/")
-    if not (slash and number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
+    plain = text.isascii() and number.isdecimal() and of.isdecimal()
+    if not (slash and plain and 1 <= int(number) <= int(of)):
         raise BenchmarkError(
             f"--shard is one of n, counted from 1, as 1/3, 2/3 and 3/3; not '{text}'"
         )

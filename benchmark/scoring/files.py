@@ -138,6 +138,8 @@ def _scores(
 
 def trained_detector(model: str, store: ModelStore, allowed: Collection[str]) -> Detector:
     """Load a model of the store by its id, or a detector by its folder or Hub name."""
+    if not model.strip():
+        raise BenchmarkError("'' names no model: give the id of one, a folder or a Hub name")
     store.check_named(model)
     folder = store.root / model if store.has(model) else Path(model)
     facts = folder / FACTS

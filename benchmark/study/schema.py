@@ -1,9 +1,10 @@
 """Studies: protocols, detectors with options and recipes, seeds; from YAML or arguments."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, TypedDict, Unpack, get_args
+from typing import Annotated, Any, Literal, TypedDict, Unpack, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,9 +14,11 @@ from detectors.catalog import called, check_stated, modules_of
 from protocols.errors import UnknownNameError
 from protocols.reading import is_file_name, load_named, names_in, read_text, read_yaml
 from protocols.schema import load_protocol, protocol_names
+from protocols.text import printable
 from results.metrics.registry import check_metrics
 
 _FOLDER = files("benchmark") / "studies"
+_MOST_SEEDS, _LONGEST_NAME = 1000, 100
 
 Track = Literal["common", "own"]
 """Whose recipe trains a detector: one for all, or the one of its paper."""
@@ -83,7 +86,7 @@ class Study(BaseModel):
     protocols: tuple[StudyProtocol, ...] = Field(min_length=1)
     detectors: tuple[StudyDetector, ...] = Field(min_length=1)
     size: Literal["tiny", "base"]
-    seeds: tuple[int, ...] = Field(min_length=1)
+    seeds: tuple[Annotated[int, Field(strict=True, ge=0)], ...] = Field(min_length=1)
     reference: str | None = None
     track: Track = "common"
 
@@ -223,10 +226,20 @@ def checked_study(study: Study) -> Study:
         ("protocol", [protocol.protocol for protocol in study.protocols]),
         ("seed", [str(seed) for seed in study.seeds]),
     ):
-        repeated = sorted({name for name in names if names.count(name) > 1})
+        repeated = sorted(name for name, count in Counter(names).items() if count > 1)
         if repeated:
             raise BenchmarkError(f"study '{study.name}': {kind} '{repeated[0]}' stands there twice")
+    if len(study.seeds) > _MOST_SEEDS:
+        raise BenchmarkError(
+            f"study '{study.name}': {len(study.seeds)} seeds; at most {_MOST_SEEDS} are trained"
+        )
     names = [detector.name for detector in study.detectors]
+    for name in names:
+        if not name.strip() or printable(name) != name or len(name) > _LONGEST_NAME:
+            raise BenchmarkError(
+                f"study '{study.name}': '{printable(name)[:40]}' names no detector: choose a label "
+                f"of 1 to {_LONGEST_NAME} signs that can be seen"
+            )
     if study.reference is not None and study.reference not in names:
         raise BenchmarkError(
             f"study '{study.name}': its reference '{study.reference}' is none of its detectors "

@@ -166,9 +166,8 @@ def train_job(
     if encoding != AS_IS:
         identity["encoding"] = encoding
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-    slug = "".join(c if c.isalnum() else "-" for c in label.lower())
     return TrainJob(
-        id=f"{slug}-{digest[:12]}",
+        id=f"{_slug(label)}-{digest[:12]}",
         label=label,
         detector=detector,
         options=options,
@@ -180,3 +179,12 @@ def train_job(
         taxa=chosen.taxa,
         tensors=found.get("tensors"),
     )
+
+
+def _slug(label: str) -> str:
+    """Give what an id begins with: the letters and digits that all systems have in names of files.
+
+    Of a label without any, such as one in Chinese, that is ``model``.
+    """
+    plain = "".join(c if c.isascii() and c.isalnum() else "-" for c in label.lower())
+    return plain if plain[:1].isalnum() else plain.lstrip("-") or "model"
