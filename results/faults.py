@@ -202,7 +202,7 @@ def _seal_faults(run: Path, stated: Seal, found: Seal, told: set[str]) -> Iterat
             yield Fault("model", f"{where}: differs from what was sealed")
 
 
-def score_faults(run: Path, models: Sequence[str]) -> Iterator[Fault]:
+def score_faults(run: str | Path, models: Sequence[str]) -> Iterator[Fault]:
     """Compare the scores of models with the hash that the facts of each state."""
     for model in models:
         path = scores_path(run, model)

@@ -69,3 +69,17 @@ def read_sittings(run: str | Path) -> list[SittingTimes]:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise ResultError(f"{path}: 'sittings.{key}' is wrong: {first['msg'].lower()}") from error
+
+
+def read_host(run: str | Path) -> dict[str, Any]:
+    """Read ``host.json`` to add to it; of a run without one, what is empty.
+
+    Raises:
+        ResultError: It is damaged.
+    """
+    path = Path(run) / HOST
+    told: Any = read_json(path) if path.is_file() else {"sittings": [], "models": {}}
+    kinds = (("sittings", list), ("models", dict))
+    if not (isinstance(told, dict) and all(isinstance(told.get(k), kind) for k, kind in kinds)):
+        raise ResultError(f"{path}: is not what a run writes of its host: move it away")
+    return told

@@ -96,7 +96,7 @@ def test_an_option_that_names_nothing_is_not_taken_for_one_that_is_not_given(tex
 def test_more_threads_than_any_machine_starts_are_refused(options: list[str]) -> None:
     found = CliRunner().invoke(app, ["run", "everything", "--data", "m", "--out", "o", *options])
     assert found.exit_code == 2
-    assert "is not in the range 1<=x<=1024" in found.output
+    assert "less than or equal to 1024" in found.output
 
 
 def test_numbers_of_a_shard_are_plain_digits() -> None:

@@ -194,3 +194,12 @@ def test_what_a_model_costs_is_not_written_into_a_run_that_was_edited(
     with pytest.raises(ResultError, match=rf"{rule}: .*nothing is taken from a run"):
         measure_run(copy, setting, store=done.folder / "store")
     assert tree(copy) == before
+
+
+@pytest.mark.parametrize("text", ["[]", '{"sittings": 3, "models": []}', "{}"])
+def test_a_damaged_host_file_is_told_before_any_work(text: str, done: Done, copy: Path) -> None:
+    (copy / "host.json").write_text(text)
+    before = tree(copy)
+    with pytest.raises(ResultError, match=r"host\.json: is not what a run writes of its host"):
+        go_on(done, copy)
+    assert tree(copy) == before

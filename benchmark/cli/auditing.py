@@ -206,7 +206,7 @@ def data_pack(
 def data_unpack(
     source: Annotated[
         str,
-        typer.Argument(help="Parquet, a folder of it or of LMDB, or hub:OWNER/NAME[@REVISION]."),
+        typer.Argument(help="Parquet, a folder of it or of LMDB, or hub:OWNER/NAME@REVISION."),
     ],
     out: Annotated[Path, typer.Argument(help="The folder; continued if it is there.")],
     image: Annotated[str, typer.Option("--image", help="The images' column.")] = "image",

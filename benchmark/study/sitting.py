@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
@@ -34,8 +34,8 @@ from benchmark.training.store import ModelStore
 from leaderboard.report import PAGE, report
 from protocols.gaps import Gap, Noted
 from results.errors import ResultError
-from results.files import atomic_write, json_text, read_json
-from results.host import HOST
+from results.files import atomic_write, json_text
+from results.host import HOST, read_host
 from results.sealing import seal_run
 from results.store import read_model, read_run, write_model, write_run, write_samples
 
@@ -113,6 +113,7 @@ def _begin(
     """State the run in its folder, or add to what it states; the folder is held."""
     out, progress = settings.out, settings.progress
     refuse_edited(out)
+    read_host(out)  # a damaged one is told before any work
     samples, fresh = run_samples(out, resolved.manifests, resolved.allow_missing, progress)
     resolved = resolved.on(samples)
     refuse_nothing(resolved)
@@ -276,8 +277,7 @@ class _Sitting:
         models, sitting = self._engine.models, self._watch.read(stopped=stopped)
         path = self._out / HOST
         with self._folder.held():
-            empty: dict[str, Any] = {"sittings": [], "models": {}}
-            told = read_json(path) if path.is_file() else empty
+            told = read_host(self._out)
             told["sittings"].append(sitting)
             there = (model for model in self._plan.jobs if models.has(model))
             told["models"] |= {model: models.host(model) for model in there}
