@@ -3,24 +3,31 @@
 import json
 import os
 import pickle
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import fsspec
 import pytest
+from typer.testing import CliRunner
 
+from benchmark.cli.app import app
 from benchmark.cli.preview import preview
-from benchmark.data import remote
+from benchmark.data import publishing, remote
 from benchmark.data.images import decode, read
 from benchmark.data.manifest import read_manifest
-from benchmark.data.remote import address_of, local_manifest, local_run
+from benchmark.data.publishing import publish
+from benchmark.data.remote import address_of, local_manifest, local_run, refuse_address
 from benchmark.errors import BenchmarkError, ImageError, ManifestError
+from benchmark.study.binding import check_folder
 from benchmark.study.resolved import resolve
 from detectors.fetching import OFFLINE
 from leaderboard.board.build import gather
+from results.errors import ResultError
 from results.store import load_scores
 from results.verifying import verify
+from tests.fake_run import make_run
 from tests.small_data import write_dataset, write_recipe
 from tests.small_study import run, study
 
@@ -182,7 +189,7 @@ def test_a_manifest_on_disk_that_names_addresses_makes_nothing_be_fetched(
         raise AssertionError("something was fetched")
 
     path = write_dataset(tmp_path / "faces", count=1)
-    monkeypatch.setattr(remote, "_opened", refuse)
+    monkeypatch.setattr(remote, "open_store", refuse)
     for address in ("s3://elsewhere/set", "memory://elsewhere"):
         (tmp_path / "faces" / "manifest.json").write_text(
             json.dumps({"format": 1, "root": address})
@@ -269,7 +276,7 @@ def test_a_store_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None
         def info(self, _: str) -> None:
             raise PermissionError("Access Denied")
 
-    monkeypatch.setattr(remote, "_opened", lambda _: (Failing(), "b/m.csv"))
+    monkeypatch.setattr(remote, "open_store", lambda _: (Failing(), "b/m.csv"))
     with pytest.raises(BenchmarkError, match=r"m\.csv: cannot be fetched \(Access Denied\)"):
         local_manifest("s3://b/m.csv")
 
@@ -281,3 +288,108 @@ def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("fsspec.core.url_to_fs", lacks)
     with pytest.raises(BenchmarkError, match=r"Install s3fs .*forgerybench\[remote\]"):
         local_manifest("s3://b/m.csv")
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_run(tmp_path_factory.mktemp("sound") / "run", detectors=["xception"])
+
+
+def test_a_published_run_is_read_as_the_local_one(sound: Path, store: str) -> None:
+    address = f"{store}/runs/mine"
+    count = publish(sound, address)
+    filesystem, path = fsspec.core.url_to_fs(address)
+    assert len(filesystem.find(path)) == count
+    there = local_run(address)
+    assert not verify(there).faults
+    assert load_scores(there).equals(load_scores(sound))
+
+
+def test_a_publication_that_is_stopped_is_no_run_and_goes_on(
+    sound: Path, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = f"{store}/runs/mine"
+    publish(sound, address)
+    filesystem, path = fsspec.core.url_to_fs(address)
+    filesystem.pipe_file(f"{path}/scores/gone-0123456789ab.parquet", b"of an earlier state")
+    put_file, done = publishing._put, []
+
+    def stop(store: Any, name: str, source: Path) -> None:
+        put_file(store, name, source)
+        done.append(name)
+        if len(done) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(publishing, "_put", stop)
+    with pytest.raises(KeyboardInterrupt):
+        publish(sound, address)
+    filesystem.invalidate_cache()
+    with pytest.raises(BenchmarkError, match="holds no run"):
+        local_run(address)
+    monkeypatch.setattr(publishing, "_put", put_file)
+    assert len(filesystem.find(path)) >= publish(sound, address) > 3
+    filesystem.invalidate_cache()
+    assert not filesystem.exists(f"{path}/scores/gone-0123456789ab.parquet")
+    assert not verify(local_run(address)).faults
+
+
+def test_what_is_published_is_a_sound_run_to_a_place_of_its_own(
+    sound: Path, tmp_path: Path
+) -> None:
+    memory = fsspec.filesystem("memory")
+    memory.store.clear()
+    with pytest.raises(BenchmarkError, match="is no address, such as s3://bucket/folder"):
+        publish(sound, str(tmp_path / "folder"))
+    memory.pipe_file("/other/notes.txt", b"mine")
+    with pytest.raises(BenchmarkError, match="holds other files and no run"):
+        publish(sound, "memory://other")
+    other = json.loads((sound / "run.json").read_text()) | {"study": "another"}
+    memory.pipe_file("/theirs/run.json", json.dumps(other).encode())
+    with pytest.raises(BenchmarkError, match="memory://theirs: holds another run"):
+        publish(sound, "memory://theirs")
+    memory.pipe_file("/theirs/run.json", b"[[")
+    with pytest.raises(BenchmarkError, match="is no run's"):
+        publish(sound, "memory://theirs")
+    assert memory.cat_file("/other/notes.txt") == b"mine"
+    edited = tmp_path / "edited"
+    shutil.copytree(sound, edited)
+    path = next((edited / "models").glob("*.json"))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"val_auc": 0.999}))
+    with pytest.raises(ResultError, match="nothing is taken from a run that is not what it says"):
+        publish(edited, "memory://new")
+    assert not memory.exists("/new")
+    memory.store.clear()
+
+
+@pytest.mark.parametrize(
+    ("option", "address"),
+    [
+        ("--out", "s3://b/run"),
+        ("--store", "memory://x"),
+        ("--log", "hf://a/b"),
+        ("--out", "file:///x"),
+    ],
+)
+def test_nothing_is_written_to_an_address(
+    option: str, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = {"--out": "run"} | {option: address}
+    words = [word for pair in given.items() for word in pair]
+    command = ["run", "everything", "--data", "m.csv", "--detectors", "spectrum", "--size", "tiny"]
+    said = CliRunner().invoke(app, [*command, *words], env={"COLUMNS": "400"})
+    assert said.exit_code == 1
+    assert f"{option} {address}: is written to a folder of this machine" in said.output.replace(
+        "///", "//"
+    ).replace("file://x", "file:///x")
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(BenchmarkError, match="is written to a folder of this machine"):
+        check_folder(Path("s3://b/run"))
+
+
+def test_a_folder_whose_name_ends_with_a_colon_may_be_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine:").mkdir()
+    refuse_address(Path("mine:/run"), "--out")

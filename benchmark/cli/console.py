@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _ERRORS = (BenchmarkError, DetectorError, LeaderboardError, ProtocolError, ResultError)
 EXIT_ERROR, EXIT_INTERRUPTED = 1, 130
+# Options and arguments that are written to, by any command.
+_WRITTEN = frozenset({"out", "store", "features", "log", "tensorboard", "entries"})
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -54,6 +56,7 @@ def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
     @wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
+            _refuse_addresses(kwargs)
             return command(*args, **kwargs)
         except _ERRORS as error:
             fail(str(error))
@@ -72,6 +75,16 @@ def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
             raise typer.Exit(code) from error
 
     return wrapped
+
+
+def _refuse_addresses(given: Mapping[str, object]) -> None:
+    """Raise BenchmarkError where something is to be written to an address of a store."""
+    for name in _WRITTEN & given.keys():
+        path = given[name]
+        if isinstance(path, Path) and ":" in str(path):
+            from benchmark.data.remote import refuse_address
+
+            refuse_address(path, f"--{name.replace('_', '-')}")
 
 
 def fail(message: str) -> None:

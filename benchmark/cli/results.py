@@ -9,6 +9,7 @@ import typer
 
 from benchmark.cli.console import (
     EXIT_ERROR,
+    doing,
     fail,
     out_console,
     print_table,
@@ -149,6 +150,20 @@ def _compared_row(each: "Compared") -> list[str]:
 def _numbers(seeds: tuple[int, ...]) -> str:
     """Show training seeds."""
     return ", ".join(map(str, seeds))
+
+
+@results_app.command()
+@reports_errors
+def publish(
+    run: Annotated[Path, typer.Argument(help="The run's folder.", metavar="RUN")],
+    address: Annotated[str, typer.Argument(help="Such as s3://bucket/runs/faces.")],
+) -> None:
+    """Copy a finished run to an object store, where others verify and compare it."""
+    from benchmark.data.publishing import publish as carry_out
+
+    with doing("Copying the run"):
+        count = carry_out(run, address)
+    say(f"Published: {address} ({count} files)")
 
 
 @results_app.command()

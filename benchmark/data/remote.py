@@ -43,6 +43,23 @@ def address_of(path: str | Path) -> str | None:
     return None if found is None or Path(path).exists() else f"{found[1]}://{found[2]}"
 
 
+def refuse_address(path: Path, option: str) -> None:
+    """Refuse to write to an address: a run wants locks, and files that appear whole or not at all.
+
+    A path that has lost a stroke of ``s3://`` would be a local folder called ``s3:``.
+
+    Raises:
+        BenchmarkError: It is one.
+    """
+    first = path.parts[0] if path.parts else ""
+    if re.fullmatch(r"[A-Za-z][\w+.-]+:", first) and not Path(first).exists():
+        told = f"{first}//{'/'.join(path.parts[1:])}"
+        raise BenchmarkError(
+            f"{option} {told}: is written to a folder of this machine or a shared disk; copy a "
+            f"finished run with: forgerybench publish RUN {told}"
+        )
+
+
 class RemoteRoot(PosixPath):
     """The root of a dataset whose images lie below an address: each is fetched when it is read.
 
@@ -125,8 +142,8 @@ def local_run(run: str | Path) -> Path:
     if address is None:
         return Path(run)
     address = address.rstrip("/")
-    with _telling(address):
-        filesystem, path = _opened(address)
+    with telling_store(address):
+        filesystem, path = open_store(address)
         below = [name[len(path) :].strip("/") for name in filesystem.find(path)]
     files = sorted(name for name in below if _OF_A_RUN.fullmatch(name))
     if "run.json" not in files:
@@ -190,8 +207,8 @@ def _fetch(address: str, path: Path) -> None:
     handle, draft = tempfile.mkstemp(dir=path.parent, prefix=".")
     os.close(handle)
     try:
-        with _telling(address):
-            filesystem, remote = _opened(address)
+        with telling_store(address):
+            filesystem, remote = open_store(address)
             filesystem.get_file(remote, draft)
         Path(draft).replace(path)
     except BaseException:
@@ -205,8 +222,8 @@ def _version(address: str) -> str:
     Raises:
         FileNotFoundError: There is no such file.
     """
-    with _telling(address):
-        filesystem, path = _opened(address)
+    with telling_store(address):
+        filesystem, path = open_store(address)
         info = filesystem.info(path)
     if info.get("type") != "file":
         raise FileNotFoundError(address)
@@ -223,7 +240,7 @@ def _exists(address: str) -> bool:
     return True
 
 
-def _opened(address: str) -> tuple[Any, str]:
+def open_store(address: str) -> tuple[Any, str]:
     """Give the file system of an address and the path there.
 
     Raises:
@@ -244,15 +261,20 @@ def _opened(address: str) -> tuple[Any, str]:
 
 
 @contextmanager
-def _telling(address: str) -> Iterator[None]:
-    """Turn what stores raise into one line that names the address; a missing file passes on."""
+def telling_store(address: str, what: str = "fetched") -> Iterator[None]:
+    """Turn what stores raise into one line that names the address; a missing file passes on.
+
+    Args:
+        address: What is read or written.
+        what: What cannot be done with it then.
+    """
     try:
         yield
     except FileNotFoundError:
         raise
     except _failures() as error:
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise BenchmarkError(f"{address}: cannot be fetched ({reason})") from error
+        raise BenchmarkError(f"{address}: cannot be {what} ({reason})") from error
 
 
 def _failures() -> tuple[type[Exception], ...]:

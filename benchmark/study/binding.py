@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmark.data.manifest import Manifest, check_path, read_manifest
-from benchmark.data.remote import local_manifest
+from benchmark.data.remote import local_manifest, refuse_address
 from benchmark.errors import BenchmarkError
 from benchmark.study.schema import Study
 from protocols.schema import Protocol, load_protocol
@@ -125,8 +125,10 @@ def check_folder(out: Path) -> None:
     """Refuse a folder that no run can be in.
 
     Raises:
-        BenchmarkError: It, or what it would lie in, is a file; or it holds other things.
+        BenchmarkError: It, or what it would lie in, is a file; it is an address of a store; or it
+            holds other things.
     """
+    refuse_address(out, "--out")
     above = next((path for path in (out, *out.parents) if path.exists()), out)
     if not above.is_dir():
         what = "a file" if above == out else f"in {above}, which is a file"
