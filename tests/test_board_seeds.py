@@ -37,6 +37,7 @@ def test_training_seeds_are_one_row_whose_interval_is_of_other_seeds_too() -> No
     assert (row.entry.entry, seeds_of(row.entry), is_seedless(row.entry)) == ("a", (0, 1, 2), False)
     assert row.mean is not None
     assert row.low is not None
+    assert row.deviation is not None
     assert row.mean == pytest.approx(np.mean([only([e]).rows[0].mean or 0 for e in entries]))
     assert row.deviation == pytest.approx(np.std(list(shift.values()), ddof=1), rel=0.1)
     # Student's t of two degrees of freedom on three seeds, beside what the images add.

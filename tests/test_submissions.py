@@ -80,19 +80,23 @@ def test_it_goes_into_a_folder_of_hidden_labels_and_onto_a_board_and_is_only_app
     keeper = make_keeper(run, tmp_path / "keeper", hidden_labels=True, looks=2)
     ids = pd.read_csv(keeper / "ids.csv")
     assert list(ids.columns) == ["dataset", "sample_id"], "no label among what submitters see"
-    checked, added = add_submission(honest, keeper, tmp_path / "entries", TODAY)
-    assert broken(checked) == {}
-    assert [path.name for path in added] == ["some-group-xception-tiny-common-0-1.json"] * 2
+    first = add_submission(honest, keeper, tmp_path / "entries", TODAY)
+    assert broken(first.checked) == {}
+    assert [path.name for path in first.added] == ["some-group-xception-tiny-common-0-1.json"] * 2
     assert {entry.state for entry in read_entries(tmp_path / "entries")} == {"hidden-labels"}
-    with pytest.raises(LeaderboardError, match="entries are never changed"):
-        add_submission(honest, keeper, tmp_path / "entries", TODAY)
-    third, none = add_submission(honest, keeper, tmp_path / "entries", TODAY)
-    assert (list(broken(third)), none) == (["looks"], [])
+    again = add_submission(honest, keeper, tmp_path / "entries", TODAY, reason="sent twice")
+    assert (again.added, len(again.same)) == ((), 2), "what says just the same is passed over"
+    third = add_submission(honest, keeper, tmp_path / "entries", TODAY)
+    assert (list(broken(third.checked)), third.added) == (["looks"], ())
     tomorrow = date(2026, 11, 28)
-    _, second = add_submission(
-        honest, keeper, tmp_path / "entries", tomorrow, reason="a label was wrong"
+    other = edited(files_of(honest), "submission.json", lambda s: s.update(title="Corrected"))
+    corrected = zipped(tmp_path / "other.zip", other)
+    with pytest.raises(LeaderboardError, match=r"says something else; entries are never changed"):
+        add_submission(corrected, keeper, tmp_path / "entries", tomorrow)
+    second = add_submission(
+        corrected, keeper, tmp_path / "entries", tomorrow, reason="a name was wrong"
     )
-    assert [path.name for path in second] == ["some-group-xception-tiny-common-0-2.json"] * 2
+    assert [path.name for path in second.added] == ["some-group-xception-tiny-common-0-2.json"] * 2
     page = build_board(gather([tmp_path / "entries"]), tmp_path / "site")
     assert "hidden-labels" in page.read_text(encoding="utf-8")
 
@@ -147,7 +151,8 @@ def test_markup_formulas_and_signs_in_names_are_shown_harmlessly(
     title = "=HYPERLINK(1) <script>alert(1)</script> \\input{/etc/passwd} | **x** \u202e"
     files = edited(files_of(honest), "submission.json", lambda s: s.update(title=title))
     path = zipped(tmp_path / "x.zip", files)
-    _, added = add_submission(path, shutil.copytree(keeper, tmp_path / "k"), tmp_path / "e", TODAY)
+    held = shutil.copytree(keeper, tmp_path / "k")
+    added = add_submission(path, held, tmp_path / "e", TODAY).added
     page = build_board(gather([tmp_path / "e"]), tmp_path / "site")
     text = page.read_text(encoding="utf-8")
     assert "<script>alert" not in text

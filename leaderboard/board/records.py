@@ -6,19 +6,37 @@ A correction is a new version of an entry, with a reason. A file is
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from leaderboard.board.schema import BoardEntry
 from leaderboard.errors import LeaderboardError
 from results.errors import ResultError
 from results.files import atomic_write, json_text, own_file, read_json
 
+Form = TypeVar("Form", bound=BaseModel)
+
 
 def entry_text(entry: BoardEntry) -> str:
     """Give the one text of an entry's file."""
     return json_text(entry.model_dump(mode="json", by_alias=True), entry.file)
+
+
+def read_form(path: Path, form: type[Form]) -> Form:
+    """Read a JSON file of a stated form; the first thing wrong is named.
+
+    Raises:
+        LeaderboardError: It is not there, not JSON, or breaks the form.
+    """
+    try:
+        return form.model_validate(read_json(path))
+    except ResultError as error:
+        raise LeaderboardError(str(error)) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "it"
+        raise LeaderboardError(f"{path}: '{key}' is wrong: {first['msg'].lower()}") from error
 
 
 def read_entry(path: Path) -> BoardEntry:
@@ -27,16 +45,7 @@ def read_entry(path: Path) -> BoardEntry:
     Raises:
         LeaderboardError: It is not JSON, breaks the form, or does not lie where its name says.
     """
-    try:
-        raw: Any = read_json(path)
-    except ResultError as error:
-        raise LeaderboardError(str(error)) from error
-    try:
-        entry = BoardEntry.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "it"
-        raise LeaderboardError(f"{path}: '{key}' is wrong: {first['msg'].lower()}") from error
+    entry = read_form(path, BoardEntry)
     keys = [cell.key for cell in entry.cells]
     if len(set(keys)) < len(keys):
         again = next(key for key in keys if keys.count(key) > 1)

@@ -5,7 +5,7 @@ import binascii
 from typing import Annotated, Final, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from leaderboard.errors import LeaderboardError
 from protocols import ELSEWHERE
@@ -147,6 +147,39 @@ class EntryCost(_Strict):
     peak_bytes: float
 
 
+class RerunFacts(_Strict):
+    """What scoring a random sample again from the weights found.
+
+    Attributes:
+        day: When, as ISO 8601 has it.
+        models: How many models; ``images`` how many images of each, at least; ``scores`` how many
+            scores in all, conditions included.
+        tolerance: By how much a logit may differ: by a share of itself, and by as much near 0.
+        share: Of the scores that differ by no more.
+        largest_logit: Largest difference of logits, ``mean_logit`` the mean; ``largest_p`` and
+            ``mean_p`` of P(fake).
+        auc_published: AUC on the undamaged sample by the published scores, mean over models;
+            ``auc_again`` by the new ones; None where a class is missing.
+        agrees: Whether enough of the scores do.
+        record: sha256 of the record, which has every score.
+    """
+
+    day: Annotated[str, Field(max_length=10)]
+    models: int = Field(ge=1)
+    images: int = Field(ge=0)
+    scores: int = Field(ge=1)
+    tolerance: float
+    share: float
+    largest_logit: float
+    mean_logit: float
+    largest_p: float
+    mean_p: float
+    auc_published: float | None
+    auc_again: float | None
+    agrees: bool
+    record: _Hash
+
+
 class BoardEntry(_Strict):
     """One model under one protocol version.
 
@@ -165,6 +198,8 @@ class BoardEntry(_Strict):
         precision: In which its scores were computed, where that is less than float32.
         costs: What was measured of it, device by device; no file has the key where nothing was.
         models: sha256 of each model's scores, by its training set.
+        rerun: What scoring it again found; no file has the key where that was not done.
+        signed: Fingerprint of the key that signed the submission, as OpenSSH writes it.
     """
 
     schema_: Literal[1] = Field(default=ENTRY_SCHEMA, alias="schema")
@@ -195,7 +230,16 @@ class BoardEntry(_Strict):
     precision: str = Field(default="", max_length=60, exclude_if=lambda told: not told)
     costs: tuple[EntryCost, ...] = Field(default=(), exclude_if=lambda told: not told)
     models: dict[str, _Hash] = Field(default_factory=dict)
+    rerun: RerunFacts | None = Field(default=None, exclude_if=lambda told: told is None)
+    signed: str = Field(default="", max_length=128, exclude_if=lambda told: not told)
     cells: tuple[EntryCell, ...] = Field(max_length=20_000)
+
+    @model_validator(mode="after")
+    def _is_run_again(self) -> "BoardEntry":
+        """Hold that nothing is called ``re-run`` without a rerun that agrees."""
+        if self.state == "re-run" and not (self.rerun and self.rerun.agrees):
+            raise ValueError("state re-run needs a rerun that agrees: forgerybench board rerun")
+        return self
 
     @property
     def identity(self) -> tuple[str, int, str]:

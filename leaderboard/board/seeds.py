@@ -167,15 +167,15 @@ def _together(group: Sequence[BoardEntry], name: str, spreads: Spreads) -> Board
         field: getattr(first, field) for field in BoardEntry.model_fields if field != "schema_"
     }
     if len(group) == 1:
-        cells = tuple(_alone(cell, (first.place, first.state), spreads) for cell in first.cells)
-        return SeededEntry(**{**facts, "entry": name, "cells": cells}, members=tuple(group))
+        alone = tuple(_alone(cell, (first.place, first.state), spreads) for cell in first.cells)
+        return SeededEntry(**{**facts, "entry": name, "cells": alone}, members=tuple(group))
     others = [{cell.key: cell for cell in entry.cells} for entry in group]
-    cells = [
+    cells = tuple(
         _cell([cells[cell.key] for cells in others], (first.place, first.state), spreads)
         for cell in first.cells
         if all(cell.key in cells for cells in others)  # a hole never helps
-    ]
-    facts |= {"entry": name, "seed": None, "models": {}, "cells": tuple(cells)}
+    )
+    facts |= {"entry": name, "seed": None, "models": {}, "cells": cells}
     return SeededEntry(**facts, members=tuple(group))
 
 

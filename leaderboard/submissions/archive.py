@@ -20,10 +20,10 @@ from results.errors import ResultError
 from results.files import atomic_write, check_regular
 from results.schema import MODEL_ID
 
-MOST_FILES = 2_000
-MOST_BYTES = 2 << 30  # unpacked, of all files together
-MOST_JSON = 16 << 20
-MOST_RATIO = 200
+_MOST_FILES = 2_000
+_MOST_BYTES = 2 << 30  # unpacked, of all files together
+_MOST_JSON = 16 << 20
+_MOST_RATIO = 200
 _NAME = re.compile(
     rf"submission\.json|run\.json|models/{MODEL_ID}\.json|scores/{MODEL_ID}\.parquet"
     rf"|records/[a-z0-9][a-z0-9-]*/{MODEL_ID}\.json"
@@ -97,11 +97,11 @@ def read_archive(path: Path, folder: Path) -> list[str]:
 
 def _check_members(members: list[zipfile.ZipInfo]) -> None:
     """Hold an archive's table of contents to the rules, before anything is unpacked."""
-    if len(members) > MOST_FILES:
-        raise ArchiveError("archive-size", f"{len(members)} files, more than {MOST_FILES:,}")
+    if len(members) > _MOST_FILES:
+        raise ArchiveError("archive-size", f"{len(members)} files, more than {_MOST_FILES:,}")
     total = sum(member.file_size for member in members)
-    if total > MOST_BYTES:
-        raise ArchiveError("archive-size", f"{total:,} bytes unpacked, more than {MOST_BYTES:,}")
+    if total > _MOST_BYTES:
+        raise ArchiveError("archive-size", f"{total:,} bytes unpacked, more than {_MOST_BYTES:,}")
     met: set[str] = set()
     for member in members:
         name = printable(member.filename)[:120]
@@ -116,9 +116,9 @@ def _check_members(members: list[zipfile.ZipInfo]) -> None:
         met.add(member.filename.casefold())
         if member.flag_bits & 1:
             raise ArchiveError("archive-readable", f"'{name}' is encrypted")
-        if name.endswith(".json") and member.file_size > MOST_JSON:
+        if name.endswith(".json") and member.file_size > _MOST_JSON:
             raise ArchiveError("archive-size", f"'{name}' is of {member.file_size:,} bytes")
-        if member.file_size > MOST_RATIO * max(member.compress_size, _CHUNK // MOST_RATIO):
+        if member.file_size > _MOST_RATIO * max(member.compress_size, _CHUNK // _MOST_RATIO):
             raise ArchiveError("archive-size", f"'{name}' unpacks to {member.file_size:,} bytes")
 
 

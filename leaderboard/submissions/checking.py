@@ -4,22 +4,28 @@ Labels and samples are the keeper's copy. Of the submission come scores, and wha
 themselves; its records are claims, compared with what is computed here.
 """
 
+import errno
+import os
 import tempfile
-from collections.abc import Callable, Iterator
-from datetime import date
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from leaderboard.board.records import read_form
 from leaderboard.errors import LeaderboardError
 from leaderboard.submissions.archive import ArchiveError, read_archive
 from leaderboard.submissions.keeper import Keeper
 from leaderboard.submissions.measuring import check_claims, check_patterns, check_submitted_scores
-from leaderboard.submissions.schema import Submission, read_statement
+from leaderboard.submissions.schema import Submission
+from leaderboard.submissions.signing import SignatureError, Signer, verify_signature
 from leaderboard.submissions.verdicts import CheckedSubmission, told_of
 from protocols import expand
+from protocols.text import printable
 from results.errors import ResultError
 from results.files import read_json
-from results.schema import RunFacts
+from results.run import RunContents
+from results.schema import Entry, ModelFacts, RunFacts
 from results.store import read_model, read_run, write_run, write_samples
 
 LONGEST_TEXT = 20_000
@@ -27,7 +33,13 @@ _SAID = ("paper", "code", "licence", "fidelity")
 
 
 def judge_archive(
-    archive: str | Path, keeper: Keeper, folder: Path, day: date
+    archive: str | Path,
+    keeper: Keeper,
+    folder: Path,
+    day: date,
+    *,
+    signers: str | Path | None = None,
+    counts_looks: bool = True,
 ) -> CheckedSubmission:
     """Check a submission.
 
@@ -36,6 +48,8 @@ def judge_archive(
         keeper: Whose labels count.
         folder: An empty folder to work in; what ``CheckedSubmission.scores`` names lies there.
         day: Today, for counting looks at hidden labels.
+        signers: File of allowed signers; a signature is then required, and of the submitter.
+        counts_looks: Whether the submitter is told; the keeper himself looks as often as he likes.
 
     Returns:
         The verdicts, and the entries where all rules are kept.
@@ -43,7 +57,16 @@ def judge_archive(
     Raises:
         FileNotFoundError: There is no such archive.
     """
-    checked = CheckedSubmission(folder, keeper, day)
+    checked = CheckedSubmission(folder, keeper, day, counts_looks=counts_looks)
+    if signers is not None:
+        if not Path(archive).exists():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(archive))
+        try:
+            checked.signer = verify_signature(Path(archive), Path(signers))
+        except SignatureError as error:
+            checked.add(error.rule, [str(error)])
+            return checked
+        checked.add("signature", [])
     try:
         read_archive(Path(archive), folder)
     except ArchiveError as error:
@@ -68,26 +91,51 @@ def _check_form(checked: CheckedSubmission) -> bool:
         long = [f for path in sorted(folder.rglob("*.json")) for f in _long_texts(path, folder)]
         if not checked.add("form-fields", long):
             return False
-        checked.submission = read_statement(folder / "submission.json", Submission)
+        checked.submission = read_form(folder / "submission.json", Submission)
         facts = read_run(folder)
         ids = {entry.model for entry in facts.entries if entry.model}
         models = {model: read_model(folder, model) for model in sorted(ids)}
     except (LeaderboardError, ResultError, OSError) as error:
         return checked.add("form-files", [told_of(error, folder)])
     checked.add("form-files", [])
-    card, submission = checked.submission.card, checked.submission
+    card, submission, signer = checked.submission.card, checked.submission, checked.signer
+    if signer and not checked.add("signature-submitter", _not_theirs(signer, submission)):
+        return False
     lacking = [name for name in _SAID if not getattr(card, name).strip()]
     lacking += ["training_data"] if not submission.training_data.strip() else []
     told = checked.add("card-complete", [f"'{name}' is empty" for name in lacking])
     said = "states that test images were used in training"
     told &= checked.add("statement", [said] if submission.trained_on_test else [])
-    agree = [
-        f"{e.detector} on {e.training}: model {e.model} is of {m.detector} on {m.training}"
-        for e in facts.entries
-        if e.model and (m := models[e.model])
-        if (m.detector, m.training, m.seed) != (e.detector, e.training, e.seed)
-    ]
+    agree = list(_disagreeing_models(facts.entries, models))
     return checked.add("models-agree", agree) and told
+
+
+def _disagreeing_models(
+    entries: Sequence[Entry], models: Mapping[str, ModelFacts]
+) -> Iterator[str]:
+    """Name models that are not of the detector, training set and seed that entries say.
+
+    A study may call a detector by a name of its own, which then stands for one detector alone.
+    """
+    called: dict[str, str] = {}
+    for entry in entries:
+        if entry.model is None:
+            continue
+        model = models[entry.model]
+        detector = called.setdefault(entry.detector, model.detector)
+        stated = (detector, entry.training, entry.seed)
+        if (model.detector, model.training, model.seed) != stated:
+            yield (
+                f"{entry.detector} on {entry.training}, seed {entry.seed}: model {entry.model} is "
+                f"of {model.detector} on {model.training}, seed {model.seed}"
+            )
+
+
+def _not_theirs(signer: Signer, submission: Submission) -> list[str]:
+    """Hold that a submission is signed by its submitter, and not by another who may sign."""
+    if signer.name == submission.submitter:
+        return []
+    return [f"it is {submission.submitter}'s, and {printable(signer.name)} signed"]
 
 
 def _long_texts(path: Path, folder: Path) -> Iterator[str]:
@@ -106,7 +154,7 @@ def _long_texts(path: Path, folder: Path) -> Iterator[str]:
 def _check_looks(checked: CheckedSubmission) -> bool:
     """Count looks at labels: all rules after this one tell something of them, none before it."""
     most = checked.keeper.facts.looks_a_day
-    if most is None or checked.submission is None:
+    if most is None or checked.submission is None or not checked.counts_looks:
         return True
     who = checked.submission.submitter
     used = checked.keeper.looks(who, checked.day)
@@ -180,7 +228,33 @@ def _check_entries(checked: CheckedSubmission) -> bool:
     return checked.add("entries-complete", faults)
 
 
-def check_archive(archive: str | Path, keeper: str | Path, day: date) -> CheckedSubmission:
+def laid_out(archive: str | Path, keeper: str | Path, folder: Path) -> RunContents:
+    """Check a submission for its keeper, who looks uncounted, and read it with his samples.
+
+    Args:
+        archive: The zip file.
+        keeper: The keeper's folder.
+        folder: An empty folder, in which it is laid out.
+
+    Raises:
+        LeaderboardError: It breaks a rule.
+    """
+    day = datetime.now(UTC).date()
+    checked = judge_archive(archive, Keeper(keeper), folder, day, counts_looks=False)
+    for verdict in checked.verdicts:
+        # It may be accepted already, and its scores are then there.
+        if verdict.faults and verdict.rule != "scores-copied":
+            raise LeaderboardError(f"{archive}: breaks {verdict.rule}: {verdict.faults[0]}")
+    return RunContents(folder)
+
+
+def check_archive(
+    archive: str | Path,
+    keeper: str | Path,
+    day: date,
+    *,
+    signers: str | Path | None = None,
+) -> CheckedSubmission:
     """Check a submission and leave nothing behind; otherwise as ``judge_archive``."""
     with tempfile.TemporaryDirectory() as folder:
-        return judge_archive(archive, Keeper(keeper), Path(folder), day)
+        return judge_archive(archive, Keeper(keeper), Path(folder), day, signers=signers)

@@ -5,6 +5,7 @@ samples.parquet              every sample with its label
 ids.csv                      what submitters see where labels are hidden
 looks.csv                    who was told numbers, and on which day
 accepted/<entry>/*.parquet   scores of accepted entries, by training set's model
+reruns/                      what scoring entries again from their weights found
 """
 
 import csv
@@ -14,8 +15,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from leaderboard.board.records import read_form
 from leaderboard.errors import LeaderboardError
-from leaderboard.submissions.schema import KeeperFacts, read_statement
+from leaderboard.submissions.schema import KeeperFacts
 from protocols import Protocol
 from protocols.reading import parse
 from results.faults import checked_contents
@@ -23,6 +25,7 @@ from results.files import atomic_write, csv_table, json_text
 from results.store import read_samples, write_samples
 
 _FACTS, _IDS, _LOOKS, _ACCEPTED = "keeper.json", "ids.csv", "looks.csv", "accepted"
+_RERUNS = "reruns"
 
 
 class Keeper:
@@ -45,7 +48,7 @@ class Keeper:
                 f"{folder}: no keeper's folder, it has no {_FACTS}; make one: "
                 "forgerybench board keep"
             )
-        self.facts = read_statement(self.folder / _FACTS, KeeperFacts)
+        self.facts = read_form(self.folder / _FACTS, KeeperFacts)
         where = f"{self.folder / _FACTS}, a protocol"
         stated = [parse(Protocol, raw, where) for raw in self.facts.protocols]
         self.protocols: dict[str, Protocol] = {each.name: each for each in stated}
@@ -64,6 +67,11 @@ class Keeper:
             target = self.folder / _ACCEPTED / entry / f"{name}.parquet"
             if not target.exists():
                 atomic_write(target, path.read_bytes())
+
+    @property
+    def reruns(self) -> Path:
+        """The folder of reruns: the keeper alone writes there."""
+        return self.folder / _RERUNS
 
     def looks(self, submitter: str, day: date) -> int:
         """Count how often a submitter was told numbers on a day."""

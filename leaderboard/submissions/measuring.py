@@ -9,6 +9,7 @@ import numpy.typing as npt
 from leaderboard.board.entries import run_entries, slug, titled
 from leaderboard.board.schema import BoardEntry, State
 from leaderboard.submissions.patterns import PATTERNS, SubmittedScores, copied_from
+from leaderboard.submissions.reruns import with_rerun
 from leaderboard.submissions.verdicts import CheckedSubmission, told_of
 from protocols import CLEAN, Cell
 from protocols.errors import ProtocolError
@@ -18,7 +19,7 @@ from results.run import RunContents
 from results.schema import Record
 from results.store import read_run, read_scores, records
 
-TOLERANCE = 1e-6
+_TOLERANCE = 1e-6
 _MOST_TOLD = 5
 
 
@@ -140,7 +141,8 @@ def check_claims(checked: CheckedSubmission) -> bool:
     submission = checked.submission
     assert submission is not None
     state: State = "hidden-labels" if checked.keeper.facts.hidden_labels else "recomputed"
-    checked.entries = [
+    contents = RunContents(checked.folder)
+    named = [
         entry.model_copy(
             update={
                 "entry": slug(
@@ -152,10 +154,12 @@ def check_claims(checked: CheckedSubmission) -> bool:
                 "title": titled(submission.title, entry.precision),
                 "card": submission.card,
                 "source": f"submitted by {submission.submitter}",
+                "signed": checked.signer.key if checked.signer else "",
             }
         )
-        for entry in run_entries(RunContents(checked.folder), state)
+        for entry in run_entries(contents, state)
     ]
+    checked.entries = [with_rerun(entry, contents, checked.keeper.reruns) for entry in named]
     if not (checked.folder / "records").is_dir():
         return checked.add("claims-agree", [])
     try:
@@ -179,7 +183,7 @@ def _disagreeing(entries: list[BoardEntry], claimed: list[Record]) -> list[str]:
             where = (cell.training, cell.role, cell.test, cell.condition, cell.level)
             for metric, value in cell.metrics.items():
                 ours = computed.get((record.protocol, record.seed, *where, metric))
-                if ours is None or value.value is None or abs(ours - value.value) <= TOLERANCE:
+                if ours is None or value.value is None or abs(ours - value.value) <= _TOLERANCE:
                     continue
                 faults.append(
                     f"{record.protocol}, {cell.training} to {cell.test}: {metric} "

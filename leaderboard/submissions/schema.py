@@ -1,19 +1,14 @@
 """What a submission says of itself, and the folder of a keeper."""
 
-from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from leaderboard.board.schema import Name, Slug
-from leaderboard.errors import LeaderboardError
-from results.errors import ResultError
-from results.files import read_json
 from results.schema import CardFacts, Dataset
 
 SUBMISSION_SCHEMA: Final = 1
 _Text = Annotated[str, Field(max_length=4000)]
-_Kind = TypeVar("_Kind", bound=BaseModel)
 
 
 class _Strict(BaseModel):
@@ -66,19 +61,3 @@ class KeeperFacts(_Strict):
     trainings: dict[str, list[str]] = Field(default_factory=dict)
     hidden_labels: bool
     looks_a_day: int | None = Field(default=None, ge=1)
-
-
-def read_statement(path: Path, kind: type[_Kind]) -> _Kind:
-    """Read a JSON file as one of the classes here; the first thing wrong is named.
-
-    Raises:
-        LeaderboardError: It is not there, not JSON, or breaks the form.
-    """
-    try:
-        return kind.model_validate(read_json(path))
-    except ResultError as error:
-        raise LeaderboardError(str(error)) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "it"
-        raise LeaderboardError(f"{path.name}: '{key}' is wrong: {first['msg'].lower()}") from error

@@ -8,6 +8,7 @@ from pathlib import Path
 from leaderboard.board.schema import BoardEntry
 from leaderboard.submissions.keeper import Keeper
 from leaderboard.submissions.schema import Submission
+from leaderboard.submissions.signing import Signer
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class CheckedSubmission:
         scores: Files of its scores by model, within ``folder``.
         keeper: Whose labels count.
         day: Today.
+        signer: Who signed it, where that was looked at.
+        counts_looks: Whether its submitter is told, so that looks at hidden labels are counted.
     """
 
     folder: Path
@@ -38,6 +41,8 @@ class CheckedSubmission:
     entries: list[BoardEntry] = field(default_factory=list)
     submission: Submission | None = None
     scores: dict[str, Path] = field(default_factory=dict)
+    signer: Signer | None = None
+    counts_looks: bool = True
 
     @property
     def is_accepted(self) -> bool:
