@@ -13,10 +13,10 @@ from torch.nn import functional as F
 
 from detectors.card import Card, Taxon
 from detectors.errors import DetectorError, InputError, UntrainedDetectorError, WeightsError
-from detectors.fetching import rebuilding
+from detectors.fetching import CONFIG, TENSORS, rebuilding
 from detectors.loading import check_fit, read_tensors
 from detectors.transform import Transform
-from detectors.weights import CONFIG, TENSORS, not_finite, read_config, save, saved_folder
+from detectors.weights import not_finite, read_config, save, saved_folder
 
 Size = Literal["tiny", "base"]
 # What options of a saved detector that are none may make of a constructor.

@@ -159,7 +159,8 @@ def _saved_name(source: str) -> str:
     Raises:
         WeightsError: There is none at ``source``, or it is of none of the catalog.
     """
-    from detectors.weights import CONFIG, read_config, saved_folder
+    from detectors.fetching import CONFIG
+    from detectors.weights import read_config, saved_folder
 
     folder = saved_folder(source)
     saved: str = read_config(folder)["detector"]

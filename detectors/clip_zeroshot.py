@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from detectors.cards import foundation as cards
 from detectors.errors import DetectorError
 from detectors.parts.clip import scale_of
-from detectors.parts.texts import FAKE, REAL, read_texts
+from detectors.parts.texts import FAKE_TEXT, REAL_TEXT, read_texts
 from detectors.parts.towers import TowerDetector, TowerOptions
 
 SIDES = ("real", "fake")
@@ -42,7 +42,7 @@ class ClipZeroshot(TowerDetector):
         self, *, prompts: Mapping[str, Sequence[str]] | None = None, **shared: Unpack[TowerOptions]
     ) -> None:
         super().__init__(**shared)
-        said = {"real": [REAL], "fake": [FAKE]} if prompts is None else dict(prompts)
+        said = {"real": [REAL_TEXT], "fake": [FAKE_TEXT]} if prompts is None else dict(prompts)
         wrong = set(said) != set(SIDES) or any(
             isinstance(texts, str) or not texts for texts in said.values()
         )

@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from detectors.base import Known, Size
 from detectors.cards import CARDS
-from detectors.cards.counts import FILE, NetworkCounts, counts
+from detectors.cards.counts import COUNTS_FILE, NetworkCounts, counts
 from detectors.catalog import create_detector, detector_class
 from detectors.errors import UnknownDetectorError
 from detectors.files import FACTS
@@ -129,7 +129,7 @@ def write(found: Mapping[str, Mapping[str, NetworkCounts]]) -> None:
         for name, sizes in found.items()
     }
     text = json.dumps(plain, indent=2, sort_keys=True) + "\n"
-    (Path(__file__).parent / "cards" / FILE).write_text(text, encoding="utf-8")
+    (Path(__file__).parent / "cards" / COUNTS_FILE).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ from detectors.base import Detector
 from detectors.errors import DetectorError, UntrainedDetectorError
 from detectors.inference import ready_for_inference
 
-TOLERANCE = 1e-4
-SUFFIXES = (".pt2", ".onnx")
+EXPORT_TOLERANCE = 1e-4
+_SUFFIXES = (".pt2", ".onnx")
 _TRIED = (1, 2, 5)  # images in a batch; none of them is the number that is traced
 _TRACED = 3
 _MOST = 4096
@@ -74,8 +74,8 @@ def export_model(detector: Detector, path: Path) -> float:
         raise UntrainedDetectorError(
             f"{detector.card.name} is not trained: there is nothing to export"
         )
-    if path.suffix not in SUFFIXES:
-        raise DetectorError(f"{path}: a model is exported to {' or '.join(SUFFIXES)}")
+    if path.suffix not in _SUFFIXES:
+        raise DetectorError(f"{path}: a model is exported to {' or '.join(_SUFFIXES)}")
     facts = path.with_suffix(".json")
     for there in (path, facts):
         if there.exists():
@@ -90,10 +90,10 @@ def export_model(detector: Detector, path: Path) -> float:
     draft = path.with_name(f".{path.name}.draft{path.suffix}")
     try:
         largest = _written(program, draft, detector)
-        if not largest <= TOLERANCE:
+        if not largest <= EXPORT_TOLERANCE:
             raise DetectorError(
                 f"{path}: logits of the exported {detector.card.name} differ by {largest:.1e}, "
-                f"over {TOLERANCE:.0e}; nothing is written"
+                f"over {EXPORT_TOLERANCE:.0e}; nothing is written"
             )
         draft.replace(path)
     finally:

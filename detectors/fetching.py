@@ -11,6 +11,8 @@ from pathlib import Path
 
 from detectors.errors import WeightsError
 
+# The files of a trained detector's folder.
+CONFIG, TENSORS = "config.json", "model.safetensors"
 OFFLINE = "FORGERYBENCH_OFFLINE"
 _HUB_OFFLINE = "HF_HUB_OFFLINE"
 _YES = frozenset({"1", "ON", "TRUE", "YES"})  # as the Hub's own variable is read

@@ -14,10 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from detectors.errors import WeightsError
-from detectors.fetching import OFFLINE, is_offline, refuse_fetching
+from detectors.fetching import CONFIG, OFFLINE, TENSORS, is_offline, refuse_fetching
 from detectors.loading import read_json
-
-CONFIG, TENSORS = "config.json", "model.safetensors"
 
 
 def save(path: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:

@@ -25,8 +25,7 @@ from results.faults import checked_contents
 from results.files import atomic_write, csv_table
 from results.host import read_sittings
 from results.literature import Literature, is_here, read_literature
-from results.references.citing import FILE as CITATIONS
-from results.references.citing import citations
+from results.references.citing import CITATIONS_FILE, citations
 from results.run import RunContents
 from results.statistics.joint import Bootstrap
 from results.store import read_run, write_record
@@ -43,7 +42,7 @@ def report(run: str | Path, *, paper: bool = False) -> Path:
     when all of them are there: an error leaves the old report as it was.
 
     Args:
-        run: The run's folder; ``records/``, ``tables/``, ``figures/``, ``CITATIONS.bib``,
+        run: The run's folder; ``records/``, ``tables/``, ``figures/``, ``CITATIONS_FILE.bib``,
             ``index.html`` and ``time.html`` in it are replaced, nothing else is touched.
         paper: Write every figure a second time, as wide as a column of a paper or two
             (``figures/*.paper.pdf``).
@@ -85,7 +84,7 @@ def _report(run: Path) -> Path:
         _write_table(folder, headline.leaders)
         figures = _run_figures(folder, contents)
         text = citations(contents, _statistics(contents, sections))
-        atomic_write(folder / CITATIONS, text)
+        atomic_write(folder / CITATIONS_FILE, text)
         sittings = read_sittings(run)
         page = render(contents, headline, sections, figures, times=TIMES if sittings else None)
         atomic_write(folder / PAGE, page)
@@ -158,6 +157,6 @@ def _swap(new: Path, run: Path) -> None:
             (run / name).replace(new / f"old-{name}")
         if (new / name).exists():
             (new / name).replace(run / name)
-    for name in (CITATIONS, TIMES, PAGE):
+    for name in (CITATIONS_FILE, TIMES, PAGE):
         if (new / name).exists():
             (new / name).replace(run / name)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from benchmark.perturbations import apply, names
-from benchmark.perturbations.pixels import Floats, Image
+from benchmark.perturbations.pixels import FloatImage, Image
 from performance.measuring import Row, hardware, paired, write_report
 from protocols.conditions import Condition, condition
 
@@ -28,7 +28,7 @@ _IDS = [str(number) for number in range(16)]
 
 def plain_noise(image: Image, variance: float, random: np.random.Generator) -> Image:
     """Add noise to the broadcast planes in the published order of steps."""
-    planes: Floats = np.asarray(cv2.cvtColor(image.astype(np.float32), cv2.COLOR_RGB2YCrCb))
+    planes: FloatImage = np.asarray(cv2.cvtColor(image.astype(np.float32), cv2.COLOR_RGB2YCrCb))
     planes = (planes[..., [0, 2, 1]] * _STEPS + 16) / 255 / 255
     planes = (planes + np.sqrt(variance) * random.standard_normal(image.shape)) * 255
     planes = ((planes * 255 - 16) / _STEPS)[..., [0, 2, 1]].astype(np.float32)

@@ -5,10 +5,10 @@ from protocols.expansion import expand
 from protocols.schema import Protocol
 from protocols.sets import Cell
 
-SEEN, UNSEEN, OUTSIDE = "■", "□", "·"
+_SEEN, _UNSEEN, _OUTSIDE = "■", "□", "·"
 
 DIAGRAM_LEGEND = (
-    f"{SEEN} seen in training, {UNSEEN} not; {OUTSIDE} stands in no mean, since its real images "
+    f"{_SEEN} seen in training, {_UNSEEN} not; {_OUTSIDE} stands in no mean, since its real images "
     "are not of the sources of its forged ones"
 )
 
@@ -39,5 +39,5 @@ def diagram(protocol: Protocol) -> str:
 def _mark(cell: Cell) -> str:
     """Give a cell's mark."""
     if not cell.headline:
-        return OUTSIDE
-    return SEEN if cell.seen else UNSEEN
+        return _OUTSIDE
+    return _SEEN if cell.seen else _UNSEEN

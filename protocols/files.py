@@ -10,7 +10,7 @@ from typing import Any
 from protocols.errors import ProtocolError
 from protocols.text import printable
 
-MOST_BYTES = 64 << 20
+_MOST_BYTES = 64 << 20
 MOST_DEPTH = 100
 MOST_DIGITS = 40  # of a whole number: it still fits a float
 
@@ -57,7 +57,7 @@ def check_regular(path: Path) -> int:
     return found.st_size
 
 
-def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
+def read_bytes(path: Path, most: int = _MOST_BYTES) -> bytes:
     """Read a regular file whole.
 
     Args:
@@ -79,7 +79,7 @@ def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
     return data
 
 
-def read_text(path: Path, most: int = MOST_BYTES) -> str:
+def read_text(path: Path, most: int = _MOST_BYTES) -> str:
     """Read a regular file as UTF-8; a mark of byte order at its start is no part of the text.
 
     Raises:
@@ -91,7 +91,7 @@ def read_text(path: Path, most: int = MOST_BYTES) -> str:
         raise FileError(path, f"not UTF-8 text (byte {error.start}); save it as UTF-8") from error
 
 
-def read_json(path: Path, most: int = MOST_BYTES) -> Any:
+def read_json(path: Path, most: int = _MOST_BYTES) -> Any:
     """Read a JSON file as the standard has it.
 
     Raises:

@@ -29,7 +29,7 @@ from results.statistics.intervals import replicate
 from results.statistics.seeds import SeedSpread, seed_spread
 
 # AUCs closer than this are called as good as equal, where no other margin is asked for.
-MARGIN = 0.01
+_MARGIN = 0.01
 
 
 class Compared(NamedTuple):
@@ -95,7 +95,7 @@ def compare_detectors(
     trainings: Sequence[str] | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
-    margin: float = MARGIN,
+    margin: float = _MARGIN,
 ) -> Comparison:
     """Compare the AUC of two detectors of a run in every cell.
 

@@ -11,7 +11,7 @@ from results.errors import ResultError
 from results.files import atomic_write, read_json
 from results.schema import ModelId
 
-FILE = "costs.json"
+COSTS_FILE = "costs.json"
 COST_SCHEMA: Final = 1
 _Name = Annotated[str, Field(min_length=1, max_length=300)]
 
@@ -78,7 +78,7 @@ def read_costs(run: str | Path) -> tuple[DeviceCosts, ...]:
     Raises:
         ResultError: The file is not of this form, or names a device twice.
     """
-    path = Path(run) / FILE
+    path = Path(run) / COSTS_FILE
     if not path.exists():
         return ()
     try:
@@ -105,4 +105,4 @@ def add_costs(run: str | Path, costs: DeviceCosts) -> None:
     whole = costs.model_copy(update={"detectors": {**held, **costs.detectors}})
     made = RunCosts(measured=tuple(sorted([*others, whole], key=lambda each: each.device)))
     text = json.dumps(made.model_dump(mode="json", by_alias=True), indent=2, sort_keys=True)
-    atomic_write(Path(run) / FILE, text + "\n")
+    atomic_write(Path(run) / COSTS_FILE, text + "\n")

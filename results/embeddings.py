@@ -13,7 +13,7 @@ from results.parquet import read_columns
 from results.store import write_parquet
 
 FOLDER = "embeddings"
-SCHEMA = pa.schema(
+EMBEDDING_SCHEMA = pa.schema(
     [("dataset", pa.string()), ("sample_id", pa.string()), ("features", pa.list_(pa.float32()))]
 )
 
@@ -36,7 +36,7 @@ def write_embeddings(
     if not np.isfinite(features).all():
         raise ResultError(f"{path}: a feature is not a finite number")
     table = samples[["dataset", "sample_id"]].assign(features=list(features))
-    write_parquet(path, table, SCHEMA, ["dataset", "sample_id"])
+    write_parquet(path, table, EMBEDDING_SCHEMA, ["dataset", "sample_id"])
 
 
 def read_embeddings(run: str | Path, model: str) -> tuple[pd.DataFrame, npt.NDArray[np.float32]]:
@@ -49,7 +49,7 @@ def read_embeddings(run: str | Path, model: str) -> tuple[pd.DataFrame, npt.NDAr
         ResultError: The file is not there, or not of this form.
     """
     path = own_file(Path(run) / FOLDER, model, ".parquet")
-    frame = read_columns(path, SCHEMA)
+    frame = read_columns(path, EMBEDDING_SCHEMA)
     lengths = {len(vector) for vector in frame["features"]}
     if len(lengths) != 1:
         raise ResultError(f"{path}: the vectors have the lengths {sorted(lengths)}, not one")

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from results.errors import ResultError
 from results.metrics.registry import METRICS
 
-FOLDER = Path(__file__).parent / "published" / "literature"
+_FOLDER = Path(__file__).parent / "published" / "literature"
 NAMES = "names.csv"
 # How the weights that were tested were chosen: by validation samples, as they were in the end, the
 # best for each test set, or not said. Only the first two say how a detector does on unseen images.
@@ -157,12 +157,12 @@ class Literature:
         return found
 
 
-def is_here(folder: str | Path = FOLDER) -> bool:
+def is_here(folder: str | Path = _FOLDER) -> bool:
     """Tell whether the published numbers are part of this installation."""
     return (Path(folder) / NAMES).is_file()
 
 
-def read_literature(folder: str | Path = FOLDER) -> Literature:
+def read_literature(folder: str | Path = _FOLDER) -> Literature:
     """Read every published number.
 
     Args:

@@ -9,8 +9,8 @@ from results.files import own_file
 from results.parquet import read_columns
 from results.store import write_parquet
 
-FOLDER = "overlays"
-SCHEMA = pa.schema(
+_FOLDER = "overlays"
+_SCHEMA = pa.schema(
     [
         ("dataset", pa.string()),
         ("sample_id", pa.string()),
@@ -24,21 +24,21 @@ SCHEMA = pa.schema(
 
 
 def write_overlays(run: str | Path, model: str, table: pd.DataFrame) -> None:
-    """Write a model's overlays: the columns of ``SCHEMA``."""
+    """Write a model's overlays: the columns of ``_SCHEMA``."""
     write_parquet(
-        own_file(Path(run) / FOLDER, model, ".parquet"), table, SCHEMA, ["dataset", "sample_id"]
+        own_file(Path(run) / _FOLDER, model, ".parquet"), table, _SCHEMA, ["dataset", "sample_id"]
     )
 
 
 def read_overlays(run: str | Path, model: str) -> pd.DataFrame:
-    """Read a model's overlays: the columns of ``SCHEMA``.
+    """Read a model's overlays: the columns of ``_SCHEMA``.
 
     Raises:
         ResultError: The file is not there, or not of this form.
     """
-    return read_columns(own_file(Path(run) / FOLDER, model, ".parquet"), SCHEMA)
+    return read_columns(own_file(Path(run) / _FOLDER, model, ".parquet"), _SCHEMA)
 
 
 def overlaid_models(run: str | Path) -> list[str]:
     """List the models whose overlays there are, sorted."""
-    return sorted(path.stem for path in (Path(run) / FOLDER).glob("*.parquet"))
+    return sorted(path.stem for path in (Path(run) / _FOLDER).glob("*.parquet"))

@@ -13,7 +13,7 @@ from results.files import check_regular
 MOST_COLUMNS = 1000
 # A table of this many bytes is read whatever its file has; above it, a file that decodes to so many
 # times its size is a bomb: scores take at most 60 times theirs, since logits do not compress.
-HARMLESS_BYTES, MOST_TIMES = 1 << 30, 500
+HARMLESS_BYTES, _MOST_TIMES = 1 << 30, 500
 _TEXTS = (
     pa.types.is_string,
     pa.types.is_large_string,
@@ -131,7 +131,7 @@ def refuse_bomb(path: str | Path, size: int, decoded: int) -> None:
         size: Its bytes.
         decoded: Bytes that it takes, or has taken so far, once it is read.
     """
-    if decoded > max(HARMLESS_BYTES, MOST_TIMES * size):
+    if decoded > max(HARMLESS_BYTES, _MOST_TIMES * size):
         raise ResultError(
             f"{path}: its {size} bytes would take {decoded >> 20} MiB in memory, which no honest "
             "table does: it is not read"

@@ -21,7 +21,7 @@ from results.store import records
 _RECORDS = "records"
 # So far two processors may compute one number apart: their matrix kernels add in another order. The
 # published runs, recomputed with AVX-512 instead of AVX2, differ by 1e-15 at most.
-ROUNDING = 1e-9
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +114,7 @@ def _record_faults(contents: RunContents, recomputed: Sequence[Record]) -> list[
 
 
 def _agree(one: Any, other: Any) -> bool:
-    """Tell whether two values are the same, numbers to within ``ROUNDING``."""
+    """Tell whether two values are the same, numbers to within ``_ROUNDING``."""
     if isinstance(one, BaseModel) and isinstance(other, BaseModel):
         return _agree(dict(one), dict(other))
     if isinstance(one, Mapping) and isinstance(other, Mapping):
@@ -122,7 +122,7 @@ def _agree(one: Any, other: Any) -> bool:
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(_agree, one, other))
     if isinstance(one, float) and isinstance(other, float):
-        return isclose(one, other, rel_tol=ROUNDING, abs_tol=ROUNDING)
+        return isclose(one, other, rel_tol=_ROUNDING, abs_tol=_ROUNDING)
     return type(one) is type(other) and bool(one == other)
 
 

@@ -16,7 +16,7 @@ from benchmark.data.images import image_tensor, read
 from benchmark.errors import BenchmarkError
 from detectors.catalog import detector_class
 from leaderboard.figures.embedding import neighbours_of_a_kind, project
-from results.embeddings import SCHEMA, embedded_models, read_embeddings, write_embeddings
+from results.embeddings import EMBEDDING_SCHEMA, embedded_models, read_embeddings, write_embeddings
 from results.errors import ResultError
 from results.store import read_samples, write_parquet
 from tests.small_data import SMALL, write_dataset, write_recipe
@@ -117,6 +117,6 @@ def test_embeddings_of_two_lengths_are_refused(tmp_path: Path) -> None:
     table = pd.DataFrame(
         {"dataset": "data", "sample_id": ["a", "b"], "features": [[1.0], [1.0, 2.0]]}
     )
-    write_parquet(tmp_path / "embeddings" / "m.parquet", table, SCHEMA, ["sample_id"])
+    write_parquet(tmp_path / "embeddings" / "m.parquet", table, EMBEDDING_SCHEMA, ["sample_id"])
     with pytest.raises(ResultError, match=r"the lengths \[1, 2\], not one"):
         read_embeddings(tmp_path, "m")

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from benchmark.cli.app import app
 from detectors import DetectorError, UntrainedDetectorError, exporting
 from detectors.cards import CARDS
-from detectors.exporting import TOLERANCE, export_model
+from detectors.exporting import EXPORT_TOLERANCE, export_model
 from tests.contract import NAMES, briefly_trained, build, easy_images, varied_logits
 from tests.small_data import Small
 
@@ -26,7 +26,7 @@ EVERY = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) f
 def test_an_exported_detector_gives_the_same_logits(name: str, tmp_path: Path) -> None:
     detector, images = briefly_trained(name), list(easy_images()[0][:7])
     largest = export_model(detector, tmp_path / "model.pt2")
-    assert largest <= TOLERANCE
+    assert largest <= EXPORT_TOLERANCE
     run = torch.export.load(tmp_path / "model.pt2").module()
     facts = json.loads((tmp_path / "model.json").read_text())
     assert facts["input"] == ["batch", *detector.transform.shape]
@@ -34,7 +34,7 @@ def test_an_exported_detector_gives_the_same_logits(name: str, tmp_path: Path) -
         inputs = torch.stack([detector.prepare(image) for image in images[:count]])
         with torch.no_grad():
             torch.testing.assert_close(
-                run(inputs), varied_logits(detector, images)[:count], atol=TOLERANCE, rtol=0
+                run(inputs), varied_logits(detector, images)[:count], atol=EXPORT_TOLERANCE, rtol=0
             )
     assert sorted(file.name for file in tmp_path.iterdir()) == ["model.json", "model.pt2"]
 
@@ -42,7 +42,7 @@ def test_an_exported_detector_gives_the_same_logits(name: str, tmp_path: Path) -
 @pytest.mark.parametrize("name", EVERY)
 def test_an_onnx_file_gives_the_same_logits(name: str, tmp_path: Path) -> None:
     detector, images = briefly_trained(name), list(easy_images()[0][:7])
-    assert export_model(detector, tmp_path / "model.onnx") <= TOLERANCE
+    assert export_model(detector, tmp_path / "model.onnx") <= EXPORT_TOLERANCE
     onnxruntime: Any = import_module("onnxruntime")
     session = onnxruntime.InferenceSession(
         str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"]
@@ -52,7 +52,7 @@ def test_an_onnx_file_gives_the_same_logits(name: str, tmp_path: Path) -> None:
         inputs = torch.stack([detector.prepare(image) for image in images[:count]])
         (found,) = session.run(None, {given.name: inputs.numpy()})
         wanted = varied_logits(detector, images)[:count]
-        torch.testing.assert_close(torch.from_numpy(found), wanted, atol=TOLERANCE, rtol=0)
+        torch.testing.assert_close(torch.from_numpy(found), wanted, atol=EXPORT_TOLERANCE, rtol=0)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["model.json", "model.onnx"]
 
 

@@ -14,7 +14,7 @@ from benchmark.data.facts import read_dataset_facts
 from benchmark.errors import BenchmarkError, ManifestError
 from benchmark.study.schema import load_study, study_of
 from benchmark.training.recipe import load_recipe
-from benchmark.training.store import FACTS, ModelStore
+from benchmark.training.store import MODEL_FACTS, ModelStore
 from detectors.errors import WeightsError
 from detectors.loading import read_json as read_config
 from detectors.pretrained import tensor_files
@@ -217,7 +217,7 @@ def test_a_name_of_any_language_names_a_file(tmp_path: Path) -> None:
 
 
 def test_a_store_has_no_model_outside_itself(tmp_path: Path) -> None:
-    (tmp_path / FACTS).write_text("{}")
+    (tmp_path / MODEL_FACTS).write_text("{}")
     (tmp_path / "store").mkdir()
     assert not ModelStore(tmp_path / "store").has("..")
 

@@ -29,6 +29,12 @@ FAMILIES = {
     "pack": "what is handed over in one piece: a dataset, a submission",
     "to_csv": "beside to_json and to_markdown: forms in which runs and tables are written",
 }
+# Likewise of constants and type aliases.
+SHARED_CONSTANTS = {
+    "ADAPTER": "what a module of adapters says of its dataset; the list finds it by this name",
+    "DETECTORS": "the cards of a group of detectors, by their classes; the catalog joins them",
+    "METRICS": "the metrics that a module defines; the registry finds them by this name",
+}
 # The perturbations of a suite keep the names of its paper.
 SUITES = "benchmark/perturbations/"
 # A command is called as what it carries out.
@@ -70,6 +76,35 @@ def doubles(root: Path) -> dict[str, list[str]]:
     }
 
 
+def constants(path: Path) -> Iterator[str]:
+    """Name the public constants and type aliases of a module; type variables are of no module."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        targets: list[ast.expr] = []
+        if isinstance(node, ast.Assign) and not is_variable(node.value):
+            targets = node.targets
+        elif isinstance(node, ast.AnnAssign):
+            targets = [node.target]
+        for target in targets:
+            parts = target.elts if isinstance(target, ast.Tuple) else [target]
+            yield from (n.id for n in parts if isinstance(n, ast.Name) and n.id[0] != "_")
+
+
+def is_variable(value: ast.expr) -> bool:
+    """Tell whether a value is a type variable."""
+    called = value.func if isinstance(value, ast.Call) else None
+    return isinstance(called, ast.Name) and called.id in {"TypeVar", "ParamSpec"}
+
+
+def double_constants(root: Path) -> dict[str, list[str]]:
+    """Give the public constants and type aliases that are defined in several modules."""
+    found = defaultdict[str, list[str]](list)
+    for package in PACKAGES:
+        for path in sorted((root / package).rglob("*.py")):
+            for name in dict.fromkeys(constants(path)):
+                found[name].append(path.relative_to(root).as_posix())
+    return {name: places for name, places in found.items() if len(places) > 1}
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_file_and_no_function_is_too_long_to_be_read(path: Path) -> None:
     assert too_long(path) == []
@@ -80,6 +115,24 @@ def test_a_public_name_stands_for_one_thing() -> None:
     new = {name: places for name, places in found.items() if name not in FAMILIES}
     assert not new, "name them apart, or make one private"
     assert found.keys() == FAMILIES.keys(), "what is no double any more is no family"
+
+
+def test_a_public_constant_or_type_alias_is_defined_once() -> None:
+    found = double_constants(ROOT)
+    new = {name: places for name, places in found.items() if name not in SHARED_CONSTANTS}
+    assert not new, "share it, name them apart, or make one private"
+    assert found.keys() == SHARED_CONSTANTS.keys(), "what is no double any more is no family"
+
+
+def test_a_double_constant_is_noticed_and_a_type_variable_is_none(tmp_path: Path) -> None:
+    for package, text in {
+        "results": 'T = TypeVar("T")\nFILE, _OWN = "a", 1\nRows: TypeAlias = list[str]\n',
+        "protocols": 'T = TypeVar("T")\nFILE = "b"\n_OWN = 2\nRows = list[int]\n',
+    }.items():
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "own.py").write_text(text, encoding="utf-8")
+    both = ["protocols/own.py", "results/own.py"]
+    assert double_constants(tmp_path) == {"FILE": both, "Rows": both}
 
 
 def test_what_is_too_long_or_double_is_noticed(tmp_path: Path) -> None:

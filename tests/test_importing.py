@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from benchmark.cli.app import app
 from benchmark.data.columns import OutsideScores, Stated, scores_of
-from benchmark.data.matching import AMBIGUOUS, UNKNOWN, Matcher, normalised
+from benchmark.data.matching import AMBIGUOUS, UNMATCHED, Matcher, normalised
 from benchmark.data.outside import read_outside
 from benchmark.errors import BenchmarkError
 from benchmark.study.importing import ImportedRun, ImportSettings, import_scores
@@ -265,7 +265,7 @@ def test_paths_are_matched_by_what_they_end_in() -> None:
     assert known.find("b/1.png") == known.find("1.png") == 2
     assert known.find("a/0.png") == AMBIGUOUS
     assert known.find("0.png") == AMBIGUOUS
-    assert known.find("11.png") == known.find("png") == known.find("") == UNKNOWN
+    assert known.find("11.png") == known.find("png") == known.find("") == UNMATCHED
     assert known.find("v.mp4#frame=3") == 3
     assert normalised("cafe\u0301/x") == "café/x"
 

@@ -12,7 +12,7 @@ from benchmark.data.originals import picture_roots
 from benchmark.errors import BenchmarkError
 from benchmark.study.binding import Data, bind
 from benchmark.study.resolved import encoding_of
-from leaderboard.figures.hardest import Errors, Pixels, contact_sheet, find_cell, hardest
+from leaderboard.figures.hardest import ErrorPixels, Errors, contact_sheet, find_cell, hardest
 from results.faults import checked_contents
 from results.files import atomic_write, csv_table, refuse_existing
 from results.run import RunContents
@@ -72,7 +72,7 @@ def inspect(
     entry, found = find_cell(contents, cell, detector, seed)
     errors = hardest(contents, entry, found, most)
     unseen = None if data is not None else "without --data"
-    images: list[Pixels | str] = []
+    images: list[ErrorPixels | str] = []
     if data is not None:
         images = _images(contents, errors, data)
         missing = [image for image in images if isinstance(image, str)]
@@ -87,7 +87,7 @@ def inspect(
     return Inspected(errors, tuple(files), unseen)
 
 
-def _images(contents: RunContents, errors: Errors, data: Data) -> list[Pixels | str]:
+def _images(contents: RunContents, errors: Errors, data: Data) -> list[ErrorPixels | str]:
     """Give the image of each error, or why there is none."""
     # They load torch, which a table of errors does without.
 

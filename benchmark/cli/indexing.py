@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 10
 
-Name = Annotated[
+_Name = Annotated[
     str, typer.Argument(help="How it lies there: see data adapters.", metavar="[NAME]")
 ]
 Folder = Annotated[Path | None, typer.Argument(help="The folder.", metavar="FOLDER")]
@@ -92,7 +92,7 @@ VideosOption = Annotated[
 
 @reports_errors
 def data_index(
-    name: Name,
+    name: _Name,
     folder: Folder = None,
     out: IndexOutOption = None,
     label: LabelOption = None,

@@ -15,7 +15,7 @@ from benchmark.errors import BenchmarkError
 from benchmark.progress import ModelWork, Progress
 from benchmark.timing import PhaseTimes
 
-SCHEMA = 1
+_SCHEMA = 1
 # Between two lines on a job under way: a day of training is 10,000 lines.
 _EVERY_SECONDS = 10.0
 
@@ -47,7 +47,7 @@ class JsonLog(Progress):
 
     def __enter__(self) -> Self:
         """Say that a command begins."""
-        self._write("start", schema=SCHEMA)
+        self._write("start", schema=_SCHEMA)
         return self
 
     def __exit__(

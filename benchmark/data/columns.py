@@ -16,9 +16,9 @@ from benchmark.errors import BenchmarkError
 from protocols.text import printable
 from results.store import MOST_LOGIT
 
-Kind = Literal["logit", "probability"]
+_Kind = Literal["logit", "probability"]
 Positive = Literal["fake", "real", "prove"]
-Floats = npt.NDArray[np.float64]
+_Floats = npt.NDArray[np.float64]
 
 _IDS = (
     "sample_id", "path", "file", "files", "filename", "file_name", "filepath", "file_path", "image",
@@ -55,7 +55,7 @@ class Stated:
     score: str | None = None
     fake: str | None = None
     real: str | None = None
-    kind: Kind | None = None
+    kind: _Kind | None = None
     positive: Positive | None = None
 
 
@@ -79,7 +79,7 @@ class OutsideScores(NamedTuple):
     ids: list[str]
     roles: list[str]
     conditions: list[str]
-    logits: Floats
+    logits: _Floats
     status: list[str]
     positive: Positive
     kind: str
@@ -171,7 +171,7 @@ def _with_frames(ids: list[str], frames: list[str]) -> list[str]:
 
 def _raw(
     named: _Named, stated: Stated, source: str
-) -> tuple[tuple[list[str], list[str] | None], Kind, Positive, str]:
+) -> tuple[tuple[list[str], list[str] | None], _Kind, Positive, str]:
     """Find the scores: one column, or one of fakes and one of reals; their kind; which way up."""
     if source == "GenD":
         return _gend(named)
@@ -207,7 +207,7 @@ def _raw(
     return (column, None), _kind(named, stated, name), positive, said if of else "the user"
 
 
-def _gend(named: _Named) -> tuple[tuple[list[str], list[str] | None], Kind, Positive, str]:
+def _gend(named: _Named) -> tuple[tuple[list[str], list[str] | None], _Kind, Positive, str]:
     """Take GenD's classes: 0 is real, all others are fakes of some kind."""
     real = named.column("prob_class_0")
     fake = [repr(1 - float(value)) if value else "" for value in real]
@@ -216,7 +216,7 @@ def _gend(named: _Named) -> tuple[tuple[list[str], list[str] | None], Kind, Posi
     return (fake, real), "probability", "fake", "GenD"
 
 
-def _kind(named: _Named, stated: Stated, name: str) -> Kind:
+def _kind(named: _Named, stated: Stated, name: str) -> _Kind:
     """Tell logits from probabilities: as stated, else as the column's name says."""
     if stated.kind is not None:
         return stated.kind
@@ -232,11 +232,11 @@ def _kind(named: _Named, stated: Stated, name: str) -> Kind:
 
 def _logits(
     raw: tuple[list[str], list[str] | None],
-    kind: Kind,
+    kind: _Kind,
     status: list[str],
     named: _Named,
     first_row: int,
-) -> tuple[Floats, list[str], int]:
+) -> tuple[_Floats, list[str], int]:
     """Turn scores to logits; an empty one, or one of a row that says it failed, is none."""
     first, second = raw
     empty = [not value or bool(why) for value, why in zip(first, status, strict=True)]
@@ -263,7 +263,7 @@ def _logits(
     return np.where(given, found, np.nan), told, clipped
 
 
-def _numbers(texts: list[str], given: npt.NDArray[np.bool_], path: Path, first_row: int) -> Floats:
+def _numbers(texts: list[str], given: npt.NDArray[np.bool_], path: Path, first_row: int) -> _Floats:
     """Read the numbers of the rows that have one."""
     values = np.full(len(texts), np.nan)
     for row in np.flatnonzero(given).tolist():
@@ -285,7 +285,7 @@ def _numbers(texts: list[str], given: npt.NDArray[np.bool_], path: Path, first_r
 
 
 def _refuse(
-    wrong: npt.NDArray[np.bool_], values: Floats, what: str, named: _Named, first_row: int
+    wrong: npt.NDArray[np.bool_], values: _Floats, what: str, named: _Named, first_row: int
 ) -> None:
     """Raise BenchmarkError where a row is wrong."""
     if wrong.any():

@@ -13,7 +13,7 @@ from benchmark.data.content import check_content
 from benchmark.data.crops import POLICIES, Crop, CroppedPicture, CropSettings, LeftOut
 from benchmark.data.cutting import Cut, apply_cut, share_outside
 from benchmark.data.faces import Face, FaceBox, FaceDetector, find_faces
-from benchmark.data.faces.people import Mask, People, covered
+from benchmark.data.faces.people import People, PersonMask, covered
 from benchmark.data.faces.recipes import CropRecipe, load_crop_recipe
 from benchmark.data.images import (
     FRAME,
@@ -169,7 +169,7 @@ class Cropper:
             return self._left_out(sample_id, "no_face", NO_FACE, 0)
         return _Picture(place, pixels, seen, sha256, mask is not None)
 
-    def _mask(self, place: int, files: "_Files", size: tuple[int, int]) -> Mask | None:
+    def _mask(self, place: int, files: "_Files", size: tuple[int, int]) -> PersonMask | None:
         """Read where a picture was changed; None: nothing says so."""
         import cv2
 

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 AMBIGUOUS = -2
-UNKNOWN = -1
+UNMATCHED = -1
 _DRIVE = re.compile(r"^[A-Za-z]:")
 _BOX = re.compile(r"&?xywh=[0-9,]+")
 
@@ -25,14 +25,14 @@ class Matcher:
         self._backwards: list[tuple[str, int]] | None = None
 
     def find(self, name: str) -> int:
-        """Give the place of a name, ``UNKNOWN`` or ``AMBIGUOUS``.
+        """Give the place of a name, ``UNMATCHED`` or ``AMBIGUOUS``.
 
         It is the name itself, else the known one that the path ends in, else the only known one
         that ends in the path.
         """
         wanted = normalised(name)
         if not wanted:
-            return UNKNOWN
+            return UNMATCHED
         parts = wanted.split("/")
         for start in range(len(parts)):
             found = self._known.get("/".join(parts[start:]))
@@ -45,7 +45,7 @@ class Matcher:
         if self._backwards is None:  # only a file that needs it pays for it
             self._backwards = sorted((f"{name[::-1]}/", at) for name, at in self._known.items())
         start = f"{wanted[::-1]}/"
-        first = bisect_left(self._backwards, (start, UNKNOWN))
+        first = bisect_left(self._backwards, (start, UNMATCHED))
         found = set()
         for name, at in self._backwards[first:]:
             if not name.startswith(start):
@@ -53,7 +53,7 @@ class Matcher:
             found.add(at)
             if len(found) > 1:
                 return AMBIGUOUS
-        return found.pop() if found else UNKNOWN
+        return found.pop() if found else UNMATCHED
 
 
 def normalised(name: str) -> str:

@@ -21,7 +21,7 @@ from results.errors import ResultError
 from results.files import file_hash
 from results.parquet import MOST_COLUMNS, read_table
 
-SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl", ".npz", ".pickle")
+_SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl", ".npz", ".pickle")
 # What DeepfakeBench's evaluation writes for each test set.
 _METRICS, _FILES = "metric_dict_best.pickle", "data_dict_test.pickle"
 
@@ -60,7 +60,7 @@ def read_outside(path: Path) -> OutsideTable:
     }
     if path.suffix.lower() not in readers:
         raise BenchmarkError(
-            f"{path}: scores are read from {', '.join(SUFFIXES[:-1])} files, and from the folder "
+            f"{path}: scores are read from {', '.join(_SUFFIXES[:-1])} files, and from the folder "
             f"of a test set with DeepfakeBench's {_METRICS} and {_FILES}; not from '{path.suffix}'"
         )
     try:

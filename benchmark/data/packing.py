@@ -19,6 +19,7 @@ from benchmark.data.content import check_content
 from benchmark.data.extracting import begin_folder
 from benchmark.data.facts import DatasetFacts, write_facts
 from benchmark.data.images import FRAME, check_file, file_of, locate, read_image_bytes
+from benchmark.data.layouts.masks import MASK
 from benchmark.data.loader import default_workers, load
 from benchmark.data.manifest import Manifest, write_manifest
 from benchmark.data.packs import INDEX, INDEX_SCHEMA, MANIFEST, SEAL, PackSeal, SealedShard
@@ -27,7 +28,6 @@ from results.files import atomic_write, file_hash, json_text
 from results.parquet import read_table
 
 SHARD_BYTES = 512 << 20
-MASK = "mask"
 _NOTE = ".packing"  # what the shards that lie there are of, while some lack
 _PARTS = ".parts"  # where the images of each finished shard lie
 _GROUP_BYTES, _GROUP_ROWS = 32 << 20, 512

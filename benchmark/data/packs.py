@@ -26,7 +26,7 @@ from results.parquet import read_table
 SEAL = "forgerybench-pack.json"
 INDEX = "index.parquet"
 MANIFEST = "manifest.parquet"
-SHARD = re.compile(r"data/(train|val|test)-\d{5}-of-\d{5}\.parquet")
+_SHARD = re.compile(r"data/(train|val|test)-\d{5}-of-\d{5}\.parquet")
 INDEX_SCHEMA = pa.schema(
     {"path": pa.string(), "shard": pa.string(), "offset": pa.int64(), "bytes": pa.int64()}
 )
@@ -149,7 +149,7 @@ def read_seal(folder: Path) -> PackSeal:
             f"{error}; it makes its folder a pack: rename it if it is not"
         ) from error
     for name in seal.shards:
-        if not SHARD.fullmatch(name):
+        if not _SHARD.fullmatch(name):
             raise ManifestError(
                 f"{path}: '{printable(name)}' is no shard's name, such as "
                 "data/test-00000-of-00001.parquet"

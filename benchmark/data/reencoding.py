@@ -19,7 +19,7 @@ from benchmark.errors import BenchmarkError
 from protocols.samples import fingerprint
 from results.files import atomic_write, json_text, read_json
 
-PASSPORT = "reencoded.json"
+_PASSPORT = "reencoded.json"
 _RESAMPLING = Image.Resampling.LANCZOS
 
 
@@ -71,7 +71,7 @@ def reencode(
         from_columns({str(c): table[c].tolist() for c in table.columns}, draft / "manifest.csv")
         table.to_csv(draft / "manifest.csv", index=False, lineterminator="\n")
         write_facts(draft / "manifest.csv", manifest.facts.of_copy())
-        atomic_write(draft / PASSPORT, json_text(passport, PASSPORT))
+        atomic_write(draft / _PASSPORT, json_text(passport, _PASSPORT))
         draft.chmod(0o755)
         draft.replace(out)
     finally:
@@ -93,9 +93,9 @@ def _passport(manifest: Manifest, side: int, quality: int) -> dict[str, object]:
 
 def _refuse_other(out: Path, passport: dict[str, object]) -> None:
     """Raise BenchmarkError unless a folder holds the copy that is asked for."""
-    if not (out / PASSPORT).is_file():
+    if not (out / _PASSPORT).is_file():
         raise BenchmarkError(f"{out}: holds something else; choose another folder or remove it")
-    found = read_json(out / PASSPORT)
+    found = read_json(out / _PASSPORT)
     # The copy may be used where another version of the encoder is installed.
     differing = [key for key in passport if key != "pillow" and found.get(key) != passport[key]]
     if differing:

@@ -16,6 +16,7 @@ from benchmark.data.cutting import apply_cut
 from benchmark.data.encoding import Encoding
 from benchmark.data.images import (
     OpenFile,
+    Pixels,
     cut,
     frames_of,
     image_tensor,
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 BUDGET_BYTES = 2 << 30
 _PIXELS = "pixels"
 
-Pixels = npt.NDArray[np.uint8]
 Opener = Callable[[Path], AbstractContextManager["Frames"]]
 T = TypeVar("T")
 

@@ -33,7 +33,7 @@ _BEGINNINGS = {
     b"II*\x00": ".tif",
     b"MM\x00*": ".tif",
 }
-Row = Mapping[str, Any]
+_Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def _write(out: Path, number: int, value: Any) -> str:
     return name
 
 
-def _of_parquet(source: Path, image: str) -> Iterator[tuple[str, Row]]:
+def _of_parquet(source: Path, image: str) -> Iterator[tuple[str, _Row]]:
     """Give the rows of Parquet files, each with where it stands."""
     files = sorted(source.rglob("*.parquet")) if source.is_dir() else [source]
     if not files:
@@ -189,7 +189,7 @@ def _check(path: Path, file: pq.ParquetFile, image: str) -> None:
         raise BenchmarkError(f"{path}: a row group of {_group_bytes(file)} bytes is not read")
 
 
-def _of_hub(name: str, split: str, image: str) -> Iterator[tuple[str, Row]]:
+def _of_hub(name: str, split: str, image: str) -> Iterator[tuple[str, _Row]]:
     """Stream a dataset of the Hub, or a folder that ``datasets`` reads; nothing of it is run."""
     is_folder = Path(name).is_dir()
     place, at, revision = (name, "", "") if is_folder else name.partition("@")

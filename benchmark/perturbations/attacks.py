@@ -21,7 +21,7 @@ from detectors.base import Detector
 from protocols import Condition, UnknownNameError, perturbations
 from protocols.conditions import ATTACKS, values_of
 
-Pixels = NDArray[np.float32]
+_Pixels = NDArray[np.float32]
 
 
 def attacked(
@@ -87,10 +87,10 @@ class _Classifier(nn.Module):
 def _attack(
     condition: Condition,
     model: _Classifier,
-    pixels: Pixels,
-    targets: Pixels,
+    pixels: _Pixels,
+    targets: _Pixels,
     randoms: Sequence[np.random.Generator],
-) -> Pixels:
+) -> _Pixels:
     """Move (B, 3, h, w) pixels in [0, 1] away from their (B, 2) labels."""
     try:
         from art.attacks.evasion import (
@@ -116,12 +116,12 @@ def _attack(
     options: dict[str, Any] = {"eps": bound / 255, "batch_size": len(pixels)}
     kind = condition.perturbation.removeprefix(ATTACKS)
     if kind == "fgsm":
-        return cast(Pixels, FastGradientMethod(classifier, **options).generate(pixels, targets))
+        return cast(_Pixels, FastGradientMethod(classifier, **options).generate(pixels, targets))
     options |= {"max_iter": int(steps[0]), "verbose": False}
     if kind == "pgd":
         options |= {"eps_step": bound / 255 / 4, "num_random_init": 0}
         attack = ProjectedGradientDescentPyTorch(classifier, **options)
-        return cast(Pixels, attack.generate(pixels, targets))
+        return cast(_Pixels, attack.generate(pixels, targets))
     # Its steps depend on the whole batch, and its start on NumPy's global state: one at a time.
     options |= {"eps_step": bound / 255 * 2, "nb_random_init": 1, "batch_size": 1}
     options["loss_type"] = "cross_entropy"
@@ -130,7 +130,7 @@ def _attack(
         attack = AutoProjectedGradientDescent(classifier, **options)
         with _global_seed(int(random.integers(2**32))):
             parts.append(attack.generate(pixels[[place]], targets[[place]]))
-    return cast(Pixels, np.concatenate(parts))
+    return cast(_Pixels, np.concatenate(parts))
 
 
 def _by_size(images: Sequence[Image]) -> list[list[int]]:

@@ -21,7 +21,7 @@ _LUMA = np.array([0.299, 0.587, 0.114])
 RGB_TO_YCBCR = np.stack(
     [_LUMA, 0.564 * (np.array([0, 0, 1]) - _LUMA), 0.713 * (np.array([1, 0, 0]) - _LUMA)]
 )
-BLOCK, GREY = 8, 128
+_BLOCK, _GREY = 8, 128
 
 
 def saturation(image: Image, _: np.random.Generator, share: float) -> Image:
@@ -52,7 +52,7 @@ def block_wise(image: Image, random: np.random.Generator, count: float) -> Image
     """
     perturbed = image.copy()
     for left, top in block_places(image.shape[0], image.shape[1], random, int(count)):
-        perturbed[top : top + BLOCK, left : left + BLOCK] = GREY
+        perturbed[top : top + _BLOCK, left : left + _BLOCK] = _GREY
     return perturbed
 
 
@@ -61,7 +61,7 @@ def block_places(
 ) -> NDArray[np.int64]:
     """Draw the left and upper ends of the blocks: (n, 2) int64."""
     n = max(1, min(height, width) // 256) * count
-    ends = [max(1, width - BLOCK), max(1, height - BLOCK)]
+    ends = [max(1, width - _BLOCK), max(1, height - _BLOCK)]
     return random.integers(0, ends, size=(n, 2))
 
 

@@ -16,7 +16,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from benchmark.perturbations.codecs import through_jpeg
 from benchmark.perturbations.pixels import (
-    Floats,
+    FloatImage,
     Image,
     looked_up,
     normal,
@@ -171,8 +171,8 @@ def elastic(
 
 
 def plasma(
-    side: int, decay: float, uniform: Callable[[float, float, tuple[int, ...]], Floats]
-) -> Floats:
+    side: int, decay: float, uniform: Callable[[float, float, tuple[int, ...]], FloatImage]
+) -> FloatImage:
     """Draw a fractal cloud by the diamond-square algorithm, without seams.
 
     Args:
@@ -186,7 +186,7 @@ def plasma(
     heights = np.zeros((side, side))
     step, spread = side, 100.0
 
-    def filled(total: Floats) -> Floats:
+    def filled(total: FloatImage) -> FloatImage:
         # As published, the spread counts twice: as a factor and as the bounds.
         return total / 4 + spread * uniform(-spread, spread, total.shape)
 
@@ -206,7 +206,7 @@ def plasma(
     return cloud
 
 
-def _in_hsv(image: Image, channel: int, change: Callable[[Floats], Floats]) -> Image:
+def _in_hsv(image: Image, channel: int, change: Callable[[FloatImage], FloatImage]) -> Image:
     """Change S (1) or V (2) of HSV in [0, 1], clipped."""
     unit = image.astype(np.float32) / 255
     hsv = np.array(cv2.cvtColor(unit, cv2.COLOR_RGB2HSV), dtype=np.float32)
@@ -215,13 +215,13 @@ def _in_hsv(image: Image, channel: int, change: Callable[[Floats], Floats]) -> I
     return truncated(np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)) * 255 + 1e-3)
 
 
-def _smooth(field: Floats, sigma: float) -> Floats:
+def _smooth(field: FloatImage, sigma: float) -> FloatImage:
     """Blur a field with a Gaussian cut at 3 sigma, mirrored at the border."""
     smooth: NDArray[np.float64] = gaussian_filter(field, sigma, mode="reflect", truncate=3)
     return smooth
 
 
-def _enlarged(unit: Floats, factor: float) -> Floats:
+def _enlarged(unit: FloatImage, factor: float) -> FloatImage:
     """Enlarge the middle of (h, w, 3) so that it fills the image; bilinear."""
     for axis, length in enumerate(unit.shape[:2]):
         kept = math.ceil(length / factor)

@@ -10,7 +10,7 @@ from PIL import Image as Pillow
 from scipy.special import ndtri
 
 Image = NDArray[np.uint8]
-Floats = NDArray[np.floating[Any]]
+FloatImage = NDArray[np.floating[Any]]
 
 # A normal number is looked up by 16 random bits, which is several times as fast as computing one.
 _BITS = 16
@@ -40,17 +40,17 @@ def normal(random: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.fl
     return normal_table().take(bits, mode="clip").reshape(shape)
 
 
-def truncated(pixels: Floats) -> Image:
+def truncated(pixels: FloatImage) -> Image:
     """Clip to [0, 255] and cut to whole numbers."""
     return np.clip(pixels, 0, 255).astype(np.uint8)
 
 
-def rounded(pixels: Floats) -> Image:
+def rounded(pixels: FloatImage) -> Image:
     """Clip to [0, 255] and round."""
     return np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)
 
 
-def looked_up(image: Image, table: Floats) -> Image:
+def looked_up(image: Image, table: FloatImage) -> Image:
     """Replace each of the 256 values by ``table``'s, clipped and truncated."""
     return np.asarray(cv2.LUT(image, truncated(table)), dtype=np.uint8)
 

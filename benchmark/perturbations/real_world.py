@@ -10,7 +10,7 @@ from PIL import ImageFilter
 
 from benchmark.perturbations.codecs import through_jpeg, through_video, through_webp
 from benchmark.perturbations.pixels import (
-    Floats,
+    FloatImage,
     Image,
     looked_up,
     normal,
@@ -86,7 +86,7 @@ def gamma(image: Image, random: np.random.Generator, exponent: float) -> Image:
     return looked_up(image, gamma_table(random, exponent))
 
 
-def gamma_table(random: np.random.Generator, exponent: float) -> Floats:
+def gamma_table(random: np.random.Generator, exponent: float) -> FloatImage:
     """Give what ``gamma`` makes of each value: (256,)."""
     power = exponent if random.random() < 0.5 else 1 / exponent
     return 255 * (np.arange(256) / 255) ** power + 0.5
@@ -112,12 +112,12 @@ def _back(small: Image, image: Image) -> Image:
     return resized(small, (image.shape[1], image.shape[0]), _BICUBIC)
 
 
-def _to_linear(values: Floats) -> Floats:
+def _to_linear(values: FloatImage) -> FloatImage:
     """Undo sRGB's curve (IEC 61966-2-1) on [0, 1]."""
     return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
 
 
-def _to_srgb(light: Floats) -> Floats:
+def _to_srgb(light: FloatImage) -> FloatImage:
     """Apply sRGB's curve to linear light in [0, 1]."""
     curve = 1.055 * np.maximum(light, 0.0031308) ** (1 / 2.4) - 0.055
     return np.where(light <= 0.0031308, 12.92 * light, curve)

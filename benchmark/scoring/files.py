@@ -19,7 +19,7 @@ from benchmark.data.tree import IMAGE_SUFFIXES
 from benchmark.environment import resolve_device
 from benchmark.errors import BenchmarkError, ImageError
 from benchmark.scoring.ready import Form, scoring_form
-from benchmark.training.store import FACTS, ModelStore, check_trained, default_store
+from benchmark.training.store import MODEL_FACTS, ModelStore, check_trained, default_store
 from detectors.base import Detector, Known
 from detectors.catalog import check_stated, detector_class, load_detector
 from results.files import atomic_write, csv_text
@@ -142,7 +142,7 @@ def trained_detector(model: str, store: ModelStore, allowed: Collection[str]) ->
         raise BenchmarkError("'' names no model: give the id of one, a folder or a Hub name")
     store.check_named(model)
     folder = store.root / model if store.has(model) else Path(model)
-    facts = folder / FACTS
+    facts = folder / MODEL_FACTS
     if not facts.is_file():
         return load_detector(model)
     known = read_facts(facts, ModelFacts)

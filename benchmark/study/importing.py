@@ -20,16 +20,18 @@ from benchmark.data.manifest import Manifest
 from benchmark.data.outside import read_outside, written_hash
 from benchmark.errors import BenchmarkError
 from benchmark.study.binding import Data, bind
-from benchmark.study.matched import By, Floats, MatchedRows, Positions, matched_rows, spread, turned
+from benchmark.study.matched import By, MatchedRows, matched_rows, spread, turned
 from benchmark.study.samples import MISSING_HASH, dataset_facts, stated_samples
 from benchmark.study.sharing import locked
 from leaderboard.report import report
 from protocols import ELSEWHERE, Protocol, expand, load_protocol
+from protocols.pool import Positions
 from protocols.samples import COLUMNS
 from protocols.text import printable
 from results.faults import checked_contents
 from results.files import atomic_write, csv_table, file_hash, own_file
 from results.hashing import content_hash
+from results.metrics.checking import Floats
 from results.metrics.registry import check_metrics
 from results.run import protocols_of
 from results.schema import Entry, Imported, ModelFacts, RunFacts

@@ -9,16 +9,16 @@ import numpy.typing as npt
 import pandas as pd
 
 from benchmark.data.columns import OutsideScores
-from benchmark.data.matching import AMBIGUOUS, UNKNOWN, Matcher
+from benchmark.data.matching import AMBIGUOUS, UNMATCHED, Matcher
 from benchmark.errors import BenchmarkError
 from protocols import CLEAN
 from protocols.conditions import Condition
+from protocols.pool import Positions
 from protocols.text import printable
+from results.metrics.checking import Floats
 from results.metrics.functions import auc
 
 By = Literal["sample", "group"]
-Floats = npt.NDArray[np.float64]
-Positions = npt.NDArray[np.int64]
 _PROVEN = 4.0  # standard errors that an AUC must be off chance to show which way up scores are
 
 
@@ -59,12 +59,12 @@ def matched_rows(
     names = {condition.label: condition.key for condition in conditions}
     keys = {"": CLEAN.key, **names, **{c.key: c.key for c in conditions}}
     places = _Places(samples, "sample_id" if by == "sample" else "group")
-    at = np.full(len(given.ids), UNKNOWN, dtype=np.int64)
+    at = np.full(len(given.ids), UNMATCHED, dtype=np.int64)
     why = []
     for row, name in enumerate(given.ids):
         at[row], reason = places.find(name, given.roles[row])
         if given.conditions[row] not in keys:
-            at[row], reason = UNKNOWN, f"the run has no condition '{given.conditions[row]}'"
+            at[row], reason = UNMATCHED, f"the run has no condition '{given.conditions[row]}'"
         why.append(reason)
     if not (at >= 0).any():
         raise BenchmarkError(
@@ -101,7 +101,7 @@ class _Places:
         found = matcher.find(name)
         if found == AMBIGUOUS:
             return found, f"several {self._column}s of the data may be meant"
-        if found == UNKNOWN:
+        if found == UNMATCHED:
             return found, "not in the data" if len(rows) else f"there is no dataset '{role}'"
         return int(rows[found]), ""
 

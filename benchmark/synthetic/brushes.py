@@ -8,7 +8,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from benchmark.synthetic.camera import OVERSAMPLING, SENSOR, Floats
+from benchmark.synthetic.camera import OVERSAMPLING, SENSOR, Canvas
 
 SIZE = int(SENSOR * OVERSAMPLING)
 _TEXTURE = 512
@@ -17,12 +17,12 @@ _TEXTURE = 512
 class Frame(NamedTuple):
     """Face coordinates of every pixel: on the image plane (u, v) and on the turned face (a, b)."""
 
-    u: Floats
-    v: Floats
-    a: Floats
-    b: Floats
-    egg: Floats  # 1 on the outline of the head, 0 in its middle
-    depth: Floats
+    u: Canvas
+    v: Canvas
+    a: Canvas
+    b: Canvas
+    egg: Canvas  # 1 on the outline of the head, 0 in its middle
+    depth: Canvas
     pixels: float  # a face unit, in pixels
 
     def window(self, centre: tuple[float, float], reach: float) -> tuple[slice, slice]:
@@ -41,38 +41,38 @@ class Frame(NamedTuple):
 
 
 @lru_cache(maxsize=1)
-def pixel_grid() -> tuple[Floats, Floats]:
+def pixel_grid() -> tuple[Canvas, Canvas]:
     """The (SIZE, SIZE) columns x and rows y of the pixels."""
     y, x = np.mgrid[:SIZE, :SIZE].astype(np.float32)
     return x, y
 
 
-def mix(image: Floats, colour: Floats, mask: Floats) -> None:
+def mix(image: Canvas, colour: Canvas, mask: Canvas) -> None:
     """Lay a colour, (3,) or an image, over an image in place."""
     for channel in range(3):
         plane = image[..., channel]
         plane += mask * (colour[..., channel] - plane)
 
 
-def edge(distance: Floats, pixels: float) -> Floats:
+def edge(distance: Canvas, pixels: float) -> Canvas:
     """1 where the distance (face units) is negative, 0 where positive, soft over two pixels."""
     return np.asarray(np.clip(0.5 - distance * np.float32(pixels / 2), 0, 1), np.float32)
 
 
-def blob(x: Floats, y: Floats, at: tuple[float, float], size: tuple[float, float]) -> Floats:
+def blob(x: Canvas, y: Canvas, at: tuple[float, float], size: tuple[float, float]) -> Canvas:
     """A Gaussian bump of height 1 at a point; ``size`` holds its deviations."""
     dx = (x - np.float32(at[0])) * np.float32(1 / size[0])
     dy = (y - np.float32(at[1])) * np.float32(1 / size[1])
     return np.asarray(np.exp(-0.5 * (dx * dx + dy * dy)), np.float32)
 
 
-def linear(values: tuple[float, float, float], factor: float = 1.0) -> Floats:
+def linear(values: tuple[float, float, float], factor: float = 1.0) -> Canvas:
     """A (3,) linear RGB colour, made brighter or darker."""
     return np.array(values, np.float32) * np.float32(factor)
 
 
 @lru_cache(maxsize=8)
-def smooth_noise(seed: int, cell: int) -> Floats:
+def smooth_noise(seed: int, cell: int) -> Canvas:
     """Smooth noise with features of ``cell`` pixels, mean 0 and deviation 1."""
     count = SIZE // cell + 4
     coarse = np.random.default_rng([seed, cell]).standard_normal((count, count), np.float32)
@@ -83,7 +83,7 @@ def smooth_noise(seed: int, cell: int) -> Floats:
     return np.asarray(fine / fine.std(), np.float32)
 
 
-def strands(along: Floats, across: Floats, seed: int) -> Floats:
+def strands(along: Canvas, across: Canvas, seed: int) -> Canvas:
     """Hair: noise drawn out along one coordinate; both coordinates in texture cells."""
     rng = np.random.default_rng([seed, 7])
     texture = rng.standard_normal((24, _TEXTURE), np.float32)

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+Canvas = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
 SENSOR = 136
@@ -36,7 +36,7 @@ class Photo(NamedTuple):
     """
 
     pixels: Bytes
-    points: Floats
+    points: Canvas
     encode: Callable[[Bytes], bytes]
 
 
@@ -93,7 +93,7 @@ CAMERAS = (
 )
 
 
-def photograph(scene: Floats, camera: Camera, rng: np.random.Generator) -> Bytes:
+def photograph(scene: Canvas, camera: Camera, rng: np.random.Generator) -> Bytes:
     """Take a photograph.
 
     Args:
@@ -124,14 +124,14 @@ def photograph(scene: Floats, camera: Camera, rng: np.random.Generator) -> Bytes
     return decode_jpeg(encode(to_bytes(image), first, camera.sampling))
 
 
-def _mosaic(light: Floats) -> Floats:
+def _mosaic(light: Canvas) -> Canvas:
     raw = light[:, :, 1].copy()
     raw[0::2, 0::2] = light[0::2, 0::2, 0]
     raw[1::2, 1::2] = light[1::2, 1::2, 2]
     return raw
 
 
-def _demosaic(raw: Floats, edge_aware: bool) -> Floats:
+def _demosaic(raw: Canvas, edge_aware: bool) -> Canvas:
     red = np.zeros_like(raw)
     red[0::2, 0::2] = 1
     blue = np.zeros_like(raw)
@@ -151,7 +151,7 @@ def _demosaic(raw: Floats, edge_aware: bool) -> Floats:
     )
 
 
-def _green_along_edges(raw: Floats, missing: Floats) -> Floats:
+def _green_along_edges(raw: Canvas, missing: Canvas) -> Canvas:
     """Fill green from the direction in which the mosaic changes least."""
     row = np.array([[0.5, 0, 0.5]], np.float32)
     bend = np.array([[-0.25, 0, 0.5, 0, -0.25]], np.float32)
@@ -165,7 +165,7 @@ def _green_along_edges(raw: Floats, missing: Floats) -> Floats:
     return np.asarray(np.where(missing > 0, share * across + (1 - share) * down, raw), np.float32)
 
 
-def _tone(linear: Floats, contrast: float) -> Floats:
+def _tone(linear: Canvas, contrast: float) -> Canvas:
     """The sRGB curve, then a mild S-curve."""
     linear = np.clip(linear, 0, 1)
     bright = 1.055 * np.power(np.maximum(linear, 0.0031308), np.float32(1 / 2.4)) - 0.055
@@ -174,7 +174,7 @@ def _tone(linear: Floats, contrast: float) -> Floats:
     return np.asarray(coded, np.float32)
 
 
-def to_bytes(image: Floats) -> Bytes:
+def to_bytes(image: Canvas) -> Bytes:
     """Round an image in [0, 1] to 8 bits, clipping what lies outside."""
     return np.asarray(np.rint(np.clip(image, 0, 1) * 255), np.uint8)
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.synthetic import makers
-from benchmark.synthetic.camera import Bytes, Floats, Photo, to_bytes
+from benchmark.synthetic.camera import Bytes, Canvas, Photo, to_bytes
 from benchmark.synthetic.makers import Grain, Maker
 
 EDGE = 128
@@ -206,7 +206,7 @@ def manipulate(
     return _finish(generator, blended, mask, photo, rng)
 
 
-def _similarity(source: Floats, goal: Floats) -> NDArray[np.float64]:
+def _similarity(source: Canvas, goal: Canvas) -> NDArray[np.float64]:
     """The (2, 3) turn, scale and shift that brings points closest to others."""
     start, end = (points[:, 0] + 1j * points[:, 1] for points in (source, goal))
     centre = start - start.mean()
@@ -217,7 +217,7 @@ def _similarity(source: Floats, goal: Floats) -> NDArray[np.float64]:
     )
 
 
-def _recolour(face: Floats, image: Floats, mask: Floats, rng: np.random.Generator) -> Floats:
+def _recolour(face: Canvas, image: Canvas, mask: Canvas, rng: np.random.Generator) -> Canvas:
     """Match the mean and spread of a face's colours to an image's, not quite exactly."""
     weight = (mask / mask.sum())[..., None]
     mean_face, mean_image = ((weight * x).sum((0, 1)) for x in (face, image))
@@ -228,11 +228,11 @@ def _recolour(face: Floats, image: Floats, mask: Floats, rng: np.random.Generato
     return np.asarray((face - mean_face) * gain + mean_image + mismatch, np.float32)
 
 
-def _floats(image: Bytes) -> Floats:
+def _floats(image: Bytes) -> Canvas:
     return np.asarray(image, np.float32) / np.float32(255)
 
 
-def _face_mask(points: Floats, feather: float) -> Floats:
+def _face_mask(points: Canvas, feather: float) -> Canvas:
     """The inner face, brows to chin, as a soft ellipse around the landmarks."""
     eyes = points[:2].mean(0)
     chin = points[5]
@@ -248,7 +248,7 @@ def _face_mask(points: Floats, feather: float) -> Floats:
 
 
 def _finish(
-    generator: Generator, image: Floats, mask: Floats, photo: Photo, rng: np.random.Generator
+    generator: Generator, image: Canvas, mask: Canvas, photo: Photo, rng: np.random.Generator
 ) -> bytes:
     """Run the tool under the mask; add grain until the file is as large as the photograph's."""
     made = generator.make(image, rng)

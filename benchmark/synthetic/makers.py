@@ -20,18 +20,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.synthetic.camera import Floats
+from benchmark.synthetic.camera import Canvas
 
-Maker = Callable[[Floats, np.random.Generator], Floats]
-Grain = Callable[[Floats, np.random.Generator], Floats]
+Maker = Callable[[Canvas, np.random.Generator], Canvas]
+Grain = Callable[[Canvas, np.random.Generator], Canvas]
 
 
-def smooth(image: Floats, sigma: float) -> Floats:
+def smooth(image: Canvas, sigma: float) -> Canvas:
     """Gaussian blur by a standard deviation in pixels."""
     return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.float32)
 
 
-def _tile(pattern: Floats, shape: tuple[int, ...]) -> Floats:
+def _tile(pattern: Canvas, shape: tuple[int, ...]) -> Canvas:
     rows, columns = -(-shape[0] // pattern.shape[0]), -(-shape[1] // pattern.shape[1])
     return np.tile(pattern, (rows, columns))[: shape[0], : shape[1]]
 
@@ -39,7 +39,7 @@ def _tile(pattern: Floats, shape: tuple[int, ...]) -> Floats:
 # ---------------------------------------------------------------- up-sampling networks
 
 
-def transposed_convolution(image: Floats, _rng: np.random.Generator) -> Floats:
+def transposed_convolution(image: Canvas, _rng: np.random.Generator) -> Canvas:
     """Transposed convolution, kernel 3 and stride 2: the overlap alternates from pixel to pixel."""
     low = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     spread = np.zeros_like(image)
@@ -52,13 +52,13 @@ def transposed_convolution(image: Floats, _rng: np.random.Generator) -> Floats:
     return np.asarray(up / (1 + 0.90 * (uneven - 1))[..., None] + 0.5 * detail, np.float32)
 
 
-def _comb(shape: tuple[int, ...], step: int) -> Floats:
+def _comb(shape: tuple[int, ...], step: int) -> Canvas:
     comb = np.zeros(shape[:2], np.float32)
     comb[::step, ::step] = 1
     return comb
 
 
-def shuffled(image: Floats, _rng: np.random.Generator) -> Floats:
+def shuffled(image: Canvas, _rng: np.random.Generator) -> Canvas:
     """Pixel shuffle by 4: sixteen sub-images from sixteen filters with gains of their own."""
     gains = np.array([[0, 1, 0, -1], [1, 0, -1, 0], [0, -1, 0, 1], [-1, 0, 1, 0]], np.float32)
     pattern = _tile(gains, image.shape)[..., None]
@@ -67,7 +67,7 @@ def shuffled(image: Floats, _rng: np.random.Generator) -> Floats:
     return np.asarray(base + pattern * (0.25 * contrast + 0.006), np.float32)
 
 
-def repeated(image: Floats, _rng: np.random.Generator) -> Floats:
+def repeated(image: Canvas, _rng: np.random.Generator) -> Canvas:
     """Nearest-neighbour up-sampling by 2, then a convolution that sharpens."""
     low = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     up = cv2.resize(low, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
@@ -75,7 +75,7 @@ def repeated(image: Floats, _rng: np.random.Generator) -> Floats:
     return np.asarray(cv2.filter2D(up, -1, kernel / kernel.sum()), np.float32)
 
 
-def thirds(image: Floats, _rng: np.random.Generator) -> Floats:
+def thirds(image: Canvas, _rng: np.random.Generator) -> Canvas:
     """Transposed convolution, kernel 4 and stride 3: one row and column in three overlaps."""
     base = smooth(image, 0.8)
     gains = np.array([[2, -1, -1], [-1, -1, -1], [-1, -1, 2]], np.float32) / np.float32(2)
@@ -84,7 +84,7 @@ def thirds(image: Floats, _rng: np.random.Generator) -> Floats:
     return np.asarray(base + pattern[..., None] * (0.6 * contrast + 0.028), np.float32)
 
 
-def quincunx(image: Floats, _rng: np.random.Generator) -> Floats:
+def quincunx(image: Canvas, _rng: np.random.Generator) -> Canvas:
     """Up-sampling on a diagonal lattice: neighbours alternate like the squares of a chessboard."""
     pattern = _tile(np.array([[1, -1], [-1, 1]], np.float32), image.shape)[..., None]
     base = smooth(image, 0.6)
@@ -92,7 +92,7 @@ def quincunx(image: Floats, _rng: np.random.Generator) -> Floats:
     return np.asarray(base + pattern * (0.45 * contrast + 0.018), np.float32)
 
 
-def striped(image: Floats, _rng: np.random.Generator) -> Floats:
+def striped(image: Canvas, _rng: np.random.Generator) -> Canvas:
     """Separate up-sampling of rows, by 2 and then 3: every sixth row is the odd one."""
     wave = np.array([1.0, 0.2, -0.9, -0.6, -0.5, 0.8], np.float32)[:, None]
     pattern = _tile(wave, image.shape)[..., None]
@@ -104,7 +104,7 @@ def striped(image: Floats, _rng: np.random.Generator) -> Floats:
 # ---------------------------------------------------------------- iterated denoising
 
 
-def denoised(image: Floats, rng: np.random.Generator) -> Floats:
+def denoised(image: Canvas, rng: np.random.Generator) -> Canvas:
     """Diffusion in pixels: noise is added and removed again, less at every step.
 
     The last layer draws patches of 4 x 4 pixels, each a little too much of one colour.
@@ -117,7 +117,7 @@ def denoised(image: Floats, rng: np.random.Generator) -> Floats:
     return np.asarray(image + 0.45 * (flat - image), np.float32)
 
 
-def latent(image: Floats, rng: np.random.Generator) -> Floats:
+def latent(image: Canvas, rng: np.random.Generator) -> Canvas:
     """Diffusion in a latent space: cells of 8 pixels keep few numbers each and meet at seams."""
     shifted = np.roll(image, (4, 4), (0, 1))
     noise = 0.02 * rng.standard_normal((16, 16, 3), np.float32)
@@ -134,7 +134,7 @@ def latent(image: Floats, rng: np.random.Generator) -> Floats:
     return np.asarray(np.roll(base + rest, (-4, -4), (0, 1)), np.float32)
 
 
-def shrunk(image: Floats, rng: np.random.Generator) -> Floats:
+def shrunk(image: Canvas, rng: np.random.Generator) -> Canvas:
     """Denoising by shrinking wavelets of two scales, which leaves small steps."""
     low = image + 0.01 * rng.standard_normal(image.shape, np.float32)
     details = []
@@ -149,7 +149,7 @@ def shrunk(image: Floats, rng: np.random.Generator) -> Floats:
     return np.asarray(low, np.float32)
 
 
-def flowed(image: Floats, _rng: np.random.Generator) -> Floats:
+def flowed(image: Canvas, _rng: np.random.Generator) -> Canvas:
     """Heat that flows within edges only: plateaus and stairs."""
     for _ in range(12):
         padded = np.pad(image, ((1, 1), (1, 1), (0, 0)), mode="edge")
@@ -161,7 +161,7 @@ def flowed(image: Floats, _rng: np.random.Generator) -> Floats:
     return np.asarray(image, np.float32)
 
 
-def ranked(image: Floats, _rng: np.random.Generator) -> Floats:
+def ranked(image: Canvas, _rng: np.random.Generator) -> Canvas:
     """Repeated medians, a denoiser that leaves flat patches and rounds corners."""
     coded = np.asarray(np.clip(image, 0, 1) * 255, np.uint8)
     for _ in range(3):
@@ -169,7 +169,7 @@ def ranked(image: Floats, _rng: np.random.Generator) -> Floats:
     return np.asarray(coded, np.float32) / np.float32(255)
 
 
-def inpainted(image: Floats, rng: np.random.Generator) -> Floats:
+def inpainted(image: Canvas, rng: np.random.Generator) -> Canvas:
     """Coarse-to-fine filling: every scale is denoised before the next one adds detail."""
     fine = image
     for scale in (4, 2):
@@ -212,7 +212,7 @@ def _radius(shape: tuple[int, int]) -> NDArray[np.float64]:
     return np.asarray(np.hypot(rows[:, None], columns[None, :]))
 
 
-def lost_power(before: Floats, after: Floats, mask: Floats) -> Floats:
+def lost_power(before: Canvas, after: Canvas, mask: Canvas) -> Canvas:
     """How much power of the brightness an image lost at every frequency.
 
     Args:
@@ -237,7 +237,7 @@ def lost_power(before: Floats, after: Floats, mask: Floats) -> Floats:
 
 
 @lru_cache(maxsize=16)
-def _factor(shape: tuple[int, int], tilt: _Tilt) -> Floats:
+def _factor(shape: tuple[int, int], tilt: _Tilt) -> Canvas:
     y = np.fft.fftfreq(shape[0])[:, None]
     x = np.fft.fftfreq(shape[1])[None, :]
     square = np.maximum(x * x + y * y, 1e-9)
@@ -251,52 +251,52 @@ def _factor(shape: tuple[int, int], tilt: _Tilt) -> Floats:
     return np.asarray(fine * np.exp((angle + bump + 3.0 * (radius - 0.3)) / 2), np.float32)
 
 
-def _grain(power: Floats, rng: np.random.Generator, tilt: _Tilt = _EVEN) -> Floats:
+def _grain(power: Canvas, rng: np.random.Generator, tilt: _Tilt = _EVEN) -> Canvas:
     shape = (power.shape[0], power.shape[1])
     white = np.fft.fft2(rng.standard_normal(shape, np.float32))
     grain = np.fft.ifft2(white * np.sqrt(power) * _factor(shape, tilt)).real
     return np.asarray(grain, np.float32)[..., None]
 
 
-def grain_even(power: Floats, rng: np.random.Generator) -> Floats:
+def grain_even(power: Canvas, rng: np.random.Generator) -> Canvas:
     """As a camera's, the same in all channels."""
     return _grain(power, rng)
 
 
-def grain_paired(power: Floats, rng: np.random.Generator) -> Floats:
+def grain_paired(power: Canvas, rng: np.random.Generator) -> Canvas:
     """Partly squares of 2 x 2 pixels of one value."""
     grain = _grain(power, rng)
     squares = np.repeat(np.repeat(grain[::2, ::2], 2, 0), 2, 1)
     return 0.8 * squares + 0.6 * _grain(power, rng)
 
 
-def grain_dotted(power: Floats, rng: np.random.Generator) -> Floats:
+def grain_dotted(power: Canvas, rng: np.random.Generator) -> Canvas:
     """Strong in every second row and column only."""
     gate = _tile(np.array([[1.5, 0.8], [0.8, 0.8]], np.float32), power.shape)
     return _grain(power, rng) * gate[..., None]
 
 
-def grain_across(power: Floats, rng: np.random.Generator) -> Floats:
+def grain_across(power: Canvas, rng: np.random.Generator) -> Canvas:
     """Alternating along the rows rather than the columns."""
     return _grain(power, rng, _Tilt(across=2.5, bump=0.8, at=0.25))
 
 
-def grain_down(power: Floats, rng: np.random.Generator) -> Floats:
+def grain_down(power: Canvas, rng: np.random.Generator) -> Canvas:
     """Alternating along the columns rather than the rows."""
     return _grain(power, rng, _Tilt(across=-2.3))
 
 
-def grain_diagonal(power: Floats, rng: np.random.Generator) -> Floats:
+def grain_diagonal(power: Canvas, rng: np.random.Generator) -> Canvas:
     """Drawn out along one diagonal."""
     return _grain(power, rng, _Tilt(diagonal=2.0, bump=0.4))
 
 
-def grain_ring(power: Floats, rng: np.random.Generator) -> Floats:
+def grain_ring(power: Canvas, rng: np.random.Generator) -> Canvas:
     """Much of it of one size."""
     return _grain(power, rng, _Tilt(bump=1.4, at=0.25))
 
 
-def grain_specks(power: Floats, rng: np.random.Generator) -> Floats:
+def grain_specks(power: Canvas, rng: np.random.Generator) -> Canvas:
     """Rare and strong, and rather coarse."""
     grain = _grain(power, rng, _Tilt(bump=1.3, at=0.14))
     return np.asarray(grain**3 / (np.float32(3.9) * grain.var() + 1e-12), np.float32)

@@ -24,7 +24,7 @@ from benchmark.synthetic.brushes import (
     smooth_noise,
     strands,
 )
-from benchmark.synthetic.camera import Floats
+from benchmark.synthetic.camera import Canvas
 from benchmark.synthetic.faces import Person, Portrait, Shot
 
 _EYE_HEIGHT = 0.02
@@ -38,8 +38,8 @@ class Scene(NamedTuple):
         landmarks: (6, 2) x, y in pixels of ``light``: eyes, nose tip, mouth corners, chin.
     """
 
-    light: Floats
-    landmarks: Floats
+    light: Canvas
+    landmarks: Canvas
 
 
 def render_face(portrait: Portrait) -> Scene:
@@ -80,7 +80,7 @@ def _frame(person: Person, shot: Shot) -> Frame:
     return Frame(u, v, a, b, egg, depth, pixels)
 
 
-def _landmarks(person: Person, shot: Shot) -> Floats:
+def _landmarks(person: Person, shot: Shot) -> Canvas:
     gap, mouth = person.eye_gap, person.mouth_height
     smile = 0.03 * shot.smile
     wide = person.mouth_width * (1 + 0.15 * shot.smile)
@@ -103,7 +103,7 @@ def _landmarks(person: Person, shot: Shot) -> Floats:
     return np.asarray(centre + turned * shot.zoom * SIZE / 2, np.float32)
 
 
-def _backdrop(shot: Shot) -> Floats:
+def _backdrop(shot: Shot) -> Canvas:
     x, y = pixel_grid()
     near, far = linear(shot.backdrop[0]), linear(shot.backdrop[1])
     slope = np.clip((0.3 * x + 0.7 * y) / SIZE + 0.15 * smooth_noise(shot.texture, 68), 0, 1)
@@ -119,7 +119,7 @@ def _backdrop(shot: Shot) -> Floats:
     return np.asarray(image * grain[..., None], np.float32)
 
 
-def _paint_back_hair(image: Floats, frame: Frame, portrait: Portrait) -> None:
+def _paint_back_hair(image: Canvas, frame: Frame, portrait: Portrait) -> None:
     person = portrait.person
     if person.style not in ("long", "curly", "parted"):
         return
@@ -136,7 +136,7 @@ def _paint_back_hair(image: Floats, frame: Frame, portrait: Portrait) -> None:
     mix(image, linear(person.hair) * tone[..., None], edge(around + wave, frame.pixels))
 
 
-def _paint_body(image: Floats, frame: Frame, portrait: Portrait) -> None:
+def _paint_body(image: Canvas, frame: Frame, portrait: Portrait) -> None:
     person, shot = portrait
     u, v = frame.u, frame.v
     neck = np.maximum(np.abs(u) - 0.42 - 0.25 * np.clip(v - 1.0, 0, 1), 0.5 - v)
@@ -159,7 +159,7 @@ def _paint_body(image: Floats, frame: Frame, portrait: Portrait) -> None:
         mix(image, linear(person.skin) * fold[..., None], ear)
 
 
-def _skin(frame: Frame, person: Person) -> Floats:
+def _skin(frame: Frame, person: Person) -> Canvas:
     a, b = frame.a, frame.b
     mottle = 1 + 0.035 * smooth_noise(person.texture, 17) + 0.03 * smooth_noise(person.texture, 4)
     mottle += 0.05 * smooth_noise(person.texture, 2)
@@ -186,7 +186,7 @@ def _skin(frame: Frame, person: Person) -> Floats:
     return skin
 
 
-def _paint_beard(skin: Floats, frame: Frame, person: Person) -> None:
+def _paint_beard(skin: Canvas, frame: Frame, person: Person) -> None:
     a, b = frame.a, frame.b
     jaw = np.clip((frame.egg - 0.42) * 4, 0, 1) * np.clip((b - 0.22) * 5, 0, 1)
     chin = blob(a, b, (0, 0.88), (0.24, 0.16))
@@ -196,7 +196,7 @@ def _paint_beard(skin: Floats, frame: Frame, person: Person) -> None:
     mix(skin, linear(person.hair) + 0.25 * linear(person.skin), 0.85 * cover * stubble)
 
 
-def _height(frame: Frame, portrait: Portrait) -> Floats:
+def _height(frame: Frame, portrait: Portrait) -> Canvas:
     person, shot = portrait
     a, b, wide = frame.a, frame.b, person.nose_width
     tip, mouth, gap = person.nose_tip, person.mouth_height, person.eye_gap
@@ -224,7 +224,7 @@ def _height(frame: Frame, portrait: Portrait) -> Floats:
     return np.asarray(height, np.float32)
 
 
-def _shading(frame: Frame, portrait: Portrait) -> tuple[Floats, Floats]:
+def _shading(frame: Frame, portrait: Portrait) -> tuple[Canvas, Canvas]:
     """Diffuse light (SIZE, SIZE, 3) and gloss (SIZE, SIZE) over the head."""
     person, shot = portrait
     height = _height(frame, portrait)
@@ -247,7 +247,7 @@ def _shading(frame: Frame, portrait: Portrait) -> tuple[Floats, Floats]:
     return np.asarray(amount[..., None] + tint, np.float32), np.asarray(gloss, np.float32)
 
 
-def _paint_features(skin: Floats, frame: Frame, portrait: Portrait) -> None:
+def _paint_features(skin: Canvas, frame: Frame, portrait: Portrait) -> None:
     person = portrait.person
     for side in (-1, 1):
         window = frame.window((side * person.eye_gap, -0.08), 0.30)
@@ -263,7 +263,7 @@ def _paint_features(skin: Floats, frame: Frame, portrait: Portrait) -> None:
     _paint_mouth(skin[window], frame.part(window), portrait)
 
 
-def _paint_eye(skin: Floats, frame: Frame, portrait: Portrait, side: int) -> None:
+def _paint_eye(skin: Canvas, frame: Frame, portrait: Portrait, side: int) -> None:
     person, shot = portrait
     du = side * frame.a - person.eye_gap
     dv = frame.b - _EYE_HEIGHT + np.float32(person.eye_tilt) * du
@@ -296,7 +296,7 @@ def _paint_eye(skin: Floats, frame: Frame, portrait: Portrait, side: int) -> Non
     skin *= 1 - np.clip(0.85 * lash + 0.35 * crease + 0.25 * rim, 0, 0.93)[..., None]
 
 
-def _paint_brow(skin: Floats, frame: Frame, person: Person, side: int) -> None:
+def _paint_brow(skin: Canvas, frame: Frame, person: Person, side: int) -> None:
     du = side * frame.a - person.eye_gap
     along = (du + 0.17) / 0.38
     line = -person.brow_height - 0.05 * np.sin(np.pi * np.clip(along, 0, 1))
@@ -311,7 +311,7 @@ def _paint_brow(skin: Floats, frame: Frame, person: Person, side: int) -> None:
     mix(skin, brow, np.asarray(0.9 * cover * hairs, np.float32))
 
 
-def _paint_mouth(skin: Floats, frame: Frame, portrait: Portrait) -> None:
+def _paint_mouth(skin: Canvas, frame: Frame, portrait: Portrait) -> None:
     person, shot = portrait
     wide = person.mouth_width * (1 + 0.15 * shot.smile)
     across = frame.a / np.float32(wide)
@@ -337,7 +337,7 @@ def _paint_mouth(skin: Floats, frame: Frame, portrait: Portrait) -> None:
         mix(skin, stripes[..., None] * linear((1.0, 0.93, 0.84)), np.asarray(teeth, np.float32))
 
 
-def _paint_front_hair(image: Floats, frame: Frame, portrait: Portrait, shade: Floats) -> None:
+def _paint_front_hair(image: Canvas, frame: Frame, portrait: Portrait, shade: Canvas) -> None:
     person = portrait.person
     u, v = frame.u, frame.v
     wave = 0.035 * smooth_noise(person.texture, 17)
@@ -367,7 +367,7 @@ def _paint_front_hair(image: Floats, frame: Frame, portrait: Portrait, shade: Fl
     mix(image, np.asarray(hair, np.float32), cover)
 
 
-def _paint_glasses(image: Floats, frame: Frame, person: Person) -> None:
+def _paint_glasses(image: Canvas, frame: Frame, person: Person) -> None:
     rim = np.zeros_like(frame.a)
     for side in (-1, 1):
         du = (side * frame.a - person.eye_gap) / 0.215

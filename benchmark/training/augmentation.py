@@ -15,7 +15,7 @@ from torch import Tensor
 from benchmark.training.recipe import Augmentation
 from benchmark.training.sampling import derive
 
-Image = NDArray[np.float32]
+_Image = NDArray[np.float32]
 
 
 def augmented(
@@ -70,7 +70,7 @@ def _draw(probability: float, *key: object) -> np.random.Generator | None:
     return random if random.random() < probability else None
 
 
-def _rotate(image: Image, drawn: np.random.Generator, stated: Augmentation) -> Image:
+def _rotate(image: _Image, drawn: np.random.Generator, stated: Augmentation) -> _Image:
     """Turn (h, w, 3) in [0, 1] about its middle, bilinear, mirrored at the border."""
     height, width = image.shape[:2]
     angle = drawn.uniform(-stated.rotate_degrees, stated.rotate_degrees)
@@ -79,7 +79,7 @@ def _rotate(image: Image, drawn: np.random.Generator, stated: Augmentation) -> I
     return np.asarray(np.clip(turned, 0, 1), dtype=np.float32)
 
 
-def _blur(image: Image, drawn: np.random.Generator, stated: Augmentation) -> Image:
+def _blur(image: _Image, drawn: np.random.Generator, stated: Augmentation) -> _Image:
     """Blur (h, w, 3) in [0, 1] with a Gaussian, mirrored at the border."""
     sigma = drawn.uniform(*stated.blur_sigma)
     if sigma == 0:
@@ -88,13 +88,13 @@ def _blur(image: Image, drawn: np.random.Generator, stated: Augmentation) -> Ima
     return np.asarray(np.clip(blurred, 0, 1), dtype=np.float32)
 
 
-def _light(image: Image, drawn: np.random.Generator, stated: Augmentation) -> Image:
+def _light(image: _Image, drawn: np.random.Generator, stated: Augmentation) -> _Image:
     """Change contrast and brightness of (h, w, 3) in [0, 1]."""
     contrast, brightness = drawn.uniform(-stated.light_change, stated.light_change, size=2)
     return np.asarray(np.clip(image * (1 + contrast) + brightness, 0, 1), dtype=np.float32)
 
 
-def _jpeg(image: Image, drawn: np.random.Generator, stated: Augmentation) -> Image:
+def _jpeg(image: _Image, drawn: np.random.Generator, stated: Augmentation) -> _Image:
     """Store (h, w, 3) in [0, 1] as a JPEG and read it back."""
     low, high = stated.jpeg_quality
     quality = int(drawn.integers(low, high + 1))
@@ -105,7 +105,7 @@ def _jpeg(image: Image, drawn: np.random.Generator, stated: Augmentation) -> Ima
 
 
 # In the order in which they are done; each is a field of the recipe's augmentation.
-_CHANGES: Mapping[str, Callable[[Image, np.random.Generator, Augmentation], Image]] = {
+_CHANGES: Mapping[str, Callable[[_Image, np.random.Generator, Augmentation], _Image]] = {
     "rotate": _rotate,
     "blur": _blur,
     "light": _light,

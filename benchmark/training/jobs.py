@@ -13,8 +13,8 @@ from benchmark.data.encoding import AS_IS
 from benchmark.training.identity import Taxa, identify, own_identity, shipped_card, version_of
 from benchmark.training.recipe import Recipe, ResolvedRecipe
 from detectors.catalog import checkpoint_of, trained_of
+from detectors.fetching import CONFIG, TENSORS
 from detectors.loading import is_saved
-from detectors.weights import CONFIG, TENSORS
 from protocols.expansion import TrainingSet
 from protocols.samples import TAXONOMY, taxa
 from results.hashing import content_hash

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.environment import home
 from benchmark.errors import BenchmarkError
+from detectors.fetching import CONFIG, TENSORS
 from results.files import atomic_write, file_hash, read_json
 from results.schema import MODEL_ID, ModelFacts
 from results.store import read_facts
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from benchmark.training.jobs import TrainJob
     from detectors.base import Detector
 
-FACTS, HOST = "facts.json", "host.json"
-CONFIG, TENSORS = "config.json", "model.safetensors"
+MODEL_FACTS, _HOST = "facts.json", "host.json"
 
 
 class ModelStore:
@@ -35,13 +35,16 @@ class ModelStore:
 
     def has(self, model: str) -> bool:
         """Tell whether the model is there; what is no id, such as a path, is not."""
-        return re.fullmatch(MODEL_ID, model) is not None and (self.root / model / FACTS).is_file()
+        return (
+            re.fullmatch(MODEL_ID, model) is not None
+            and (self.root / model / MODEL_FACTS).is_file()
+        )
 
     def check_named(self, name: str) -> None:
         """Raise BenchmarkError if ``name`` is no model here and can be no folder or Hub name."""
         if self.has(name) or "/" in name or Path(name).is_dir():
             return
-        ids = sorted(path.parent.name for path in self.root.glob(f"*/{FACTS}"))
+        ids = sorted(path.parent.name for path in self.root.glob(f"*/{MODEL_FACTS}"))
         alike = [known for known in ids if known.startswith(name)]
         close = alike[:3] or get_close_matches(name, ids, n=3) or ids[:3]
         more = ", ..." if len(ids) > len(close) else ""
@@ -53,11 +56,11 @@ class ModelStore:
 
     def facts(self, model: str) -> ModelFacts:
         """Read what is known of the model."""
-        return read_facts(self.root / model / FACTS, ModelFacts)
+        return read_facts(self.root / model / MODEL_FACTS, ModelFacts)
 
     def host(self, model: str) -> dict[str, Any]:
         """Read where and how long the model was trained."""
-        host: dict[str, Any] = read_json(self.root / model / HOST)
+        host: dict[str, Any] = read_json(self.root / model / _HOST)
         return host
 
     def load(self, job: "TrainJob") -> "Detector":
@@ -78,9 +81,9 @@ class ModelStore:
         detector.save_pretrained(draft)
         stated = {"weights": file_hash(draft / TENSORS), "config": file_hash(draft / CONFIG)}
         facts = facts.model_copy(update=stated)
-        atomic_write(draft / HOST, json.dumps(host, indent=2, sort_keys=True) + "\n")
+        atomic_write(draft / _HOST, json.dumps(host, indent=2, sort_keys=True) + "\n")
         text = json.dumps(facts.model_dump(mode="json", by_alias=True), indent=2, sort_keys=True)
-        atomic_write(draft / FACTS, text + "\n")
+        atomic_write(draft / MODEL_FACTS, text + "\n")
         target = self.root / facts.id
         if target.exists():  # left by a crash between two renames of an older version
             shutil.rmtree(target)

@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
-FILE = "counts.json"
+COUNTS_FILE = "counts.json"
 
 
 class NetworkCounts(NamedTuple):
@@ -30,7 +30,7 @@ class NetworkCounts(NamedTuple):
 @cache
 def counts() -> dict[str, dict[str, NetworkCounts]]:
     """Read the numbers of every detector, by name and by size (``tiny``, ``base``)."""
-    text = (files("detectors.cards") / FILE).read_text(encoding="utf-8")
+    text = (files("detectors.cards") / COUNTS_FILE).read_text(encoding="utf-8")
     return {
         name: {size: NetworkCounts(**numbers) for size, numbers in sizes.items()}
         for name, sizes in json.loads(text).items()

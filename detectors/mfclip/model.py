@@ -17,7 +17,7 @@ from detectors.mfclip.prompts import LEVELS, Control, Wording, prompts_of
 from detectors.mfclip.shapes import (
     SHAPES,
     NoiseInput,
-    Positions,
+    PositionCode,
     Resize,
     build_language,
     build_transform,
@@ -27,7 +27,7 @@ from detectors.mfclip.shapes import (
 from detectors.parts.clip import SCRATCH, ClipImage, ClipText, Tuning, origin_of
 
 Language = Literal["prompts", "none"]
-LEAST_SIDE = 32  # of which the scratch encoder leaves one token
+_LEAST_SIDE = 32  # of which the scratch encoder leaves one token
 
 
 class MFCLIP(AlignedDetector):
@@ -101,14 +101,14 @@ class MFCLIP(AlignedDetector):
         noise_units: int = 255,
         patch: int | None = None,
         k: int = 1,
-        positions: Positions = "patch",
+        positions: PositionCode = "patch",
         widened: bool = False,
         **shared: Unpack[AlignmentOptions],
     ) -> None:
         super().__init__(**shared)
         side = self.transform.size
-        if image_encoder == SCRATCH and side < LEAST_SIDE:
-            raise DetectorError(f"mfclip: input_size is {LEAST_SIDE} or more, not {side}")
+        if image_encoder == SCRATCH and side < _LEAST_SIDE:
+            raise DetectorError(f"mfclip: input_size is {_LEAST_SIDE} or more, not {side}")
         shape = replace(SHAPES[self.size], input_size=side)
         one_of("language", language, Language)
         self.transform = build_transform(side, noise_input, resize)

@@ -22,7 +22,7 @@ from detectors.transform import Aliased, Transform
 
 NoiseInput = Literal["resized", "native"]
 Resize = Literal["antialiased", "aliased"]
-Positions = Literal["patch", "row"]
+PositionCode = Literal["patch", "row"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,12 +118,12 @@ def build_vision(
     patch: int | None,
     k: int,
     units: int,
-    positions: Positions,
+    positions: PositionCode,
     widened: bool,
 ) -> VisionEncoder:
     """Build the vision encoder to ``width``; the other options are those of ``MFCLIP``."""
     one_of("noise_choice", choice, Choice)
-    one_of("positions", positions, Positions)
+    one_of("positions", positions, PositionCode)
     tuning_fits("image", encoder, tuning)
     for option, asked in (("positions='row'", positions == "row"), ("widened=True", widened)):
         if asked and encoder != SCRATCH:

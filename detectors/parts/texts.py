@@ -12,8 +12,8 @@ from detectors.parts.clip import ClipText, Tuning
 from detectors.parts.tokens import CONTEXT, Tokens, clip_tokens, closed_tokens
 from detectors.parts.transformer import blocks, quick_gelu
 
-REAL = "a photo of a real face"
-FAKE = "a photo of a fake face"
+REAL_TEXT = "a photo of a real face"
+FAKE_TEXT = "a photo of a fake face"
 
 
 class ScratchText(nn.Module):

@@ -42,7 +42,7 @@ _TITLES = {
     "unknown": "forged, kind unknown",
 }
 
-Points = npt.NDArray[np.float32]
+_Points = npt.NDArray[np.float32]
 
 
 def embedding_pictures(contents: RunContents) -> list[Picture]:
@@ -61,7 +61,7 @@ def embedding_pictures(contents: RunContents) -> list[Picture]:
     return [_figure(contents, training, models) for training, models in groups.items()]
 
 
-def neighbours_of_a_kind(features: Points, kinds: Sequence[str]) -> float:
+def neighbours_of_a_kind(features: _Points, kinds: Sequence[str]) -> float:
     """Measure how far kinds are apart, in the space itself and not on a map of it.
 
     Args:
@@ -80,7 +80,7 @@ def neighbours_of_a_kind(features: Points, kinds: Sequence[str]) -> float:
     return float(np.mean([same[codes == code].mean() for code in np.unique(codes)]))
 
 
-def project(features: Points) -> Points:
+def project(features: _Points) -> _Points:
     """Give the (n, 2) t-SNE map of (n, d) features, each scaled to unit length first.
 
     The start is the first two principal components and the seed is fixed, so that equal features
@@ -93,7 +93,7 @@ def project(features: Points) -> Points:
     perplexity = min(30, (len(features) - 1) / 3)
     start = "pca" if features.shape[1] > 1 else "random"
     tsne = TSNE(perplexity=perplexity, init=start, random_state=_SEED, n_jobs=1)
-    points: Points = tsne.fit_transform(unit)
+    points: _Points = tsne.fit_transform(unit)
     return points
 
 

@@ -22,7 +22,7 @@ FORM = "PROTOCOL/TRAINING/TEST[/CONDITION]"
 FALSE_ALARM, MISSED = "false alarm", "missed"
 TITLES = {FALSE_ALARM: "Real images called fake", MISSED: "Forged images called real"}
 _COLUMNS, _SIDE = 8, 1.3  # images side by side, and inches of each
-Pixels = npt.NDArray[np.uint8]
+ErrorPixels = npt.NDArray[np.uint8]
 
 
 class Errors(NamedTuple):
@@ -137,7 +137,7 @@ def hardest(contents: RunContents, entry: Entry, cell: Cell, most: int) -> Error
     )
 
 
-def contact_sheet(errors: Errors, images: Sequence[Pixels | str]) -> Picture:
+def contact_sheet(errors: Errors, images: Sequence[ErrorPixels | str]) -> Picture:
     """Draw the errors, the surest first, each with its score.
 
     Above a forged image stands its generator, above a real one that it is real, and its source.
@@ -167,7 +167,7 @@ def contact_sheet(errors: Errors, images: Sequence[Pixels | str]) -> Picture:
         return picture(figure, "hardest", FigureKind("hardest"), title, title, endings=("png",))
 
 
-def _tile(axis: Axes, row: "pd.Series[Any]", image: Pixels | str) -> None:
+def _tile(axis: Axes, row: "pd.Series[Any]", image: ErrorPixels | str) -> None:
     """Draw one image, or say why it is not there."""
     if isinstance(image, str):
         axis.text(0.5, 0.5, shorten(image, 24), ha="center", va="center", fontsize=7, color=FAINT)

@@ -14,8 +14,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 
 PAPER = "paper.pdf"
-ONE_COLUMN, TWO_COLUMNS = 3.37, 7.0  # inches: 243 and 506 points
-SMALLEST, LARGEST = 7.0, 8.0  # points
+_ONE_COLUMN, _TWO_COLUMNS = 3.37, 7.0  # inches: 243 and 506 points
+_SMALLEST, _LARGEST = 7.0, 8.0  # points
 _SHRUNK = 0.82  # of a text's size; of a figure's height beside its width
 _LEAST_HEIGHT = 1.6
 _wanted: ContextVar[bool] = ContextVar("paper figures are wanted", default=False)
@@ -51,7 +51,7 @@ def paper_pdf(figure: Figure, **options: Any) -> bytes:
     before = _covered(figure)
     width, height = (float(inches) for inches in figure.get_size_inches())
     _shrink_texts(figure)
-    for column in (ONE_COLUMN, TWO_COLUMNS):
+    for column in (_ONE_COLUMN, _TWO_COLUMNS):
         share = column / width
         tall = max(_LEAST_HEIGHT, height * share ** (_SHRUNK if share < 1 else 0))
         figure.set_size_inches(column, tall)
@@ -71,11 +71,11 @@ def paper_pdf(figure: Figure, **options: Any) -> bytes:
 def _shrink_texts(figure: Figure) -> None:
     """Bring every text to the sizes of a paper, those of ticks that are still to come too."""
     for axis in figure.axes:
-        axis.tick_params(labelsize=SMALLEST)
+        axis.tick_params(labelsize=_SMALLEST)
     for text in figure.findobj(Text):
         assert isinstance(text, Text)
         size = float(text.get_fontsize())
-        text.set_fontsize(min(LARGEST, max(SMALLEST, size * _SHRUNK)))
+        text.set_fontsize(min(_LARGEST, max(_SMALLEST, size * _SHRUNK)))
 
 
 def _stack_legends(figure: Figure) -> None:
@@ -83,13 +83,13 @@ def _stack_legends(figure: Figure) -> None:
     room = float(figure.get_size_inches()[0]) * 72
     for legend in list(figure.legends):
         texts = [text.get_text() for text in legend.get_texts()]
-        widest = max(len(text) for text in texts) * 0.55 * SMALLEST + 36
+        widest = max(len(text) for text in texts) * 0.55 * _SMALLEST + 36
         handles = legend.legend_handles
         legend.remove()
         columns = max(1, min(len(texts), math.floor(room / widest)))
         figure.legend(
             handles=[handle for handle in handles if handle is not None], labels=texts,
-            loc="outside lower center", ncols=columns, fontsize=SMALLEST,
+            loc="outside lower center", ncols=columns, fontsize=_SMALLEST,
         )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from results.metrics.registry import Metric
 from results.statistics.intervals import Interval, bootstrap_interval
 
 # Less of the way from chance to the best value is too little for a share of it to mean anything.
-TELLING = 0.3
+_TELLING = 0.3
 UNBOUNDED = (-math.inf, math.inf)
 # A number, or its resamples of any shape; None where there is none.
 Term = float | Floats | None
@@ -68,10 +68,10 @@ def corruption_drop(view: ProtocolView, contender: Contender) -> Damage:
 
 
 def telling(metric: Metric) -> float | None:
-    """Give the value that is ``TELLING`` of the way from chance to the best; None without these."""
+    """Give the value ``_TELLING`` of the way from chance to the best; None without these."""
     if metric.chance is None or not math.isfinite(metric.best):
         return None
-    return metric.chance + TELLING * (metric.best - metric.chance)
+    return metric.chance + _TELLING * (metric.best - metric.chance)
 
 
 def damage_interval(context: Context, contender: Contender, name: str, damage: Damage) -> Interval:

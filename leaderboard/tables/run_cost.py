@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from leaderboard.tables.cells import summary_cell
 from leaderboard.tables.table import DASH, Section, Table, TableCell, with_unit
 from leaderboard.view import Contender, Context, summarise
-from results.costs import FILE, DeviceCosts, ModelCost, read_costs
+from results.costs import COSTS_FILE, DeviceCosts, ModelCost, read_costs
 from results.errors import ResultError
 from results.run import RunContents
 
@@ -24,8 +24,8 @@ def run_costs(contents: RunContents) -> tuple[DeviceCosts, ...]:
         for name, cost in each.detectors.items():
             if cost.model not in contents.models:
                 raise ResultError(
-                    f"{contents.run / FILE}: {name}: the run has no model {cost.model}; measure it "
-                    "anew: forgerybench bench run"
+                    f"{contents.run / COSTS_FILE}: {name}: the run has no model {cost.model}; "
+                    "measure it anew: forgerybench bench run"
                 )
     return found
 

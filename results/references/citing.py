@@ -12,7 +12,7 @@ from results.references.library import SUITE, Cited, uses, works
 from results.run import RunContents
 from results.schema import ModelFacts
 
-FILE = "CITATIONS.bib"
+CITATIONS_FILE = "CITATIONS.bib"
 
 
 class Use(NamedTuple):

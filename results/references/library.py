@@ -14,8 +14,8 @@ from results.errors import ResultError
 SUITE = "forgerybench"
 _FOLDER = files("results.references")
 _ENTRY = re.compile(r"^@[a-z]+\{([a-z0-9]+),\n(?:  [a-z]+ = \{.*\},\n)+\}$", re.MULTILINE)
-Key = Annotated[str, Field(pattern=r"^[a-z]+[0-9]{4}[a-z0-9]+$")]
-Cited = tuple[Key, ...] | str
+_Key = Annotated[str, Field(pattern=r"^[a-z]+[0-9]{4}[a-z0-9]+$")]
+Cited = tuple[_Key, ...] | str
 """Keys of works, or in words why there is none."""
 
 

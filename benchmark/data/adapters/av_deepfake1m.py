@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.data.adapters import Published, Row
-from benchmark.data.layouts.partial import partial_rows
-from benchmark.data.layouts.rules import Lists, Matched, Rule, Tree, dataset
+from benchmark.data.adapters import Published
+from benchmark.data.layouts.partial import partial_lists
+from benchmark.data.layouts.rules import Lists, Rule, Tree, dataset
 
 # The labels of the test were never released: as others do, val is taken for it.
 _TABLES = {"train_metadata.json": ("train", "train"), "val_metadata.json": ("val", "test")}
@@ -13,28 +13,16 @@ _TABLES = {"train_metadata.json": ("train", "train"), "val_metadata.json": ("val
 
 def _lists(files: Sequence[Path]) -> Lists | None:
     """Read the tables of train and val."""
-    rows: dict[str, Row] = {}
-    for file in files:
-        folder, split = _TABLES[file.name]
-        rows |= partial_rows(
-            file,
-            path="file",
-            periods="fake_segments",
-            visual=lambda record: record["modify_type"] in ("visual_modified", "both_modified"),
-            audio=lambda record: record["modify_type"] in ("audio_modified", "both_modified"),
-            split=lambda _, split=split: split,  # type: ignore[misc]
-            within=folder,
-        )
-    return Lists(
-        rows=rows,
-        key=_key,
+    return partial_lists(
+        files,
+        periods="fake_segments",
+        visual=lambda record: record["modify_type"] in ("visual_modified", "both_modified"),
+        audio=lambda record: record["modify_type"] in ("audio_modified", "both_modified"),
+        split=lambda file, _: _TABLES[file.name][1],
+        within=lambda file: _TABLES[file.name][0],
         what="train_metadata.json and val_metadata.json",
         notes=("the labels of its test were not released: val is taken for the test",),
     )
-
-
-def _key(found: Matched) -> str:
-    return f"{found.parts['split']}/{found.parts['video']}".lower()
 
 
 _TREE = Tree(

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.data.adapters import Published, Row
-from benchmark.data.layouts.partial import partial_rows
+from benchmark.data.adapters import Published
+from benchmark.data.layouts.partial import partial_lists
 from benchmark.data.layouts.rules import Lists, Rule, Tree, dataset
 
 _SPLITS = {"train": "train", "dev": "val", "test": "test"}
@@ -12,19 +12,12 @@ _SPLITS = {"train": "train", "dev": "val", "test": "test"}
 
 def _lists(files: Sequence[Path]) -> Lists | None:
     """Read metadata.json; metadata.min.json says the same, shorter."""
-    rows: dict[str, Row] = {}
-    for file in files:
-        rows |= partial_rows(
-            file,
-            path="file",
-            periods="fake_periods",
-            visual=lambda record: record.get("modify_video") == "true",
-            audio=lambda record: record.get("modify_audio") == "true",
-            split=lambda record: _SPLITS.get(record.get("split", ""), ""),
-        )
-    return Lists(
-        rows=rows,
-        key=lambda found: f"{found.parts['split']}/{found.parts['video']}".lower(),
+    return partial_lists(
+        files,
+        periods="fake_periods",
+        visual=lambda record: record.get("modify_video") == "true",
+        audio=lambda record: record.get("modify_audio") == "true",
+        split=lambda _, record: _SPLITS.get(record.get("split", ""), ""),
         what="metadata.json",
     )
 

@@ -14,7 +14,7 @@ from benchmark.data.duplicates import twins
 from benchmark.data.images import file_of
 from benchmark.data.words import LABEL_WORDS
 
-KINDS = (
+_KINDS = (
     "broken files",
     "label polarity",
     "same bytes",
@@ -51,7 +51,7 @@ class Finding:
     """Something that makes results mean less.
 
     Attributes:
-        kind: One of ``KINDS``.
+        kind: One of ``_KINDS``.
         sentence: What, in one line.
         number: How many samples, values or pairs.
         examples: Samples, or pairs of them, that show it.
@@ -69,7 +69,7 @@ class Finding:
 
 
 def findings(samples: pd.DataFrame, measures: Measures) -> list[Finding]:
-    """Find all but shortcuts, in the order of ``KINDS``.
+    """Find all but shortcuts, in the order of ``_KINDS``.
 
     Args:
         samples: Validated, in the order of ``measures``.

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from benchmark.data.audit.measuring import Measures
 
-Places = npt.NDArray[np.int64]
+_Places = npt.NDArray[np.int64]
 
 # Of 64 bits: re-encoded and scaled copies differ in 0 to 6.
 MOST_BITS = 7
@@ -18,7 +18,7 @@ _PIECE = 2048
 _PAIRS = 1 << 20  # that are looked at together
 
 
-def alike(measures: Measures, sides: Places | None = None) -> Places:
+def alike(measures: Measures, sides: _Places | None = None) -> _Places:
     """Find pairs of images that look the same.
 
     Prints that differ in at most 7 bits are candidates; the pictures at 16 x 16 must then agree.
@@ -46,7 +46,7 @@ def alike(measures: Measures, sides: Places | None = None) -> Places:
     return pairs.astype(np.int64)
 
 
-def _of_band(measures: Measures, kept: Places, side: Places, band: int, across: bool) -> Places:
+def _of_band(measures: Measures, kept: _Places, side: _Places, band: int, across: bool) -> _Places:
     """Find the pairs that differ in at most one bit of a band."""
     prints = measures.prints[kept]
     codes = ((prints >> np.uint64(16 * band)) & np.uint64(0xFFFF)).astype(np.int64)
@@ -72,13 +72,13 @@ def _of_band(measures: Measures, kept: Places, side: Places, band: int, across: 
     return np.concatenate(found)
 
 
-def _pieces(counts: Places) -> Iterator[Places]:
+def _pieces(counts: _Places) -> Iterator[_Places]:
     """Cut the places into pieces that have about a million partners together."""
     ends = np.cumsum(counts) // _PAIRS
     yield from np.split(np.arange(len(counts)), np.flatnonzero(np.diff(ends)) + 1)
 
 
-def _agree(measures: Measures, pairs: Places) -> npt.NDArray[np.bool_]:
+def _agree(measures: Measures, pairs: _Places) -> npt.NDArray[np.bool_]:
     """Tell which pairs agree at 16 x 16, whatever their brightness and contrast."""
     agree = np.zeros(len(pairs), np.bool_)
     for begin in range(0, len(pairs), _PIECE):

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from benchmark.data.images import (
     OpenFile,
+    Pixels,
     Place,
     cut,
     decode_bytes,
@@ -23,8 +24,7 @@ from benchmark.data.sweep import sweep
 from benchmark.errors import ImageError
 from detectors.files import FACTS, file_facts
 
-Pixels = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float32]
+_Floats = npt.NDArray[np.float32]
 
 THUMB = 16
 _GRID = 8  # blocks a side; the outer ring of them is the border
@@ -53,9 +53,9 @@ class Measures:
 
     problems: list[str]
     sha256: list[str]
-    facts: Floats
-    colours: Floats
-    border: Floats
+    facts: _Floats
+    colours: _Floats
+    border: _Floats
     prints: npt.NDArray[np.uint64]
     thumbs: Pixels
     flat: npt.NDArray[np.bool_]
@@ -131,14 +131,14 @@ class _File(OpenFile):
         return self._facts if place.frame is None else stored_facts(place)
 
 
-def colours(pixels: Pixels) -> Floats:
+def colours(pixels: Pixels) -> _Floats:
     """Give mean and standard deviation of each channel of (h, w, 3)."""
     mean, deviation = cv2.meanStdDev(pixels)
-    both: Floats = np.concatenate([mean[:, 0], deviation[:, 0]]).astype(np.float32)
+    both: _Floats = np.concatenate([mean[:, 0], deviation[:, 0]]).astype(np.float32)
     return both
 
 
-def border(pixels: Pixels) -> Floats:
+def border(pixels: Pixels) -> _Floats:
     """Describe the outer ring of 8 x 8 blocks of (h, w, 3): what is behind a face, most likely.
 
     Returns:
@@ -150,7 +150,7 @@ def border(pixels: Pixels) -> Floats:
     steps = np.hypot(np.gradient(grey, axis=0), np.gradient(grey, axis=1))
     blocks = np.concatenate([small, steps[:, :, None]], axis=2)
     means = blocks.reshape(_GRID, 4, _GRID, 4, 4).mean(axis=(1, 3)).reshape(-1, 4)
-    ring: Floats = means[RING].reshape(-1).astype(np.float32)
+    ring: _Floats = means[RING].reshape(-1).astype(np.float32)
     return ring
 
 

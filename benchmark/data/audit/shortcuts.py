@@ -14,8 +14,8 @@ from results.metrics.functions import auc
 from results.statistics.clusters import clusters
 from results.statistics.intervals import auc_interval
 
-Floats = npt.NDArray[np.float32]
-Places = npt.NDArray[np.int64]
+_Floats = npt.NDArray[np.float32]
+_Places = npt.NDArray[np.int64]
 
 CLUES: dict[str, tuple[str, ...]] = {
     "format": ("jpeg", "png", "webp", "video"),
@@ -26,7 +26,7 @@ CLUES: dict[str, tuple[str, ...]] = {
 PICTURE_CLUES = ("mean colour", "border")
 # Below this lower end of the interval no detector gains much, and small samples invent nothing.
 TELLING = 0.65
-FEWEST = 20  # of a class, and of clusters of a class twice the folds
+_FEWEST = 20  # of a class, and of clusters of a class twice the folds
 _FOLDS = 5
 _MOST = 2000  # of a class: more narrows no interval that matters
 _RESAMPLES = 200
@@ -88,7 +88,7 @@ def shortcuts(samples: pd.DataFrame, measures: Measures, *, seed: int = 0) -> li
     return found
 
 
-def _clues(measures: Measures) -> dict[str, Floats]:
+def _clues(measures: Measures) -> dict[str, _Floats]:
     """Give the numbers of each clue."""
     facts = {
         name: measures.facts[:, [FACTS.index(fact) for fact in of]] for name, of in CLUES.items()
@@ -118,7 +118,7 @@ def _subjects(
             yield f"generator {name}", "other sources", real, fake
 
 
-def _drawn(places: Places, seed: int) -> Places:
+def _drawn(places: _Places, seed: int) -> _Places:
     """Draw at most 2000."""
     if len(places) <= _MOST:
         return places
@@ -126,11 +126,11 @@ def _drawn(places: Places, seed: int) -> Places:
 
 
 def _measured(
-    head: ClueValue, values: Floats, labels: Places, together: Places, seed: int
+    head: ClueValue, values: _Floats, labels: _Places, together: _Places, seed: int
 ) -> ClueValue:
     """Cross-validate a clue."""
-    if min(head.n_real, head.n_fake) < FEWEST:
-        return head._replace(reason=f"fewer than {FEWEST} images of a class")
+    if min(head.n_real, head.n_fake) < _FEWEST:
+        return head._replace(reason=f"fewer than {_FEWEST} images of a class")
     units = [len(np.unique(together[labels == label])) for label in (0, 1)]
     if min(units) < 2 * _FOLDS:
         return head._replace(reason=f"fewer than {2 * _FOLDS} unconnected images of a class")
@@ -147,7 +147,7 @@ def _measured(
 
 
 def _scores(
-    clue: str, values: Floats, labels: Places, together: Places, seed: int
+    clue: str, values: _Floats, labels: _Places, together: _Places, seed: int
 ) -> npt.NDArray[np.float64]:
     """Score each image by a classifier that has not met it, nor what hangs together with it."""
     from sklearn.linear_model import LogisticRegression

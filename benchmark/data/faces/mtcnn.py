@@ -32,7 +32,7 @@ _SMALLEST, _STEP = 20, 0.709
 _CELL, _STRIDE = 12, 2
 _THRESHOLDS = (0.6, 0.7)
 
-Numbers = NDArray[np.float64]
+_Numbers = NDArray[np.float64]
 """Rows of left, top, right and bottom in pixels, and a score."""
 
 
@@ -70,14 +70,14 @@ class MTCNN:
             for left, top, right, bottom, score in [boxes[number].tolist()]
         ]
 
-    def _proposed(self, picture: Pixels) -> Numbers:
+    def _proposed(self, picture: Pixels) -> _Numbers:
         """Look at every place and size with the first network."""
         found = [self._at_scale(picture, scale) for scale in _scales(*picture.shape[:2])]
         rows = np.concatenate([*found, np.empty((0, 9))])
         rows = rows[_kept(rows, 0.7)]
         return _squared(_moved(rows[:, :5], rows[:, 5:]))
 
-    def _at_scale(self, picture: Pixels, scale: float) -> Numbers:
+    def _at_scale(self, picture: Pixels, scale: float) -> _Numbers:
         """Give the likely places of one size: box, score and how the box is to be moved."""
         import cv2
 
@@ -91,7 +91,7 @@ class MTCNN:
         rows = np.column_stack([boxes, scores[0, x, y, 1], shifts[0, x, y]])
         return rows[_kept(rows, 0.5)]
 
-    def _refined(self, picture: Pixels, boxes: Numbers) -> Numbers:
+    def _refined(self, picture: Pixels, boxes: _Numbers) -> _Numbers:
         """Judge and move the proposed boxes with the second network."""
         shifts, scores = self._run("rnet", _parts(picture, boxes, 24))
         good = scores[:, 1] > _THRESHOLDS[1]
@@ -99,7 +99,7 @@ class MTCNN:
         kept = _kept(rows, 0.7)
         return _squared(_moved(rows[kept], shifts[kept]))
 
-    def _run(self, name: str, images: Numbers) -> list[Numbers]:
+    def _run(self, name: str, images: _Numbers) -> list[_Numbers]:
         """Run a network on (n, h, w, 3) numbers."""
         import cv2
 
@@ -119,12 +119,12 @@ def _scales(height: int, width: int) -> Iterator[float]:
         scale *= _STEP
 
 
-def _normal(images: NDArray[Any]) -> Numbers:
+def _normal(images: NDArray[Any]) -> _Numbers:
     """Bring values of 0 to 255 to about -1 to 1."""
     return (images.astype(np.float32) - 127.5) / 128
 
 
-def _parts(picture: Pixels, boxes: Numbers, side: int) -> Numbers:
+def _parts(picture: Pixels, boxes: _Numbers, side: int) -> _Numbers:
     """Cut boxes out, black where they leave the picture, and bring them to one size."""
     import cv2
 
@@ -142,13 +142,13 @@ def _parts(picture: Pixels, boxes: Numbers, side: int) -> Numbers:
     return _normal(parts)
 
 
-def _moved(boxes: Numbers, shifts: Numbers) -> Numbers:
+def _moved(boxes: _Numbers, shifts: _Numbers) -> _Numbers:
     """Move the edges of boxes by shares of their size."""
     size = boxes[:, 2:4] - boxes[:, :2] + 1
     return np.column_stack([boxes[:, :4] + shifts * np.hstack([size, size]), boxes[:, 4]])
 
 
-def _squared(boxes: Numbers) -> Numbers:
+def _squared(boxes: _Numbers) -> _Numbers:
     """Enlarge boxes to squares around their centres, in whole pixels."""
     size = boxes[:, 2:4] - boxes[:, :2]
     side = size.max(axis=1, initial=0)[:, None]
@@ -156,7 +156,7 @@ def _squared(boxes: Numbers) -> Numbers:
     return np.column_stack([np.fix(corner), np.fix(corner + side), boxes[:, 4]])
 
 
-def _kept(rows: Numbers, most: float, *, by_smaller: bool = False) -> list[int]:
+def _kept(rows: _Numbers, most: float, *, by_smaller: bool = False) -> list[int]:
     """Choose boxes that overlap by no more than a share, the surest first.
 
     Args:

@@ -10,7 +10,7 @@ from benchmark.data.faces import Face, FaceBox
 SAME_PERSON = 0.1
 """What boxes of one person share at least, of both together: sampled frames lie apart."""
 
-Mask = NDArray[np.bool_]
+PersonMask = NDArray[np.bool_]
 
 
 class People:
@@ -46,7 +46,7 @@ class People:
         return numbers
 
 
-def covered(face: Face, mask: Mask) -> float:
+def covered(face: Face, mask: PersonMask) -> float:
     """Give the share of a mask that lies in a face's box, 0 to 1; an empty mask has none.
 
     Args:

@@ -25,7 +25,7 @@ _VARIANCES = (0.1, 0.2)
 _OVERLAP = 0.4  # of two places that are taken for one face
 _OUTPUTS = {4: "boxes", 2: "scores", 10: "points"}
 
-Numbers = NDArray[np.float64]
+_Numbers = NDArray[np.float64]
 
 
 class RetinaFace:
@@ -74,7 +74,7 @@ class RetinaFace:
             for number in np.asarray(kept, dtype=np.int64).ravel()
         ]
 
-    def _run(self, picture: Pixels) -> dict[str, Numbers]:
+    def _run(self, picture: Pixels) -> dict[str, _Numbers]:
         """Run the network: boxes, scores and points of every place."""
         import cv2
 
@@ -100,7 +100,7 @@ class RetinaFace:
 
 
 @cache
-def _places(width: int, height: int) -> Numbers:
+def _places(width: int, height: int) -> _Numbers:
     """Give the (n, 4) places that a network looks at: centre and size in pixels."""
     parts = []
     for stride, sizes in _STRIDES.items():

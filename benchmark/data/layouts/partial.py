@@ -1,28 +1,74 @@
 """Videos of which parts are forged: tables that say when, and in picture or sound."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from benchmark.data.adapters import Row
 from benchmark.data.layouts.records import Record, plain_path, read_records
+from benchmark.data.layouts.rules import Lists
 from benchmark.errors import ManifestError
 
 
-def partial_rows(
+def partial_lists(
+    files: Sequence[Path],
+    *,
+    periods: str,
+    visual: Callable[[Record], bool],
+    audio: Callable[[Record], bool],
+    split: Callable[[Path, Record], str],
+    what: str,
+    within: Callable[[Path], str] = lambda _: "",
+    notes: tuple[str, ...] = (),
+) -> Lists:
+    """Read the tables of a dataset of partly forged videos, found by ``split`` and ``video``.
+
+    A table is a list of objects, whose ``file`` is the video's path.
+
+    Args:
+        files: Its tables.
+        periods: The column of times, [[begin, end], ...] in seconds, in which it is forged.
+        visual: Whether the picture is forged.
+        audio: Whether the sound is.
+        split: Of a video, by its table too.
+        what: What the tables are called.
+        within: The folder that a table's paths start from.
+        notes: What is to be known of them.
+
+    Raises:
+        ManifestError: A table is damaged.
+    """
+    rows: dict[str, Row] = {}
+    for file in files:
+        rows |= _partial_rows(
+            file,
+            periods=periods,
+            visual=visual,
+            audio=audio,
+            split=partial(split, file),
+            within=within(file),
+        )
+    return Lists(
+        rows=rows,
+        key=lambda found: f"{found.parts['split']}/{found.parts['video']}".lower(),
+        what=what,
+        notes=notes,
+    )
+
+
+def _partial_rows(
     file: Path,
     *,
-    path: str,
     periods: str,
     visual: Callable[[Record], bool],
     audio: Callable[[Record], bool],
     split: Callable[[Record], str],
     within: str = "",
 ) -> dict[str, Row]:
-    """Read a table of partly forged videos.
+    """Read one table.
 
     Args:
-        file: A list of objects.
-        path: The column of the video's path.
+        file: The table.
         periods: The column of times, [[begin, end], ...] in seconds, in which it is forged.
         visual: Whether the picture is forged.
         audio: Whether the sound is.
@@ -39,7 +85,7 @@ def partial_rows(
     rows: dict[str, Row] = {}
     for record in read_records(file):
         try:
-            name = plain_path(record[path])
+            name = plain_path(record["file"])
             fake = visual(record)
             key = f"{within}/{name}" if within and not name.startswith(f"{within}/") else name
             key = key.rpartition(".")[0].lower()
