@@ -4,8 +4,9 @@ What stands in ``__all__`` is loaded when it is first asked for: an import of on
 light. ``build_report`` is the function of ``leaderboard.report``, whose name the module has here.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from protocols.lazy import load_public
 
 if TYPE_CHECKING:
     from leaderboard.errors import LeaderboardError
@@ -26,10 +27,7 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Load one of ``__all__``."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'leaderboard' has no attribute '{name}'")
-    module, _, attribute = _HOMES[name].partition(":")
-    return getattr(import_module(module), attribute)
+    return load_public(__name__, _HOMES, name)
 
 
 def __dir__() -> list[str]:

@@ -3,8 +3,9 @@
 The names are loaded when they are first asked for: an import of one module stays light.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from protocols.lazy import load_public
 
 if TYPE_CHECKING:
     from protocols.conditions import CLEAN, Condition, perturbations
@@ -35,21 +36,30 @@ __all__ = [
     "validate",
 ]
 _HOMES = {
-    "conditions": ("CLEAN", "Condition", "perturbations"),
-    "errors": ("ProtocolError", "SamplesError", "UnknownNameError"),
-    "expansion": ("ELSEWHERE", "Cell", "Expansion", "ImageSet", "TrainingSet", "expand"),
-    "gaps": ("Gap",),
-    "samples": ("fingerprint", "validate"),
-    "schema": ("Protocol", "load_protocol", "protocol_names"),
+    "CLEAN": "protocols.conditions:CLEAN",
+    "Cell": "protocols.expansion:Cell",
+    "Condition": "protocols.conditions:Condition",
+    "ELSEWHERE": "protocols.expansion:ELSEWHERE",
+    "Expansion": "protocols.expansion:Expansion",
+    "Gap": "protocols.gaps:Gap",
+    "ImageSet": "protocols.expansion:ImageSet",
+    "Protocol": "protocols.schema:Protocol",
+    "ProtocolError": "protocols.errors:ProtocolError",
+    "SamplesError": "protocols.errors:SamplesError",
+    "TrainingSet": "protocols.expansion:TrainingSet",
+    "UnknownNameError": "protocols.errors:UnknownNameError",
+    "expand": "protocols.expansion:expand",
+    "fingerprint": "protocols.samples:fingerprint",
+    "load_protocol": "protocols.schema:load_protocol",
+    "perturbations": "protocols.conditions:perturbations",
+    "protocol_names": "protocols.schema:protocol_names",
+    "validate": "protocols.samples:validate",
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
     """Load one of ``__all__``."""
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'protocols' has no attribute '{name}'")
-    return getattr(import_module(f"protocols.{_HOME_OF[name]}"), name)
+    return load_public(__name__, _HOMES, name)
 
 
 def __dir__() -> list[str]:

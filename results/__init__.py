@@ -3,8 +3,9 @@
 The names are loaded when they are first asked for: an import of one module stays light.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from protocols.lazy import load_public
 
 if TYPE_CHECKING:
     from results.comparing import compare_detectors as compare
@@ -24,7 +25,4 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Load one of ``__all__``."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'results' has no attribute '{name}'")
-    module, _, attribute = _HOMES[name].partition(":")
-    return getattr(import_module(module), attribute)
+    return load_public(__name__, _HOMES, name)
