@@ -37,6 +37,7 @@ import torch
 from performance.around_networks import end_to_end, study
 from performance.decoders import decoders
 from performance.growth import STAGES, prepare
+from performance.kept_pixels import kept_pixels
 from performance.loading import loading
 from performance.measuring import Row, hardware, write_report
 from performance.start_up import start_up
@@ -126,6 +127,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
         asked.images, [int(number) for number in asked.workers.split(",")], asked.rounds
     ),
     "decoders": lambda asked: decoders(asked.data, asked.images, asked.rounds),
+    "kept-pixels": lambda asked: kept_pixels(asked.data, asked.images, asked.rounds),
     "videos": lambda asked: videos(asked.clips, asked.frames, asked.rounds),
     "growth": lambda asked: growth(
         sorted(int(number) for number in asked.rows.split(",")), asked.stages.split(",")

@@ -177,12 +177,13 @@ def test_a_sound_run_that_is_gone_on_with_keeps_its_seal_and_one_added_to_has_a_
 
 
 def test_a_fold_that_was_edited_is_not_gone_on_with(done: Done, copy: Path, tmp_path: Path) -> None:
-    out, stores = tmp_path / "out", {"store": tmp_path / "store"}
+    out, store = tmp_path / "out", tmp_path / "store"
+    only, manifest = small(done.recipe), done.manifest
     fold = _folder_of("cpu", out) / "fold-1"
     shutil.copytree(copy, fold)
     rule, before = other_facts(fold), tree(tmp_path)
     with pytest.raises(ResultError, match=rf"fold-1: {rule}: .*nothing is added to a run"):
-        cross_validate(small(done.recipe), done.manifest, out=out, folds=3, device="cpu", **stores)
+        cross_validate(only, manifest, out=out, folds=3, device="cpu", store=store)
     assert tree(tmp_path) == before
 
 

@@ -39,6 +39,7 @@ from benchmark.cli.options import (
     MissingOption,
     ModelsOfOption,
     OutOption,
+    PixelsOption,
     PrecisionOption,
     ShardOption,
     StoreOption,
@@ -156,6 +157,7 @@ def run(
     allow_missing: MissingOption = False,
     checkpoint_seconds: CheckpointOption = 60.0,
     features: FeaturesOption = None,
+    pixels: PixelsOption = None,
     executor: ExecutorOption = "local",
     precision: PrecisionOption = "float32",
     workers: WorkersOption = None,
@@ -178,6 +180,7 @@ def run(
         threads=threads,
         checkpoint_seconds=checkpoint_seconds,
         features=features,
+        pixels=pixels,
         executor=ChosenExecutor(name=executor, workers=workers, address=address),
         precision=precision,
         share=None if shard is None else read_share(shard),
@@ -364,8 +367,6 @@ def _run(
     check_precision(settings.get("precision", "float32"))
     check_executor(settings.get("executor", LOCAL))
     check_folder(settings["out"])
-
-    # Of several processes the first one reads and speaks.
     resolved = None if process_rank() else resolve(study, data, allow_missing=allow_missing)
     if resolved is not None:
         warn_of_overlaps(resolved.expansions, resolved.samples)

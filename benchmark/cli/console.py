@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _ERRORS = (BenchmarkError, DetectorError, LeaderboardError, ProtocolError, ResultError)
 EXIT_ERROR, EXIT_INTERRUPTED = 1, 130
 # Options and arguments that are written to, by any command.
-_WRITTEN = frozenset({"out", "store", "features", "log", "tensorboard", "entries"})
+_WRITTEN = frozenset({"out", "store", "features", "pixels", "log", "tensorboard", "entries"})
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -110,6 +110,15 @@ FeaturesOption = Annotated[
         show_default="they are computed each time",
     ),
 ]
+PixelsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--keep-pixels",
+        help="Folder for decoded pixels, 3 bytes a pixel: no file is then decoded again by a later "
+        "epoch, model or study; the same numbers.",
+        show_default="files are decoded each time",
+    ),
+]
 ExecutorOption = Annotated[
     str,
     typer.Option(

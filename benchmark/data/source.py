@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
@@ -24,6 +25,7 @@ from benchmark.data.images import (
     stored_facts,
     whereabouts,
 )
+from benchmark.data.kept import KeptPixels
 from benchmark.data.loader import AHEAD, MOST_WAITING_BYTES, load
 from benchmark.data.originals import Originals
 from benchmark.timing import timed
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 BUDGET_BYTES = 2 << 30
 _PIXELS = "pixels"
+_MEASURED = 64  # images from whose size that of all is told
 
 Opener = Callable[[Path], AbstractContextManager["Frames"]]
 T = TypeVar("T")
@@ -109,6 +112,8 @@ class ImageSource:
         budget_bytes: int = BUDGET_BYTES,
         encoding: Encoding | None = None,
         pictures: Mapping[str, Path] | None = None,
+        *,
+        pixels: KeptPixels | None = None,
     ) -> None:
         """Bind the table to its files.
 
@@ -119,7 +124,9 @@ class ImageSource:
             budget_bytes: Most memory that images may take.
             encoding: The study's.
             pictures: The folder of the pictures of each dataset of crops that has them.
+            pixels: Where decoded samples are kept for later; None: nowhere.
         """
+        self._pixels = pixels
         self._originals, self._pictures = Originals(samples, pictures or {}), pictures
         self.samples, self.roots, self.encoding = samples, roots, encoding
         self._datasets = samples["dataset"].tolist()
@@ -140,12 +147,15 @@ class ImageSource:
         """
         roots = {role: root.resolve() for role, root in self.roots.items()}
         pictures = {role: root.resolve() for role, root in (self._pictures or {}).items()}
-        return ImageSource(self.samples, roots, self._budget // share, self.encoding, pictures)
+        share_bytes = self._budget // share
+        return ImageSource(
+            self.samples, roots, share_bytes, self.encoding, pictures, pixels=self._pixels
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let it be sent to another process, without the images that are kept here."""
         arguments = (self.samples, self.roots, self._budget, self.encoding, self._pictures)
-        return ImageSource, arguments
+        return partial(ImageSource, pixels=self._pixels), arguments
 
     def load(
         self,
@@ -180,8 +190,27 @@ class ImageSource:
         """Cut the sample at ``row`` out of its file's picture, in the study's encoding."""
         place = locate(self.roots[self._datasets[row]], self.ids[row])
         with timed("decode", count=1):
-            picture = cut(file.picture(place, self._hashes[row]), place)
+            stated = self._hashes[row]
+            picture = None if self._pixels is None else self._pixels.read(place, stated)
+            if picture is None:
+                picture = cut(file.picture(place, stated), place)
+                if self._pixels is not None:
+                    self._pixels.keep(place, stated, picture)
         return self._encoded(row, picture)
+
+    def check_room(self) -> str:
+        """Say what kept pixels will take on disk, from some images; empty where none are kept.
+
+        Raises:
+            BenchmarkError: There is no room for them.
+        """
+        known = self.samples.get("problem", pd.Series("", self.samples.index))
+        usable = np.flatnonzero(known == "").tolist()
+        if self._pixels is None or not usable:
+            return ""
+        some = usable[:: max(1, len(usable) // _MEASURED)][:_MEASURED]
+        mean = sum(self.array(row).nbytes for row in some) / len(some)
+        return self._pixels.check_room(len(usable), mean)
 
     def changed(self, row: int, file: OpenFile, change: Callable[[Pixels], Pixels]) -> Pixels:
         """Do as ``decoded``, after a change of the whole picture that the sample is a part of."""

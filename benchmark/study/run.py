@@ -42,6 +42,7 @@ def run(
     allow_missing: bool = False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     features: Path | str | None = None,
+    pixels: Path | str | None = None,
     executor: str = "local",
     precision: str = "float32",
     workers: int | None = None,
@@ -56,7 +57,7 @@ def run(
         study: A study, or the name or file of a study or protocol.
         data: The manifest; or manifests by role.
         out: As in ``Settings``, like ``store``, ``device``, ``threads``, ``checkpoint_seconds``,
-            ``features``, ``precision`` and ``progress``.
+            ``features``, ``pixels``, ``precision`` and ``progress``.
         store: See ``out``.
         device: See ``out``.
         threads: See ``out``.
@@ -64,6 +65,7 @@ def run(
             without a manifest, as stated gaps.
         checkpoint_seconds: See ``out``.
         features: See ``out``.
+        pixels: See ``out``.
         executor: Name of who does the work: ``local``, ``processes`` or ``ray``.
         precision: See ``out``.
         workers: Processes at work at once, for ``processes``.
@@ -91,6 +93,7 @@ def run(
         threads=threads,
         checkpoint_seconds=checkpoint_seconds,
         features=Path(features) if features is not None else None,
+        pixels=Path(pixels) if pixels is not None else None,
         executor=ChosenExecutor(name=executor, workers=workers, address=address),
         precision=precision,
         share=None if shard is None else read_share(shard),

@@ -23,6 +23,8 @@ class Settings:
         checkpoint_seconds: Time between saved states of a training under way.
         features: Folder where outputs of frozen, pretrained networks are kept, by content, for all
             heads, training sets and seeds, 2 to 4 kB an image; None: they are computed each time.
+        pixels: Folder where decoded pixels are kept, by the content of their files, for all epochs,
+            models and studies; None: files are decoded each time.
         executor: Who does the work.
         precision: In which models score, ``float32`` or ``bfloat16``; a run has one.
         share: What to begin with, as one of several workers, of whom none waits for the others;
@@ -36,6 +38,7 @@ class Settings:
     threads: int | None = None
     checkpoint_seconds: float = CHECKPOINT_SECONDS
     features: Path | None = None
+    pixels: Path | None = None
     executor: ChosenExecutor = LOCAL
     precision: str = "float32"
     share: Share | None = None

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 
+from benchmark.data.kept import KeptPixels
 from benchmark.data.source import ImageSource
 from benchmark.environment import environment, process_count
 from benchmark.errors import BenchmarkError
@@ -121,8 +122,13 @@ def _begin(
     refuse_damaged(out, again=plan.jobs)
     if missing := int((samples["problem"] != "").sum()):
         progress.note(f"{missing} of {len(samples)} images cannot be used and are left out")
+    kept = None if settings.pixels is None else KeptPixels(settings.pixels)
     source = ImageSource(
-        samples, resolved.roots, encoding=resolved.encoding, pictures=resolved.pictures
+        samples,
+        resolved.roots,
+        encoding=resolved.encoding,
+        pictures=resolved.pictures,
+        pixels=kept,
     )
     engine = make_engine(source=source, progress=progress)
     versions = made_with(engine)
@@ -130,6 +136,8 @@ def _begin(
     # Whoever else is at work has seen that the images are what they were.
     if alone and not fresh and _is_work_left(ScoreStore(out), plan, engine.models):
         refuse_changed(resolved.manifests, samples, resolved.allow_missing, progress)
+    if told := source.check_room():
+        progress.note(told)
     if alone:
         GapNotes(out).clear()
     write_samples(out, samples)
