@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 from benchmark.data import kept
-from benchmark.data.images import Box, OpenFile, Place
-from benchmark.data.kept import FILE, KeptPixels, Pixels
+from benchmark.data.images import Box, OpenFile, Pixels, Place
+from benchmark.data.kept import FILE, KeptPixels
 from benchmark.data.source import ImageSource
 from benchmark.errors import BenchmarkError
 from performance.kept_pixels import kept_pixels

@@ -18,12 +18,9 @@ from threading import local
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from benchmark.data.images import Place
+from benchmark.data.images import Pixels, Place
 from benchmark.errors import BenchmarkError
-
-Pixels = npt.NDArray[np.uint8]
 
 FILE = "pixels.sqlite"
 _TABLE = (
