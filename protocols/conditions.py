@@ -65,6 +65,8 @@ class Condition:
         stage: Where in the chain from video to model it acts.
         parameter: What ``value`` is.
         value: The level: a number, or one for each name in ``parameter``.
+        code: Of a perturbation of one's own: 12 hexadecimal digits of its code, which is part of
+            what was done as a version is. "" of those that ship.
     """
 
     name: str = "clean"
@@ -73,13 +75,15 @@ class Condition:
     stage: Stage = "crop"
     parameter: str = field(default="", compare=False)
     value: Value = field(default=0.0, compare=False)
+    code: str = ""
 
     @property
     def key(self) -> str:
         """Name it in scores and files; equal keys mean equal pixels."""
         if self.name == "clean":
             return "clean"
-        return f"{self.name}.v{self.version}@{self.severity}[{self.stage}]"
+        which = self.code or f"v{self.version}"
+        return f"{self.name}.{which}@{self.severity}[{self.stage}]"
 
     @property
     def perturbation(self) -> str:
@@ -108,6 +112,10 @@ class Condition:
 CLEAN = Condition()
 ATTACKS = "adversarial/"
 """How the names begin of what follows a detector's own gradient: stage ``model``."""
+OWN = "own/"
+"""How the names begin of what a user's own function does; the command line says which that is."""
+MOST_OWN = 10
+"""The greatest severity of a perturbation of one's own."""
 
 
 def values_of(level: Value) -> tuple[float, ...]:
@@ -142,19 +150,41 @@ def perturbations() -> dict[str, Perturbation]:
     }
 
 
+def perturbation_of(name: str) -> Perturbation:
+    """Give the levels of a perturbation by ``suite/name``; one's own has its severities for them.
+
+    Raises:
+        UnknownNameError: No perturbation has that name.
+    """
+    if name.startswith(OWN):
+        return Perturbation(
+            version=1,
+            title=name.removeprefix(OWN).replace("-", " ").capitalize(),
+            parameter="severity",
+            levels=tuple(float(severity) for severity in range(1, MOST_OWN + 1)),
+        )
+    table = perturbations()
+    if name not in table:
+        raise UnknownNameError("perturbation", name, table)
+    return table[name]
+
+
 def condition(
-    name: str, severity: int, stage: Stage, where: str, surrogate: str | None = None
+    name: str,
+    severity: int,
+    stage: Stage,
+    where: str,
+    surrogate: str | None = None,
+    *,
+    code: str | None = None,
 ) -> Condition:
-    """Look a condition up in the published levels.
+    """Look a condition up in the published levels; ``code`` is of one's own.
 
     Raises:
         UnknownNameError: No perturbation has that name.
         ProtocolError: It has no such severity, or cannot act at that stage.
     """
-    table = perturbations()
-    if name not in table:
-        raise UnknownNameError("perturbation", name, table)
-    entry = table[name]
+    entry = perturbation_of(name)
     if not 1 <= severity <= len(entry.levels):
         raise ProtocolError(
             f"{where}: {name} has the severities 1 to {len(entry.levels)}, not {severity}"
@@ -165,4 +195,4 @@ def condition(
         )
     value = entry.levels[severity - 1]
     full = f"{name}:{surrogate}" if surrogate else name
-    return Condition(full, severity, entry.version, stage, entry.parameter, value)
+    return Condition(full, severity, entry.version, stage, entry.parameter, value, code or "")

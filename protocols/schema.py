@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from importlib.resources import files
@@ -19,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from protocols.conditions import ATTACKS, CLEAN, Condition, Stage, condition
+from protocols.conditions import ATTACKS, CLEAN, OWN, Condition, Stage, condition
 from protocols.errors import ProtocolError
 from protocols.reading import load_named, names_in
 from protocols.selection import SMALLEST, Budget, Cap, Each, Reals, Selection
@@ -58,6 +59,8 @@ class Perturbed(BaseModel):
     Attributes:
         surrogate: Of an attack: the detector whose gradient is followed, trained on the same images
             with the same seed as the one that is scored. None: the one that is scored.
+        code: Of one's own (``own/name``): the digits of the code that it was run with. A run
+            states them; a file that does is run with that code or not at all.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -65,6 +68,19 @@ class Perturbed(BaseModel):
     severities: tuple[int, ...] = Field(min_length=1)
     stage: Stage
     surrogate: str | None = None
+    code: str | None = Field(default=None, pattern=r"^[0-9a-f]{12}$")
+
+    @model_validator(mode="after")
+    def _code_is_of_ones_own(self) -> Self:
+        own = self.perturbation.startswith(OWN)
+        if own and not re.fullmatch(OWN + r"[a-z0-9][a-z0-9-]{0,60}", self.perturbation):
+            raise ValueError(
+                f"one's own is called {OWN}name, of small letters, digits and hyphens; which code "
+                "that is, the command line says"
+            )
+        if self.code and not own:
+            raise ValueError(f"code is for perturbations of one's own ({OWN}...)")
+        return self
 
     @model_validator(mode="after")
     def _attacks_alone_have_surrogates(self) -> Self:
@@ -76,7 +92,7 @@ class Perturbed(BaseModel):
     def _without_default(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # Runs keep their protocols as they were written: a new key must not make them others.
         found: dict[str, Any] = write(self)
-        return {key: value for key, value in found.items() if key != "surrogate" or value}
+        return {key: v for key, v in found.items() if key not in ("surrogate", "code") or v}
 
 
 class Aligned(BaseModel):
@@ -222,7 +238,14 @@ class Protocol(BaseModel):
                 found.append(CLEAN)
                 continue
             found.extend(
-                condition(entry.perturbation, severity, entry.stage, self.name, entry.surrogate)
+                condition(
+                    entry.perturbation,
+                    severity,
+                    entry.stage,
+                    self.name,
+                    entry.surrogate,
+                    code=entry.code,
+                )
                 for severity in entry.severities
             )
         return tuple(found)

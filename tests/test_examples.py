@@ -1,12 +1,16 @@
 import os
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 import benchmark
-from results.store import records
+from benchmark.cli.app import app
+from results.store import read_model, read_run, records
 from tests.small_data import write_dataset, write_recipe
 from tests.test_documented_commands import fault
 
@@ -30,6 +34,29 @@ def test_the_own_detector_gets_its_column(tmp_path: Path) -> None:
 def test_the_own_detector_is_short() -> None:
     text = (ROOT / "examples" / "own_detector.py").read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 40
+
+
+def test_scores_of_scikit_learn_stand_beside_a_detector_in_one_table(tmp_path: Path) -> None:
+    script = ROOT / "examples" / "scores_of_scikit_learn.py"
+    assert len(script.read_text(encoding="utf-8").splitlines()) <= 25
+    data, run = write_dataset(tmp_path / "data", count=8), tmp_path / "run"
+    benchmark.run(
+        "everything", data=data, detectors=["spectrum"], size="tiny", out=run,
+        store=tmp_path / "store",
+    )  # fmt: skip
+    scores = tmp_path / "scores.csv"
+    subprocess.run([sys.executable, str(script), str(data), str(scores)], check=True)
+    done = CliRunner().invoke(
+        app, ["import", str(scores), "--detector", "Random forest", "--out", str(run)]
+    )
+    assert done.exit_code == 0, done.output
+    table = pd.read_csv(run / "tables" / "everything-summary.csv")
+    assert table["detector.1"].tolist() == ["Spectrum", "Random forest"]
+    (imported,) = [e for e in read_run(run).entries if e.detector == "Random forest"]
+    facts = read_model(run, str(imported.model))
+    assert facts.imported is not None
+    page = (run / "index.html").read_text(encoding="utf-8")
+    assert "imported" in page
 
 
 def test_the_protocol_in_the_documentation_is_valid(tmp_path: Path) -> None:

@@ -75,6 +75,15 @@ CodeOption = Annotated[
         show_default="none: a file never says which code is run",
     ),
 ]
+PerturbationOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--perturbation",
+        metavar="NAME=FILE.py:FUNCTION",
+        help="Your function for own/NAME of a protocol; may be repeated.",
+        show_default="none: a file never says which code is run",
+    ),
+]
 StoreOption = Annotated[
     Path | None,
     typer.Option(
@@ -220,13 +229,25 @@ def takes_study(command: Callable[..., None]) -> Callable[..., None]:
     own = [p for name, p in signature(command).parameters.items() if name != "study"]
 
     @wraps(command)
-    def wrapped(**given: Any) -> None:
+    def wrapped(*, perturbation: list[str] | None = None, **given: Any) -> None:
+        functions = read_functions(perturbation)
         study = read_study(**{option.name: given.pop(option.name) for option in shared})
-        command(study=study, **given)
+        if not functions:
+            command(study=study, **given)
+            return
+        from benchmark.scoring.own import bound
+
+        with bound(functions):
+            command(study=study, **given)
 
     # Needed ones first, as in a command's help; behind them the study's, then the command's own.
     ordered = [*shared[:1], *(p for p in own if p.default is Parameter.empty), *shared[1:]]
     ordered += [p for p in own if p.default is not Parameter.empty]
+    ordered.append(
+        Parameter(
+            "perturbation", Parameter.KEYWORD_ONLY, default=None, annotation=PerturbationOption
+        )
+    )
     options = [p.replace(kind=Parameter.KEYWORD_ONLY) for p in ordered]
     wrapped.__signature__ = Signature(options)  # type: ignore[attr-defined]
     wrapped.__annotations__ = {p.name: p.annotation for p in options}
@@ -251,7 +272,25 @@ def read_list(text: str | None) -> list[str] | None:
     return names
 
 
-def from_files(names: list[str] | None) -> list[str] | None:
+def read_functions(texts: list[str] | None) -> dict[str, str]:
+    """Read ``--perturbation``: ``module:function`` by the word of protocols; it can be found then.
+
+    Raises:
+        BenchmarkError: A text is not of that form, a word is bound twice, or no code is to be
+            loaded.
+    """
+    found: dict[str, str] = {}
+    for text in texts or ():
+        word, target = read_pair(text, "--perturbation NAME=FILE.py:function")
+        word = word.removeprefix("own/")  # as a protocol's file has it
+        if word in found:
+            raise BenchmarkError(f"--perturbation: '{word}' is bound twice")
+        (found[word],) = from_files([target], "perturbation") or ("",)
+    find_modules(target.partition(":")[0] for target in found.values())
+    return found
+
+
+def from_files(names: list[str] | None, what: str = "detector") -> list[str] | None:
     """Give ``FILE.py:Class`` as ``module:Class``, whose file is then found by Python.
 
     Raises:
@@ -263,9 +302,9 @@ def from_files(names: list[str] | None) -> list[str] | None:
         if code:
             path = Path(f"{file}.py")
             if not path.is_file():
-                raise BenchmarkError(f"detector '{name}': there is no file {path}")
+                raise BenchmarkError(f"{what} '{name}': there is no file {path}")
             if not path.stem.isidentifier():
-                raise BenchmarkError(f"detector '{name}': '{path.stem}' is no name of a module")
+                raise BenchmarkError(f"{what} '{name}': '{path.stem}' is no name of a module")
             folder = str(path.resolve().parent)
             if folder not in sys.path:
                 sys.path.append(folder)

@@ -1,6 +1,7 @@
 """What is handed out: a model to train, or some units to score; and a worker who does it."""
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from benchmark.errors import BenchmarkError, ModelGapError
 from benchmark.locks import Locks
 from benchmark.progress import Progress
 from benchmark.scoring.loading import attacked_on
+from benchmark.scoring.own import bound
 from benchmark.scoring.ready import Form
 from benchmark.scoring.score import score
 from benchmark.scoring.store import ScoreStore
@@ -45,6 +47,7 @@ class Work:
         surrogates: On which models the attacks of conditions with a surrogate are made.
         environment: What "same bytes" depends on, as ``environment`` gives it.
         threads: CPU threads of torch.
+        perturbations: The user's own, ``module:function`` by word.
     """
 
     engine: Engine
@@ -54,6 +57,7 @@ class Work:
     surrogates: Surrogates
     environment: Mapping[str, str]
     threads: int
+    perturbations: Mapping[str, str] = field(default_factory=dict)
 
     def abroad(self, share: int = 1) -> "Work":
         """Give it as it is sent to another process: nobody is told of its progress there.
@@ -206,6 +210,8 @@ class RemoteWorker:
         """
         torch.set_num_threads(work.threads)
         _refuse_other(work)
+        # This process works on one run, to its end.
+        ExitStack().enter_context(bound(work.perturbations))
         self._notes = _Noting()
         self._worker = Worker(work, self._notes)
 

@@ -20,6 +20,8 @@ from protocols import Condition, UnknownNameError, perturbations
 from protocols.conditions import values_of
 
 Perturb = Callable[..., Image]
+given: dict[str, Perturb] = {}
+"""Functions of the user's own, by ``own/name``: ``benchmark.scoring.own`` binds them."""
 
 # ``suite/some-name`` is the function ``some_name`` of the suite's module.
 SUITES = {
@@ -71,7 +73,9 @@ def function_of(name: str) -> Perturb:
     Raises:
         UnknownNameError: No perturbation has that name.
     """
-    known = names()
+    if name in given:
+        return given[name]
+    known = [*names(), *given]
     if name not in known:
         raise UnknownNameError("perturbation", name, known)
     suite, _, function = name.partition("/")

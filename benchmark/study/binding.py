@@ -6,6 +6,7 @@ from pathlib import Path
 from benchmark.data.manifest import Manifest, check_path, read_manifest
 from benchmark.data.remote import local_manifest, refuse_address
 from benchmark.errors import BenchmarkError
+from benchmark.scoring.own import with_code
 from benchmark.study.schema import Study
 from protocols.schema import Protocol, load_protocol
 from results.metrics.registry import check_metrics
@@ -23,8 +24,9 @@ def load_protocols(study: Study) -> tuple[Protocol, ...]:
     Raises:
         ProtocolError: A file breaks the schema, or lists a metric that does not exist.
         BenchmarkError: Two protocols have one name, or their noise seeds differ.
+        PerturbationError: One has a perturbation of one's own that is not bound.
     """
-    protocols = tuple(load_protocol(stated.protocol) for stated in study.protocols)
+    protocols = tuple(with_code(load_protocol(stated.protocol)) for stated in study.protocols)
     for protocol in protocols:
         check_metrics(protocol)
     names = [protocol.name for protocol in protocols]

@@ -22,7 +22,7 @@ from benchmark.study.schema import Study
 from benchmark.study.tracks import recipes_of
 from benchmark.training.recipe import Recipe
 from detectors.catalog import is_trained_elsewhere
-from protocols.conditions import perturbations
+from protocols.conditions import perturbation_of
 from protocols.expansion import Expansion, TrainingSet, expand
 from protocols.overlaps import overlaps
 from protocols.schema import Aligned, Protocol, changed_from_shipped
@@ -267,7 +267,7 @@ def _check_conditions(
             else None
         )
         if without is not None:
-            other = "crop" in perturbations()[cell.condition.name].stages
+            other = "crop" in perturbation_of(cell.condition.name).stages
             raise BenchmarkError(
                 f"{expansion.protocol.name}: '{cell.condition.name}' is for stage "
                 f"{stage}, but '{without}' {lacking}"

@@ -1,5 +1,6 @@
 """A study carried out: check the data, train what is missing, score it, write the report."""
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Unpack
@@ -15,6 +16,7 @@ from benchmark.environment import (
 from benchmark.errors import BenchmarkError
 from benchmark.executors import ChosenExecutor, check_executor, read_share
 from benchmark.progress import Progress
+from benchmark.scoring.own import bound
 from benchmark.study.binding import Data
 from benchmark.study.checks import check_detectors
 from benchmark.study.planning import refuse_nothing
@@ -49,6 +51,7 @@ def run(
     address: str | None = None,
     shard: str | None = None,
     progress: Progress | None = None,
+    perturbations: Mapping[str, str] | None = None,
     **changes: Unpack[Changes],
 ) -> Path:
     """Carry out a study or protocol; called again, it goes on where it stopped.
@@ -73,6 +76,8 @@ def run(
         shard: ``"2/3"``: be the second of three workers, which ends when nothing is left that no
             other is at; None: stay until the run is whole.
         progress: See ``out``.
+        perturbations: The user's own functions, ``{"fog": "my.module:fog"}`` for ``own/fog`` of a
+            protocol's file (``benchmark.scoring.own.bound``).
         **changes: ``detectors``, ``size``, ``recipe``, ``track``, ``seeds`` and ``train_on`` in
             place of the study's own, and ``allow_code``, the modules of one's own that a study's
             file may name (``benchmark.study.schema.Changes``).
@@ -102,8 +107,9 @@ def run(
     check_executor(settings.executor)
     if process_rank() > 0:
         return join(settings)
-    resolved = resolve(_changed(study, changes), data, allow_missing=allow_missing)
-    return carry_out(resolved, settings).page
+    with bound(perturbations):
+        resolved = resolve(_changed(study, changes), data, allow_missing=allow_missing)
+        return carry_out(resolved, settings).page
 
 
 def carry_out(resolved: ResolvedStudy, settings: Settings) -> Ended:

@@ -17,6 +17,7 @@ from benchmark.executors.handing import Hands, hand_out_scoring, hand_out_traini
 from benchmark.executors.tasks import LOCKS, Work
 from benchmark.locks import Locks
 from benchmark.progress import Progress
+from benchmark.scoring.own import targets
 from benchmark.scoring.store import ScoreStore
 from benchmark.stopping import stop_if_told
 from benchmark.study.folder import entry_key, run_facts
@@ -86,6 +87,7 @@ def sit(
         surrogates=plan.surrogates,
         environment=environment(engine.device),
         threads=torch.get_num_threads(),
+        perturbations=targets(),
     )
     with create_executor(settings.executor, work) as executor:
         sitting = _Sitting(plan, engine, settings, folder, executor)

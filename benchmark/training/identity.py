@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 Taxa = Sequence[Sequence[str]]
 # What somebody's constructor may raise.
-_BUILDING = (
+BUILDING = (
     ArithmeticError,
     AssertionError,
     AttributeError,
@@ -113,26 +113,28 @@ def own_identity(
         first = tensor_hash(built)
     except DetectorError:
         raise
-    except _BUILDING as error:
-        raise DetectorError(f"detector '{detector}' cannot be built: {_told(error)}") from error
+    except BUILDING as error:
+        raise DetectorError(f"detector '{detector}' cannot be built: {told(error)}") from error
     classes = {kind for part in built.modules() for kind in type(part).__mro__}
     return {
         "target": catalog_target(detector),
-        "code": code_hash(detector, [module, *sorted({kind.__module__ for kind in classes})]),
+        "code": code_hash(
+            f"detector '{detector}'", [module, *sorted({kind.__module__ for kind in classes})]
+        ),
         "card": of_card(built.card),
         "contract": CONTRACT_VERSION,
         "tensors": first,
     }
 
 
-def code_hash(detector: str, modules: Sequence[str]) -> str:
-    """Hash the code of a detector of one's own.
+def code_hash(what: str, modules: Sequence[str]) -> str:
+    """Hash the code of a detector or perturbation of one's own.
 
     That is all modules of the user's that ``modules`` are built on, and all that these import of
     ``detectors`` but for its contract. Of an installed detector it is its whole package.
 
     Args:
-        detector: Its name, for messages.
+        what: What it is and its name, for messages.
         modules: The module that its name leads to, and further ones that it has classes of.
 
     Raises:
@@ -141,7 +143,7 @@ def code_hash(detector: str, modules: Sequence[str]) -> str:
     """
     own = own_sources(modules)
     for source in own.values():
-        _refuse_edited(detector, source)
+        _refuse_edited(what, source)
     path = module_file(modules[0])
     if path is not None and is_installed(path) and not modules[0].startswith("detectors."):
         own |= installed_sources(modules[0])
@@ -202,7 +204,7 @@ def _files(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]
             yield path
 
 
-def _refuse_edited(detector: str, source: Source) -> None:
+def _refuse_edited(what: str, source: Source) -> None:
     """Raise BenchmarkError if a loaded module is known to be another than its file is now."""
     if source.module not in sys.modules:
         return
@@ -212,12 +214,12 @@ def _refuse_edited(detector: str, source: Source) -> None:
         _LOADED[source.module] = (how, source.hash)
     elif known != source.hash:
         raise BenchmarkError(
-            f"detector '{detector}': {source.path} was edited after Python loaded it, so what runs "
+            f"{what}: {source.path} was edited after Python loaded it, so what runs "
             "is not what stands there: start Python anew"
         )
 
 
-def _told(error: BaseException) -> str:
+def told(error: BaseException) -> str:
     """Say what went wrong in somebody's code, and where in it, on one line."""
     frames = [(Path(f.filename), f.lineno) for f in traceback.extract_tb(error.__traceback__)]
     own = [f"{path.name}, line {n}" for path, n in frames if path.is_file() and is_own(path)]

@@ -30,8 +30,8 @@ from leaderboard.view import (
     headline_results,
     summarise,
 )
-from protocols import Condition, perturbations
-from protocols.conditions import shown
+from protocols import Condition
+from protocols.conditions import perturbation_of, shown
 from results.errors import UndefinedError
 from results.statistics.intervals import Interval
 
@@ -95,7 +95,7 @@ def _damage_panel(axis: Axes, view: ProtocolView, name: str, table: pd.DataFrame
     if view.headline.chance is not None:
         axis.axhline(view.headline.chance, color=FAINT, linewidth=0.8, linestyle=":")
     conditions = [condition for condition in view.damaged if condition.name == name]
-    known, surrogate = perturbations()[conditions[0].perturbation], conditions[0].surrogate
+    known, surrogate = perturbation_of(conditions[0].perturbation), conditions[0].surrogate
     axis.set_title(f"{known.title} on {surrogate}" if surrogate else known.title, loc="left")
     axis.set_xlabel(f"severity / {known.parameter}")
     ticks = ["clean", *(f"{c.severity}\n{shown(c.value)}" for c in conditions)]

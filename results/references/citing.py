@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from protocols import Protocol
+from protocols.conditions import OWN
 from protocols.schema import protocol_names
 from protocols.text import printable
 from results.references.library import SUITE, Cited, uses, works
@@ -85,7 +86,12 @@ def _protocol(protocol: Protocol) -> Iterator[Use]:
     )
     names = [each.perturbation for each in protocol.expanded_conditions if each.severity]
     for suite in dict.fromkeys(name.partition("/")[0] for name in names):
-        yield Use(f"perturbations {suite}", uses().perturbations[suite])
+        if f"{suite}/" == OWN:
+            yield Use(
+                "perturbations own", "a function of the user's own, of which no work is known"
+            )
+        else:
+            yield Use(f"perturbations {suite}", uses().perturbations[suite])
     for metric in protocol.metrics:
         yield Use(
             f"metric {metric}", uses().metrics.get(metric, "no work is known for this metric")
