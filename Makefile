@@ -76,6 +76,8 @@ published: $(INSTALLED) ## Train and score the published studies on faces anew, 
 	mkdir -p .published
 	test -f .published/faces-140k.csv || $(FORGERYBENCH) data select $(FACES) \
 		-o .published/faces-140k.csv --where source=140k --at-most 65 --among split=test
+	test -f .published/faces-same-source.csv || $(FORGERYBENCH) data select $(FACES) -o .published/faces-same-source.csv \
+		--where source=140k --where source=dfdc-faces --where source=stargan-celeba
 	rows=shortcut,spectrum; for pair in $(FROM_WEIGHTS); do \
 		if test -d weights/$${pair#*:}; then rows=$$rows,$${pair%%:*}; \
 		else echo "left out, without weights/$${pair#*:}: $${pair%%:*}"; fi; done; \
@@ -83,8 +85,10 @@ published: $(INSTALLED) ## Train and score the published studies on faces anew, 
 	$(FORGERYBENCH) run faces-robustness --data .published/faces-140k.csv --out .published/faces-robustness \
 		--detectors $$rows $(CPU_RUN) $(OPTIONS)
 	if test -d weights/clip-vit-b16-vision; then $(FORGERYBENCH) run faces-mfclip --data $(FACES) \
-		--out .published/faces-mfclip $(CPU_RUN) $(OPTIONS); \
-	else echo "left out, without weights/clip-vit-b16-vision: faces-mfclip"; fi
+		--out .published/faces-mfclip $(CPU_RUN) $(OPTIONS) && \
+		$(FORGERYBENCH) run faces-language --data .published/faces-same-source.csv \
+		--out .published/faces-language $(CPU_RUN) $(OPTIONS); \
+	else echo "left out, without weights/clip-vit-b16-vision: faces-mfclip, faces-language"; fi
 
 protocol-page: $(INSTALLED) ## Write the protocols' diagrams into docs/protocols.md
 	$(BIN)/python -m docs.scripts.protocols docs/protocols.md
