@@ -156,8 +156,8 @@ def test_the_command_line_names_a_file_and_its_edit_is_another_run(
     data = write_dataset(tmp_path / "data", count=8)
     file = tmp_path / "fog_of_mine.py"
     file.write_text(FOG.format(more=""))
-    common = (write_protocol(tmp_path), "--data", data, "--detectors", SMALL, "--size", "tiny")
-    common = (*common, "--recipe", write_recipe(tmp_path))
+    chosen = ("--data", data, "--detectors", SMALL, "--size", "tiny")
+    common = (write_protocol(tmp_path), *chosen, "--recipe", write_recipe(tmp_path))
     said = call("plan", *common)
     assert said.exit_code == 1
     assert "--perturbation fog=FILE.py:function" in said.stderr
