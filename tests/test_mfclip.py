@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import re
 import shutil
 from itertools import combinations
 from pathlib import Path
@@ -20,6 +21,8 @@ from detectors.catalog import load_detector
 from detectors.mfclip import MFCLIP
 from detectors.mfclip.attention import SamplePairAttention
 from detectors.mfclip.language import Fle
+from detectors.mfclip.release import MFCLIPRelease
+from detectors.mfclip.vision import ConvStack
 
 TAXA = (
     ("real", "real", "real", "camera"),
@@ -331,3 +334,38 @@ def test_the_base_size_has_the_parameters_that_the_card_states() -> None:
     at_inference = round((sum(p.numel() for p in detector.parameters()) - language) / 1e6, 1)
     assert f"{millions} M parameters in training" in detector.card.fidelity
     assert f"{at_inference} M at inference" in detector.card.fidelity
+
+
+def stages_of(cnn: ConvStack) -> list[int]:
+    """Give the width of each stage; a stage ends where the map is halved."""
+    width, found = 0, list[int]()
+    for layer in cnn:
+        if isinstance(layer, nn.Conv2d):
+            width = layer.out_channels
+        elif isinstance(layer, nn.MaxPool2d):
+            found.append(width)
+    return found
+
+
+def test_the_noise_branch_is_built_as_the_card_states() -> None:
+    with torch.device("meta"):
+        ours, release = MFCLIP(size="base", taxa=TAXA), MFCLIPRelease(size="base", taxa=TAXA)
+        tiny = MFCLIP(size="tiny", taxa=TAXA).vision.noise
+    noise = ours.vision.noise
+    assert noise is not None
+    assert tiny is not None
+    said = re.search(
+        r"noise branch, which has (\w+) stages for (\w+) \(widths ([\d, ]+)\) on a patch of (\d+) "
+        r"px for (\d+),.* tiny: .*, (\d+) x \6 noise tokens a patch for (\d+) x \7\.",
+        ours.card.fidelity,
+    )
+    assert said is not None
+    count, theirs, widths, patch, their_patch, tiny_side, side = said.groups()
+    built = stages_of(noise.cnn)
+    assert built == [int(width) for width in widths.split(", ")]
+    numbers = ["none", "one", "two", "three", "four"]
+    assert count == numbers[len(built)]
+    assert theirs == numbers[len(stages_of(release.vision.noise.cnn))]
+    assert (int(patch), int(their_patch)) == (noise.patch, release.vision.patch)
+    for branch, tokens in ((noise, int(side)), (tiny, int(tiny_side))):
+        assert len(branch.summary.positions) == tokens**2 + 1
