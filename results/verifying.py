@@ -1,12 +1,8 @@
 """Does a run's folder still say what it said when scoring ended, and do its numbers follow?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isclose
 from pathlib import Path
-from typing import Any
-
-from pydantic import BaseModel
 
 from protocols import ProtocolError
 from protocols.schema import load_protocol, protocol_names
@@ -14,6 +10,7 @@ from results.errors import ResultError
 from results.evaluation import evaluate_contents
 from results.faults import Fault, faults_of, refuse, unfinished
 from results.files import file_hash
+from results.rounding import agree
 from results.run import RunContents
 from results.schema import CellRecord, Record
 from results.store import records
@@ -107,32 +104,19 @@ def _record_faults(contents: RunContents, recomputed: Sequence[Record]) -> list[
             faults.append(Fault("record", f"{where}: is not there"))
         elif key not in made:
             faults.append(Fault("record", f"{where}: is of no model of the run"))
-        elif not _agree(there[key], made[key]):
+        elif not agree(there[key], made[key]):
             told = _difference(there[key], made[key])
             faults.append(Fault("record", f"{where}: {told}; forgerybench report makes it anew"))
     return faults
 
 
-def _agree(one: Any, other: Any) -> bool:
-    """Tell whether two values are the same, numbers to within ``_ROUNDING``."""
-    if isinstance(one, BaseModel) and isinstance(other, BaseModel):
-        return _agree(dict(one), dict(other))
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(_agree(one[key], other[key]) for key in one)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_agree, one, other))
-    if isinstance(one, float) and isinstance(other, float):
-        return isclose(one, other, rel_tol=_ROUNDING, abs_tol=_ROUNDING)
-    return type(one) is type(other) and bool(one == other)
-
-
 def _difference(stated: Record, found: Record) -> str:
     """Say in what a record differs from the recomputed one, the first number if it is one."""
     for name in Record.model_fields:
-        if name != "cells" and not _agree(getattr(stated, name), getattr(found, name)):
+        if name != "cells" and not agree(getattr(stated, name), getattr(found, name)):
             return f"'{name}' is {getattr(stated, name)}, recomputed {getattr(found, name)}"
     for one, other in zip(stated.cells, found.cells, strict=False):
-        if not _agree(one, other):
+        if not agree(one, other):
             return f"{one.training}/{one.test} {one.condition} {one.level}: {_in_cell(one, other)}"
     return f"has {len(stated.cells)} cells, recomputed {len(found.cells)}"
 
@@ -141,11 +125,11 @@ def _in_cell(stated: CellRecord, found: CellRecord) -> str:
     """Say in what a cell differs from the recomputed one."""
     for name in sorted(stated.metrics.keys() | found.metrics.keys()):
         one, other = stated.metrics.get(name), found.metrics.get(name)
-        if not _agree(one, other):
+        if not agree(one, other):
             values = [None if each is None else each.value for each in (one, other)]
             return f"{name} is {values[0]}, recomputed {values[1]} (or its interval differs)"
     name = next(
-        n for n in CellRecord.model_fields if not _agree(getattr(stated, n), getattr(found, n))
+        n for n in CellRecord.model_fields if not agree(getattr(stated, n), getattr(found, n))
     )
     return f"'{name}' is {getattr(stated, name)}, recomputed {getattr(found, name)}"
 

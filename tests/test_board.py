@@ -123,6 +123,52 @@ def test_a_run_entered_again_adds_what_is_new_and_corrects_with_a_reason(tmp_pat
     assert (again[0], [entry.version for entry in again[1]]) == ([], [2])
 
 
+def test_an_entry_of_another_processor_says_the_same(tmp_path: Path) -> None:
+    one = make_entry("one")
+    append_entries(tmp_path, [one])
+    moved = []
+    for cell in one.cells:
+        assert cell.replicates is not None
+        metrics = {
+            m: n.model_copy(update={"value": n.value + 1e-15}) for m, n in cell.metrics.items()
+        }
+        kept = replicates_of(cell.replicates.values() + 1e-15)
+        moved.append(cell.model_copy(update={"metrics": metrics, "replicates": kept}))
+    assert one.cells != tuple(moved)
+    added, same = append_entries(tmp_path, [one.model_copy(update={"cells": tuple(moved)})])
+    assert (added, same) == ([], [one])
+    first, *rest = one.cells
+    assert first.replicates is not None
+    other = first.model_copy(update={"replicates": replicates_of(first.replicates.values()[::-1])})
+    with pytest.raises(LeaderboardError, match="says something else"):
+        append_entries(tmp_path, [one.model_copy(update={"cells": (other, *rest)})])
+
+
+def test_resamples_that_differ_by_rounding_alone_are_kept_as_one_value() -> None:
+    noise = 0.75 + np.random.default_rng(0).choice([-1, 0, 1], 1000) * np.spacing(0.75)
+    assert replicates_of(noise).values().std() == 0
+
+
+def test_entries_of_a_protocol_are_of_the_same_images(tmp_path: Path) -> None:
+    one, two = make_entry("one"), make_entry("two")
+    data = {"data": one.data["data"].model_copy(update={"fingerprint": "b" * 64})}
+    other = two.model_copy(update={"data": data})
+    append_entries(tmp_path, [one])
+    with pytest.raises(LeaderboardError, match=r"two-1\.json: is measured on .* the same images"):
+        append_entries(tmp_path, [other])
+    assert not list(tmp_path.rglob("two*"))
+    elsewhere = one.model_copy(update={"data": data})
+    with pytest.raises(LeaderboardError, match="says something else"):
+        append_entries(tmp_path, [elsewhere])
+    append_entries(tmp_path, [two])
+    with pytest.raises(LeaderboardError, match="a board compares on the same images"):
+        append_entries(tmp_path, [elsewhere], reason="another copy of the data")
+    append_entries(tmp_path, [elsewhere, other], reason="the data of all were wrong")
+    append_entries(tmp_path / "own", [other])
+    with pytest.raises(LeaderboardError, match="a board compares on the same images"):
+        gather([tmp_path / "own", add_entry(tmp_path / "third", one)])
+
+
 def test_a_file_in_the_wrong_place_or_form_is_named(tmp_path: Path) -> None:
     path = tmp_path / "cross-forgery-v1" / "other-1.json"
     path.parent.mkdir()

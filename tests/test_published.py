@@ -10,7 +10,9 @@ from results.store import read_run
 from results.verifying import verify
 
 PUBLISHED = Path(__file__).parents[1] / "results" / "published"
-RUNS = [PUBLISHED / name for name in ("faces-cpu", "faces-mfclip", "faces-robustness")]
+RUNS = [
+    PUBLISHED / name for name in ("faces-cpu", "faces-language", "faces-mfclip", "faces-robustness")
+]
 # Plots are pictures too, so it is their folder that counts.
 _IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".mp4"}
 

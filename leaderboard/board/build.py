@@ -15,7 +15,7 @@ from leaderboard.board.entries import run_entries
 from leaderboard.board.pages import DOWNLOADS, Pages
 from leaderboard.board.payload import headlines
 from leaderboard.board.ranking import slices
-from leaderboard.board.records import check_versions, newest, read_entries, read_entry
+from leaderboard.board.records import check_data, check_versions, newest, read_entries, read_entry
 from leaderboard.board.reported import outlines, reported_entries
 from leaderboard.board.schema import BoardEntry
 from leaderboard.board.seeds import join_seeds
@@ -73,6 +73,7 @@ def gather(sources: Sequence[str | Path]) -> list[BoardEntry]:
             )
         met[entry.file] = entry
     check_versions(found)
+    check_data(newest(found))
     return found
 
 

@@ -8,12 +8,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from leaderboard.board.schema import BoardEntry
+from leaderboard.board.schema import BoardEntry, Replicates
 from leaderboard.errors import LeaderboardError
 from results.errors import ResultError
 from results.files import atomic_write, json_text, own_file, read_json
+from results.rounding import APART, agree
 
 Form = TypeVar("Form", bound=BaseModel)
 
@@ -92,6 +94,32 @@ def check_versions(entries: Sequence[BoardEntry]) -> None:
             )
 
 
+def check_data(entries: Iterable[BoardEntry]) -> None:
+    """Hold that what was measured under a protocol was measured on the same images.
+
+    Columns are named by generators, and ranks are of one table: a mean over other images of the
+    same generators would stand among them as if it could be compared.
+
+    Raises:
+        LeaderboardError: Two entries of a protocol are of other data.
+    """
+    known: dict[tuple[str, int, str], tuple[str, BoardEntry]] = {}
+    for entry in entries:
+        for role, data in entry.data.items():
+            if not data.fingerprint:
+                continue
+            first = known.setdefault(
+                (entry.protocol, entry.protocol_version, role), (data.fingerprint, entry)
+            )
+            if first[0] != data.fingerprint:
+                raise LeaderboardError(
+                    f"{entry.file}: is measured on {data.n_samples:,} images of {data.name} "
+                    f"({data.fingerprint[:12]}) and {first[1].file} on "
+                    f"{first[1].data[role].n_samples:,} others ({first[0][:12]}): a board compares "
+                    "on the same images; give each dataset a board and a folder of its own"
+                )
+
+
 def newest(entries: Sequence[BoardEntry]) -> list[BoardEntry]:
     """Keep the last version of each entry, in order."""
     last: dict[tuple[str, int, str], BoardEntry] = {}
@@ -134,10 +162,13 @@ def append_entries(
         The files written, and the entries that are there already and say just the same.
 
     Raises:
-        LeaderboardError: An entry says something else than the one there, and no reason is given.
-            Nothing is written then.
+        LeaderboardError: An entry says something else than the one there, and no reason is given;
+            or is measured on other images. Nothing is written then.
     """
+    entries = list(entries)
     there = newest(read_entries(folder)) if any(folder.glob("*/*.json")) else []
+    anew = {each.identity for each in entries}
+    check_data([*(each for each in there if each.identity not in anew), *entries])
     known = {each.identity: each for each in there}
     added, same = [], []
     for entry in entries:
@@ -146,7 +177,7 @@ def append_entries(
             added.append(entry)
             continue
         stands = {"version": last.version, "reason": last.reason}
-        if entry.model_copy(update=stands) == last:
+        if _says_the_same(entry.model_copy(update=stands), last):
             same.append(last)
         elif reason:
             stands = {"version": last.version + 1, "reason": reason}
@@ -157,3 +188,27 @@ def append_entries(
                 "never changed: --reason adds the next version"
             )
     return [add_entry(folder, entry) for entry in added], same
+
+
+def _says_the_same(one: BoardEntry, other: BoardEntry) -> bool:
+    """Tell whether two entries are of the same numbers, maybe computed by another processor.
+
+    A resample at the edge of two steps may be kept as either.
+    """
+    numbers, resamples = zip(*map(_apart, (one, other)), strict=True)
+    if not agree(*numbers) or len(resamples[0]) != len(resamples[1]):
+        return False
+    for left, right in zip(*resamples, strict=True):
+        if (left is None) != (right is None):
+            return False
+        if left is not None and right is not None:
+            step = max(left.high - left.low, right.high - right.low) / 255
+            if np.abs(left.values() - right.values()).max() > step + APART:
+                return False
+    return True
+
+
+def _apart(entry: BoardEntry) -> tuple[BoardEntry, list[Replicates | None]]:
+    """Part an entry into all else that it says and its resamples."""
+    bare = tuple(cell.model_copy(update={"replicates": None}) for cell in entry.cells)
+    return entry.model_copy(update={"cells": bare}), [cell.replicates for cell in entry.cells]
