@@ -68,7 +68,7 @@ def test_masks_are_passed_over_by_name_and_counted(tree: Callable[..., Path]) ->
 
 def test_a_folder_that_looks_like_a_dataset_is_told_its_name(tree: Callable[..., Path]) -> None:
     folder = tree("original_sequences/youtube/c23/frames/000/000.png")
-    with pytest.raises(ManifestError, match=r"or is it what 'forgerybench data index facefor"):
+    with pytest.raises(ManifestError, match=r"index it with 'forgerybench data index facefor"):
         index_folder(folder)
 
 

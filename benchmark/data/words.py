@@ -20,16 +20,19 @@ SPLIT_WORDS = {
     "eval": "test",
     "evaluation": "test",
 }
-# Folders that one dataset of the field has, and which adapter reads it.
+# Names of folders, as patterns, that one dataset of the field has -> which adapter reads it. The
+# first that a tree has counts, so what is narrower stands before what is wider.
 TELLING_FOLDERS = {
-    "original_sequences": "faceforensics",
-    "manipulated_sequences": "faceforensics",
-    "Celeb-synthesis": "celeb-df-v2",
-    "dfdc_train_part_0": "dfdc",
-    "method_A": "dfdcp",
+    "original_sequences|manipulated_sequences": "faceforensics",
+    "FaceReenact|TalkingFace": "celeb-df-pp",
+    "Celeb-real|Celeb-synthesis|YouTube-real": "celeb-df-v2",
+    r"dfdc_train_part_\d+": "dfdc",
+    "method_[AB]": "dfdcp",
     "manipulated_videos": "deeperforensics",
-    "DF40": "df40",
-    "RealVideo-RealAudio": "fakeavceleb",
-    "deepfake_in_the_wild": "wilddeepfake",
-    "DiFF_real": "diff",
+    "DF40(_train)?": "df40",
+    "(Real|Fake)Video-(Real|Fake)Audio": "fakeavceleb",
+    "deepfake_in_the_wild|(real|fake)_(train|test)": "wilddeepfake",
+    "DiFF_.+": "diff",
+    "(train|val)_release": "forgerynet",
+    "(image|video)-data": "deepfake-eval-2024",
 }

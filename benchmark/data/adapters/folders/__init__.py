@@ -13,13 +13,21 @@ forgery and the originals that its name is made of) goes where the sha256 of its
 so it stays there when images are added. Left out, all is test.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from shlex import quote
 
-from benchmark.data.adapters import Adapter, ByGenerator, Described, Options, Row
-from benchmark.data.adapters.folders.layout import FolderPlace, label_of, place
+from benchmark.data.adapters import (
+    Adapter,
+    ByGenerator,
+    Described,
+    Options,
+    Row,
+    load_adapter,
+)
+from benchmark.data.adapters.folders.layout import FolderPlace, class_of, label_of, place
 from benchmark.data.adapters.folders.metadata import METADATA, read_metadata
 from benchmark.data.naming import tie, video_name
 from benchmark.data.rows import Rows
@@ -132,10 +140,10 @@ def _refuse_contradiction(
 
 def _fill_labels(rows: Rows, labels: Mapping[str, str], folder: Path) -> None:
     """Turn every class into real or fake, or say which classes there are."""
-    unknown = {}
+    unknown = dict[str, str]()
     for path, name in zip(rows, rows.column("label"), strict=True):
         if not label_of(name, labels):
-            unknown[name or PurePosixPath(path).parent.name or "."] = path
+            unknown.setdefault(name or class_of(path), path)
 
     def labelled(row: Row) -> Row:
         # Metadata may bring a class of its own; the folders' label is real or fake already.
@@ -151,19 +159,23 @@ def _fill_labels(rows: Rows, labels: Mapping[str, str], folder: Path) -> None:
     more = f" and {len(names) - 10} more" if len(names) > 10 else ""
     option = f"--label {quote(f'{names[0]}=real')}"
     raise ManifestError(
-        f"{folder}: nothing says whether '{unknown[names[0]]}' is real or fake; label the classes "
-        f"{', '.join(names[:10])}{more}, each with {option} or fake "
-        f"(known are {', '.join(LABEL_WORDS)}){_hint(rows, folder)}"
+        f"{folder}: {_known_dataset(rows, folder)}nothing says whether '{unknown[names[0]]}' is "
+        f"real or fake; label the classes {', '.join(names[:10])}{more}, each with {option} or "
+        f"fake (known are {', '.join(LABEL_WORDS)})"
     )
 
 
-def _hint(rows: Rows, folder: Path) -> str:
-    """Name the adapter of the dataset that a folder looks like."""
-    for path in (f"{folder.name}/{path}" for path in rows):
-        for part in PurePosixPath(path).parts[:-1]:
-            if part in TELLING_FOLDERS:
-                name = TELLING_FOLDERS[part]
-                return f"; or is it what 'forgerybench data index {name} {folder}' reads?"
+def _known_dataset(rows: Rows, folder: Path) -> str:
+    """Point to the adapter of the dataset that a folder without labels looks like, if any."""
+    # With the folder's own name: it may be the dataset's part that tells.
+    there = {part for path in rows for part in PurePosixPath(folder.name, path).parts[:-1]}
+    for pattern, name in TELLING_FOLDERS.items():
+        marks = sorted(part for part in there if re.fullmatch(pattern, part))
+        if marks:
+            return (
+                f"'{marks[0]}' looks like {load_adapter(name).title}: index it with 'forgerybench "
+                f"data index {name} {quote(str(folder))}'; if it is another dataset, "
+            )
     return ""
 
 

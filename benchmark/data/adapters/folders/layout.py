@@ -163,6 +163,16 @@ def _named(folders: Sequence[str]) -> list[str]:
     ]
 
 
+def class_of(path: str) -> str:
+    """Name the folder that may be an image's class; "." if it lies in none.
+
+    It is the innermost that is no video and no way of keeping images; if all are, the innermost.
+    """
+    folders = PurePosixPath(path).parts[:-1]
+    telling = [name for name in _named(folders) if not _has_name_of_video(name)]
+    return next(reversed(telling or folders), ".")
+
+
 def label_of(name: str, labels: Mapping[str, str]) -> str:
     """Give the label that a class stands for, "" if it is not known."""
     return labels.get(name) or LABEL_WORDS.get(name.lower(), "")
