@@ -13,11 +13,11 @@ from pydantic import BaseModel
 
 # So far two processors may compute one number apart: their matrix kernels add in another order. The
 # published runs, recomputed with AVX-512 instead of AVX2, differ by 1e-15 at most.
-APART = 1e-9
+PROCESSORS_APART = 1e-9
 
 
 def agree(one: Any, other: Any) -> bool:
-    """Tell whether two values say the same, numbers in them to within ``APART``.
+    """Tell whether two values say the same, numbers in them to within ``PROCESSORS_APART``.
 
     Args:
         one: A number, text, model of pydantic, or mappings, lists and tuples of these.
@@ -30,7 +30,7 @@ def agree(one: Any, other: Any) -> bool:
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
         return len(one) == len(other) and all(map(agree, one, other))
     if isinstance(one, float) and isinstance(other, float):
-        return isclose(one, other, rel_tol=APART, abs_tol=APART)
+        return isclose(one, other, rel_tol=PROCESSORS_APART, abs_tol=PROCESSORS_APART)
     return type(one) is type(other) and bool(one == other)
 
 

@@ -22,6 +22,8 @@ from tests.mortal import strike
 from tests.small_study import study
 from tests.workers import Noting, Undisturbed, again, command, ended, hashes, started, until
 
+pytestmark = pytest.mark.usefixtures("every_form")
+
 
 def trained(texts: list[str]) -> list[str]:
     """List the trainings that commands printed the end of."""

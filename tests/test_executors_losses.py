@@ -12,6 +12,8 @@ import pytest
 import results.files
 from tests.workers import Undisturbed, again, command, ended, hashes, session, started, until
 
+pytestmark = pytest.mark.usefixtures("every_form")
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])

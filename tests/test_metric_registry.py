@@ -157,7 +157,7 @@ def test_the_public_names_are_there() -> None:
     ("code", "light"),
     [
         ("import results.metrics", {"numpy", "scipy", "pandas"}),
-        ("from results.metrics import auc", {"scipy", "pandas", "protocols"}),
+        ("from results.metrics import auc", {"scipy", "pandas", "protocols.schema"}),
         (
             "from results.metrics.registry import METRICS; len(METRICS)",
             {"scipy", "torch", "matplotlib"},

@@ -26,10 +26,13 @@ def write_manifests(protocol: Protocol, folder: Path, count: int = 4) -> dict[st
     found: dict[str, Path | str] = {}
     for role, rows in samples.groupby("dataset"):
         root = folder / str(role)
-        for sample_id in rows["sample_id"]:
-            (root / sample_id).parent.mkdir(parents=True, exist_ok=True)
-            (root / sample_id).touch()
         table = rows.drop(columns=["dataset", "problem"]).rename(columns={"sample_id": "path"})
+        if any(getattr(each, "stage", "") == "video" for each in protocol.conditions):
+            table["path"] = table["path"].str.replace(".png", ".mp4")
+            table["frame"], table["box"] = 0, "0 0 9 9"
+        for path in table["path"]:
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).touch()
         table["sha256"] = [f"{number:064x}" for number in rows.index]
         table.to_csv(root / "manifest.csv", index=False)
         found[str(role)] = root / "manifest.csv"

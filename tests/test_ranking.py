@@ -87,7 +87,7 @@ def test_rank_place_and_interval_of_place_never_contradict_each_other(seed: int)
 def test_the_chance_to_be_best_counts_other_seeds_too() -> None:
     def over(*values: float) -> Replicated:
         estimates = np.array(values)
-        noise = 0.001 * np.random.default_rng(0).normal(size=2000)
+        noise = 0.001 * np.random.default_rng(round(1000 * values[0])).normal(size=2000)
         return Replicated(
             seeds=tuple(range(len(values))),
             estimates=estimates,

@@ -14,6 +14,7 @@ from benchmark.progress import Progress
 from benchmark.study.binding import bind
 from benchmark.study.schema import StudyDetector, load_study, study_of
 from protocols.schema import load_protocol
+from results.sealing import seal_run
 from results.store import load_scores, read_run, read_samples, records
 from tests.small_data import SMALL, write_dataset, write_recipe
 from tests.small_study import Counting, run, study
@@ -181,6 +182,10 @@ def test_a_gap_that_is_worded_anew_is_no_other_run(recipe: str, tmp_path: Path) 
     written = tmp_path / "run" / "run.json"
     now = written.read_text(encoding="utf-8")
     written.write_text(now.replace("no real images in split train", "nothing real to train on"))
+    earlier = json.loads(written.read_text(encoding="utf-8"))
+    del earlier["seal"]
+    written.write_text(json.dumps(earlier), encoding="utf-8")
+    seal_run(tmp_path / "run")  # as an earlier version had worded and sealed it
     run(manifest, recipe, tmp_path / "run", study=crossed)
     assert written.read_text(encoding="utf-8") == now
 

@@ -15,7 +15,7 @@ from leaderboard.board.schema import BoardEntry, Replicates
 from leaderboard.errors import LeaderboardError
 from results.errors import ResultError
 from results.files import atomic_write, json_text, own_file, read_json
-from results.rounding import APART, agree
+from results.rounding import PROCESSORS_APART, agree
 
 Form = TypeVar("Form", bound=BaseModel)
 
@@ -203,7 +203,7 @@ def _says_the_same(one: BoardEntry, other: BoardEntry) -> bool:
             return False
         if left is not None and right is not None:
             step = max(left.high - left.low, right.high - right.low) / 255
-            if np.abs(left.values() - right.values()).max() > step + APART:
+            if np.abs(left.values() - right.values()).max() > step + PROCESSORS_APART:
                 return False
     return True
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from leaderboard.errors import LeaderboardError
 from protocols import ELSEWHERE
 from results.metrics.checking import Floats
-from results.rounding import APART
+from results.rounding import PROCESSORS_APART
 from results.schema import CardFacts
 
 ENTRY_SCHEMA: Final = 1
@@ -66,7 +66,7 @@ def replicates_of(values: Floats) -> Replicates:
     """Keep the first ``REPLICATES`` of a metric's resamples, shape (draws,)."""
     kept = np.asarray(values[:REPLICATES], dtype=np.float64)
     low, high = float(kept.min()), float(kept.max())
-    if high - low < APART:  # what differs by rounding alone does not vary
+    if high - low < PROCESSORS_APART:  # what differs by rounding alone does not vary
         high = low
     steps = np.zeros(len(kept)) if high == low else (kept - low) / (high - low) * 255
     codes = base64.b64encode(np.rint(steps).astype(np.uint8).tobytes()).decode()
