@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from detectors.base import Batch, Sides
 from detectors.cards import frequency as cards
+from detectors.errors import WeightsError
 from detectors.parts.filters import (
     COMMON_SCALES,
     TRUNCATION,
@@ -16,6 +17,7 @@ from detectors.parts.filters import (
 )
 from detectors.parts.network import AnySideDetector, AnySideOptions
 from detectors.parts.streams import STREAM_BACKBONE, Stream, fill_streams, follow_quickly, map_side
+from detectors.pretrained import read_weights
 
 # AM-softmax: the cosines are scaled, and the right class's is made harder by the margin.
 SCALE, MARGIN = 30.0, 0.45
@@ -159,6 +161,7 @@ class SRM(AnySideDetector):
         super().__init__(**shared)
         self.colour, self.noise = Stream(self.size), Stream(self.size)
         if self.start is not None:
+            _refuse_deepfakebench(self.start)
             self.init = fill_streams(
                 [self.colour, self.noise], self.start, "srm", last_layer=self.last_layer
             )
@@ -224,3 +227,14 @@ def _mixed(channels: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(channels, outputs, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
     )
+
+
+def _refuse_deepfakebench(source: str) -> None:
+    """Raise WeightsError for a trained SRM of DeepfakeBench, whose tensors mean something else."""
+    tensors, _ = read_weights(source, "srm")
+    if any(name.removeprefix("module.").startswith("backbone_srm.") for name in tensors):
+        raise WeightsError(
+            f"{source}: a trained SRM of DeepfakeBench, which is another network than srm: it "
+            "filters the residual twice and each stem map by one filter, and ends in a linear "
+            "layer, not in cosines; start from Xception's weights, or train srm"
+        )

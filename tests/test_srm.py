@@ -1,10 +1,12 @@
 import math
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from detectors import WeightsError
 from detectors.base import Batch
 from detectors.parts.filters import srm_kernels
 from detectors.srm import SRM, CrossAttention, NoiseOfMaps
@@ -96,3 +98,12 @@ def test_base_has_the_count_of_the_card() -> None:
 @pytest.mark.parametrize("side", [64, 97, 130])
 def test_any_side_is_taken(side: int) -> None:
     assert SRM(size="tiny", input_size=side).eval()(images(2, side)).shape == (2,)
+
+
+@pytest.mark.parametrize("before", ["", "module."])
+def test_a_checkpoint_of_deepfakebench_is_refused_by_name(before: str, tmp_path: Path) -> None:
+    names = ("backbone_rgb.conv1.weight", "backbone_srm.conv1.weight", "srm_conv1.kernel")
+    torch.save({before + name: torch.zeros(1) for name in names}, tmp_path / "srm.pth")
+    with pytest.raises(WeightsError, match=r"srm\.pth: a trained SRM of DeepfakeBench, .*linear"):
+        SRM(size="tiny", pretrained=str(tmp_path / "srm.pth"))
+    assert "checkpoints are refused" in SRM.card.fidelity

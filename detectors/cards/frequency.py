@@ -140,7 +140,8 @@ SRM = Card(
     "parameters; published as 55 M, which counts 2.1 M of layers that are never run in "
     "DeepfakeBench's Xceptions. The filters see values in [-1, 1], where the truncation at 3 "
     "hardly acts, as in public code. Not its: every stem map goes through all three filters, there "
-    "through one; what attention adds starts at 0.1 instead of 0; the residual is filtered once. "
+    "through one; what attention adds starts at 0.1 instead of 0; the residual is filtered once; "
+    "its last layer is linear, not cosines, so its checkpoints are refused. "
     "tiny: a narrow network of the same parts for CPUs and tests",
     licence="Apache-2.0 (code and ImageNet weights, timm); written from the paper",
     pretraining="ImageNet-1k",
