@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import stat
 from collections import Counter
 from pathlib import Path
@@ -67,10 +68,12 @@ def read_bytes(path: Path, most: int = _MOST_BYTES) -> bytes:
     Raises:
         FileError: It is none, cannot be read, or is larger.
     """
-    check_regular(path)
+    size = min(check_regular(path), most)
     try:
         with path.open("rb") as file:
-            data = file.read(most + 1)
+            data = file.read(size + 1)  # room is taken for as many bytes as are asked for
+            while len(data) <= most and (more := file.read(1 << 16)):
+                data += more
     except OSError as error:
         raise FileError(path, f"cannot be read: {error.strerror}") from error
     if len(data) > most:
@@ -141,6 +144,24 @@ def whole_number(digits: str) -> int:
     return int(digits)
 
 
+def plain_number(text: str) -> float:
+    """Read a number written as tables of numbers have it: digits, a point, an exponent; or NaN.
+
+    Python's own reader also takes ``0.1_0`` and the digits of other scripts, which no other
+    program would read as the same number.
+
+    Raises:
+        ValueError: It is no such number.
+    """
+    if not _PLAIN.fullmatch(text.strip(" ")):
+        raise ValueError(f"'{printable(text)[:MOST_DIGITS]}' is no number")
+    return float(text)
+
+
+# Its parts share no sign, so that a long text is read in one pass.
+_PLAIN = re.compile(
+    r"[+-]?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?|nan|inf|infinity)", re.IGNORECASE
+)
 _DEEP = f"nested too deeply: more than {MOST_DEPTH} levels"
 
 

@@ -3,6 +3,7 @@
 import os
 import pickle
 import struct
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from benchmark.data.columns import Stated, scores_of
 from benchmark.data.outside import read_outside
 from benchmark.errors import BenchmarkError
 from benchmark.study.importing import ImportSettings, check_name, import_scores
+from protocols.files import read_text
 from results.errors import ResultError
 from tests.small_data import write_dataset
 from tests.traps import MakesFolder
@@ -288,3 +290,45 @@ def test_a_protocol_that_is_named_twice_is_one(tmp_path: Path) -> None:
         )
     )  # fmt: skip
     assert done.page.is_file()
+
+
+@pytest.mark.parametrize(
+    "value", ["0.1_0", "1_0", "\u0660.\u0665", "\uff10.5", "\u0661", "0x1", "5" * 99 + "_"]
+)
+@pytest.mark.parametrize("source", ["csv", "jsonl", "npz", "gend"])
+def test_a_number_is_one_that_any_program_reads(value: str, source: str, tmp_path: Path) -> None:
+    path = tmp_path / f"x.{'csv' if source == 'gend' else source}"
+    if source == "npz":
+        np.savez(path, path=np.array(["a"]), fake_logit=np.array([value]))
+    elif source == "jsonl":
+        path.write_text(f'{{"path": "a", "fake_logit": "{value}"}}', encoding="utf-8")
+    else:
+        names = "files,labels,prob_class_0" if source == "gend" else "path,labels,fake_logit"
+        path.write_text(f"{names}\na,0,{value}\n", encoding="utf-8")
+    with pytest.raises(BenchmarkError, match=r"row [12]: '.{1,40}' is no number$"):
+        scores_of(read_outside(path), Stated(), path)
+
+
+@pytest.mark.parametrize("value", ["\u0663", "3" * 5000, "1_0", "-1", "\u00b3"])
+def test_a_frame_is_a_whole_number(value: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(f"path,frame,fake_logit\na.mp4,{value},0.5\n", encoding="utf-8")
+    with pytest.raises(BenchmarkError, match=r"row 2: 'frame' is not a whole number from 0"):
+        scores_of(read_outside(path), Stated(), path)
+
+
+def test_columns_that_differ_by_case_alone_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"Path": "a", "PATH": "b", "fake_logit": 0.5}', encoding="utf-8")
+    with pytest.raises(BenchmarkError, match="'Path' and 'PATH' differ by case alone"):
+        scores_of(read_outside(path), Stated(), path)
+
+
+def test_no_more_room_is_taken_than_a_file_is_large(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("path,fake_logit\na,1\n")
+    tracemalloc.start()
+    read_text(path, 1 << 28)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 1 << 20

@@ -117,6 +117,24 @@ def test_pixels_are_kept_in_a_folder_that_has_room(
         pixels.check_room(4, 2.0**30)
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "planes"),
+    [(-2, -3, bytes(18)), (1.5, 2, bytes(9)), ("a", 10**12, b"a"), (b"ab", 10**13, b"x")],
+)
+def test_rows_that_nobody_kept_are_no_pixels(
+    height: Any, width: int, planes: bytes, tmp_path: Path
+) -> None:
+    pixels, place = KeptPixels(tmp_path), Place(Path("a"))
+    pixels.keep(place, SHA, drawn())
+    key = kept._key(place, SHA)
+    row = (height, width, kept._sum(key, height, width, planes), planes)
+    connection = sqlite3.connect(tmp_path / FILE)
+    connection.execute("UPDATE pixels SET height=?, width=?, sum=?, planes=?", row)
+    connection.commit()
+    connection.close()
+    assert pixels.read(place, SHA) is None
+
+
 def test_threads_share_one_file(tmp_path: Path) -> None:
     pixels = KeptPixels(tmp_path)
 

@@ -12,10 +12,11 @@ from benchmark.cli.app import app
 from benchmark.errors import BenchmarkError
 from benchmark.perturbations import apply, function_of
 from benchmark.scoring.own import bound, with_code
+from detectors.errors import DetectorError
 from protocols import Protocol, load_protocol
 from protocols.errors import ProtocolError
 from results.store import load_scores
-from tests.own_detector import Write, edit
+from tests.own_detector import Write, detector, edit, identity_of
 from tests.small_data import SMALL, write_dataset, write_recipe
 
 FOG = """
@@ -176,3 +177,45 @@ def test_the_command_line_names_a_file_and_its_edit_is_another_run(
     assert found == {"clean", f"own/fog.{code}@1[crop]", f"own/fog.{code}@2[crop]"}
     again = call("report", tmp_path / "run")
     assert again.exit_code == 0, again.output
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("import sys; sys.exit(0)", r"fails at severity 1: SystemExit: 0 \(quits.py, line 3\)"),
+        ("raise type('Mine', (Exception,), {})('x')", "fails at severity 1: Mine: x"),
+        ("return np.zeros(10**15, np.uint8)", "fails at severity 1: MemoryError: Unable"),
+    ],
+)
+def test_whatever_code_of_ones_own_raises_is_told(
+    code: str, said: str, protocol: Protocol, own: Write
+) -> None:
+    own("quits.py", HEAD + code)
+    with bound({"fog": "quits:fog"}), pytest.raises(BenchmarkError, match=said):
+        with_code(protocol)
+
+
+def test_code_that_exits_when_it_is_loaded_ends_no_command(own: Write) -> None:
+    own("leaves.py", "import sys\nsys.exit(0)")
+    with (
+        pytest.raises(BenchmarkError, match="cannot be loaded: SystemExit"),
+        bound({"fog": "leaves:fog"}),
+    ):
+        pass
+
+
+def test_a_buffer_that_is_used_again_changes_no_image_before(own: Write) -> None:
+    own("again.py", "import numpy as np\nROOM = np.zeros((8, 8, 3), np.uint8)\n" + HEAD + (
+        "ROOM[:] = image\n    return ROOM"
+    ))  # fmt: skip
+    random = np.random.default_rng(0)
+    with bound({"fog": "again:fog"}):
+        first = function_of("own/fog")(np.full((8, 8, 3), 7, np.uint8), random, severity=1)
+        function_of("own/fog")(np.zeros((8, 8, 3), np.uint8), random, severity=1)
+    assert set(first.flat) == {7}
+
+
+def test_a_detector_that_exits_ends_no_command(own: Write) -> None:
+    own("mine.py", detector(imports="import sys", constructor="sys.exit(0)"))
+    with pytest.raises(DetectorError, match="cannot be built: SystemExit"):
+        identity_of()

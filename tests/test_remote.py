@@ -347,9 +347,10 @@ def test_what_is_published_is_a_sound_run_to_a_place_of_its_own(
     memory.pipe_file("/theirs/run.json", json.dumps(other).encode())
     with pytest.raises(BenchmarkError, match="memory://theirs: holds another run"):
         publish(sound, "memory://theirs")
-    memory.pipe_file("/theirs/run.json", b"[[")
-    with pytest.raises(BenchmarkError, match="is no run's"):
-        publish(sound, "memory://theirs")
+    for text in (b"[[", b"[" * 100_000, b"\xff", b'{"study": NaN}'):
+        memory.pipe_file("/theirs/run.json", text)
+        with pytest.raises(BenchmarkError, match="is no run's"):
+            publish(sound, "memory://theirs")
     assert memory.cat_file("/other/notes.txt") == b"mine"
     edited = tmp_path / "edited"
     shutil.copytree(sound, edited)

@@ -4,6 +4,7 @@ Nothing is guessed. What a name says is taken; what it does not say, the user st
 up a score is may be proven against the labels, which is told.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from benchmark.data.outside import OutsideTable
 from benchmark.errors import BenchmarkError
+from protocols.files import plain_number
 from protocols.text import printable
 from results.store import MOST_LOGIT
 
@@ -33,6 +35,8 @@ _NEUTRAL = (
 )  # fmt: skip
 _WORDS = {"logit": "logit", "logits": "logit", "prob": "probability", "p": "probability"}
 _WORDS |= {"probs": "probability", "probability": "probability", "softmax": "probability"}
+_WHOLE = re.compile("[0-9]{1,9}")  # a frame's number, as manifests have it
+_SHOWN = 40  # signs of a wrong value
 # A probability of 0 or 1 has no logit: it is taken as this far from it, or closer if others are.
 _EDGE = 1e-9
 _TOO_LARGE = f"is no logit within {MOST_LOGIT:g} of 0"
@@ -97,7 +101,7 @@ def scores_of(table: OutsideTable, stated: Stated, path: Path) -> OutsideScores:
     """
     named = _Named(table, path)
     ids = named.column(stated.id) if stated.id else named.only("an id", _IDS, "--id COLUMN")
-    ids = _with_frames(ids, named.optional(_FRAME))
+    ids = _with_frames(ids, named.optional(_FRAME), path, table.first_row)
     status = [value.lower() for value in named.optional(_STATUS)]
     raw, kind, positive, said = _raw(named, stated, table.source)
     given = [done if done not in _DONE else "" for done in status]
@@ -114,6 +118,10 @@ class _Named:
     def __init__(self, table: OutsideTable, path: Path) -> None:
         self._table, self.path = table, path
         self._lower = {name.lower(): name for name in table.columns}
+        other = next((n for n in table.columns if self._lower[n.lower()] != n), None)
+        if other is not None:
+            both = f"'{printable(other)}' and '{printable(self._lower[other.lower()])}'"
+            raise BenchmarkError(f"{path}: the columns {both} differ by case alone: rename one")
 
     @property
     def told(self) -> str:
@@ -162,11 +170,15 @@ class _Named:
         return found
 
 
-def _with_frames(ids: list[str], frames: list[str]) -> list[str]:
+def _with_frames(ids: list[str], frames: list[str], path: Path, first_row: int) -> list[str]:
     """Add the frame of a video to its id, as manifests do."""
-    if not any(frames):
-        return ids
-    return [f"{i}#frame={int(f)}" if f.isdecimal() else i for i, f in zip(ids, frames, strict=True)]
+    for row, frame in enumerate(frames, start=first_row):
+        if frame and not _WHOLE.fullmatch(frame):
+            shown = printable(frame)[:_SHOWN]
+            raise BenchmarkError(
+                f"{path}, row {row}: 'frame' is not a whole number from 0, but '{shown}'"
+            )
+    return [f"{i}#frame={int(f)}" if f else i for i, f in zip(ids, frames, strict=True)]
 
 
 def _raw(
@@ -210,10 +222,18 @@ def _raw(
 def _gend(named: _Named) -> tuple[tuple[list[str], list[str] | None], _Kind, Positive, str]:
     """Take GenD's classes: 0 is real, all others are fakes of some kind."""
     real = named.column("prob_class_0")
-    fake = [repr(1 - float(value)) if value else "" for value in real]
+    fake = [_rest(value) for value in real]
     if named.has("prob_class_1") and not named.has("prob_class_2"):
         fake = named.column("prob_class_1")
     return (fake, real), "probability", "fake", "GenD"
+
+
+def _rest(value: str) -> str:
+    """Give the other class's probability; what is no number stays, to be told with its row."""
+    try:
+        return repr(1 - plain_number(value))
+    except ValueError:
+        return value
 
 
 def _kind(named: _Named, stated: Stated, name: str) -> _Kind:
@@ -268,18 +288,16 @@ def _numbers(texts: list[str], given: npt.NDArray[np.bool_], path: Path, first_r
     values = np.full(len(texts), np.nan)
     for row in np.flatnonzero(given).tolist():
         try:
-            values[row] = float(texts[row])
+            values[row] = plain_number(texts[row])
         except ValueError as error:
-            shown = printable(texts[row])[:40]
-            raise BenchmarkError(
-                f"{path}, row {row + first_row}: '{shown}' is no number"
-            ) from error
+            raise BenchmarkError(f"{path}, row {row + first_row}: {error}") from error
     wrong = given & ~np.isfinite(values)
     if wrong.any():
         at = int(wrong.argmax())
+        shown, rows = texts[at][:_SHOWN], int(wrong.sum())
         raise BenchmarkError(
-            f"{path}, row {at + first_row}: {texts[at]} is no finite number ({int(wrong.sum())} "
-            "such rows); leave the cell empty, or say why in a column 'status'"
+            f"{path}, row {at + first_row}: {shown} is no finite number ({rows} such rows); leave "
+            "the cell empty, or say why in a column 'status'"
         )
     return values
 

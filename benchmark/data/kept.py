@@ -74,7 +74,9 @@ class KeptPixels:
         if found is None:
             return None
         height, width, checksum, planes = found
-        whole = isinstance(planes, bytes) and len(planes) == height * width * 3 > 0
+        # SQLite holds a column to no type, and a checksum is no secret.
+        numbers = isinstance(height, int) and isinstance(width, int) and min(height, width) > 0
+        whole = numbers and isinstance(planes, bytes) and len(planes) == height * width * 3
         if not whole or _sum(key, height, width, planes) != checksum:
             return None
         return np.frombuffer(planes, np.uint8).reshape(height, width, 3).copy()

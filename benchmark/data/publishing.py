@@ -1,11 +1,12 @@
 """A finished run copied to an object store, where ``verify``, ``compare`` and boards read it."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from benchmark.data.remote import address_of, open_store, telling_store
 from benchmark.errors import BenchmarkError
+from protocols.files import parse_json
+from protocols.text import printable
 from results.faults import checked_contents
 from results.files import read_json
 from results.store import read_run
@@ -29,11 +30,12 @@ def publish(run: Path, address: str) -> int:
         How many files it has there.
 
     Raises:
-        BenchmarkError: It is no address, cannot be written, or holds another run.
+        BenchmarkError: It is no address, cannot be written, or holds another run; or a file of the
+            run leads out of it, or has a name that stores cannot show.
         ResultError: The run is under way, or not what it was sealed as.
     """
     target = address_of(address)
-    if target is None:
+    if target is None or not target.partition(":")[2].strip("/"):
         raise BenchmarkError(f"{address}: is no address, such as s3://bucket/folder")
     target = target.rstrip("/")
     checked_contents(run)
@@ -57,9 +59,20 @@ def publish(run: Path, address: str) -> int:
 
 def _files(run: Path) -> list[str]:
     """Name the files of a run but its facts: nothing with a dot, which is work on the way."""
-    found = (path.relative_to(run) for path in run.rglob("*") if path.is_file())
-    names = [path.as_posix() for path in found if not any(p[0] == "." for p in path.parts)]
-    return [name for name in names if name != _FACTS]
+    home, found = run.resolve(), []
+    for path in run.rglob("*"):
+        name = path.relative_to(run).as_posix()
+        if not path.is_file() or any(part[0] == "." for part in name.split("/")):
+            continue
+        if not path.resolve().is_relative_to(home):
+            raise BenchmarkError(
+                f"{path}: is a link out of the run, and what it leads to may be no one else's to "
+                "read: put the file itself there, or remove the link"
+            )
+        if printable(name) != name:
+            raise BenchmarkError(f"{run}: the name '{printable(name)}' is no plain text: rename it")
+        found.append(name)
+    return [name for name in found if name != _FACTS]
 
 
 def _put(store: Any, name: str, path: Path) -> None:
@@ -81,7 +94,7 @@ def _refuse_other(store: Any, folder: str, run: Path, address: str) -> None:
             raise BenchmarkError(f"{address}: holds other files and no run: choose another address")
         return  # a publication that was stopped
     try:
-        stated = json.loads(store.cat_file(name))
+        stated = parse_json(store.cat_file(name).decode("utf-8-sig"))
     except ValueError as error:
         raise BenchmarkError(f"{address}/{_FACTS}: is no run's: choose another address") from error
     ours = read_json(run / _FACTS)

@@ -114,7 +114,7 @@ def _bind(word: str, target: str) -> None:
         raise PerturbationError(f"{where}: one's own is named FILE.py:function or module:function")
     try:
         function = getattr(import_module(module), name, None)
-    except (*BUILDING, SyntaxError) as error:
+    except BUILDING as error:
         raise PerturbationError(f"{where} cannot be loaded: {told(error)}") from error
     if not callable(function):
         raise PerturbationError(f"{where}: {module} has no function '{name}'")
@@ -147,7 +147,8 @@ def _checked(where: str, function: Any) -> Perturb:
                 f"{where} gives {kind} at severity {severity:g} for an image of {image.shape} "
                 "uint8: it must give an array of the same shape and type"
             )
-        return found
+        # One of its own: a function may give the same buffer each time.
+        return np.array(found, copy=True, order="C", subok=False)
 
     return perturb
 

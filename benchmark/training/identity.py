@@ -6,7 +6,6 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from benchmark.environment import one_thread
@@ -27,6 +26,8 @@ from detectors.card import CONTRACT_VERSION, Card
 from detectors.cards import CARDS, CATALOG
 from detectors.catalog import TIMM, catalog_target, checkpoint_of, detector_class, trained_of
 from detectors.errors import DetectorError
+from protocols.errors import ProtocolError
+from results.errors import ResultError
 from results.files import file_hash
 
 if TYPE_CHECKING:
@@ -35,20 +36,8 @@ if TYPE_CHECKING:
     from detectors.base import Detector
 
 Taxa = Sequence[Sequence[str]]
-# What somebody's constructor may raise.
-BUILDING = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    ImportError,
-    LookupError,
-    NameError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    UnpicklingError,
-    ValueError,
-)
+# What somebody's code may raise: anything, and an exit would end the command as if it were done.
+BUILDING = (Exception, SystemExit)
 # Own module -> how it was loaded, and the hash of its file when that was first asked for.
 _LOADED: dict[str, tuple[Any, str]] = {}
 
@@ -111,7 +100,7 @@ def own_identity(
         with torch.random.fork_rng(devices=[]):
             built = fresh_detector(detector, options, size=size, taxa=taxa, seed=seed)
         first = tensor_hash(built)
-    except DetectorError:
+    except (BenchmarkError, DetectorError, ProtocolError, ResultError):  # they say it themselves
         raise
     except BUILDING as error:
         raise DetectorError(f"detector '{detector}' cannot be built: {told(error)}") from error
