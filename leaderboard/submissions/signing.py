@@ -50,7 +50,7 @@ def signature_of(archive: Path) -> Path:
 
 
 def sign_archive(archive: Path, key: Path) -> Path:
-    """Sign an archive with a private key, or with a public one whose other half an agent holds.
+    """Sign an archive with a private key, or with a public one whose private half ssh-agent holds.
 
     Returns:
         The signature's file, written whole.
