@@ -60,7 +60,9 @@ def _strict_json(text: str) -> Any:
     Raises:
         ValueError, RecursionError: It is not such JSON.
     """
-    value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+    value = json.loads(
+        text, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite
+    )
     level, depth = [value], 0
     while level := [each for each in level if isinstance(each, dict | list)]:
         depth += 1
@@ -79,6 +81,12 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
+def _finite(text: str) -> float:
+    """Read a number that no float is too small to hold."""
+    value = float(text)
+    return _no_number(text) if abs(value) == float("inf") else value
+
+
 def _no_number(name: str) -> float:
     """Refuse NaN and infinities, which JSON does not have."""
     raise ValueError(f"{name} is no number of JSON")
@@ -94,9 +102,12 @@ def read_tensors(files: Iterable[Path]) -> dict[str, Tensor]:
     """Read all tensors of ``files`` to the CPU."""
     tensors: dict[str, Tensor] = {}
     for path in files:
+        if path.exists() and not path.is_file():  # a named pipe would be waited for
+            raise WeightsError(f"{path}: is no regular file")
         try:
             tensors.update(load_file(path))
-        except (OSError, SafetensorError) as error:
+        # The last three: a header with absurd shapes.
+        except (OSError, SafetensorError, TypeError, ValueError, RecursionError) as error:
             raise WeightsError(f"{path}: cannot be read as safetensors ({error})") from error
         refuse_complex(tensors, path)
     return tensors

@@ -1,5 +1,6 @@
 """Networks, checkpoints and archives of strangers: refused in one line."""
 
+import json
 import os
 import zipfile
 from pathlib import Path
@@ -12,7 +13,7 @@ from safetensors.torch import save_file
 from detectors import WeightsError, create_detector
 from detectors.catalog import detector_class
 from detectors.errors import DetectorError
-from detectors.loading import read_tensors
+from detectors.loading import read_json, read_tensors
 from detectors.parts.frozen import FrozenFeatures
 from detectors.pretrained import read_checkpoint
 from leaderboard.submissions.archive import ArchiveError, read_archive
@@ -30,6 +31,27 @@ def test_complex_weights_do_not_become_their_real_part(tmp_path: Path) -> None:
     save_file(tensors, tmp_path / "x.safetensors")
     with pytest.raises(WeightsError, match=r"x\.safetensors: 'b' holds complex numbers"):
         read_tensors([tmp_path / "x.safetensors"])
+
+
+@pytest.mark.parametrize("shape", [[2**63], [2] * 5000, [-1], [2**40, 2**40], ["2"], 2])
+def test_a_header_of_absurd_shapes_is_one_line(shape: object, tmp_path: Path) -> None:
+    header = json.dumps({"a": {"dtype": "F32", "shape": shape, "data_offsets": [0, 4]}}).encode()
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    with pytest.raises(WeightsError, match=r"x\.safetensors: "):
+        read_tensors([path])
+
+
+def test_a_pipe_of_weights_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.safetensors")
+    with pytest.raises(WeightsError, match="is no regular file"):
+        read_tensors([tmp_path / "x.safetensors"])
+
+
+def test_a_number_that_no_float_holds_is_none_of_settings(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"a": 1e999}')
+    with pytest.raises(WeightsError, match="not JSON"):
+        read_json(tmp_path / "config.json")
 
 
 @pytest.mark.parametrize(
