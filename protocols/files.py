@@ -77,8 +77,8 @@ def read_bytes(path: Path, most: int = _MOST_BYTES) -> bytes:
     except OSError as error:
         raise FileError(path, f"cannot be read: {error.strerror}") from error
     if len(data) > most:
-        size = f"{most >> 20} MiB" if most >> 20 else f"{most >> 10} KiB"
-        raise FileError(path, f"larger than {size}, which no file of this kind is")
+        limit = f"{most >> 20} MiB" if most >> 20 else f"{most >> 10} KiB"
+        raise FileError(path, f"larger than {limit}, which no file of this kind is")
     return data
 
 
