@@ -32,7 +32,7 @@ lock: $(INSTALLED) ## Write requirements.lock and constraints.txt anew; UPGRADE=
 quickstart: $(INSTALLED) ## Run the whole benchmark on an embedded synthetic set
 	$(BIN)/forgerybench quickstart
 
-test: $(INSTALLED) ## Run the tests (under 10 minutes on 2 cores)
+test: $(INSTALLED) ## Run the tests (10 to 17 minutes on 2 cores)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow' --numprocesses 2 --dist loadfile
 
 test-all: $(INSTALLED) ## Run the tests and the deep sweeps
