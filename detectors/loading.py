@@ -82,7 +82,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _finite(text: str) -> float:
-    """Read a number that no float is too small to hold."""
+    """Read a number that a float can hold."""
     value = float(text)
     return _no_number(text) if abs(value) == float("inf") else value
 
